@@ -1,0 +1,90 @@
+# `make` alone lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+PREFIX ?= /usr
+LIBRARY := $(PREFIX)/lib/cni-bridge
+PLUGIN := /opt/cni/bin/cni-bridge
+PEERS := .cache/peers/bin
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+READY := $(VENV)/ready
+SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
+
+.PHONY: help setup fmt lint type unit check check-kernel test build generate \
+	install uninstall demo bench peers lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
+		printf '  %-14s %s\n' "$$target" "$$text"; done
+
+setup: $(READY) ## install what is missing, then a venv in .venv
+
+$(READY): build/setup.sh requirements.lock
+	@build/setup.sh $(VENV)
+	@touch $@
+
+fmt: $(READY) ## format, and fix what can be fixed
+	$(PYTHON) -m ruff format
+	$(PYTHON) -m ruff check --fix
+
+lint: $(READY) ## ruff check
+	$(PYTHON) -m ruff check
+
+type: $(READY) ## mypy --strict
+	$(PYTHON) -m mypy
+
+unit: $(READY) ## unit tests, the layers and the import budget: no root, no kernel
+	$(PYTHON) -m pytest tests/unit
+
+check: $(READY) ## formatting, lint, type, unit: under 30 s
+	$(PYTHON) -m ruff format --check
+	@$(MAKE) --no-print-directory lint type unit
+
+check-kernel: build peers ## the executable on the real kernel, in private namespaces
+	$(PYTHON) -m pytest -q -n auto tests/kernel
+
+test: check check-kernel ## everything: check, build, check-kernel
+
+build: dist/cni-bridge/cni-bridge ## the executable, both shapes, into dist/
+
+dist/cni-bridge/cni-bridge: $(READY) $(SOURCES)
+	PYTHONHASHSEED=0 $(PYTHON) -m PyInstaller --noconfirm --log-level WARN \
+		--workpath .cache/pyinstaller --distpath dist build/cni-bridge.spec
+	@touch $@
+
+generate: $(READY) ## the validators from schemas/, the message tables from pyroute2
+	$(PYTHON) build/generate_messages.py
+	$(PYTHON) build/generate_validators.py
+
+# Renames only, so that a runtime that calls the plugin meanwhile finds the old one or the new one.
+install: build ## to DESTDIR: PREFIX/lib/cni-bridge, and /opt/cni/bin/cni-bridge pointing there
+	install -d $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(dir $(PLUGIN))
+	rm -rf $(DESTDIR)$(LIBRARY).new
+	cp -R --preserve=mode,timestamps dist/cni-bridge $(DESTDIR)$(LIBRARY).new
+	$(PYTHON) build/replace_tree.py $(DESTDIR)$(LIBRARY).new $(DESTDIR)$(LIBRARY)
+	ln -sfn $(LIBRARY)/cni-bridge $(DESTDIR)$(PLUGIN).new
+	mv -fT $(DESTDIR)$(PLUGIN).new $(DESTDIR)$(PLUGIN)
+
+uninstall: ## remove what install made
+	rm -rf $(DESTDIR)$(PLUGIN) $(DESTDIR)$(LIBRARY)
+
+demo: build ## the main job for real: ADD, ping, CHECK, DEL
+	$(PYTHON) build/demo.py
+
+bench: build peers ## ours and the peers, alternating
+	$(PYTHON) -m tests.bench
+
+peers: ## cnitool and the reference plugins, into .cache/peers/bin, where Go can be had
+	@build/peers.sh $(PEERS)
+
+lock: $(READY) ## requirements.lock anew, from pyproject.toml
+	$(PYTHON) -m piptools compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras \
+		--extra dev --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		--no-emit-trusted-host --output-file requirements.lock pyproject.toml
+
+clean: ## remove everything that was built, the venv included
+	rm -rf dist .cache $(VENV)

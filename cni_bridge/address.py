@@ -1,0 +1,104 @@
+"""IP addresses as packed bytes (4 or 16, so the family is the length) and prefixes of them.
+
+Pure: text in, bytes out, and back. The kernel, the ledger and comparisons all use the packed form,
+so it is never converted on the way; `ipaddress` would cost half of a whole ADD to import.
+"""
+
+from cni_bridge.csocket import csocket
+from cni_bridge.record import record
+
+AF_INET: int = csocket.AF_INET
+AF_INET6: int = csocket.AF_INET6
+
+_V4_MAPPED = bytes(10) + b"\xff\xff"
+
+
+@record
+class Prefix:
+    """An address with a prefix length: a subnet, or an interface's address inside one."""
+
+    ip: bytes
+    length: int
+
+
+def parse(text: str) -> bytes:
+    """The packed form of an address; an IPv4-mapped IPv6 address is IPv4, as in Go's net.ParseIP.
+
+    Raises ValueError for anything else, zones and leading zeros included.
+    """
+    try:
+        if ":" not in text:
+            return csocket.inet_pton(AF_INET, text)
+        packed = csocket.inet_pton(AF_INET6, text)
+    except (OSError, ValueError):
+        raise ValueError(f"{text!r} is not an IP address") from None
+    return packed[12:] if packed.startswith(_V4_MAPPED) else packed
+
+
+def parse_prefix(text: str) -> Prefix:
+    """The address and length of `10.1.2.3/24`, host bits kept. Raises ValueError."""
+    address, slash, digits = text.partition("/")
+    if not slash or not digits.isdecimal() or not digits.isascii() or len(digits) > 3:
+        raise ValueError(f"{text!r} is not an address with a prefix length, like 10.1.2.0/24")
+    ip = parse(address)
+    length = int(digits) - (96 if len(ip) == 4 and ":" in address else 0)
+    if not 0 <= length <= bits(ip) or (digits[0] == "0" and digits != "0"):
+        raise ValueError(f"{text!r}: the prefix length must be between 0 and {bits(ip)}")
+    return Prefix(ip=ip, length=length)
+
+
+def text(ip: bytes) -> str:
+    """The usual text form: `10.1.2.3`, `fd00::1`."""
+    return csocket.inet_ntop(family(ip), ip)
+
+
+def prefix_text(prefix: Prefix) -> str:
+    """`10.1.2.3/24`."""
+    return f"{text(prefix.ip)}/{prefix.length}"
+
+
+def family(ip: bytes) -> int:
+    """AF_INET or AF_INET6."""
+    return AF_INET if len(ip) == 4 else AF_INET6
+
+
+def bits(ip: bytes) -> int:
+    """32 or 128."""
+    return len(ip) * 8
+
+
+def number(ip: bytes) -> int:
+    """The address as an integer, for arithmetic."""
+    return int.from_bytes(ip, "big")
+
+
+def offset(ip: bytes, distance: int) -> bytes:
+    """The address `distance` after (or, if negative, before) this one. Raises OverflowError."""
+    return (number(ip) + distance).to_bytes(len(ip), "big")
+
+
+def first(prefix: Prefix) -> bytes:
+    """The lowest address of the subnet: its network address."""
+    host_bits = bits(prefix.ip) - prefix.length
+    return (number(prefix.ip) >> host_bits << host_bits).to_bytes(len(prefix.ip), "big")
+
+
+def last(prefix: Prefix) -> bytes:
+    """The highest address of the subnet: its broadcast address in IPv4."""
+    host_bits = bits(prefix.ip) - prefix.length
+    return (number(prefix.ip) | (1 << host_bits) - 1).to_bytes(len(prefix.ip), "big")
+
+
+def subnet(prefix: Prefix) -> Prefix:
+    """The subnet that an interface's address lies in."""
+    return Prefix(ip=first(prefix), length=prefix.length)
+
+
+def contains(prefix: Prefix, ip: bytes) -> bool:
+    """Whether the address lies in the subnet; never for another family."""
+    return len(prefix.ip) == len(ip) and first(prefix) <= ip <= last(prefix)
+
+
+def overlap(one: Prefix, other: Prefix) -> bool:
+    """Whether two subnets share an address."""
+    return contains(one, first(other)) or contains(other, first(one))

@@ -1,0 +1,1 @@
+"""Commands for people; may import anything, is imported by nobody."""

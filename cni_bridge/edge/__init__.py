@@ -1,0 +1,1 @@
+"""The wire: what comes in on stdin and in CNI_* variables, what goes out on stdout."""

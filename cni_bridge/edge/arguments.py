@@ -1,0 +1,43 @@
+"""CNI_ARGS: `KEY=VALUE;KEY=VALUE`, the runtime's oldest way to ask for an address or a MAC.
+
+Only its grammar and our keys live here; which source wins is decided in `config.py`.
+"""
+
+from cni_bridge.errors import InvalidEnvironment
+from cni_bridge.record import record
+
+BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
+# GATEWAY belongs to the reference's `static` IPAM, which may read the same string after us.
+KNOWN = ("IP", "MAC", "GATEWAY", "IgnoreUnknown")
+
+
+@record
+class Arguments:
+    """What CNI_ARGS asks for; empty where it does not."""
+
+    ip: str = ""
+    mac: str = ""
+
+
+def parse(text: str) -> Arguments:
+    """Parse the variable's value. Raises InvalidEnvironment in the reference's words.
+
+    Keys are case-sensitive; unknown ones need IgnoreUnknown (Kubernetes runtimes always send it).
+    """
+    if not text:
+        return Arguments()
+    values = {}
+    for pair in text.split(";"):
+        key, equals, value = pair.partition("=")
+        if not equals or "=" in value:
+            raise InvalidEnvironment(f'ARGS: invalid pair "{pair}"', f"CNI_ARGS={text}")
+        values[key] = value
+    ignores = values.get("IgnoreUnknown", "0").lower()
+    if ignores not in BOOLEANS:
+        raise InvalidEnvironment(f'ARGS: IgnoreUnknown="{ignores}" is not true or false')
+    unknown = [key for key in values if key not in KNOWN]
+    if unknown and not BOOLEANS[ignores]:
+        raise InvalidEnvironment(
+            f"ARGS: unknown args {unknown}", "add IgnoreUnknown=1 to CNI_ARGS to pass them over"
+        )
+    return Arguments(ip=values.get("IP", ""), mac=values.get("MAC", ""))

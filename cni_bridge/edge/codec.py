@@ -1,0 +1,244 @@
+"""JSON text to values and back, as Go's encoding/json reads and the reference plugins print it.
+
+No CNI field is known here: which keys are folded is the caller's table.
+"""
+
+from cni_bridge import bundle
+from cni_bridge.errors import InvalidConfig, UndecodableContent
+
+try:
+    from _json import encode_basestring_ascii, make_scanner
+except ImportError:  # an interpreter without the C half of json still works, only slower
+    from json.decoder import JSONDecoder
+    from json.encoder import encode_basestring_ascii
+
+    def make_scanner(rules):  # type: ignore[no-untyped-def,no-redef]  # called as the C one
+        return JSONDecoder(
+            object_pairs_hook=rules.object_pairs_hook,
+            parse_float=rules.parse_float,
+            parse_constant=rules.parse_constant,
+        ).scan_once  # type: ignore[attr-defined]  # there since Python 2.6, not in the stubs
+
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    Json = Any
+    Object = dict[str, Json]
+    Fold = dict[str, tuple[str, "Fold | None"]]
+
+DEPTH_LIMIT = 100  # far above every config, far below every recursion limit on the way
+BLANKS = " \t\r\n"
+EXCERPT = 30  # characters shown on either side of a flaw
+
+
+def decode(raw: bytes) -> "Object":
+    """The JSON object in `raw`; invalid UTF-8 and lone surrogates are replaced, as in Go.
+
+    Raises UndecodableContent, which names line and column.
+    """
+    text = raw.decode(errors="replace")
+    try:
+        value, end = _scan(text, len(text) - len(text.lstrip(BLANKS)))
+    # SystemError: the C scanner can't import json.decoder, for the error that it wants to raise.
+    except (StopIteration, ValueError, RecursionError, SystemError):
+        raise _refusal(text) from None
+    if text[end:].strip(BLANKS) or _is_deeper(value, DEPTH_LIMIT):
+        raise _refusal(text)
+    if type(value) is not dict:
+        raise UndecodableContent(f"expected a JSON object, found {text.strip(BLANKS)[:EXCERPT]}")
+    return _without_surrogates(value) if "\\u" in text else value
+
+
+def fold(data: "Object", table: "Fold", path: str = "") -> "Object":
+    """The data with the keys of `table` spelled as there, whatever their case, and null absent.
+
+    What the table does not know is passed on untouched. Raises InvalidConfig if an object spells
+    one key in two ways: which of them counts would depend on their order.
+    """
+    folded: Object = {}
+    for key, value in data.items():
+        name, inner = table.get(key.casefold(), (None, None))
+        if name is None:
+            folded[key] = value
+        elif value is not None:
+            if name in folded:
+                raise _two_spellings(data, name, path)
+            folded[name] = value if inner is None else _fold_inside(value, inner, path + name)
+    return folded
+
+
+def encode(value: object, indent: int = 4) -> str:
+    """JSON text in ASCII; with `indent` 0 on one line, without blanks."""
+    return _write(value, " " * indent, "\n" if indent else "")
+
+
+# ---------------------------------------------------------------- reading
+
+
+def _object(pairs: "list[tuple[str, Json]]") -> "Object":
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError
+    return value
+
+
+def _float(digits: str) -> float:
+    value = float(digits)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError
+    return value
+
+
+def _constant(name: str) -> "Json":
+    raise ValueError(name)  # NaN and Infinity are Python's, not JSON's
+
+
+class _Rules:
+    """What the scanner takes from its context."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = _object
+    parse_float = _float
+    parse_int = int
+    parse_constant = _constant
+
+
+_scan: "Callable[[str, int], tuple[Json, int]]" = make_scanner(_Rules)  # type: ignore[arg-type]  # a class serves as well
+
+
+def _is_deeper(value: object, limit: int) -> bool:
+    if isinstance(value, dict):
+        inner = list(value.values())
+    elif isinstance(value, list):
+        inner = value
+    else:
+        return False
+    return not limit or any(_is_deeper(item, limit - 1) for item in inner)
+
+
+def _without_surrogates(value: "Json") -> "Json":
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(value[key]) for key in value}
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, str):
+        return "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in value)
+    return value
+
+
+def _fold_inside(value: "Json", table: "Fold", path: str) -> "Json":
+    if isinstance(value, dict):
+        return fold(value, table, f"{path}.")
+    if isinstance(value, list):
+        return [_fold_inside(item, table, f"{path}[{i}]") for i, item in enumerate(value)]
+    return value
+
+
+# ---------------------------------------------------------------- writing
+
+
+def _write(value: "Json", indent: str, newline: str) -> str:
+    """`newline` starts a line that is indented as the value's last one."""
+    if isinstance(value, str):
+        return encode_basestring_ascii(value)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    inner = newline + indent
+    if isinstance(value, dict):
+        colon = ": " if indent else ":"
+        return _enclose(
+            "{}",
+            newline,
+            inner,
+            [
+                encode_basestring_ascii(key) + colon + _write(item, indent, inner)
+                for key, item in value.items()
+            ],
+        )
+    if isinstance(value, list | tuple):
+        return _enclose("[]", newline, inner, [_write(item, indent, inner) for item in value])
+    return repr(value)  # a number
+
+
+def _enclose(brackets: str, newline: str, inner: str, items: list[str]) -> str:
+    if not items:
+        return brackets
+    return brackets[0] + inner + f",{inner}".join(items) + newline + brackets[1]
+
+
+# ---------------------------------------------------------------- what is wrong
+
+
+def _two_spellings(data: "Object", name: str, path: str) -> InvalidConfig:
+    spellings = [encode(key) for key in data if key.casefold() == name.casefold()]
+    return InvalidConfig(
+        f"{path}{name}: spelled in more than one way: {', '.join(spellings)}",
+        "keys match in any case; keep one of these",
+    )
+
+
+def _refusal(text: str) -> UndecodableContent:
+    """Why the text was not decoded: the public json knows all that is not JSON, we the rest."""
+    bundle.open_library()
+    import json
+
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        place, flaw = error.pos, error.msg
+        if not text.strip(BLANKS):
+            flaw = "nothing there"
+    except (ValueError, RecursionError):
+        place, flaw = next(_flaws(text))
+    else:
+        place, flaw = next(_flaws(text))
+    line = text.count("\n", 0, place) + 1
+    column = place - text.rfind("\n", 0, place)
+    return UndecodableContent(
+        f"cannot decode the JSON: line {line}, column {column}: {flaw}", _excerpt(text, place)
+    )
+
+
+def _flaws(text: str) -> "Iterator[tuple[int, str]]":
+    """Where, in text that json takes, are duplicate keys, deep nesting, numbers not for JSON."""
+    import json
+    import re
+
+    levels: list[set[str]] = []
+    for token in re.finditer(r'("(?:[^"\\]|\\.)*")(\s*:)?|[\[\]{}]|[^\s\[\]{}:,"]+', text):
+        word, key = token[0], token[1]
+        if word in "[{":
+            levels.append(set())
+            if len(levels) > DEPTH_LIMIT:
+                yield token.start(), f"nested deeper than {DEPTH_LIMIT} levels"
+        elif word in "]}":
+            levels.pop()
+        elif token[2] is not None:
+            if (name := json.loads(key)) in levels[-1]:
+                yield token.start(), f"duplicate key {key}"
+            levels[-1].add(name)
+        elif key is None and not _is_plain(word):
+            yield token.start(), f"number out of range: {word[:EXCERPT]}"
+
+
+def _is_plain(word: str) -> bool:
+    """Whether it is true, false, null or a number that JSON and we can hold."""
+    if word in ("true", "false", "null"):
+        return True
+    try:
+        return _scan(word, 0)[1] == len(word)
+    except ValueError:
+        return False
+
+
+def _excerpt(text: str, place: int) -> str:
+    around = text[max(0, place - EXCERPT) : place], text[place : place + EXCERPT]
+    before, after = (" ".join(part.split()) for part in around)
+    return f"after `{before}` comes `{after}`"

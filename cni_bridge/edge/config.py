@@ -1,0 +1,195 @@
+"""The document on stdin -> NetworkConfig: everything that can be wrong with a config is found here.
+
+Types, bounds and defaults come from the compiled schema; what a schema can't say (addresses, ranges,
+exclusions) is checked here, with a path to the value. No default is written here.
+"""
+
+from cni_bridge.edge import arguments, ipam, request, shapes, validators, versions
+from cni_bridge.errors import InvalidConfig
+from cni_bridge.model import Attachment, Ipam, NetworkConfig, VlanFilter
+
+Json = shapes.Json
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeGuard
+
+    from cni_bridge.edge.arguments import Arguments
+    from cni_bridge.edge.request import Request
+
+STATE_DIR = "/run/cni-bridge"
+
+
+def prepare(document: Json, command: str) -> "dict[str, Any]":
+    """Fill the schema's defaults in, in place. Raises errors 1 and 7.
+
+    The name and the version are looked at first, as the reference does.
+    """
+    check_identity(document, command)
+    try:
+        validators.validate(document)
+    except validators.Refused:
+        from cni_bridge.edge import explain  # only a refused config pays for jsonschema
+
+        raise explain.explain(document) from None
+    return document
+
+
+def check_identity(document: Json, command: str) -> None:
+    """All that removal needs of a config: a name, and a version that has the command."""
+    network(document)
+    versions.check(command, version(document))
+
+
+def version(document: Json) -> str:
+    """The config's cniVersion; absent or empty means 0.1.0 (SPEC 0.2)."""
+    return str(document.get("cniVersion") or versions.SUPPORTED[0])
+
+
+def network(document: Json) -> str:
+    """The network's name, checked. Raises InvalidConfig."""
+    name = document.get("name")
+    if not name:
+        raise InvalidConfig("missing network name")
+    if not isinstance(name, str) or not request.is_name(name):
+        raise InvalidConfig("invalid characters found in network name", f"name is {name!r}")
+    return name
+
+
+def attachment(document: Json, asked: "Request") -> Attachment:
+    """Whose interface the request is about."""
+    return Attachment(network=network(document), container=asked.container, ifname=asked.ifname)
+
+
+def valid_attachments(document: Json) -> set[tuple[str, str]] | None:
+    """GC's list of what is not stale, as (container id, ifname); None when there is none.
+
+    libcni sends it under the specification's key and under its own older one.
+    """
+    for key in ("cni.dev/valid-attachments", "cni.dev/attachments"):
+        listed = document.get(key)
+        if listed is None:
+            continue
+        try:
+            return {(str(item["containerID"]), str(item["ifname"])) for item in listed}  # type: ignore[attr-defined]  # checked by trying
+        except (KeyError, TypeError):
+            raise InvalidConfig(f"{key}: expected objects with containerID and ifname") from None
+    return None
+
+
+def state_dir(document: Json) -> str:
+    """Where the network's ledger is: below `ipam.dataDir` if that is a directory's path.
+
+    Never fails: a config that is wrong, here or elsewhere, must not keep DEL from the ledger.
+    """
+    section = document.get("ipam")
+    data_dir = section.get("dataDir") if isinstance(section, dict) else None
+    return data_dir.rstrip("/") + "/cni-bridge" if _is_directory(data_dir) else STATE_DIR
+
+
+def ipam_type(document: Json) -> str:
+    """The type of the IPAM plugin; "" for a network without addresses (layer 2)."""
+    section = document.get("ipam")
+    return str(section.get("type") or "") if isinstance(section, dict) else ""
+
+
+def previous_result(document: "dict[str, Any]") -> Json | None:
+    """The prevResult in the newest shape; None when the runtime sent none or an empty one."""
+    previous = document.get("prevResult")
+    return shapes.upgrade(previous, version(document)) if previous else None
+
+
+def parse(document: "dict[str, Any]", cni_args: str, *, is_delegated: bool) -> NetworkConfig:
+    """Build the record from a prepared document. Raises InvalidConfig, InvalidEnvironment.
+
+    `is_delegated`: another plugin has the addresses, so what `ipam` says is its business.
+    """
+    wanted = arguments.parse(cni_args)
+    _check_exclusions(document)
+    is_default_gateway = document["isDefaultGateway"]
+    return NetworkConfig(
+        cni_version=version(document),
+        name=document["name"],
+        state_dir=state_dir(document),
+        bridge=_interface_name(document["bridge"]),
+        is_gateway=document["isGateway"] or is_default_gateway,
+        is_default_gateway=is_default_gateway,
+        force_address=document["forceAddress"],
+        mtu=document["mtu"],
+        hairpin_mode=document["hairpinMode"],
+        promisc_mode=document["promiscMode"],
+        port_isolation=document["portIsolation"],
+        mac_spoof_check=document["macspoofchk"],
+        duplicate_address_detection=document["enabledad"],
+        container_interface_up=not document["disableContainerInterface"],
+        ip_masq=document["ipMasq"],
+        vlan=_vlan(document),
+        mac=_mac(document, wanted),
+        ipam=_ipam(document, wanted, is_delegated=is_delegated),
+        dns=ipam.dns(document.get("dns", {})),
+    )
+
+
+def _check_exclusions(document: "dict[str, Any]") -> None:
+    if document["hairpinMode"] and document["promiscMode"]:
+        raise InvalidConfig("cannot set hairpin mode and promiscuous mode at the same time")
+    if document["disableContainerInterface"] and ipam_type(document):
+        raise InvalidConfig("cannot use IPAM when DisableContainerInterface flag is set")
+    data_dir = document.get("ipam", {}).get("dataDir")
+    if data_dir and not _is_directory(data_dir):
+        raise InvalidConfig("ipam.dataDir must be an absolute path", f"found {data_dir!r}")
+
+
+def _is_directory(path: object) -> "TypeGuard[str]":
+    return isinstance(path, str) and path.startswith("/") and "\0" not in path
+
+
+def _ipam(document: "dict[str, Any]", wanted: "Arguments", *, is_delegated: bool) -> Ipam:
+    if is_delegated:
+        return Ipam(type=ipam_type(document))
+    leasing = ipam.parse(document, wanted.ip) if ipam_type(document) else Ipam()
+    families = [len(range_set[0].subnet.ip) for range_set in leasing.range_sets]
+    shapes.check_addresses(version(document), families)
+    return leasing
+
+
+def _interface_name(name: str) -> str:
+    fault = request.ifname_fault(name)
+    if fault:
+        raise InvalidConfig(f"bridge: {fault}", f"found {name!r}")
+    return name
+
+
+def _vlan(document: "dict[str, Any]") -> VlanFilter | None:
+    if not document["vlan"] and not document.get("vlanTrunk"):
+        return None
+    from cni_bridge.edge import vlans  # few networks have any
+
+    return vlans.parse(document)
+
+
+def _mac(document: "dict[str, Any]", wanted: "Arguments") -> bytes | None:
+    """The container end's MAC; the first source that names one wins."""
+    sources = (
+        ("runtimeConfig.mac", ipam.runtime(document).get("mac")),
+        ("args.cni.mac", ipam.cni_args(document).get("mac")),
+        ("CNI_ARGS MAC", wanted.mac),
+    )
+    return next((_parse_mac(text, path) for path, text in sources if text), None)
+
+
+def _parse_mac(text: str, path: str) -> bytes:
+    """A MAC in any notation of Go's net.ParseMAC that fits an Ethernet interface."""
+    try:
+        mac = bytes.fromhex("".join(letter for letter in text if letter not in ":-."))
+    except ValueError:
+        mac = b""
+    notations = (mac.hex(":"), mac.hex("-"), mac.hex(".", 2))
+    if len(mac) != 6 or text.lower() not in notations:
+        raise InvalidConfig(
+            f"{path}: address {text}: invalid MAC address", "like 02:00:00:00:00:05"
+        )
+    if mac[0] & 1 or not any(mac):
+        raise InvalidConfig(
+            f"{path}: address {text}: invalid MAC address", "multicast, or all zero"
+        )
+    return mac

@@ -1,0 +1,131 @@
+"""One invocation: which command, for which attachment, with which document on stdin.
+
+Checks the CNI_* variables and nothing else; what the document says is `config.py`'s matter.
+"""
+
+import posix
+
+from cni_bridge.edge import codec, validators
+from cni_bridge.errors import InvalidEnvironment, IOFailure
+from cni_bridge.record import record
+
+STDIN_LIMIT = 1 << 20
+IFNAME_LIMIT = 15  # IFNAMSIZ less its terminator, linux/if.h
+
+# Which variables a command can't do without. CNI_PATH is asked for where a plugin is delegated to:
+# demanding it always, as the reference does, only breaks callers that need none.
+REQUIRED = {
+    "ADD": ("CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"),
+    "CHECK": ("CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"),
+    "DEL": ("CNI_CONTAINERID", "CNI_IFNAME"),
+    "GC": (),
+    "STATUS": (),
+}
+NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+
+
+@record
+class Request:
+    """The variables, checked, and the document: decoded, keys in the schema's spelling, but not yet
+    understood."""
+
+    command: str
+    container: str
+    ifname: str
+    netns_path: str
+    may_be_own_netns: bool
+    args: str
+    plugin_dirs: tuple[str, ...]
+    raw: bytes
+    document: dict[str, object]
+
+
+def environment() -> dict[str, str]:
+    """This process's environment as text."""
+    return {_text(name): _text(value) for name, value in posix.environ.items()}
+
+
+def read(variables: dict[str, str]) -> Request:
+    """Check the variables, then read and decode stdin. Raises errors 4, 5, 6, 7."""
+    command = variables.get("CNI_COMMAND", "")
+    _check(command, variables)
+    raw = _read_stdin()
+    return Request(
+        command=command,
+        container=variables.get("CNI_CONTAINERID", ""),
+        ifname=variables.get("CNI_IFNAME", ""),
+        netns_path=variables.get("CNI_NETNS", ""),
+        may_be_own_netns=variables.get("CNI_NETNS_OVERRIDE", "").upper() in ("TRUE", "1"),
+        args=variables.get("CNI_ARGS", ""),
+        plugin_dirs=tuple(filter(None, variables.get("CNI_PATH", "").split(":"))),
+        raw=raw,
+        document=codec.fold(codec.decode(raw), validators.FOLD),
+    )
+
+
+def is_name(text: str) -> bool:
+    """Whether the text can be a container id or a network name (SPEC 1.0, "Parameters")."""
+    return text[:1].isalnum() and NAME_CHARACTERS.issuperset(text)
+
+
+def _check(command: str, variables: dict[str, str]) -> None:
+    if not command:
+        raise InvalidEnvironment("required env variables [CNI_COMMAND] missing")
+    if command not in REQUIRED:
+        raise InvalidEnvironment(
+            f"unknown CNI_COMMAND: {command}", f"one of {' '.join(REQUIRED)} VERSION"
+        )
+    required = REQUIRED[command]
+    faults = []
+    missing = [name for name in required if not variables.get(name)]
+    if missing:
+        faults.append(f"required env variables [{','.join(missing)}] missing")
+    if required:
+        faults += _malformed(variables)
+    if faults:
+        raise InvalidEnvironment("; ".join(faults), f"CNI_COMMAND={command}")
+
+
+def _malformed(variables: dict[str, str]) -> list[str]:
+    faults = []
+    container = variables.get("CNI_CONTAINERID")
+    if container and not is_name(container):
+        faults.append(f"invalid characters in containerID: CNI_CONTAINERID={container!r}")
+    ifname = variables.get("CNI_IFNAME")
+    if ifname:
+        fault = ifname_fault(ifname)
+        if fault:
+            faults.append(f"{fault}: CNI_IFNAME={ifname!r}")
+    return faults
+
+
+def ifname_fault(ifname: str) -> str:
+    """What the kernel would refuse in an interface name (dev_valid_name, net/core/dev.c)."""
+    if len(ifname.encode(errors="surrogateescape")) > IFNAME_LIMIT:
+        return "interface name is too long"
+    if ifname in (".", ".."):
+        return "interface name is . or .."
+    if any(letter in "/:%" or letter.isspace() or letter < " " for letter in ifname):
+        return "interface name contains / or : or whitespace characters"
+    if not ifname.isascii():
+        return "interface name contains non-ASCII characters"
+    return ""
+
+
+def _read_stdin() -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while size <= STDIN_LIMIT:
+        try:
+            chunk = posix.read(0, 1 << 16)
+        except OSError as error:
+            raise IOFailure("error reading from stdin", str(error)) from error
+        if not chunk:
+            return b"".join(chunks)
+        chunks.append(chunk)
+        size += len(chunk)
+    raise IOFailure(f"error reading from stdin: more than {STDIN_LIMIT} bytes")
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")

@@ -1,0 +1,902 @@
+"""Generated from schemas/network.schema.json by build/generate_validators.py: the compiled schema.
+
+Not to be edited by hand. Nothing here explains: `cni_bridge.edge.explain` does, from the schema.
+"""
+
+# mypy: ignore-errors
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from cni_bridge.edge.codec import Fold, Object
+
+
+NoneType = type(None)
+
+
+class Refused(Exception):
+    """The schema refuses the config."""
+
+
+FOLD: "Fold" = \
+{'args': ('args',
+          {'cni': ('cni',
+                   {'ips': ('ips', None),
+                    'labels': ('labels', {'key': ('key', None), 'value': ('value', None)}),
+                    'mac': ('mac', None)})}),
+ 'bridge': ('bridge', None),
+ 'capabilities': ('capabilities', None),
+ 'cni.dev/attachments': ('cni.dev/attachments',
+                         {'containerid': ('containerID', None), 'ifname': ('ifname', None)}),
+ 'cni.dev/valid-attachments': ('cni.dev/valid-attachments',
+                               {'containerid': ('containerID', None), 'ifname': ('ifname', None)}),
+ 'cniversion': ('cniVersion', None),
+ 'cniversions': ('cniVersions', None),
+ 'disablecheck': ('disableCheck', None),
+ 'disablecontainerinterface': ('disableContainerInterface', None),
+ 'disablegc': ('disableGC', None),
+ 'dns': ('dns',
+         {'domain': ('domain', None),
+          'nameservers': ('nameservers', None),
+          'options': ('options', None),
+          'search': ('search', None)}),
+ 'enabledad': ('enabledad', None),
+ 'forceaddress': ('forceAddress', None),
+ 'hairpinmode': ('hairpinMode', None),
+ 'ipam': ('ipam',
+          {'datadir': ('dataDir', None),
+           'gateway': ('gateway', None),
+           'rangeend': ('rangeEnd', None),
+           'ranges': ('ranges',
+                      {'gateway': ('gateway', None),
+                       'rangeend': ('rangeEnd', None),
+                       'rangestart': ('rangeStart', None),
+                       'subnet': ('subnet', None)}),
+           'rangestart': ('rangeStart', None),
+           'resolvconf': ('resolvConf', None),
+           'routes': ('routes',
+                      {'advmss': ('advmss', None),
+                       'dst': ('dst', None),
+                       'gw': ('gw', None),
+                       'mtu': ('mtu', None),
+                       'priority': ('priority', None),
+                       'scope': ('scope', None),
+                       'table': ('table', None)}),
+           'subnet': ('subnet', None),
+           'type': ('type', None)}),
+ 'ipmasq': ('ipMasq', None),
+ 'ipmasqbackend': ('ipMasqBackend', None),
+ 'isdefaultgateway': ('isDefaultGateway', None),
+ 'isgateway': ('isGateway', None),
+ 'loadonlyinlinedplugins': ('loadOnlyInlinedPlugins', None),
+ 'macspoofchk': ('macspoofchk', None),
+ 'mtu': ('mtu', None),
+ 'name': ('name', None),
+ 'portisolation': ('portIsolation', None),
+ 'preservedefaultvlan': ('preserveDefaultVlan', None),
+ 'prevresult': ('prevResult', None),
+ 'promiscmode': ('promiscMode', None),
+ 'runtimeconfig': ('runtimeConfig',
+                   {'aliases': ('aliases', None),
+                    'bandwidth': ('bandwidth',
+                                  {'egressburst': ('egressBurst', None),
+                                   'egressrate': ('egressRate', None),
+                                   'ingressburst': ('ingressBurst', None),
+                                   'ingressrate': ('ingressRate', None)}),
+                    'cgrouppath': ('cgroupPath', None),
+                    'deviceid': ('deviceID', None),
+                    'dns': ('dns',
+                            {'options': ('options', None),
+                             'searches': ('searches', None),
+                             'servers': ('servers', None)}),
+                    'infinibandguid': ('infinibandGUID', None),
+                    'ipranges': ('ipRanges',
+                                 {'gateway': ('gateway', None),
+                                  'rangeend': ('rangeEnd', None),
+                                  'rangestart': ('rangeStart', None),
+                                  'subnet': ('subnet', None)}),
+                    'ips': ('ips', None),
+                    'mac': ('mac', None),
+                    'portmappings': ('portMappings',
+                                     {'containerport': ('containerPort', None),
+                                      'hostip': ('hostIP', None),
+                                      'hostport': ('hostPort', None),
+                                      'protocol': ('protocol', None)})}),
+ 'type': ('type', None),
+ 'vlan': ('vlan', None),
+ 'vlantrunk': ('vlanTrunk',
+               {'id': ('id', None), 'maxid': ('maxID', None), 'minid': ('minID', None)})}
+
+
+def validate(data: "Object") -> "Object":
+    """Fill in every default, in place. Raises Refused."""
+    return _validate(data)
+
+
+def _validate(data):
+    if not isinstance(data, dict):
+        raise Refused
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['name']) - data.keys()
+        if data__missing_keys:
+            raise Refused
+        data_keys = set(data.keys())
+        if 'cniVersion' in data_keys:
+            data_keys.remove('cniVersion')
+            data__cniVersion = data['cniVersion']
+            if not isinstance(data__cniVersion, str):
+                raise Refused
+        else:
+            data['cniVersion'] = '0.1.0'
+        if 'cniVersions' in data_keys:
+            data_keys.remove('cniVersions')
+            data__cniVersions = data['cniVersions']
+            if not isinstance(data__cniVersions, (list, tuple)):
+                raise Refused
+            data__cniVersions_is_list = isinstance(data__cniVersions, (list, tuple))
+            if data__cniVersions_is_list:
+                data__cniVersions_len = len(data__cniVersions)
+                for data__cniVersions_x, data__cniVersions_item in enumerate(data__cniVersions):
+                    if not isinstance(data__cniVersions_item, str):
+                        raise Refused
+        else:
+            data['cniVersions'] = []
+        if 'name' in data_keys:
+            data_keys.remove('name')
+            data__name = data['name']
+            if not isinstance(data__name, str):
+                raise Refused
+            if isinstance(data__name, str):
+                data__name_len = len(data__name)
+                if data__name_len < 1:
+                    raise Refused
+                if data__name_len > 255:
+                    raise Refused
+        if 'type' in data_keys:
+            data_keys.remove('type')
+            data__type = data['type']
+            if not isinstance(data__type, str):
+                raise Refused
+        else:
+            data['type'] = 'cni-bridge'
+        if 'disableCheck' in data_keys:
+            data_keys.remove('disableCheck')
+            data__disableCheck = data['disableCheck']
+            if not isinstance(data__disableCheck, (bool, str)):
+                raise Refused
+        else:
+            data['disableCheck'] = False
+        if 'disableGC' in data_keys:
+            data_keys.remove('disableGC')
+            data__disableGC = data['disableGC']
+            if not isinstance(data__disableGC, (bool, str)):
+                raise Refused
+        else:
+            data['disableGC'] = False
+        if 'loadOnlyInlinedPlugins' in data_keys:
+            data_keys.remove('loadOnlyInlinedPlugins')
+            data__loadOnlyInlinedPlugins = data['loadOnlyInlinedPlugins']
+            if not isinstance(data__loadOnlyInlinedPlugins, (bool, str)):
+                raise Refused
+        else:
+            data['loadOnlyInlinedPlugins'] = False
+        if 'capabilities' in data_keys:
+            data_keys.remove('capabilities')
+            data__capabilities = data['capabilities']
+            if not isinstance(data__capabilities, dict):
+                raise Refused
+            data__capabilities_is_dict = isinstance(data__capabilities, dict)
+            if data__capabilities_is_dict:
+                data__capabilities_keys = set(data__capabilities.keys())
+                for data__capabilities_key in data__capabilities_keys:
+                    if data__capabilities_key not in []:
+                        data__capabilities_value = data__capabilities.get(data__capabilities_key)
+                        if not isinstance(data__capabilities_value, (bool, NoneType)):
+                            raise Refused
+        else:
+            data['capabilities'] = {}
+        if 'bridge' in data_keys:
+            data_keys.remove('bridge')
+            data__bridge = data['bridge']
+            if not isinstance(data__bridge, str):
+                raise Refused
+            if isinstance(data__bridge, str):
+                data__bridge_len = len(data__bridge)
+                if data__bridge_len < 1:
+                    raise Refused
+                if data__bridge_len > 15:
+                    raise Refused
+        else:
+            data['bridge'] = 'cni0'
+        if 'isGateway' in data_keys:
+            data_keys.remove('isGateway')
+            data__isGateway = data['isGateway']
+            if not isinstance(data__isGateway, bool):
+                raise Refused
+        else:
+            data['isGateway'] = False
+        if 'isDefaultGateway' in data_keys:
+            data_keys.remove('isDefaultGateway')
+            data__isDefaultGateway = data['isDefaultGateway']
+            if not isinstance(data__isDefaultGateway, bool):
+                raise Refused
+        else:
+            data['isDefaultGateway'] = False
+        if 'forceAddress' in data_keys:
+            data_keys.remove('forceAddress')
+            data__forceAddress = data['forceAddress']
+            if not isinstance(data__forceAddress, bool):
+                raise Refused
+        else:
+            data['forceAddress'] = False
+        if 'ipMasq' in data_keys:
+            data_keys.remove('ipMasq')
+            data__ipMasq = data['ipMasq']
+            if not isinstance(data__ipMasq, bool):
+                raise Refused
+        else:
+            data['ipMasq'] = False
+        if 'ipMasqBackend' in data_keys:
+            data_keys.remove('ipMasqBackend')
+            data__ipMasqBackend = data['ipMasqBackend']
+            if not isinstance(data__ipMasqBackend, str):
+                raise Refused
+            if not (isinstance(data__ipMasqBackend, str) and data__ipMasqBackend == '' or (isinstance(data__ipMasqBackend, str) and data__ipMasqBackend == 'iptables') or (isinstance(data__ipMasqBackend, str) and data__ipMasqBackend == 'nftables')):
+                raise Refused
+        else:
+            data['ipMasqBackend'] = ''
+        if 'mtu' in data_keys:
+            data_keys.remove('mtu')
+            data__mtu = data['mtu']
+            if not isinstance(data__mtu, int) or isinstance(data__mtu, bool):
+                raise Refused
+            if isinstance(data__mtu, (int, float)) and (not isinstance(data__mtu, bool)):
+                if data__mtu < 0:
+                    raise Refused
+                if data__mtu > 65535:
+                    raise Refused
+        else:
+            data['mtu'] = 0
+        if 'hairpinMode' in data_keys:
+            data_keys.remove('hairpinMode')
+            data__hairpinMode = data['hairpinMode']
+            if not isinstance(data__hairpinMode, bool):
+                raise Refused
+        else:
+            data['hairpinMode'] = False
+        if 'promiscMode' in data_keys:
+            data_keys.remove('promiscMode')
+            data__promiscMode = data['promiscMode']
+            if not isinstance(data__promiscMode, bool):
+                raise Refused
+        else:
+            data['promiscMode'] = False
+        if 'vlan' in data_keys:
+            data_keys.remove('vlan')
+            data__vlan = data['vlan']
+            if not isinstance(data__vlan, int) or isinstance(data__vlan, bool):
+                raise Refused
+            if isinstance(data__vlan, (int, float)) and (not isinstance(data__vlan, bool)):
+                if data__vlan < 0:
+                    raise Refused
+                if data__vlan > 4094:
+                    raise Refused
+        else:
+            data['vlan'] = 0
+        if 'vlanTrunk' in data_keys:
+            data_keys.remove('vlanTrunk')
+            data__vlanTrunk = data['vlanTrunk']
+            if not isinstance(data__vlanTrunk, (list, tuple)):
+                raise Refused
+            data__vlanTrunk_is_list = isinstance(data__vlanTrunk, (list, tuple))
+            if data__vlanTrunk_is_list:
+                data__vlanTrunk_len = len(data__vlanTrunk)
+                for data__vlanTrunk_x, data__vlanTrunk_item in enumerate(data__vlanTrunk):
+                    if not isinstance(data__vlanTrunk_item, dict):
+                        raise Refused
+                    data__vlanTrunk_item_is_dict = isinstance(data__vlanTrunk_item, dict)
+                    if data__vlanTrunk_item_is_dict:
+                        if 'minID' in data__vlanTrunk_item:
+                            if 'maxID' not in data__vlanTrunk_item:
+                                raise Refused
+                        if 'maxID' in data__vlanTrunk_item:
+                            if 'minID' not in data__vlanTrunk_item:
+                                raise Refused
+                        data__vlanTrunk_item_keys = set(data__vlanTrunk_item.keys())
+                        if 'id' in data__vlanTrunk_item_keys:
+                            data__vlanTrunk_item_keys.remove('id')
+                            data__vlanTrunk_item__id = data__vlanTrunk_item['id']
+                            _validate___definitions_vlan(data__vlanTrunk_item__id)
+                        if 'minID' in data__vlanTrunk_item_keys:
+                            data__vlanTrunk_item_keys.remove('minID')
+                            data__vlanTrunk_item__minID = data__vlanTrunk_item['minID']
+                            _validate___definitions_vlan(data__vlanTrunk_item__minID)
+                        if 'maxID' in data__vlanTrunk_item_keys:
+                            data__vlanTrunk_item_keys.remove('maxID')
+                            data__vlanTrunk_item__maxID = data__vlanTrunk_item['maxID']
+                            _validate___definitions_vlan(data__vlanTrunk_item__maxID)
+        else:
+            data['vlanTrunk'] = []
+        if 'preserveDefaultVlan' in data_keys:
+            data_keys.remove('preserveDefaultVlan')
+            data__preserveDefaultVlan = data['preserveDefaultVlan']
+            if not isinstance(data__preserveDefaultVlan, bool):
+                raise Refused
+        else:
+            data['preserveDefaultVlan'] = False
+        if 'macspoofchk' in data_keys:
+            data_keys.remove('macspoofchk')
+            data__macspoofchk = data['macspoofchk']
+            if not isinstance(data__macspoofchk, bool):
+                raise Refused
+        else:
+            data['macspoofchk'] = False
+        if 'enabledad' in data_keys:
+            data_keys.remove('enabledad')
+            data__enabledad = data['enabledad']
+            if not isinstance(data__enabledad, bool):
+                raise Refused
+        else:
+            data['enabledad'] = False
+        if 'disableContainerInterface' in data_keys:
+            data_keys.remove('disableContainerInterface')
+            data__disableContainerInterface = data['disableContainerInterface']
+            if not isinstance(data__disableContainerInterface, bool):
+                raise Refused
+        else:
+            data['disableContainerInterface'] = False
+        if 'portIsolation' in data_keys:
+            data_keys.remove('portIsolation')
+            data__portIsolation = data['portIsolation']
+            if not isinstance(data__portIsolation, bool):
+                raise Refused
+        else:
+            data['portIsolation'] = False
+        if 'ipam' in data_keys:
+            data_keys.remove('ipam')
+            data__ipam = data['ipam']
+            if not isinstance(data__ipam, dict):
+                raise Refused
+            data__ipam_is_dict = isinstance(data__ipam, dict)
+            if data__ipam_is_dict:
+                data__ipam_keys = set(data__ipam.keys())
+                if 'type' in data__ipam_keys:
+                    data__ipam_keys.remove('type')
+                    data__ipam__type = data__ipam['type']
+                    if not isinstance(data__ipam__type, str):
+                        raise Refused
+                else:
+                    data__ipam['type'] = ''
+                if 'subnet' in data__ipam_keys:
+                    data__ipam_keys.remove('subnet')
+                    data__ipam__subnet = data__ipam['subnet']
+                    if not isinstance(data__ipam__subnet, str):
+                        raise Refused
+                else:
+                    data__ipam['subnet'] = ''
+                if 'rangeStart' in data__ipam_keys:
+                    data__ipam_keys.remove('rangeStart')
+                    data__ipam__rangeStart = data__ipam['rangeStart']
+                    if not isinstance(data__ipam__rangeStart, str):
+                        raise Refused
+                else:
+                    data__ipam['rangeStart'] = ''
+                if 'rangeEnd' in data__ipam_keys:
+                    data__ipam_keys.remove('rangeEnd')
+                    data__ipam__rangeEnd = data__ipam['rangeEnd']
+                    if not isinstance(data__ipam__rangeEnd, str):
+                        raise Refused
+                else:
+                    data__ipam['rangeEnd'] = ''
+                if 'gateway' in data__ipam_keys:
+                    data__ipam_keys.remove('gateway')
+                    data__ipam__gateway = data__ipam['gateway']
+                    if not isinstance(data__ipam__gateway, str):
+                        raise Refused
+                else:
+                    data__ipam['gateway'] = ''
+                if 'ranges' in data__ipam_keys:
+                    data__ipam_keys.remove('ranges')
+                    data__ipam__ranges = data__ipam['ranges']
+                    _validate___definitions_rangesets(data__ipam__ranges)
+                else:
+                    data__ipam['ranges'] = []
+                if 'routes' in data__ipam_keys:
+                    data__ipam_keys.remove('routes')
+                    data__ipam__routes = data__ipam['routes']
+                    if not isinstance(data__ipam__routes, (list, tuple)):
+                        raise Refused
+                    data__ipam__routes_is_list = isinstance(data__ipam__routes, (list, tuple))
+                    if data__ipam__routes_is_list:
+                        data__ipam__routes_len = len(data__ipam__routes)
+                        for data__ipam__routes_x, data__ipam__routes_item in enumerate(data__ipam__routes):
+                            _validate___definitions_route(data__ipam__routes_item)
+                else:
+                    data__ipam['routes'] = []
+                if 'resolvConf' in data__ipam_keys:
+                    data__ipam_keys.remove('resolvConf')
+                    data__ipam__resolvConf = data__ipam['resolvConf']
+                    if not isinstance(data__ipam__resolvConf, str):
+                        raise Refused
+                else:
+                    data__ipam['resolvConf'] = ''
+                if 'dataDir' in data__ipam_keys:
+                    data__ipam_keys.remove('dataDir')
+                    data__ipam__dataDir = data__ipam['dataDir']
+                    if not isinstance(data__ipam__dataDir, str):
+                        raise Refused
+                else:
+                    data__ipam['dataDir'] = ''
+        if 'dns' in data_keys:
+            data_keys.remove('dns')
+            data__dns = data['dns']
+            if not isinstance(data__dns, dict):
+                raise Refused
+            data__dns_is_dict = isinstance(data__dns, dict)
+            if data__dns_is_dict:
+                data__dns_keys = set(data__dns.keys())
+                if 'nameservers' in data__dns_keys:
+                    data__dns_keys.remove('nameservers')
+                    data__dns__nameservers = data__dns['nameservers']
+                    _validate___definitions_texts(data__dns__nameservers)
+                else:
+                    data__dns['nameservers'] = []
+                if 'domain' in data__dns_keys:
+                    data__dns_keys.remove('domain')
+                    data__dns__domain = data__dns['domain']
+                    if not isinstance(data__dns__domain, str):
+                        raise Refused
+                else:
+                    data__dns['domain'] = ''
+                if 'search' in data__dns_keys:
+                    data__dns_keys.remove('search')
+                    data__dns__search = data__dns['search']
+                    _validate___definitions_texts(data__dns__search)
+                else:
+                    data__dns['search'] = []
+                if 'options' in data__dns_keys:
+                    data__dns_keys.remove('options')
+                    data__dns__options = data__dns['options']
+                    _validate___definitions_texts(data__dns__options)
+                else:
+                    data__dns['options'] = []
+        if 'args' in data_keys:
+            data_keys.remove('args')
+            data__args = data['args']
+            if not isinstance(data__args, dict):
+                raise Refused
+            data__args_is_dict = isinstance(data__args, dict)
+            if data__args_is_dict:
+                data__args_keys = set(data__args.keys())
+                if 'cni' in data__args_keys:
+                    data__args_keys.remove('cni')
+                    data__args__cni = data__args['cni']
+                    if not isinstance(data__args__cni, dict):
+                        raise Refused
+                    data__args__cni_is_dict = isinstance(data__args__cni, dict)
+                    if data__args__cni_is_dict:
+                        data__args__cni_keys = set(data__args__cni.keys())
+                        if 'mac' in data__args__cni_keys:
+                            data__args__cni_keys.remove('mac')
+                            data__args__cni__mac = data__args__cni['mac']
+                            if not isinstance(data__args__cni__mac, str):
+                                raise Refused
+                        else:
+                            data__args__cni['mac'] = ''
+                        if 'ips' in data__args__cni_keys:
+                            data__args__cni_keys.remove('ips')
+                            data__args__cni__ips = data__args__cni['ips']
+                            _validate___definitions_texts(data__args__cni__ips)
+                        else:
+                            data__args__cni['ips'] = []
+                        if 'labels' in data__args__cni_keys:
+                            data__args__cni_keys.remove('labels')
+                            data__args__cni__labels = data__args__cni['labels']
+                            if not isinstance(data__args__cni__labels, (list, tuple)):
+                                raise Refused
+                            data__args__cni__labels_is_list = isinstance(data__args__cni__labels, (list, tuple))
+                            if data__args__cni__labels_is_list:
+                                data__args__cni__labels_len = len(data__args__cni__labels)
+                                for data__args__cni__labels_x, data__args__cni__labels_item in enumerate(data__args__cni__labels):
+                                    if not isinstance(data__args__cni__labels_item, dict):
+                                        raise Refused
+                                    data__args__cni__labels_item_is_dict = isinstance(data__args__cni__labels_item, dict)
+                                    if data__args__cni__labels_item_is_dict:
+                                        data__args__cni__labels_item_keys = set(data__args__cni__labels_item.keys())
+                                        if 'key' in data__args__cni__labels_item_keys:
+                                            data__args__cni__labels_item_keys.remove('key')
+                                            data__args__cni__labels_item__key = data__args__cni__labels_item['key']
+                                            if not isinstance(data__args__cni__labels_item__key, str):
+                                                raise Refused
+                                        else:
+                                            data__args__cni__labels_item['key'] = ''
+                                        if 'value' in data__args__cni__labels_item_keys:
+                                            data__args__cni__labels_item_keys.remove('value')
+                                            data__args__cni__labels_item__value = data__args__cni__labels_item['value']
+                                            if not isinstance(data__args__cni__labels_item__value, str):
+                                                raise Refused
+                                        else:
+                                            data__args__cni__labels_item['value'] = ''
+                        else:
+                            data__args__cni['labels'] = []
+        if 'runtimeConfig' in data_keys:
+            data_keys.remove('runtimeConfig')
+            data__runtimeConfig = data['runtimeConfig']
+            if not isinstance(data__runtimeConfig, dict):
+                raise Refused
+            data__runtimeConfig_is_dict = isinstance(data__runtimeConfig, dict)
+            if data__runtimeConfig_is_dict:
+                data__runtimeConfig_keys = set(data__runtimeConfig.keys())
+                if 'mac' in data__runtimeConfig_keys:
+                    data__runtimeConfig_keys.remove('mac')
+                    data__runtimeConfig__mac = data__runtimeConfig['mac']
+                    if not isinstance(data__runtimeConfig__mac, str):
+                        raise Refused
+                else:
+                    data__runtimeConfig['mac'] = ''
+                if 'ips' in data__runtimeConfig_keys:
+                    data__runtimeConfig_keys.remove('ips')
+                    data__runtimeConfig__ips = data__runtimeConfig['ips']
+                    _validate___definitions_texts(data__runtimeConfig__ips)
+                else:
+                    data__runtimeConfig['ips'] = []
+                if 'ipRanges' in data__runtimeConfig_keys:
+                    data__runtimeConfig_keys.remove('ipRanges')
+                    data__runtimeConfig__ipRanges = data__runtimeConfig['ipRanges']
+                    _validate___definitions_rangesets(data__runtimeConfig__ipRanges)
+                else:
+                    data__runtimeConfig['ipRanges'] = []
+                if 'portMappings' in data__runtimeConfig_keys:
+                    data__runtimeConfig_keys.remove('portMappings')
+                    data__runtimeConfig__portMappings = data__runtimeConfig['portMappings']
+                    if not isinstance(data__runtimeConfig__portMappings, (list, tuple)):
+                        raise Refused
+                    data__runtimeConfig__portMappings_is_list = isinstance(data__runtimeConfig__portMappings, (list, tuple))
+                    if data__runtimeConfig__portMappings_is_list:
+                        data__runtimeConfig__portMappings_len = len(data__runtimeConfig__portMappings)
+                        for data__runtimeConfig__portMappings_x, data__runtimeConfig__portMappings_item in enumerate(data__runtimeConfig__portMappings):
+                            if not isinstance(data__runtimeConfig__portMappings_item, dict):
+                                raise Refused
+                            data__runtimeConfig__portMappings_item_is_dict = isinstance(data__runtimeConfig__portMappings_item, dict)
+                            if data__runtimeConfig__portMappings_item_is_dict:
+                                data__runtimeConfig__portMappings_item__missing_keys = set(['hostPort', 'containerPort']) - data__runtimeConfig__portMappings_item.keys()
+                                if data__runtimeConfig__portMappings_item__missing_keys:
+                                    raise Refused
+                                data__runtimeConfig__portMappings_item_keys = set(data__runtimeConfig__portMappings_item.keys())
+                                if 'hostPort' in data__runtimeConfig__portMappings_item_keys:
+                                    data__runtimeConfig__portMappings_item_keys.remove('hostPort')
+                                    data__runtimeConfig__portMappings_item__hostPort = data__runtimeConfig__portMappings_item['hostPort']
+                                    _validate___definitions_port(data__runtimeConfig__portMappings_item__hostPort)
+                                if 'containerPort' in data__runtimeConfig__portMappings_item_keys:
+                                    data__runtimeConfig__portMappings_item_keys.remove('containerPort')
+                                    data__runtimeConfig__portMappings_item__containerPort = data__runtimeConfig__portMappings_item['containerPort']
+                                    _validate___definitions_port(data__runtimeConfig__portMappings_item__containerPort)
+                                if 'protocol' in data__runtimeConfig__portMappings_item_keys:
+                                    data__runtimeConfig__portMappings_item_keys.remove('protocol')
+                                    data__runtimeConfig__portMappings_item__protocol = data__runtimeConfig__portMappings_item['protocol']
+                                    if not isinstance(data__runtimeConfig__portMappings_item__protocol, str):
+                                        raise Refused
+                                else:
+                                    data__runtimeConfig__portMappings_item['protocol'] = 'tcp'
+                                if 'hostIP' in data__runtimeConfig__portMappings_item_keys:
+                                    data__runtimeConfig__portMappings_item_keys.remove('hostIP')
+                                    data__runtimeConfig__portMappings_item__hostIP = data__runtimeConfig__portMappings_item['hostIP']
+                                    if not isinstance(data__runtimeConfig__portMappings_item__hostIP, str):
+                                        raise Refused
+                                else:
+                                    data__runtimeConfig__portMappings_item['hostIP'] = ''
+                else:
+                    data__runtimeConfig['portMappings'] = []
+                if 'dns' in data__runtimeConfig_keys:
+                    data__runtimeConfig_keys.remove('dns')
+                    data__runtimeConfig__dns = data__runtimeConfig['dns']
+                    if not isinstance(data__runtimeConfig__dns, dict):
+                        raise Refused
+                    data__runtimeConfig__dns_is_dict = isinstance(data__runtimeConfig__dns, dict)
+                    if data__runtimeConfig__dns_is_dict:
+                        data__runtimeConfig__dns_keys = set(data__runtimeConfig__dns.keys())
+                        if 'servers' in data__runtimeConfig__dns_keys:
+                            data__runtimeConfig__dns_keys.remove('servers')
+                            data__runtimeConfig__dns__servers = data__runtimeConfig__dns['servers']
+                            _validate___definitions_texts(data__runtimeConfig__dns__servers)
+                        else:
+                            data__runtimeConfig__dns['servers'] = []
+                        if 'searches' in data__runtimeConfig__dns_keys:
+                            data__runtimeConfig__dns_keys.remove('searches')
+                            data__runtimeConfig__dns__searches = data__runtimeConfig__dns['searches']
+                            _validate___definitions_texts(data__runtimeConfig__dns__searches)
+                        else:
+                            data__runtimeConfig__dns['searches'] = []
+                        if 'options' in data__runtimeConfig__dns_keys:
+                            data__runtimeConfig__dns_keys.remove('options')
+                            data__runtimeConfig__dns__options = data__runtimeConfig__dns['options']
+                            _validate___definitions_texts(data__runtimeConfig__dns__options)
+                        else:
+                            data__runtimeConfig__dns['options'] = []
+                if 'bandwidth' in data__runtimeConfig_keys:
+                    data__runtimeConfig_keys.remove('bandwidth')
+                    data__runtimeConfig__bandwidth = data__runtimeConfig['bandwidth']
+                    if not isinstance(data__runtimeConfig__bandwidth, dict):
+                        raise Refused
+                    data__runtimeConfig__bandwidth_is_dict = isinstance(data__runtimeConfig__bandwidth, dict)
+                    if data__runtimeConfig__bandwidth_is_dict:
+                        data__runtimeConfig__bandwidth_keys = set(data__runtimeConfig__bandwidth.keys())
+                        if 'ingressRate' in data__runtimeConfig__bandwidth_keys:
+                            data__runtimeConfig__bandwidth_keys.remove('ingressRate')
+                            data__runtimeConfig__bandwidth__ingressRate = data__runtimeConfig__bandwidth['ingressRate']
+                            _validate___definitions_bits(data__runtimeConfig__bandwidth__ingressRate)
+                        else:
+                            data__runtimeConfig__bandwidth['ingressRate'] = 0
+                        if 'ingressBurst' in data__runtimeConfig__bandwidth_keys:
+                            data__runtimeConfig__bandwidth_keys.remove('ingressBurst')
+                            data__runtimeConfig__bandwidth__ingressBurst = data__runtimeConfig__bandwidth['ingressBurst']
+                            _validate___definitions_bits(data__runtimeConfig__bandwidth__ingressBurst)
+                        else:
+                            data__runtimeConfig__bandwidth['ingressBurst'] = 0
+                        if 'egressRate' in data__runtimeConfig__bandwidth_keys:
+                            data__runtimeConfig__bandwidth_keys.remove('egressRate')
+                            data__runtimeConfig__bandwidth__egressRate = data__runtimeConfig__bandwidth['egressRate']
+                            _validate___definitions_bits(data__runtimeConfig__bandwidth__egressRate)
+                        else:
+                            data__runtimeConfig__bandwidth['egressRate'] = 0
+                        if 'egressBurst' in data__runtimeConfig__bandwidth_keys:
+                            data__runtimeConfig__bandwidth_keys.remove('egressBurst')
+                            data__runtimeConfig__bandwidth__egressBurst = data__runtimeConfig__bandwidth['egressBurst']
+                            _validate___definitions_bits(data__runtimeConfig__bandwidth__egressBurst)
+                        else:
+                            data__runtimeConfig__bandwidth['egressBurst'] = 0
+                if 'aliases' in data__runtimeConfig_keys:
+                    data__runtimeConfig_keys.remove('aliases')
+                    data__runtimeConfig__aliases = data__runtimeConfig['aliases']
+                    if not isinstance(data__runtimeConfig__aliases, (list, tuple, dict)):
+                        raise Refused
+                if 'cgroupPath' in data__runtimeConfig_keys:
+                    data__runtimeConfig_keys.remove('cgroupPath')
+                    data__runtimeConfig__cgroupPath = data__runtimeConfig['cgroupPath']
+                    if not isinstance(data__runtimeConfig__cgroupPath, str):
+                        raise Refused
+                else:
+                    data__runtimeConfig['cgroupPath'] = ''
+                if 'deviceID' in data__runtimeConfig_keys:
+                    data__runtimeConfig_keys.remove('deviceID')
+                    data__runtimeConfig__deviceID = data__runtimeConfig['deviceID']
+                    if not isinstance(data__runtimeConfig__deviceID, str):
+                        raise Refused
+                else:
+                    data__runtimeConfig['deviceID'] = ''
+                if 'infinibandGUID' in data__runtimeConfig_keys:
+                    data__runtimeConfig_keys.remove('infinibandGUID')
+                    data__runtimeConfig__infinibandGUID = data__runtimeConfig['infinibandGUID']
+                    if not isinstance(data__runtimeConfig__infinibandGUID, str):
+                        raise Refused
+                else:
+                    data__runtimeConfig['infinibandGUID'] = ''
+        if 'prevResult' in data_keys:
+            data_keys.remove('prevResult')
+            data__prevResult = data['prevResult']
+            if not isinstance(data__prevResult, dict):
+                raise Refused
+        if 'cni.dev/valid-attachments' in data_keys:
+            data_keys.remove('cni.dev/valid-attachments')
+            data__cnidevvalidattachments = data['cni.dev/valid-attachments']
+            _validate___definitions_attachments(data__cnidevvalidattachments)
+        if 'cni.dev/attachments' in data_keys:
+            data_keys.remove('cni.dev/attachments')
+            data__cnidevattachments = data['cni.dev/attachments']
+            _validate___definitions_attachments(data__cnidevattachments)
+    return data
+
+
+def _validate___definitions_attachments(data):
+    if not isinstance(data, (list, tuple)):
+        raise Refused
+    data_is_list = isinstance(data, (list, tuple))
+    if data_is_list:
+        data_len = len(data)
+        for data_x, data_item in enumerate(data):
+            if not isinstance(data_item, dict):
+                raise Refused
+            data_item_is_dict = isinstance(data_item, dict)
+            if data_item_is_dict:
+                data_item__missing_keys = set(['containerID', 'ifname']) - data_item.keys()
+                if data_item__missing_keys:
+                    raise Refused
+                data_item_keys = set(data_item.keys())
+                if 'containerID' in data_item_keys:
+                    data_item_keys.remove('containerID')
+                    data_item__containerID = data_item['containerID']
+                    if not isinstance(data_item__containerID, str):
+                        raise Refused
+                    if isinstance(data_item__containerID, str):
+                        data_item__containerID_len = len(data_item__containerID)
+                        if data_item__containerID_len < 1:
+                            raise Refused
+                if 'ifname' in data_item_keys:
+                    data_item_keys.remove('ifname')
+                    data_item__ifname = data_item['ifname']
+                    if not isinstance(data_item__ifname, str):
+                        raise Refused
+                    if isinstance(data_item__ifname, str):
+                        data_item__ifname_len = len(data_item__ifname)
+                        if data_item__ifname_len < 1:
+                            raise Refused
+    return data
+
+
+def _validate___definitions_bits(data):
+    if not isinstance(data, int) or isinstance(data, bool):
+        raise Refused
+    if isinstance(data, (int, float)) and (not isinstance(data, bool)):
+        if data < 0:
+            raise Refused
+        if data > 18446744073709551615:
+            raise Refused
+    return data
+
+
+def _validate___definitions_port(data):
+    if not isinstance(data, int) or isinstance(data, bool):
+        raise Refused
+    if isinstance(data, (int, float)) and (not isinstance(data, bool)):
+        if data < 1:
+            raise Refused
+        if data > 65535:
+            raise Refused
+    return data
+
+
+def _validate___definitions_texts(data):
+    if not isinstance(data, (list, tuple)):
+        raise Refused
+    data_is_list = isinstance(data, (list, tuple))
+    if data_is_list:
+        data_len = len(data)
+        for data_x, data_item in enumerate(data):
+            if not isinstance(data_item, str):
+                raise Refused
+    return data
+
+
+def _validate___definitions_route(data):
+    if not isinstance(data, dict):
+        raise Refused
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['dst']) - data.keys()
+        if data__missing_keys:
+            raise Refused
+        data_keys = set(data.keys())
+        if 'dst' in data_keys:
+            data_keys.remove('dst')
+            data__dst = data['dst']
+            if not isinstance(data__dst, str):
+                raise Refused
+            if isinstance(data__dst, str):
+                data__dst_len = len(data__dst)
+                if data__dst_len < 1:
+                    raise Refused
+        if 'gw' in data_keys:
+            data_keys.remove('gw')
+            data__gw = data['gw']
+            if not isinstance(data__gw, str):
+                raise Refused
+        else:
+            data['gw'] = ''
+        if 'mtu' in data_keys:
+            data_keys.remove('mtu')
+            data__mtu = data['mtu']
+            if not isinstance(data__mtu, int) or isinstance(data__mtu, bool):
+                raise Refused
+            if isinstance(data__mtu, (int, float)) and (not isinstance(data__mtu, bool)):
+                if data__mtu < 0:
+                    raise Refused
+                if data__mtu > 65535:
+                    raise Refused
+        if 'advmss' in data_keys:
+            data_keys.remove('advmss')
+            data__advmss = data['advmss']
+            if not isinstance(data__advmss, int) or isinstance(data__advmss, bool):
+                raise Refused
+            if isinstance(data__advmss, (int, float)) and (not isinstance(data__advmss, bool)):
+                if data__advmss < 0:
+                    raise Refused
+                if data__advmss > 65535:
+                    raise Refused
+        if 'priority' in data_keys:
+            data_keys.remove('priority')
+            data__priority = data['priority']
+            _validate___definitions_number(data__priority)
+        if 'table' in data_keys:
+            data_keys.remove('table')
+            data__table = data['table']
+            _validate___definitions_number(data__table)
+        if 'scope' in data_keys:
+            data_keys.remove('scope')
+            data__scope = data['scope']
+            if not isinstance(data__scope, int) or isinstance(data__scope, bool):
+                raise Refused
+            if isinstance(data__scope, (int, float)) and (not isinstance(data__scope, bool)):
+                if data__scope < 0:
+                    raise Refused
+                if data__scope > 255:
+                    raise Refused
+    return data
+
+
+def _validate___definitions_number(data):
+    if not isinstance(data, int) or isinstance(data, bool):
+        raise Refused
+    if isinstance(data, (int, float)) and (not isinstance(data, bool)):
+        if data < 0:
+            raise Refused
+        if data > 4294967295:
+            raise Refused
+    return data
+
+
+def _validate___definitions_rangesets(data):
+    if not isinstance(data, (list, tuple)):
+        raise Refused
+    data_is_list = isinstance(data, (list, tuple))
+    if data_is_list:
+        data_len = len(data)
+        for data_x, data_item in enumerate(data):
+            if not isinstance(data_item, (list, tuple)):
+                raise Refused
+            data_item_is_list = isinstance(data_item, (list, tuple))
+            if data_item_is_list:
+                data_item_len = len(data_item)
+                if data_item_len < 1:
+                    raise Refused
+                for data_item_x, data_item_item in enumerate(data_item):
+                    if not isinstance(data_item_item, dict):
+                        raise Refused
+                    data_item_item_is_dict = isinstance(data_item_item, dict)
+                    if data_item_item_is_dict:
+                        data_item_item__missing_keys = set(['subnet']) - data_item_item.keys()
+                        if data_item_item__missing_keys:
+                            raise Refused
+                        data_item_item_keys = set(data_item_item.keys())
+                        if 'subnet' in data_item_item_keys:
+                            data_item_item_keys.remove('subnet')
+                            data_item_item__subnet = data_item_item['subnet']
+                            if not isinstance(data_item_item__subnet, str):
+                                raise Refused
+                            if isinstance(data_item_item__subnet, str):
+                                data_item_item__subnet_len = len(data_item_item__subnet)
+                                if data_item_item__subnet_len < 1:
+                                    raise Refused
+                        if 'rangeStart' in data_item_item_keys:
+                            data_item_item_keys.remove('rangeStart')
+                            data_item_item__rangeStart = data_item_item['rangeStart']
+                            if not isinstance(data_item_item__rangeStart, str):
+                                raise Refused
+                        else:
+                            data_item_item['rangeStart'] = ''
+                        if 'rangeEnd' in data_item_item_keys:
+                            data_item_item_keys.remove('rangeEnd')
+                            data_item_item__rangeEnd = data_item_item['rangeEnd']
+                            if not isinstance(data_item_item__rangeEnd, str):
+                                raise Refused
+                        else:
+                            data_item_item['rangeEnd'] = ''
+                        if 'gateway' in data_item_item_keys:
+                            data_item_item_keys.remove('gateway')
+                            data_item_item__gateway = data_item_item['gateway']
+                            if not isinstance(data_item_item__gateway, str):
+                                raise Refused
+                        else:
+                            data_item_item['gateway'] = ''
+    return data
+
+
+def _validate___definitions_vlan(data):
+    if not isinstance(data, int) or isinstance(data, bool):
+        raise Refused
+    if isinstance(data, (int, float)) and (not isinstance(data, bool)):
+        if data < 1:
+            raise Refused
+        if data > 4094:
+            raise Refused
+    return data

@@ -1,0 +1,1 @@
+"""Who holds which address: ranges (pure) and the ledger (SQLite)."""

@@ -1,0 +1,60 @@
+"""The ledger's definition: the text of `schemas/store.sql`, which is for people.
+
+Read only when a ledger is created; no statement that an ADD or DEL runs belongs here.
+"""
+
+SCHEMA = """\
+-- The ledger of cni-bridge: who has which address. Look, but leave writing to cni-bridge.
+-- The constraints are the lock and the proof that nothing is held twice.
+-- (Comments stand outside of the statements: SQLite keeps those, and reads them at every start.)
+
+-- One row. is_durable is 0 on tmpfs, where nothing is gained by waiting for a disk.
+create table if not exists ledger (
+  row integer primary key check (row = 1),
+  schema_version integer not null,
+  is_durable integer not null
+);
+
+-- One attachment, written before the kernel learns of it, dropped after the kernel forgot it.
+-- netns_path is what the runtime wrote, in whatever encoding; created is Unix time in milliseconds;
+-- pid is that of the ADD, and is_confirmed is 1 when it was finished.
+create table if not exists holding (
+  network text not null,
+  container text not null,
+  ifname text not null,
+  host_name text not null unique,
+  netns_path blob not null,
+  netns_device integer not null,
+  netns_inode integer not null,
+  boot_id text not null,
+  created integer not null,
+  pid integer not null,
+  is_confirmed integer not null,
+  primary key (network, container, ifname)
+) without rowid;
+
+-- One address of an attachment. Addresses are packed, 4 or 16 bytes, most significant first;
+-- range_set is the index of the range set that it was taken from.
+create table if not exists lease (
+  network text not null,
+  address blob not null check (length(address) in (4, 16)),
+  prefix_length integer not null,
+  gateway blob,
+  range_set integer not null,
+  container text not null,
+  ifname text not null,
+  primary key (network, address),
+  foreign key (network, container, ifname) references holding on delete cascade
+) without rowid;
+
+create unique index if not exists lease_of_holding
+  on lease (network, container, ifname, range_set);
+
+-- Where the round robin stands; kept when the lease is gone, so that its address rests.
+create table if not exists last_leased (
+  network text not null,
+  range_set integer not null,
+  address blob not null,
+  primary key (network, range_set)
+) without rowid;
+"""

@@ -1,0 +1,1 @@
+"""The only code that knows netlink bytes, errno, /proc and descriptors."""

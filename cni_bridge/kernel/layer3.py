@@ -1,0 +1,201 @@
+"""Addresses, routes and neighbours as the kernel wants and tells them.
+
+Pure: builds requests and reads answers. It sends nothing and decides no policy.
+"""
+
+from cni_bridge.address import AF_INET, Prefix, bits, family, last, prefix_text, text
+from cni_bridge.kernel.messages import (
+    ADDRESS,
+    IFA_ADDRESS,
+    IFA_BROADCAST,
+    IFA_F_DADFAILED,
+    IFA_F_TENTATIVE,
+    IFA_FLAGS,
+    IFA_LOCAL,
+    METRICS,
+    NDA_DST,
+    NEIGHBOUR,
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    ROUTE,
+    RTA_DST,
+    RTA_GATEWAY,
+    RTA_METRICS,
+    RTA_OIF,
+    RTA_PRIORITY,
+    RTA_TABLE,
+    RTAX_ADVMSS,
+    RTAX_MTU,
+    RTM_DELADDR,
+    RTM_DELNEIGH,
+    RTM_GETADDR,
+    RTM_GETROUTE,
+    RTM_NEWADDR,
+    RTM_NEWROUTE,
+    RTN_UNICAST,
+    RTPROT_BOOT,
+)
+from cni_bridge.kernel.netlink import Request, decode, encode, nest
+from cni_bridge.model import Route
+from cni_bridge.record import record
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from cni_bridge.kernel.netlink import Value
+
+RT_TABLE_MAIN = 254  # linux/rtnetlink.h
+
+
+@record
+class InterfaceAddress:
+    """An address that an interface has."""
+
+    interface: int  # its index
+    address: Prefix
+    scope: int  # RT_SCOPE_*
+    is_tentative: bool
+    is_duplicate: bool  # duplicate address detection found another holder
+
+
+@record
+class InstalledRoute:
+    """A route that a table holds; `interface` 0 where it has none or several next hops."""
+
+    destination: Prefix
+    gateway: bytes | None
+    interface: int
+    table: int
+    priority: int
+    scope: int  # RT_SCOPE_*
+    kind: int  # RTN_*
+    mtu: int | None
+    advmss: int | None
+
+
+def addresses(ip_family: int, interface: int) -> Request:
+    """List the addresses of one family on one interface."""
+    return Request(
+        what=f"list addresses of interface {interface}",
+        kind=RTM_GETADDR,
+        body=encode(ADDRESS, (ip_family, 0, 0, 0, interface), {}),
+    )
+
+
+def add_address(interface: int, address: Prefix, flags: int = 0) -> Request:
+    """Add an address; `flags` are IFA_F_*."""
+    return Request(
+        what=f"add address {prefix_text(address)} to interface {interface}",
+        kind=RTM_NEWADDR,
+        flags=NLM_F_CREATE | NLM_F_EXCL,
+        body=_address(interface, address, flags),
+    )
+
+
+def delete_address(interface: int, address: Prefix) -> Request:
+    """Remove an address."""
+    return Request(
+        what=f"remove address {prefix_text(address)} from interface {interface}",
+        kind=RTM_DELADDR,
+        body=_address(interface, address, 0),
+    )
+
+
+def parse_address(payload: bytes) -> InterfaceAddress:
+    """The address that an answer describes."""
+    (_, length, low_flags, scope, interface), values = decode(ADDRESS, payload)
+    flags = values.number(IFA_FLAGS) or low_flags
+    # On a point-to-point link IFA_ADDRESS is the other side; IPv6 mostly has no IFA_LOCAL.
+    ip = values.raw(IFA_LOCAL) or values.raw(IFA_ADDRESS)
+    return InterfaceAddress(
+        interface=interface,
+        address=Prefix(ip=ip, length=length),
+        scope=scope,
+        is_tentative=bool(flags & IFA_F_TENTATIVE),
+        is_duplicate=bool(flags & IFA_F_DADFAILED),
+    )
+
+
+def routes(ip_family: int, interface: int = 0) -> Request:
+    """List the routes of one family in all tables, or only those through one interface."""
+    return Request(
+        what=f"list routes of interface {interface}" if interface else "list routes",
+        kind=RTM_GETROUTE,
+        body=encode(ROUTE, (ip_family, 0, 0, 0, 0, 0, 0, 0, 0), {RTA_OIF: interface or None}),
+    )
+
+
+def add_route(interface: int, route: Route) -> Request:
+    """Add a route through an interface; without a gateway its destinations are on the link."""
+    destination = route.destination
+    table = RT_TABLE_MAIN if route.table is None else route.table
+    header = (
+        family(destination.ip),
+        destination.length,
+        0,
+        0,
+        table if table < 256 else 0,  # the field has eight bits; RTA_TABLE rules
+        RTPROT_BOOT,
+        route.scope or 0,
+        RTN_UNICAST,
+        0,
+    )
+    metrics = nest(METRICS, {RTAX_MTU: route.mtu, RTAX_ADVMSS: route.advmss})
+    values: dict[int, Value] = {
+        RTA_DST: destination.ip if destination.length else None,
+        RTA_GATEWAY: route.gateway,
+        RTA_OIF: interface,
+        RTA_PRIORITY: route.priority,
+        RTA_TABLE: table,
+        RTA_METRICS: metrics or None,
+    }
+    return Request(
+        what=f"add route {_route_text(route)} through interface {interface}",
+        kind=RTM_NEWROUTE,
+        flags=NLM_F_CREATE | NLM_F_EXCL,
+        body=encode(ROUTE, header, values),
+    )
+
+
+def parse_route(payload: bytes) -> InstalledRoute:
+    """The route that an answer describes."""
+    (ip_family, length, _, _, low_table, _, scope, kind, _), values = decode(ROUTE, payload)
+    metrics = values.nested(RTA_METRICS, METRICS)
+    anywhere = bytes(4 if ip_family == AF_INET else 16)
+    return InstalledRoute(
+        destination=Prefix(ip=values.raw(RTA_DST) or anywhere, length=length),
+        gateway=values.raw(RTA_GATEWAY) or None,
+        interface=values.number(RTA_OIF) or 0,
+        table=values.number(RTA_TABLE) or low_table,
+        priority=values.number(RTA_PRIORITY) or 0,
+        scope=scope,
+        kind=kind,
+        mtu=metrics.number(RTAX_MTU),
+        advmss=metrics.number(RTAX_ADVMSS),
+    )
+
+
+def delete_neighbour(interface: int, ip: bytes) -> Request:
+    """Forget the MAC that an address was last seen with."""
+    return Request(
+        what=f"remove neighbour {text(ip)} from interface {interface}",
+        kind=RTM_DELNEIGH,
+        body=encode(NEIGHBOUR, (family(ip), interface, 0, 0, 0), {NDA_DST: ip}),
+    )
+
+
+def _address(interface: int, address: Prefix, flags: int) -> bytes:
+    ip = address.ip
+    has_broadcast = len(ip) == 4 and bits(ip) - address.length > 1
+    values: dict[int, Value] = {
+        IFA_LOCAL: ip,
+        IFA_ADDRESS: ip,
+        IFA_BROADCAST: last(address) if has_broadcast else None,
+        IFA_FLAGS: flags or None,
+    }
+    return encode(ADDRESS, (family(ip), address.length, 0, 0, interface), values)
+
+
+def _route_text(route: Route) -> str:
+    gateway = f" via {text(route.gateway)}" if route.gateway else ""
+    return prefix_text(route.destination) + gateway

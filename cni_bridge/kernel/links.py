@@ -1,0 +1,288 @@
+"""Links as the kernel wants and tells them: requests about interfaces, bridges, veth pairs, ports.
+
+Pure: builds requests and reads answers. It sends nothing and decides no policy.
+"""
+
+from cni_bridge.kernel.messages import (
+    BRIDGE,
+    BRIDGE_PORT,
+    BRIDGE_SPEC,
+    BRIDGE_VLAN_INFO_RANGE_BEGIN,
+    BRIDGE_VLAN_INFO_RANGE_END,
+    IFF_PROMISC,
+    IFF_UP,
+    IFLA_ADDRESS,
+    IFLA_AF_SPEC,
+    IFLA_BR_VLAN_FILTERING,
+    IFLA_BRIDGE_VLAN_INFO,
+    IFLA_BRPORT_ISOLATED,
+    IFLA_BRPORT_MODE,
+    IFLA_BRPORT_STATE,
+    IFLA_EXT_MASK,
+    IFLA_GROUP,
+    IFLA_IFALIAS,
+    IFLA_IFNAME,
+    IFLA_INFO_DATA,
+    IFLA_INFO_KIND,
+    IFLA_INFO_SLAVE_DATA,
+    IFLA_INFO_SLAVE_KIND,
+    IFLA_LINK,
+    IFLA_LINK_NETNSID,
+    IFLA_LINKINFO,
+    IFLA_MASTER,
+    IFLA_MTU,
+    IFLA_NET_NS_FD,
+    IFLA_OPERSTATE,
+    LINK,
+    LINKINFO,
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    RTM_DELLINK,
+    RTM_GETLINK,
+    RTM_NEWLINK,
+    RTM_SETLINK,
+    VETH,
+    VETH_INFO_PEER,
+)
+from cni_bridge.kernel.netlink import Attributes, Request, decode, encode, nest
+from cni_bridge.record import record
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cni_bridge.kernel.netlink import Value
+
+    Who = int | str  # an interface, by index or by name
+
+AF_BRIDGE = 7  # linux/socket.h
+BR_STATE_FORWARDING = 3  # linux/if_bridge.h
+RTEXT_FILTER_SKIP_STATS = 8  # linux/rtnetlink.h
+VLAN_FIRST = 1
+VLAN_LAST = 4094
+
+
+@record
+class BridgePort:
+    """What a bridge says about one of its ports; `state` is BR_STATE_*."""
+
+    state: int
+    hairpin: bool
+    isolated: bool
+
+
+@record
+class Link:
+    """An interface.
+
+    `peer` is the index of a veth's other end, in the namespace `peer_netns` (an id that our own
+    namespace gave it) or, where that is None, in this one.
+    """
+
+    index: int
+    name: str
+    kind: str  # `bridge`, `veth`, ...; empty for hardware
+    mtu: int
+    mac: str
+    alias: str
+    group: int
+    is_up: bool
+    is_promiscuous: bool
+    operstate: int  # IF_OPER_*
+    master: int  # 0: none
+    peer: int  # 0: none
+    peer_netns: int | None
+    port: BridgePort | None
+    filters_vlans: bool  # of a bridge
+
+
+def get(who: "Who") -> Request:
+    """Look one interface up."""
+    index, name = _identity(who)
+    values = {IFLA_IFNAME: name, IFLA_EXT_MASK: RTEXT_FILTER_SKIP_STATS}
+    return Request(
+        what=f"look up interface {who}",
+        kind=RTM_GETLINK,
+        body=encode(LINK, (0, 0, index, 0, 0), values),
+    )
+
+
+def listing(master: int = 0) -> Request:
+    """List all interfaces, or the ports of one bridge."""
+    values = {IFLA_MASTER: master or None, IFLA_EXT_MASK: RTEXT_FILTER_SKIP_STATS}
+    return Request(
+        what=f"list the ports of interface {master}" if master else "list interfaces",
+        kind=RTM_GETLINK,
+        body=encode(LINK, (0, 0, 0, 0, 0), values),
+    )
+
+
+def create_bridge(name: str, *, mac: bytes, mtu: int, filters_vlans: bool) -> Request:
+    """Create a bridge that is up from the start and keeps its MAC whatever its ports are.
+
+    `mtu` 0 leaves the choice to the kernel.
+    """
+    data = nest(BRIDGE, {IFLA_BR_VLAN_FILTERING: 1}) if filters_vlans else None
+    values: dict[int, Value] = {
+        IFLA_IFNAME: name,
+        IFLA_ADDRESS: mac,
+        IFLA_MTU: mtu or None,
+        IFLA_LINKINFO: nest(LINKINFO, {IFLA_INFO_KIND: "bridge", IFLA_INFO_DATA: data}),
+    }
+    return _create(f"create bridge {name}", values)
+
+
+def create_veth(
+    host_name: str,
+    container_name: str,
+    *,
+    bridge: int,
+    netns: int,
+    mtu: int,
+    mac: bytes | None = None,
+    group: int = 0,
+) -> Request:
+    """Create a veth pair: the host end here, up and on the bridge; the other inside `netns`.
+
+    `bridge` is an index, `netns` a descriptor. `mtu` 0 leaves the choice to the kernel. `mac` is
+    the container end's, `group` the host end's.
+    """
+    peer: dict[int, Value] = {
+        IFLA_IFNAME: container_name,
+        IFLA_ADDRESS: mac,
+        IFLA_MTU: mtu or None,
+        IFLA_NET_NS_FD: netns,
+    }
+    data = nest(VETH, {VETH_INFO_PEER: encode(LINK, (0, 0, 0, 0, 0), peer)})
+    values: dict[int, Value] = {
+        IFLA_IFNAME: host_name,
+        IFLA_MTU: mtu or None,
+        IFLA_MASTER: bridge,
+        IFLA_GROUP: group or None,
+        IFLA_LINKINFO: nest(LINKINFO, {IFLA_INFO_KIND: "veth", IFLA_INFO_DATA: data}),
+    }
+    return _create(f"create veth {host_name} with its other end {container_name}", values)
+
+
+def set_port(who: "Who", *, hairpin: bool, isolated: bool, alias: str) -> Request:
+    """Set the flags and the alias of a bridge port."""
+    data = nest(BRIDGE_PORT, {IFLA_BRPORT_MODE: hairpin, IFLA_BRPORT_ISOLATED: isolated})
+    info = nest(LINKINFO, {IFLA_INFO_SLAVE_KIND: "bridge", IFLA_INFO_SLAVE_DATA: data})
+    what = f"set bridge port {who}: hairpin {hairpin}, isolated {isolated}, alias {alias}"
+    return _change(what, who, {IFLA_LINKINFO: info, IFLA_IFALIAS: alias})
+
+
+def set_up(who: "Who", is_up: bool = True) -> Request:
+    """Set an interface up, or down."""
+    state = "up" if is_up else "down"
+    return _change(f"set interface {who} {state}", who, {}, IFF_UP, is_up)
+
+
+def set_promiscuous(who: "Who", is_promiscuous: bool = True) -> Request:
+    """Let an interface take every frame, or only its own."""
+    state = "on" if is_promiscuous else "off"
+    what = f"set promiscuous mode of interface {who} {state}"
+    return _change(what, who, {}, IFF_PROMISC, is_promiscuous)
+
+
+def set_mac(who: "Who", mac: bytes) -> Request:
+    """Set the MAC of an interface."""
+    return _change(f"set MAC {mac.hex(':')} on interface {who}", who, {IFLA_ADDRESS: mac})
+
+
+def delete(who: "Who") -> Request:
+    """Delete an interface, and with one end of a veth pair the other."""
+    index, name = _identity(who)
+    return Request(
+        what=f"delete interface {who}",
+        kind=RTM_DELLINK,
+        body=encode(LINK, (0, 0, index, 0, 0), {IFLA_IFNAME: name}),
+    )
+
+
+def add_vlans(port: int, first: int, last: int, flags: int = 0) -> Request:
+    """Add a range of VLANs to a bridge port; `flags` are BRIDGE_VLAN_INFO_*."""
+    return _change_vlans(
+        f"add VLANs {first}-{last} to port {port}", RTM_SETLINK, port, (first, last, flags)
+    )
+
+
+def delete_vlans(port: int, first: int = VLAN_FIRST, last: int = VLAN_LAST) -> Request:
+    """Remove a range of VLANs, all by default, from a bridge port; absent ones don't matter."""
+    return _change_vlans(
+        f"remove VLANs {first}-{last} from port {port}", RTM_DELLINK, port, (first, last, 0)
+    )
+
+
+def parse(payload: bytes) -> Link:
+    """The interface that an answer or a notification describes."""
+    (_, _, index, flags, _), link = decode(LINK, payload)
+    info = link.nested(IFLA_LINKINFO, LINKINFO)
+    kind = info.text(IFLA_INFO_KIND)
+    bridge = info.nested(IFLA_INFO_DATA, BRIDGE) if kind == "bridge" else None
+    return Link(
+        index=index,
+        name=link.text(IFLA_IFNAME),
+        kind=kind,
+        mtu=link.number(IFLA_MTU) or 0,
+        mac=link.raw(IFLA_ADDRESS).hex(":"),
+        alias=link.text(IFLA_IFALIAS),
+        group=link.number(IFLA_GROUP) or 0,
+        is_up=bool(flags & IFF_UP),
+        is_promiscuous=bool(flags & IFF_PROMISC),
+        operstate=link.number(IFLA_OPERSTATE) or 0,
+        master=link.number(IFLA_MASTER) or 0,
+        peer=link.number(IFLA_LINK) or 0,
+        peer_netns=link.number(IFLA_LINK_NETNSID),
+        port=_port(info),
+        filters_vlans=bridge is not None and bool(bridge.number(IFLA_BR_VLAN_FILTERING)),
+    )
+
+
+def _port(info: Attributes) -> BridgePort | None:
+    if info.text(IFLA_INFO_SLAVE_KIND) != "bridge":
+        return None
+    data = info.nested(IFLA_INFO_SLAVE_DATA, BRIDGE_PORT)
+    return BridgePort(
+        state=data.number(IFLA_BRPORT_STATE) or 0,
+        hairpin=bool(data.number(IFLA_BRPORT_MODE)),
+        isolated=bool(data.number(IFLA_BRPORT_ISOLATED)),
+    )
+
+
+def _create(what: str, values: "Mapping[int, Value]") -> Request:
+    return Request(
+        what=what,
+        kind=RTM_NEWLINK,
+        flags=NLM_F_CREATE | NLM_F_EXCL,
+        body=encode(LINK, (0, 0, 0, IFF_UP, IFF_UP), values),
+    )
+
+
+def _change(
+    what: str, who: "Who", values: "Mapping[int, Value]", flag: int = 0, is_on: bool = False
+) -> Request:
+    # RTM_NEWLINK and not RTM_SETLINK: only the former reads IFLA_INFO_SLAVE_DATA.
+    index, name = _identity(who)
+    header = (0, 0, index, flag if is_on else 0, flag)
+    return Request(
+        what=what, kind=RTM_NEWLINK, body=encode(LINK, header, {IFLA_IFNAME: name, **values})
+    )
+
+
+def _change_vlans(what: str, kind: int, port: int, span: tuple[int, int, int]) -> Request:
+    first, last, flags = span
+    if first == last:
+        spec = nest(BRIDGE_SPEC, {IFLA_BRIDGE_VLAN_INFO: (flags, first)})
+    else:
+        begin = (flags | BRIDGE_VLAN_INFO_RANGE_BEGIN, first)
+        end = (flags | BRIDGE_VLAN_INFO_RANGE_END, last)
+        spec = nest(BRIDGE_SPEC, {IFLA_BRIDGE_VLAN_INFO: begin})
+        spec += nest(BRIDGE_SPEC, {IFLA_BRIDGE_VLAN_INFO: end})
+    body = encode(LINK, (AF_BRIDGE, 0, port, 0, 0), {IFLA_AF_SPEC: spec})
+    return Request(what=what, kind=kind, body=body)
+
+
+def _identity(who: "Who") -> tuple[int, str | None]:
+    return (who, None) if isinstance(who, int) else (0, who)

@@ -1,0 +1,27 @@
+"""What identifies this machine and this boot of it.
+
+Facts only; who keeps or compares them is not decided here.
+"""
+
+import posix
+
+
+def boot_id() -> str:
+    """A UUID that changes with every boot."""
+    return _read("/proc/sys/kernel/random/boot_id")
+
+
+def machine_id() -> str:
+    """The installation's id; where there is none (containers, images), the boot's."""
+    try:
+        return _read("/etc/machine-id")
+    except OSError:
+        return boot_id()
+
+
+def _read(path: str) -> str:
+    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        return posix.read(descriptor, 128).decode().strip()
+    finally:
+        posix.close(descriptor)

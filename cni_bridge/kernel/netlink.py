@@ -1,0 +1,300 @@
+"""Netlink: messages as bytes by way of the tables in `messages`, and a socket that sends them.
+
+Nothing here knows what a link or a route is, nor decides which refusals matter.
+"""
+
+from errno import ENOBUFS, ENODEV, errorcode
+from posix import strerror
+
+from cni_bridge.csocket import csocket
+from cni_bridge.kernel.messages import (
+    ERROR,
+    NETLINK_EXT_ACK,
+    NETLINK_GET_STRICT_CHK,
+    NETLINK_ROUTE,
+    NLM_F_ACK,
+    NLM_F_ACK_TLVS,
+    NLM_F_DUMP,
+    NLM_F_DUMP_INTR,
+    NLM_F_REQUEST,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    NLMSG_HEADER,
+    NLMSGERR_ATTR_MSG,
+    SOL_NETLINK,
+)
+from cni_bridge.record import record
+
+try:
+    from _struct import calcsize, pack, unpack_from
+except ImportError:  # an interpreter that renamed its private module still works, only slower
+    from struct import calcsize, pack, unpack_from
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    Table = Mapping[int, str]  # attribute number: struct format, "text", "bytes" or "nested"
+    Message = tuple[str, Table]  # struct format of the header; the attributes after it
+    Value = int | str | bytes | tuple[int, ...] | None
+
+NETLINK_CAP_ACK = 10  # linux/netlink.h
+NLA_TYPE_MASK = 0x3FFF  # linux/netlink.h, without NLA_F_NESTED and NLA_F_NET_BYTEORDER
+
+HEADER_SIZE = 16
+ATTRIBUTE_HEADER_SIZE = 4
+RECEIVE_SIZE = 65536
+BATCH_LIMIT = 100  # so that the answers fit in the default receive buffer
+DUMP_ATTEMPTS = 5
+
+
+@record
+class Request:
+    """One message to the kernel; `what` says it to people: `set interface cni0 up`."""
+
+    what: str
+    kind: int
+    body: bytes
+    flags: int = 0
+
+
+class KernelError(OSError):
+    """The kernel refused a request; `extack` is its own explanation, often empty."""
+
+    def __init__(self, number: int, request: Request, extack: str = "") -> None:
+        super().__init__(number, strerror(number))
+        self.request = request
+        self.extack = extack
+
+    def __str__(self) -> str:
+        name = errorcode.get(self.errno or 0, self.errno)
+        explanation = f": {self.extack}" if self.extack else ""
+        return f"{self.request.what}: {name} ({self.strerror}){explanation}"
+
+
+class Socket:
+    """A netlink socket in the network namespace that the process is in when it is made.
+
+    With `groups` (RTMGRP_*) it is for `wait` only: notifications could crowd answers out.
+    """
+
+    def __init__(self, protocol: int = NETLINK_ROUTE, groups: int = 0) -> None:
+        kind = csocket.SOCK_RAW | csocket.SOCK_CLOEXEC
+        self._socket = csocket.socket(csocket.AF_NETLINK, kind, protocol)
+        for option in (NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK):
+            self._socket.setsockopt(SOL_NETLINK, option, 1)
+        self._socket.bind((0, groups))
+        self._port: int = self._socket.getsockname()[0]
+        self._sequence = 0
+
+    def run(self, *requests: Request, tolerate: int = 0) -> None:
+        """Carry out all requests; raises KernelError for the first that failed.
+
+        `tolerate` is an errno that is no failure here. The kernel does not stop at a failure: the
+        requests after it were carried out too.
+        """
+        for failure in self.attempt(*requests):
+            if failure and failure.errno != tolerate:
+                raise failure
+
+    def attempt(self, *requests: Request) -> "list[KernelError | None]":
+        """Carry out all requests and report on each."""
+        outcomes: list[KernelError | None] = []
+        for start in range(0, len(requests), BATCH_LIMIT):
+            batch = requests[start : start + BATCH_LIMIT]
+            self._send(batch, NLM_F_ACK)
+            for request, (_, flags, payload) in zip(batch, self._answers(), strict=False):
+                outcomes.append(_failure(request, flags, payload))
+        return outcomes
+
+    def ask(self, request: Request) -> bytes:
+        """The one answer to a request; raises KernelError."""
+        self._send((request,), 0)
+        kind, flags, payload = next(self._answers())
+        if kind == NLMSG_ERROR and (failure := _failure(request, flags, payload)):
+            raise failure
+        return payload
+
+    def find(self, request: Request) -> "bytes | None":
+        """The one answer to a request, or None where the kernel knows no such interface."""
+        try:
+            return self.ask(request)
+        except KernelError as error:
+            if error.errno != ENODEV:
+                raise
+            return None
+
+    def dump(self, request: Request) -> list[bytes]:
+        """Every answer to a request.
+
+        A list that changed while it was read is read again, a few times; then the last has to do.
+        """
+        answers: list[bytes] = []
+        for _ in range(DUMP_ATTEMPTS):
+            answers, is_consistent = self._dump(request)
+            if is_consistent:
+                break
+        return answers
+
+    def wait(self, timeout_ms: int) -> list[bytes]:
+        """The next notifications of the socket's groups.
+
+        Empty when the time is over, or when the kernel had to drop some: look for yourself then.
+        """
+        self._socket.settimeout(timeout_ms / 1000)
+        try:
+            data = self._receive()
+        except TimeoutError:
+            return []
+        finally:
+            self._socket.settimeout(None)
+        return [payload for _, _, _, _, payload in _messages(data)]
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self._socket.close()
+
+    def _dump(self, request: Request) -> tuple[list[bytes], bool]:
+        self._send((request,), NLM_F_DUMP)
+        answers: list[bytes] = []
+        is_consistent = True
+        for kind, flags, payload in self._answers():
+            if flags & NLM_F_DUMP_INTR:
+                is_consistent = False
+            if kind in (NLMSG_DONE, NLMSG_ERROR):
+                failure = _failure(
+                    request, flags, payload, 0 if kind == NLMSG_DONE else HEADER_SIZE
+                )
+                if failure:
+                    raise failure
+                break
+            answers.append(payload)
+        return answers, is_consistent
+
+    def _send(self, requests: tuple[Request, ...], flags: int) -> None:
+        self._first = self._sequence + 1
+        data = b""
+        for request in requests:
+            self._sequence += 1
+            data += pack(
+                NLMSG_HEADER,
+                HEADER_SIZE + len(request.body),
+                request.kind,
+                request.flags | flags | NLM_F_REQUEST,
+                self._sequence,
+                self._port,
+            )
+            data += request.body
+        self._socket.send(data)
+
+    def _answers(self) -> "Iterator[tuple[int, int, bytes]]":
+        """Kind, flags and payload of every answer to what was sent last.
+
+        The kernel answers before `send` returns, or continues a dump within `recv`: an answer that
+        is not there now never comes, so waiting for it is an error (EAGAIN) and not a hang.
+        """
+        while True:
+            data = self._receive(csocket.MSG_DONTWAIT)
+            for kind, flags, sequence, port, payload in _messages(data):
+                if port == self._port and self._first <= sequence <= self._sequence:
+                    yield kind, flags, payload
+
+    def _receive(self, flags: int = 0) -> bytes:
+        try:
+            return self._socket.recv(RECEIVE_SIZE, flags)
+        except OSError as error:
+            if error.errno != ENOBUFS:
+                raise
+            return b""  # the queue was full, and notifications were dropped
+
+
+class Attributes:
+    """Attributes as they came, each decoded by the table when it is asked for."""
+
+    def __init__(self, table: "Table", data: bytes, offset: int = 0) -> None:
+        self._table = table
+        self._payloads: dict[int, bytes] = {}
+        while offset + ATTRIBUTE_HEADER_SIZE <= len(data):
+            length, number = unpack_from("HH", data, offset)
+            if length < ATTRIBUTE_HEADER_SIZE:
+                break
+            payload = data[offset + ATTRIBUTE_HEADER_SIZE : offset + length]
+            self._payloads[number & NLA_TYPE_MASK] = payload
+            offset += _aligned(length)
+
+    def number(self, attribute: int) -> "int | None":
+        """The integer, or None where the kernel sent none."""
+        payload = self._payloads.get(attribute)
+        if payload is None:
+            return None
+        value: int = unpack_from(self._table[attribute], payload)[0]
+        return value
+
+    def text(self, attribute: int) -> str:
+        """The text without its terminator, empty where the kernel sent none."""
+        return self.raw(attribute).rstrip(b"\0").decode(errors="surrogateescape")
+
+    def raw(self, attribute: int) -> bytes:
+        """The bytes, empty where the kernel sent none."""
+        return self._payloads.get(attribute, b"")
+
+    def nested(self, attribute: int, table: "Table") -> "Attributes":
+        """The attributes inside, none where the kernel sent none."""
+        return Attributes(table, self.raw(attribute))
+
+
+def encode(message: "Message", header: tuple[int, ...], values: "Mapping[int, Value]") -> bytes:
+    """The body of a message: its fixed header, then its attributes."""
+    return pack(message[0], *header) + nest(message[1], values)
+
+
+def nest(table: "Table", values: "Mapping[int, Value]") -> bytes:
+    """Attributes as bytes, in the given order and without those that are None."""
+    encoded = b""
+    for number, value in values.items():
+        if value is None:
+            continue
+        if isinstance(value, bytes):
+            payload = value
+        elif isinstance(value, str):
+            payload = value.encode(errors="surrogateescape") + b"\0"
+        elif isinstance(value, tuple):
+            payload = pack(table[number], *value)
+        else:
+            payload = pack(table[number], value)
+        length = ATTRIBUTE_HEADER_SIZE + len(payload)
+        encoded += pack("HH", length, number) + payload + bytes(-length & 3)
+    return encoded
+
+
+def decode(message: "Message", payload: bytes) -> tuple[tuple[int, ...], Attributes]:
+    """The fields of the header, and the attributes."""
+    header = message[0]
+    return unpack_from(header, payload), Attributes(message[1], payload, calcsize(header))
+
+
+def _messages(data: bytes) -> "Iterator[tuple[int, int, int, int, bytes]]":
+    """Kind, flags, sequence, port and payload of each message in a datagram."""
+    offset = 0
+    while offset < len(data):
+        length, kind, flags, sequence, port = unpack_from(NLMSG_HEADER, data, offset)
+        yield kind, flags, sequence, port, data[offset + HEADER_SIZE : offset + length]
+        offset += _aligned(length)
+
+
+def _failure(
+    request: Request, flags: int, payload: bytes, echoed: int = HEADER_SIZE
+) -> "KernelError | None":
+    """What NLMSG_ERROR or NLMSG_DONE reports; `echoed` bytes of the request come before extack."""
+    (number,) = unpack_from(ERROR[0], payload)
+    if not number:
+        return None
+    extack = ""
+    if flags & NLM_F_ACK_TLVS:
+        extack = Attributes(ERROR[1], payload, calcsize(ERROR[0]) + echoed).text(NLMSGERR_ATTR_MSG)
+    return KernelError(-number, request, extack)
+
+
+def _aligned(length: int) -> int:
+    return length + 3 & ~3

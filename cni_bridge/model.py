@@ -1,0 +1,212 @@
+"""The nouns, as records.
+
+No behaviour and no I/O here: what a request becomes, what is wanted, what was made.
+"""
+
+from cni_bridge.address import Prefix
+from cni_bridge.record import record
+
+
+@record
+class Attachment:
+    """One container interface on one network: the unit that ADD makes and DEL removes."""
+
+    network: str
+    container: str
+    ifname: str
+
+
+# ---------------------------------------------------------------- what the config says
+
+
+@record
+class Range:
+    """A slice of one subnet, first and last address included."""
+
+    subnet: Prefix
+    start: bytes
+    end: bytes
+    gateway: bytes
+
+
+RangeSet = tuple[Range, ...]
+
+
+@record
+class Route:
+    """A route in the container; `gateway` None means the first gateway of its family."""
+
+    destination: Prefix
+    gateway: bytes | None = None
+    mtu: int | None = None
+    advmss: int | None = None
+    priority: int | None = None
+    table: int | None = None
+    scope: int | None = None
+
+
+@record
+class Dns:
+    """Resolver settings, passed on and never applied by us."""
+
+    nameservers: tuple[str, ...] = ()
+    domain: str = ""
+    search: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+@record
+class Ipam:
+    """Where addresses come from; an empty type: from nowhere, the network is layer 2 only.
+
+    `range_sets`: one address is taken from each. `requested`: addresses asked for by name.
+    """
+
+    type: str = ""
+    range_sets: tuple[RangeSet, ...] = ()
+    requested: tuple[bytes, ...] = ()
+    routes: tuple[Route, ...] = ()
+    resolv_conf: str = ""
+
+
+@record
+class VlanFilter:
+    """VLANs of the bridge port: one untagged (0 for none), some tagged."""
+
+    access: int = 0
+    trunk: tuple[int, ...] = ()
+    keeps_default: bool = False
+
+
+@record
+class NetworkConfig:
+    """The network configuration, validated, of the newest spec version's shape."""
+
+    cni_version: str
+    name: str
+    state_dir: str
+    bridge: str
+    is_gateway: bool
+    is_default_gateway: bool
+    force_address: bool
+    mtu: int  # 0: the kernel's default
+    hairpin_mode: bool
+    promisc_mode: bool
+    port_isolation: bool
+    mac_spoof_check: bool
+    duplicate_address_detection: bool
+    container_interface_up: bool
+    ip_masq: bool
+    vlan: VlanFilter | None
+    mac: bytes | None
+    ipam: Ipam
+    dns: Dns
+
+
+# ---------------------------------------------------------------- what the ledger holds
+
+
+@record
+class Lease:
+    """One address held by one attachment."""
+
+    address: Prefix
+    gateway: bytes | None = None
+
+
+@record
+class Grant:
+    """What IPAM granted: ours from the ledger, or a delegated plugin's result."""
+
+    leases: tuple[Lease, ...] = ()
+    routes: tuple[Route, ...] = ()
+    dns: Dns = Dns()
+
+
+@record
+class Netns:
+    """What identifies a network namespace across processes: the nsfs device and inode."""
+
+    path: str
+    device: int
+    inode: int
+
+
+@record
+class Holding:
+    """The ledger's record of one attachment: everything that DEL needs."""
+
+    attachment: Attachment
+    host_name: str
+    netns: Netns
+    boot_id: str
+    created: int  # Unix time in milliseconds
+    pid: int  # of the ADD that claimed it
+    is_confirmed: bool
+    leases: tuple[Lease, ...]
+
+
+# ---------------------------------------------------------------- what is wanted
+
+
+@record
+class Bridge:
+    """The shared bridge."""
+
+    name: str
+    mtu: int
+    gateways: tuple[Prefix, ...]
+    replaces_address: bool
+    is_promiscuous: bool
+    filters_vlans: bool
+
+
+@record
+class Port:
+    """Flags of the bridge port."""
+
+    hairpin: bool
+    isolated: bool
+    vlan: VlanFilter | None
+
+
+@record
+class Veth:
+    """The veth pair and what its container end carries."""
+
+    host_name: str
+    container_name: str
+    bridge: str
+    alias: str
+    mtu: int
+    mac: bytes | None
+    port: Port
+    is_up: bool
+    detects_duplicates: bool
+    addresses: tuple[Prefix, ...]
+    routes: tuple[Route, ...]
+
+
+@record
+class Plan:
+    """Everything that should exist for one attachment."""
+
+    attachment: Attachment
+    bridge: Bridge
+    veth: Veth
+    leases: tuple[Lease, ...]
+    routes: tuple[Route, ...]  # as reported: the config's, then the default routes added
+    dns: Dns
+
+
+# ---------------------------------------------------------------- what was made
+
+
+@record
+class Interface:
+    """One interface of the result."""
+
+    name: str
+    mac: str
+    mtu: int
+    sandbox: str = ""

@@ -1,0 +1,37 @@
+"""Names that follow from an attachment or a bridge alone, so that removal needs no record of them.
+
+Nothing random here, nothing read: the same attachment always has the same names.
+"""
+
+from cni_bridge.model import Attachment
+
+try:
+    from _blake2 import blake2b
+except ImportError:  # not built in everywhere
+    from hashlib import blake2b
+
+ALIAS_LIMIT = 255  # IFALIASZ less its terminator, linux/if.h
+
+
+def host_name(attachment: Attachment) -> str:
+    """The name of the host end: `veth` and eleven hex digits, the full 15 bytes of an ifname.
+
+    The prefix makes NetworkManager and networkd leave it alone; the reference uses eight digits, so
+    its names are never ours. The ledger holds these names UNIQUE, so a collision is refused.
+    """
+    identity = "\n".join((attachment.network, attachment.container, attachment.ifname))
+    return "veth" + blake2b(identity.encode(), digest_size=6).hexdigest()[:11]
+
+
+def alias(attachment: Attachment) -> str:
+    """The host end's ifalias: tells people, and proves to us, whose interface it is."""
+    identity = f"{attachment.network}/{attachment.container}/{attachment.ifname}"
+    return ("cni-bridge " + identity)[:ALIAS_LIMIT]
+
+
+def bridge_mac(bridge: str, machine: str) -> bytes:
+    """A locally administered MAC that a bridge keeps when it is made anew on the same machine.
+
+    Containers that outlive their bridge then still have the right neighbour entry.
+    """
+    return b"\x02" + blake2b(f"{machine}\n{bridge}".encode(), digest_size=5).digest()

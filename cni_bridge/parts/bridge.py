@@ -1,0 +1,147 @@
+"""The bridge: shared by all attachments of a network, so it is ensured and never removed.
+
+What exists is reused and completed; what somebody else set is changed only where the config says so.
+"""
+
+from errno import EEXIST
+
+from cni_bridge import names
+from cni_bridge.address import AF_INET, AF_INET6, Prefix, overlap, prefix_text
+from cni_bridge.errors import InvalidConfig, KernelRefused, NameTaken
+from cni_bridge.kernel import layer3, links, machine, sysctl
+from cni_bridge.kernel.messages import IFA_F_NODAD
+from cni_bridge.model import Bridge, Interface
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cni_bridge.kernel.links import Link
+    from cni_bridge.kernel.netlink import Socket
+
+FORWARDING = {4: "net/ipv4/ip_forward", 16: "net/ipv6/conf/all/forwarding"}
+
+
+def ensure(host: "Socket", want: Bridge) -> "Link":
+    """Make the bridge what the plan says, whoever made it; return it as it is then."""
+    link = find(host, want.name) or _create(host, want)
+    changes = []
+    if not link.is_up:
+        changes.append(links.set_up(link.index))
+    if want.is_promiscuous and not link.is_promiscuous:
+        changes.append(links.set_promiscuous(link.index))
+    host.run(*changes)
+    for length in sorted({len(gateway.ip) for gateway in want.gateways}):
+        _ensure_addresses(host, link, want, length)
+        _ensure_forwarding(length)
+    return link
+
+
+def problems(host: "Socket", want: Bridge) -> "Iterator[str]":
+    """Every difference between the plan and the kernel: what, expected, found."""
+    link = find(host, want.name)
+    if link is None:
+        yield f"bridge {want.name}: expected to exist, found no such interface"
+        return
+    if not link.is_up:
+        yield f"bridge {want.name}: expected up, found down"
+    if want.is_promiscuous and not link.is_promiscuous:
+        yield f"bridge {want.name}: expected promiscuous, found not"
+    for length in sorted({len(gateway.ip) for gateway in want.gateways}):
+        present = _addresses(host, link, length)
+        for gateway in _of_length(want.gateways, length):
+            if gateway not in present:
+                found = ", ".join(map(prefix_text, present)) or "none"
+                yield f"bridge {want.name} address: expected {prefix_text(gateway)}, found {found}"
+        if sysctl.read(FORWARDING[length]) != "1":
+            yield f"sysctl {FORWARDING[length]}: expected 1, found {sysctl.read(FORWARDING[length])}"
+
+
+def describe(link: "Link") -> Interface:
+    """The bridge in a result."""
+    return Interface(name=link.name, mac=link.mac, mtu=link.mtu)
+
+
+def find(host: "Socket", name: str) -> "Link | None":
+    """The bridge, or None. Raises NameTaken when another kind of interface has its name."""
+    answer = host.find(links.get(name))
+    link = links.parse(answer) if answer else None
+    if link and link.kind != "bridge":
+        raise NameTaken(
+            f'"{name}" already exists but is not a bridge',
+            f"it is of kind {link.kind or 'unknown'}; give another name in `bridge`, or remove it",
+        )
+    return link
+
+
+def _create(host: "Socket", want: Bridge) -> "Link":
+    """Create it with its MAC in the same message.
+
+    Otherwise the MAC follows the lowest port and is zero when the last one goes.
+    """
+    mac = names.bridge_mac(want.name, machine.machine_id())
+    request = links.create_bridge(
+        want.name, mac=mac, mtu=want.mtu, filters_vlans=want.filters_vlans
+    )
+    host.run(request, tolerate=EEXIST)  # another ADD may have made it first
+    sysctl.try_write(f"net/ipv6/conf/{want.name}/accept_ra", "0")
+    link = find(host, want.name)
+    if link is None:
+        raise KernelRefused(f"bridge {want.name} vanished while it was created")
+    return link
+
+
+def _ensure_addresses(host: "Socket", link: "Link", want: Bridge, length: int) -> None:
+    present = _addresses(host, link, length)
+    missing = [gateway for gateway in _of_length(want.gateways, length) if gateway not in present]
+    if not missing:
+        return
+    conflicts = [
+        prefix
+        for prefix in present
+        if prefix not in want.gateways
+        and (length == 4 or any(overlap(prefix, gateway) for gateway in missing))
+    ]
+    if conflicts and not want.replaces_address:
+        raise InvalidConfig(
+            f'"{want.name}" already has an IP address different from {prefix_text(missing[0])}',
+            f"it has {', '.join(map(prefix_text, conflicts))}; use another bridge, "
+            "or set forceAddress to replace it",
+        )
+    host.run(*(layer3.delete_address(link.index, prefix) for prefix in conflicts))
+    additions = [layer3.add_address(link.index, gateway, IFA_F_NODAD) for gateway in missing]
+    host.run(*additions, tolerate=EEXIST)  # another ADD may have added it first
+    _pin_mac(host, link)
+
+
+def _pin_mac(host: "Socket", link: "Link") -> None:
+    """Give a bridge that somebody else made a MAC of its own: the one it has, or ours if none.
+
+    Done with the first address only: from then on the bridge's neighbours depend on it.
+    """
+    mac = bytes.fromhex(link.mac.replace(":", ""))
+    if not any(mac):
+        mac = names.bridge_mac(link.name, machine.machine_id())
+    host.run(links.set_mac(link.index, mac))
+
+
+def _ensure_forwarding(length: int) -> None:
+    key = FORWARDING[length]
+    if sysctl.read(key) == "1":
+        return
+    try:
+        sysctl.write(key, "1")
+    except OSError as error:
+        raise KernelRefused(
+            f"failed to enable forwarding: {key}: {error.strerror}",
+            "isGateway needs it; set it on the host, or make /proc/sys writable",
+        ) from error
+
+
+def _addresses(host: "Socket", link: "Link", length: int) -> list[Prefix]:
+    request = layer3.addresses(AF_INET if length == 4 else AF_INET6, link.index)
+    return [layer3.parse_address(answer).address for answer in host.dump(request)]
+
+
+def _of_length(gateways: tuple[Prefix, ...], length: int) -> list[Prefix]:
+    return [gateway for gateway in gateways if len(gateway.ip) == length]

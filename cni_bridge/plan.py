@@ -1,0 +1,105 @@
+"""(attachment, config, what IPAM granted) -> Plan: what should exist, decided once for everybody.
+
+Pure and total: no I/O, no clock, no environment. ADD makes it, CHECK compares it, people see it.
+"""
+
+from cni_bridge import address, names
+from cni_bridge.address import Prefix
+from cni_bridge.model import (
+    Attachment,
+    Bridge,
+    Dns,
+    Grant,
+    Lease,
+    NetworkConfig,
+    Plan,
+    Port,
+    Route,
+    Veth,
+)
+from cni_bridge.record import replace
+
+DEFAULT = {
+    address.AF_INET: Prefix(ip=bytes(4), length=0),
+    address.AF_INET6: Prefix(ip=bytes(16), length=0),
+}
+
+
+def build(attachment: Attachment, config: NetworkConfig, grant: Grant) -> Plan:
+    """The desired state of one attachment: same arguments, same plan."""
+    leases = tuple(_with_gateway(lease, config) for lease in grant.leases)
+    reported = grant.routes + _default_routes(leases, grant.routes, config)
+    return Plan(
+        attachment=attachment,
+        bridge=Bridge(
+            name=config.bridge,
+            mtu=config.mtu,
+            gateways=_bridge_addresses(leases) if config.is_gateway else (),
+            replaces_address=config.force_address,
+            is_promiscuous=config.promisc_mode,
+            filters_vlans=config.vlan is not None,
+        ),
+        veth=Veth(
+            host_name=names.host_name(attachment),
+            container_name=attachment.ifname,
+            bridge=config.bridge,
+            alias=names.alias(attachment),
+            mtu=config.mtu,
+            mac=config.mac,
+            port=Port(
+                hairpin=config.hairpin_mode, isolated=config.port_isolation, vlan=config.vlan
+            ),
+            is_up=config.container_interface_up,
+            detects_duplicates=config.duplicate_address_detection,
+            addresses=tuple(lease.address for lease in leases),
+            routes=_kernel_routes(leases, reported),
+        ),
+        leases=leases,
+        routes=reported,
+        dns=config.dns if config.dns != Dns() else grant.dns,
+    )
+
+
+def _with_gateway(lease: Lease, config: NetworkConfig) -> Lease:
+    """A gateway bridge without a named gateway takes the subnet's first address."""
+    if lease.gateway or not config.is_gateway:
+        return lease
+    return replace(lease, gateway=address.offset(address.first(lease.address), 1))
+
+
+def _bridge_addresses(leases: tuple[Lease, ...]) -> tuple[Prefix, ...]:
+    gateways = [
+        Prefix(ip=lease.gateway, length=lease.address.length) for lease in leases if lease.gateway
+    ]
+    return tuple(dict.fromkeys(gateways))
+
+
+def _default_routes(
+    leases: tuple[Lease, ...], routes: tuple[Route, ...], config: NetworkConfig
+) -> tuple[Route, ...]:
+    """One default route a family, unless the config's routes hold one already.
+
+    The reference adds a second where the config's has no gateway, and then fails on it: EEXIST.
+    """
+    if not config.is_default_gateway:
+        return ()
+    present = {route.destination for route in routes}
+    gateways: dict[Prefix, bytes] = {}
+    for lease in leases:
+        default = DEFAULT[address.family(lease.address.ip)]
+        if lease.gateway and default not in present:
+            gateways.setdefault(default, lease.gateway)
+    return tuple(Route(destination=default, gateway=ip) for default, ip in gateways.items())
+
+
+def _kernel_routes(leases: tuple[Lease, ...], routes: tuple[Route, ...]) -> tuple[Route, ...]:
+    """The routes as the kernel gets them: gateways filled in, each once."""
+    gateways: dict[int, bytes] = {}
+    for lease in leases:
+        if lease.gateway:
+            gateways.setdefault(address.family(lease.gateway), lease.gateway)
+    resolved = [
+        replace(route, gateway=route.gateway or gateways.get(address.family(route.destination.ip)))
+        for route in routes
+    ]
+    return tuple(dict.fromkeys(resolved))

@@ -1,0 +1,102 @@
+"""One run as a plugin: read the request, dispatch it, write one JSON document or nothing.
+
+Holds the only catch-all and the only writes to stdout; knows nothing of bridges.
+"""
+
+import posix
+import sys
+
+from cni_bridge import commands, sources
+from cni_bridge.edge import codec, config, request, shapes, versions
+from cni_bridge.errors import Bug, CniError, IOFailure, KernelRefused
+from cni_bridge.kernel.netlink import KernelError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cni_bridge.commands import Commands
+    from cni_bridge.edge.request import Request
+
+DETAILS_LIMIT = 2000
+
+
+def run() -> int:
+    """Carry out what the environment and stdin ask for; return the exit status."""
+    asked = None
+    try:
+        asked = request.read(request.environment())
+        _carry_out(asked)
+    except BaseException as error:  # noqa: BLE001 - whatever happened, the runtime gets its JSON
+        _report(_as_cni_error(error), asked)
+        return 1
+    return 0
+
+
+def _carry_out(asked: "Request") -> None:
+    role = _role(asked)
+    result = role[asked.command](asked)
+    if result is None:
+        return
+    try:
+        _write(result)
+    except OSError as error:  # nobody will ever know what was made
+        role["DEL"](asked)
+        raise IOFailure("the result could not be written to stdout", str(error)) from error
+
+
+def _role(asked: "Request") -> "Commands":
+    """The commands of a bridge plugin, or those of an IPAM plugin when somebody else's config names
+    us as that: then `type` is not ours and `ipam.type` is."""
+    own_names = (sources.OWN_TYPE, sys.argv[0].rpartition("/")[2])
+    is_ours = asked.document.get("type", sources.OWN_TYPE) in own_names
+    if is_ours or config.ipam_type(asked.document) not in own_names:
+        return commands.COMMANDS
+    from cni_bridge import allocation  # a role that most runs don't have
+
+    return allocation.COMMANDS
+
+
+def _as_cni_error(error: BaseException) -> CniError:
+    if isinstance(error, CniError):
+        known = error
+    elif isinstance(error, KernelError):
+        known = KernelRefused(str(error))
+    else:
+        known = Bug(f"{type(error).__name__}: {error}", _traceback(error))
+    notes = getattr(error, "__notes__", ())
+    known.details = "\n".join(filter(None, (known.details, *notes)))
+    return known
+
+
+def _traceback(error: BaseException) -> str:
+    """Where a bug is: module, line and function of each frame, without importing `traceback`."""
+    lines = []
+    frame = error.__traceback__
+    while frame:
+        code = frame.tb_frame.f_code
+        lines.append(f"{code.co_filename}:{frame.tb_lineno} in {code.co_name}")
+        frame = frame.tb_next
+    return "\n".join(lines)[-DETAILS_LIMIT:]
+
+
+def _report(failure: CniError, asked: "Request | None") -> None:
+    """One error document for the runtime, one line for people."""
+    version = asked.document.get("cniVersion") if asked else None
+    document: shapes.Json = {
+        "cniVersion": version if version in versions.SUPPORTED else versions.NEWEST,
+        "code": failure.code,
+        "msg": failure.msg,
+    }
+    if failure.details:
+        document["details"] = failure.details
+    who = f" {asked.command} {asked.container} {asked.ifname}" if asked else ""
+    try:
+        posix.write(2, f"cni-bridge{who}: {failure.msg}\n".encode(errors="replace"))
+        _write(codec.encode(document))
+    except OSError:
+        pass  # nobody listens; the exit status still tells
+
+
+def _write(text: str) -> None:
+    rest = text.encode()
+    while rest:
+        rest = rest[posix.write(1, rest) :]

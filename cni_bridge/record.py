@@ -1,0 +1,57 @@
+"""Immutable records at no start-up cost.
+
+Type checkers see a frozen, keyword-only dataclass; at run time the decorator is a few closures.
+Nothing here may import: `dataclasses` costs twice the interpreter's own start.
+"""
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import TypeVar, dataclass_transform
+
+    T = TypeVar("T")
+
+    @dataclass_transform(frozen_default=True, kw_only_default=True)
+    def record(cls: type[T]) -> type[T]: ...
+
+    def replace(item: T, **changes: object) -> T: ...
+
+else:
+
+    def record(cls):
+        """Turn a class with annotated fields into an immutable value."""
+        names = tuple(cls.__annotations__)
+        defaults = {name: vars(cls)[name] for name in names if name in vars(cls)}
+
+        def __init__(self, **values):
+            fields = self.__dict__
+            fields.update(defaults)
+            fields.update(values)
+            if len(fields) != len(names) or not fields.keys() <= cls.__annotations__.keys():
+                raise TypeError(_misuse(cls.__name__, names, fields))
+
+        def __setattr__(self, name, _value):
+            raise AttributeError(f"{cls.__name__}.{name} is read-only")
+
+        def __repr__(self):
+            fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+            return f"{cls.__name__}({fields})"
+
+        def __eq__(self, other):
+            return type(self) is type(other) and self.__dict__ == other.__dict__
+
+        def __hash__(self):
+            return hash(tuple(getattr(self, name) for name in names))
+
+        for method in (__init__, __setattr__, __repr__, __eq__, __hash__):
+            setattr(cls, method.__name__, method)
+        return cls
+
+    def _misuse(title, names, fields):
+        unknown = sorted(fields.keys() - set(names))
+        missing = sorted(set(names) - fields.keys())
+        return f"{title}: unknown fields {unknown}, missing fields {missing}"
+
+    def replace(item, **changes):
+        """Return a copy of a record with some fields changed."""
+        return type(item)(**{**item.__dict__, **changes})

@@ -1,0 +1,83 @@
+"""Where a network's addresses come from: our own ledger, or another IPAM plugin.
+
+Both kinds of source answer the same calls, so that `commands` reads the same for either.
+"""
+
+from cni_bridge.edge import ipam, shapes
+from cni_bridge.errors import InvalidConfig
+from cni_bridge.ipam import resolver
+from cni_bridge.model import Dns, Grant
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from cni_bridge.edge.request import Request
+    from cni_bridge.edge.shapes import Json
+    from cni_bridge.model import Holding, NetworkConfig
+
+    Source: TypeAlias = "OurLedger | OtherPlugin"
+
+OWN_TYPE = "cni-bridge"
+
+
+def find(request: "Request", kind: str) -> "Source":
+    """The source for `ipam.type`. Raises InvalidConfig when there is no such plugin."""
+    if kind in ("", OWN_TYPE):
+        return OurLedger()
+    from cni_bridge.ipam import delegate  # only where a foreign type is named
+
+    path = delegate.find(kind, request.plugin_dirs)
+    return OtherPlugin(path, request) if path else OurLedger()
+
+
+class OurLedger:
+    """Addresses that the claim has leased; there is nobody to forward a command to."""
+
+    is_delegated = False
+
+    def grant(self, holding: "Holding", settings: "NetworkConfig") -> Grant:
+        """The leases of the claim, with the config's routes and resolver settings."""
+        return Grant(
+            leases=holding.leases,
+            routes=settings.ipam.routes,
+            dns=resolver.read(settings.ipam.resolv_conf),
+        )
+
+    def granted(self, holding: "Holding", settings: "NetworkConfig", _previous: "Json") -> Grant:
+        """What ADD was granted, for CHECK; the resolver's file may have changed since."""
+        return Grant(leases=holding.leases, routes=settings.ipam.routes, dns=Dns())
+
+    def forward(self, command: str) -> None:
+        """Nobody to forward it to."""
+
+
+class OtherPlugin:
+    """A plugin on CNI_PATH that has its own records; ours holds the attachment only."""
+
+    is_delegated = True
+
+    def __init__(self, path: str, request: "Request") -> None:
+        self._path = path
+        self._request = request
+
+    def grant(self, _holding: "Holding", settings: "NetworkConfig") -> Grant:
+        """What the plugin's ADD answers. Raises Delegated."""
+        answer = shapes.upgrade(self._execute("ADD"), settings.cni_version)
+        grant = ipam.grant(answer)
+        if not grant.leases:
+            raise InvalidConfig("IPAM plugin returned missing IP config", f"from {self._path}")
+        return grant
+
+    def granted(self, _holding: "Holding", settings: "NetworkConfig", previous: "Json") -> Grant:
+        """What the runtime says that ADD was granted: the addresses on this very interface."""
+        return ipam.granted(previous, self._request.ifname)
+
+    def forward(self, command: str) -> None:
+        """Let the plugin do its part. Raises Delegated."""
+        self._execute(command)
+
+    def _execute(self, command: str) -> "Json":
+        from cni_bridge.ipam import delegate
+
+        return delegate.execute(self._path, command, self._request.raw)

@@ -1,0 +1,1 @@
+"""Benchmarks of whole runs, ours and the peers' in turn: `python -m tests.bench`."""

@@ -1,0 +1,43 @@
+"""What a plugin run may import, as data: modules.txt, reviewed line by line.
+
+Nothing here runs the plugin or decides what to compare.
+"""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LIST = Path(__file__).with_name("modules.txt")
+OURS = "cni_bridge"
+
+
+def allowed() -> set[str]:
+    """The modules of the list."""
+    lines = LIST.read_text().splitlines()
+    return {line.split()[0] for line in lines if not line.startswith("#")}
+
+
+def loaded_by(code: str, environment: Mapping[str, str] | None = None, stdin: str = "") -> set[str]:
+    """The modules that Python code imports from our sources, beyond the interpreter's own.
+
+    As CPython reports them, so that nothing has to be asked at the end of a run that may end in
+    `_exit`.
+    """
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{code}"
+    return _imports(code, environment or {}, stdin) - _imports("pass", {}, "")
+
+
+def _imports(code: str, environment: Mapping[str, str], stdin: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-E", "-X", "importtime", "-c", code],
+        env=environment,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    lines = done.stderr.splitlines()
+    return {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}

@@ -1,0 +1,129 @@
+"""DEL: everything owned goes, whatever else is missing; everything shared stays."""
+
+import pytest
+
+from tests.lab import Host, Json, Network
+from tests.lab.iproute import ip, ip_json
+from tests.lab.network import addresses_in, bare
+from tests.lab.state import CNI_DIR, LEDGER
+
+BROKEN: tuple[Json, ...] = ({"isGateway": "yes"}, {"mtu": -1}, {"vlan": "blue"}, {"dns": 7})
+
+
+def test_del_removes_both_ends_of_the_veth_pair(host: Host, network: Network) -> None:
+    container = host.container()
+    network.add(container).result()
+    network.delete(container).assert_silent_success()
+    assert container.links() == {"lo"}
+    assert ip_json("link", "show", "master", network.bridge) == []
+    host.assert_as_before()
+
+
+def test_del_leaves_the_bridge_and_the_others(host: Host, network: Network) -> None:
+    one, two, three = host.container(), host.container(), host.container()
+    for each in (one, two):
+        network.add(each).result()
+    target = bare(addresses_in(network.add(three).result())[0])
+    network.delete(one).assert_silent_success()
+    assert two.can_ping(target)
+
+
+def test_del_twice_succeeds(host: Host, network: Network) -> None:
+    container = host.container()
+    network.add(container).result()
+    network.delete(container).assert_silent_success()
+    network.delete(container).assert_silent_success()
+
+
+def test_del_before_add_succeeds(host: Host, network: Network) -> None:
+    network.delete(host.container()).assert_silent_success()
+
+
+@pytest.mark.parametrize("netns", [None, "", "/run/netns/never-was"])
+def test_del_succeeds_without_the_netns(netns: str | None, host: Host, network: Network) -> None:
+    container = host.container()
+    network.add(container).result()
+    network.delete(container, environment={"CNI_NETNS": netns}).assert_silent_success()
+    host.assert_as_before()
+
+
+def test_del_succeeds_when_the_container_is_gone(host: Host, network: Network) -> None:
+    container = host.container()
+    network.add(container).result()
+    container.delete()
+    network.delete(container).assert_silent_success()
+    host.assert_as_before()
+
+
+def test_del_succeeds_when_the_container_end_is_gone(host: Host, network: Network) -> None:
+    container = host.container()
+    network.add(container).result()
+    container.ip("link", "del", "eth0")
+    network.delete(container).assert_silent_success()
+    host.assert_as_before()
+
+
+def test_del_succeeds_when_the_bridge_is_gone(host: Host, network: Network) -> None:
+    container = host.container()
+    network.add(container).result()
+    ip("link", "del", network.bridge)
+    network.delete(container).assert_silent_success()
+    host.assert_as_before()
+
+
+def test_del_succeeds_when_the_ledger_is_gone(host: Host, network: Network) -> None:
+    container = host.container()
+    network.add(container).result()
+    forget_everything()
+    network.delete(container).assert_silent_success()
+    host.assert_as_before()
+
+
+@pytest.mark.parametrize("change", BROKEN)
+def test_del_succeeds_when_the_config_no_longer_validates(
+    change: Json, host: Host, network: Network
+) -> None:
+    container = host.container()
+    network.add(container).result()
+    network.delete(container, config=change).assert_silent_success()
+    host.assert_as_before()
+
+
+def test_del_succeeds_when_the_ranges_no_longer_validate(host: Host, network: Network) -> None:
+    container = host.container()
+    network.add(container).result()
+    ipam = {**network.config["ipam"], "ranges": 7, "routes": "none"}
+    network.delete(container, config={"ipam": ipam}).assert_silent_success()
+    host.assert_as_before()
+
+
+@pytest.mark.parametrize("arguments", ["nonsense", "A=B=C", "UNKNOWN=1", ";;"])
+def test_del_succeeds_with_bad_arguments(arguments: str, host: Host, network: Network) -> None:
+    container = host.container()
+    network.add(container).result()
+    network.delete(container, environment={"CNI_ARGS": arguments}).assert_silent_success()
+    host.assert_as_before()
+
+
+def test_del_without_prev_result_succeeds(host: Host, network: Network) -> None:
+    container = host.container()
+    network.add(container).result()
+    nothing: Json = {}
+    network.results[next(iter(network.results))] = nothing
+    network.delete(container).assert_silent_success()
+    host.assert_as_before()
+
+
+def test_an_address_is_free_again_after_del(host: Host, network: Network) -> None:
+    network.config["ipam"]["ranges"] = [[{"subnet": "10.88.0.0/30"}]]
+    one, two = host.container(), host.container()
+    network.add(one).result()
+    network.delete(one).assert_silent_success()
+    assert addresses_in(network.add(two).result()) == ["10.88.0.2/30"]
+
+
+def forget_everything() -> None:
+    """Removes the ledger, and the reference's reservations."""
+    for path in (*LEDGER.parent.glob(LEDGER.name + "*"), *CNI_DIR.rglob("*")):
+        if path.is_file():
+            path.unlink()

@@ -1,0 +1,37 @@
+"""What an ADD loads: a new module is a decision, made here and seen in review."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from tests.budget import OURS, allowed, loaded_by
+from tests.lab import PLUGIN, Attachment, Host, Network
+
+ENTRY = "import cni_bridge.__main__ as entry; entry.main()"
+
+
+def test_an_add_imports_c_modules_and_our_own_code_only(host: Host, network: Network) -> None:
+    environment, stdin = network.call("ADD", Attachment(host.container()))
+    loaded = loaded_by(ENTRY, environment, stdin)
+    network.delete(host.containers[0]).assert_silent_success()
+    assert {name for name in loaded if name.partition(".")[0] != OURS} - allowed() == set()
+    assert f"{OURS}.parts.veth" in loaded, "this was no ADD"
+
+
+def test_an_add_by_the_executable_opens_no_more_than_that(
+    host: Host, network: Network, tmp_path: Path
+) -> None:
+    log = tmp_path / "strace.log"
+    strace = ("strace", "-f", "-o", str(log), "-e", "trace=open,openat")
+    network.plugin = replace(network.plugin, prefix=strace)
+    network.add(host.container()).result()
+    network.plugin = replace(network.plugin, prefix=())
+    opened = {
+        Path(line.split('"')[1])
+        for line in log.read_text().splitlines()
+        if "= -1" not in line and '"' in line
+    }
+    bundled = {path.name for path in opened if path.is_relative_to(PLUGIN.resolve().parent)}
+    modules = {name.partition(".cpython")[0] for name in bundled if ".cpython" in name}
+    assert modules <= allowed()
+    assert "_sqlite3" in modules, "this was no ADD by the executable"
+    assert "people.zip" not in bundled

@@ -1,0 +1,31 @@
+"""iproute2, asked and told.
+
+Only calls of `ip` and `bridge`; what the answers mean is decided by the callers.
+"""
+
+import json
+import subprocess
+from typing import Any
+
+
+def ip(*words: str, container: str = "") -> str:
+    """Runs `ip`, in a container's namespace if one is named, and returns what it printed."""
+    return _run("ip", *(("-n", container) if container else ()), *words)
+
+
+def ip_json(*words: str, container: str = "") -> list[dict[str, Any]]:
+    """What `ip -json` says; an empty list where it says nothing."""
+    listed = json.loads(ip("-j", *words, container=container) or "[]")
+    return [entry for entry in listed if entry]
+
+
+def bridge(*words: str) -> str:
+    """Runs iproute2's `bridge`."""
+    return _run("bridge", *words)
+
+
+def _run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout

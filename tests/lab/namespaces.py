@@ -1,0 +1,132 @@
+"""Linux namespaces: entering private ones, coming back, and making named network namespaces.
+
+No iproute2, no plugin and no policy here; everything is done in the calling thread, without forks.
+"""
+
+import ctypes
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+CLONE_NEWNS = 0x00020000  # linux/sched.h
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWNET = 0x40000000
+MS_BIND = 0x1000  # linux/mount.h
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
+MNT_DETACH = 2
+
+SELF_NET = "/proc/thread-self/ns/net"
+SELF_MOUNTS = "/proc/thread-self/ns/mnt"
+NETNS_DIR = Path("/run/netns")
+PRIVATE_DIRS = ("/run", "/var/lib/cni")
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def become_root() -> None:
+    """Makes an ordinary user root of namespaces of its own; must be called before any thread starts."""
+    if (uid := os.geteuid()) == 0:
+        return
+    gid = os.getegid()
+    _call("unshare", CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS)
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
+
+
+@contextmanager
+def private_host() -> Iterator[None]:
+    """Inside, this thread has a network of its own, and empty /run and /var/lib/cni."""
+    directory = os.getcwd()
+    with _returning(SELF_MOUNTS, CLONE_NEWNS), _returning(SELF_NET, CLONE_NEWNET):
+        _call("unshare", CLONE_NEWNET | CLONE_NEWNS)
+        mount("none", "/", flags=MS_REC | MS_PRIVATE)
+        for path in PRIVATE_DIRS:
+            _cover(path)
+        NETNS_DIR.mkdir()
+        _show_own_network_in_sysfs()
+        os.chdir(directory)
+        yield
+    os.chdir(directory)
+
+
+@contextmanager
+def visiting(path: Path) -> Iterator[None]:
+    """Inside, this thread is in the network namespace at `path`."""
+    with _returning(SELF_NET, CLONE_NEWNET):
+        _enter(path, CLONE_NEWNET)
+        yield
+
+
+def create_netns(path: Path) -> None:
+    """Makes a network namespace and keeps it at `path`, as `ip netns add` does."""
+    path.touch(exist_ok=False)
+    with _returning(SELF_NET, CLONE_NEWNET):
+        _call("unshare", CLONE_NEWNET)
+        mount(SELF_NET, path, flags=MS_BIND)
+
+
+def delete_netns(path: Path) -> None:
+    """Undoes `create_netns`."""
+    _call("umount2", os.fsencode(path), MNT_DETACH)
+    path.unlink()
+
+
+def mount(
+    source: str, target: Path | str, kind: str = "", *, flags: int = 0, options: str = ""
+) -> None:
+    """mount(2)."""
+    arguments = (source, os.fspath(target), kind)
+    _call("mount", *(a.encode() for a in arguments), ctypes.c_ulong(flags), options.encode())
+
+
+def _cover(path: str) -> None:
+    """Puts an empty tmpfs on `path` without creating anything on the disk below."""
+    if not os.path.isdir(path):
+        parent = os.path.dirname(path)
+        upper, work = Path("/run/upper"), Path("/run/work")
+        upper.mkdir()
+        work.mkdir()
+        options = f"lowerdir={parent},upperdir={upper},workdir={work}"
+        mount("overlay", parent, "overlay", options=options)
+        os.mkdir(path)
+    mount("tmpfs", path, "tmpfs", options="mode=0755")
+
+
+def _show_own_network_in_sysfs() -> None:
+    """Shows this network's links in /sys, where the kernel permits it.
+
+    Containers that mask parts of /sys forbid a new mount of it; nothing here depends on one.
+    """
+    try:
+        mount("sysfs", "/sys", "sysfs")
+    except PermissionError:
+        return
+
+
+@contextmanager
+def _returning(namespace: str, kind: int) -> Iterator[None]:
+    """Afterwards, this thread is in the namespace in which it is now."""
+    home = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield
+    finally:
+        _call("setns", home, kind)
+        os.close(home)
+
+
+def _enter(path: Path, kind: int) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _call("setns", descriptor, kind)
+    finally:
+        os.close(descriptor)
+
+
+def _call(function: str, *arguments: object) -> None:
+    """One libc call; raises OSError as Python's own wrappers do."""
+    if getattr(_libc, function)(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{function}: {os.strerror(number)}")

@@ -1,0 +1,276 @@
+"""Requests about links have pyroute2's bytes; links that pyroute2 encodes are understood."""
+
+from socket import AF_BRIDGE
+
+import pytest
+from pyroute2.netlink import rtnl
+from pyroute2.netlink.rtnl import ifinfmsg
+
+from cni_bridge.kernel import links, messages
+from cni_bridge.kernel.netlink import Request
+from tests.unit.kernel.oracle import link, nested
+
+MAC = bytes.fromhex("02aabbccddee")
+MAC_TEXT = "02:aa:bb:cc:dd:ee"
+CREATE = 0x600  # NLM_F_CREATE | NLM_F_EXCL
+SKIP_STATS = ("IFLA_EXT_MASK", 8)
+
+
+def info(kind: str, *data: tuple[str, object]) -> tuple[str, object]:
+    attributes: list[tuple[str, object]] = [("IFLA_INFO_KIND", kind)]
+    if data:
+        attributes.append(("IFLA_INFO_DATA", nested(*data)))
+    return ("IFLA_LINKINFO", nested(*attributes))
+
+
+REQUESTS = {
+    "get by name": (
+        links.get("cni0"),
+        rtnl.RTM_GETLINK,
+        0,
+        link(("IFLA_IFNAME", "cni0"), SKIP_STATS),
+    ),
+    "get by index": (links.get(7), rtnl.RTM_GETLINK, 0, link(SKIP_STATS, index=7)),
+    "list all": (links.listing(), rtnl.RTM_GETLINK, 0, link(SKIP_STATS)),
+    "list ports": (
+        links.listing(master=3),
+        rtnl.RTM_GETLINK,
+        0,
+        link(("IFLA_MASTER", 3), SKIP_STATS),
+    ),
+    "create bridge": (
+        links.create_bridge("cni0", mac=MAC, mtu=0, filters_vlans=False),
+        rtnl.RTM_NEWLINK,
+        CREATE,
+        link(
+            ("IFLA_IFNAME", "cni0"),
+            ("IFLA_ADDRESS", MAC_TEXT),
+            info("bridge"),
+            flags=ifinfmsg.IFF_UP,
+            change=ifinfmsg.IFF_UP,
+        ),
+    ),
+    "create bridge with all options": (
+        links.create_bridge("cni0", mac=MAC, mtu=1400, filters_vlans=True),
+        rtnl.RTM_NEWLINK,
+        CREATE,
+        link(
+            ("IFLA_IFNAME", "cni0"),
+            ("IFLA_ADDRESS", MAC_TEXT),
+            ("IFLA_MTU", 1400),
+            info("bridge", ("IFLA_BR_VLAN_FILTERING", 1)),
+            flags=ifinfmsg.IFF_UP,
+            change=ifinfmsg.IFF_UP,
+        ),
+    ),
+    "create veth": (
+        links.create_veth("veth01", "eth0", bridge=5, netns=9, mtu=0),
+        rtnl.RTM_NEWLINK,
+        CREATE,
+        link(
+            ("IFLA_IFNAME", "veth01"),
+            ("IFLA_MASTER", 5),
+            info(
+                "veth",
+                ("VETH_INFO_PEER", nested(("IFLA_IFNAME", "eth0"), ("IFLA_NET_NS_FD", 9))),
+            ),
+            flags=ifinfmsg.IFF_UP,
+            change=ifinfmsg.IFF_UP,
+        ),
+    ),
+    "create veth with all options": (
+        links.create_veth("veth01", "eth0", bridge=5, netns=9, mtu=1400, mac=MAC, group=77),
+        rtnl.RTM_NEWLINK,
+        CREATE,
+        link(
+            ("IFLA_IFNAME", "veth01"),
+            ("IFLA_MTU", 1400),
+            ("IFLA_MASTER", 5),
+            ("IFLA_GROUP", 77),
+            info(
+                "veth",
+                (
+                    "VETH_INFO_PEER",
+                    nested(
+                        ("IFLA_IFNAME", "eth0"),
+                        ("IFLA_ADDRESS", MAC_TEXT),
+                        ("IFLA_MTU", 1400),
+                        ("IFLA_NET_NS_FD", 9),
+                    ),
+                ),
+            ),
+            flags=ifinfmsg.IFF_UP,
+            change=ifinfmsg.IFF_UP,
+        ),
+    ),
+    "set port": (
+        links.set_port("veth01", hairpin=True, isolated=False, alias="cni-bridge a/b/eth0"),
+        rtnl.RTM_NEWLINK,
+        0,
+        link(
+            ("IFLA_IFNAME", "veth01"),
+            (
+                "IFLA_LINKINFO",
+                nested(
+                    ("IFLA_INFO_SLAVE_KIND", "bridge"),
+                    (
+                        "IFLA_INFO_SLAVE_DATA",
+                        nested(("IFLA_BRPORT_MODE", 1), ("IFLA_BRPORT_ISOLATED", 0)),
+                    ),
+                ),
+            ),
+            ("IFLA_IFALIAS", "cni-bridge a/b/eth0"),
+        ),
+    ),
+    "set up": (links.set_up(4), rtnl.RTM_NEWLINK, 0, link(index=4, flags=1, change=1)),
+    "set down": (links.set_up(4, False), rtnl.RTM_NEWLINK, 0, link(index=4, flags=0, change=1)),
+    "set promiscuous": (
+        links.set_promiscuous("cni0"),
+        rtnl.RTM_NEWLINK,
+        0,
+        link(
+            ("IFLA_IFNAME", "cni0"),
+            flags=ifinfmsg.IFF_PROMISC,
+            change=ifinfmsg.IFF_PROMISC,
+        ),
+    ),
+    "set not promiscuous": (
+        links.set_promiscuous(4, False),
+        rtnl.RTM_NEWLINK,
+        0,
+        link(index=4, change=ifinfmsg.IFF_PROMISC),
+    ),
+    "set MAC": (
+        links.set_mac(4, MAC),
+        rtnl.RTM_NEWLINK,
+        0,
+        link(("IFLA_ADDRESS", MAC_TEXT), index=4),
+    ),
+    "delete by name": (
+        links.delete("veth01"),
+        rtnl.RTM_DELLINK,
+        0,
+        link(("IFLA_IFNAME", "veth01")),
+    ),
+    "delete by index": (links.delete(4), rtnl.RTM_DELLINK, 0, link(index=4)),
+    "add one VLAN": (
+        links.add_vlans(
+            4,
+            100,
+            100,
+            messages.BRIDGE_VLAN_INFO_PVID | messages.BRIDGE_VLAN_INFO_UNTAGGED,
+        ),
+        rtnl.RTM_SETLINK,
+        0,
+        link(
+            (
+                "IFLA_AF_SPEC",
+                nested(("IFLA_BRIDGE_VLAN_INFO", {"vid": 100, "flags": ["pvid", "untagged"]})),
+            ),
+            family=AF_BRIDGE,
+            index=4,
+        ),
+    ),
+    "add VLANs": (
+        links.add_vlans(4, 100, 110),
+        rtnl.RTM_SETLINK,
+        0,
+        link(
+            (
+                "IFLA_AF_SPEC",
+                nested(
+                    ("IFLA_BRIDGE_VLAN_INFO", {"vid": 100, "flags": ["range_begin"]}),
+                    ("IFLA_BRIDGE_VLAN_INFO", {"vid": 110, "flags": ["range_end"]}),
+                ),
+            ),
+            family=AF_BRIDGE,
+            index=4,
+        ),
+    ),
+    "delete all VLANs": (
+        links.delete_vlans(4),
+        rtnl.RTM_DELLINK,
+        0,
+        link(
+            (
+                "IFLA_AF_SPEC",
+                nested(
+                    ("IFLA_BRIDGE_VLAN_INFO", {"vid": 1, "flags": ["range_begin"]}),
+                    ("IFLA_BRIDGE_VLAN_INFO", {"vid": 4094, "flags": ["range_end"]}),
+                ),
+            ),
+            family=AF_BRIDGE,
+            index=4,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_request_has_the_bytes_that_pyroute2_makes(name: str) -> None:
+    request, kind, flags, body = REQUESTS[name]
+    assert request == Request(what=request.what, kind=kind, flags=flags, body=body)
+
+
+def test_a_request_says_to_people_what_it_does() -> None:
+    assert links.set_up("cni0").what == "set interface cni0 up"
+    assert links.set_mac(4, MAC).what == f"set MAC {MAC_TEXT} on interface 4"
+
+
+def test_a_bridge_port_is_understood() -> None:
+    port = ("IFLA_BRPORT_STATE", 3), ("IFLA_BRPORT_MODE", 1), ("IFLA_BRPORT_ISOLATED", 1)
+    payload = link(
+        ("IFLA_IFNAME", "veth01"),
+        ("IFLA_ADDRESS", MAC_TEXT),
+        ("IFLA_MTU", 1500),
+        ("IFLA_LINK", 2),
+        ("IFLA_MASTER", 5),
+        ("IFLA_OPERSTATE", "UP"),
+        (
+            "IFLA_LINKINFO",
+            nested(
+                ("IFLA_INFO_KIND", "veth"),
+                ("IFLA_INFO_SLAVE_KIND", "bridge"),
+                ("IFLA_INFO_SLAVE_DATA", nested(*port)),
+            ),
+        ),
+        ("IFLA_IFALIAS", "whose it is"),
+        ("IFLA_GROUP", 7),
+        ("IFLA_LINK_NETNSID", 0),
+        index=6,
+        flags=ifinfmsg.IFF_UP,
+    )
+    assert links.parse(payload) == links.Link(
+        index=6,
+        name="veth01",
+        kind="veth",
+        mtu=1500,
+        mac=MAC_TEXT,
+        alias="whose it is",
+        group=7,
+        is_up=True,
+        is_promiscuous=False,
+        operstate=messages.IF_OPER_UP,
+        master=5,
+        peer=2,
+        peer_netns=0,
+        port=links.BridgePort(state=links.BR_STATE_FORWARDING, hairpin=True, isolated=True),
+        filters_vlans=False,
+    )
+
+
+def test_a_bridge_is_understood() -> None:
+    payload = link(
+        ("IFLA_IFNAME", "cni0"),
+        info("bridge", ("IFLA_BR_VLAN_FILTERING", 1)),
+        index=5,
+        flags=ifinfmsg.IFF_PROMISC,
+    )
+    bridge = links.parse(payload)
+    assert (bridge.kind, bridge.filters_vlans, bridge.is_promiscuous) == ("bridge", True, True)
+    assert (bridge.is_up, bridge.port, bridge.peer_netns) == (False, None, None)
+
+
+def test_a_veth_with_a_number_where_bridges_keep_vlan_filtering_is_no_vlan_filter() -> None:
+    payload = link(info("macvlan", ("IFLA_MACVLAN_MACADDR_COUNT", 1)))
+    assert not links.parse(payload).filters_vlans

@@ -1,0 +1,13 @@
+"""The generated tables are what pyroute2 knows today."""
+
+import runpy
+from pathlib import Path
+
+from cni_bridge.kernel import messages
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_generated_tables_are_not_stale() -> None:
+    generator = runpy.run_path(str(ROOT / "build" / "generate_messages.py"))
+    assert generator["source"]() == Path(messages.__file__).read_text(), "run `make generate`"

@@ -1,0 +1,22 @@
+"""Reading the plugin path's modules loads what the reviewed list allows, and nothing else.
+
+What a whole ADD imports is measured on the real kernel, in tests/kernel.
+"""
+
+from tests.budget import OURS, allowed, loaded_by
+
+RARE = {
+    "cni_bridge.cli",
+    "cni_bridge.edge.explain",
+    "cni_bridge.ipam.delegate",
+    "cni_bridge.ipam.schema",
+}
+
+
+def test_the_plugin_path_imports_only_listed_modules() -> None:
+    loaded = loaded_by("import cni_bridge.plugin")
+    assert {name for name in loaded if name.partition(".")[0] != OURS} - allowed() == set()
+
+
+def test_the_plugin_path_leaves_the_rare_modules_alone() -> None:
+    assert loaded_by("import cni_bridge.plugin") & RARE == set()

@@ -1,0 +1,134 @@
+"""The arrows of docs/architecture.md: which module may import which, as data.
+
+Module level only: what a function imports is loaded when it runs, not when its module is read.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "cni_bridge"
+
+FOR_ALL = {"address", "csocket", "errors", "model", "record"}  # they know of no layer
+
+# A package's name stands for all of its modules.
+MAY_IMPORT: dict[str, set[str]] = {
+    "__init__": set(),
+    "__main__": set(),
+    "address": {"csocket", "errors", "record"},
+    "allocation": {"commands", "edge", "ipam.store", "kernel.signals", "sources"},
+    "bundle": {"__init__"},
+    "commands": {"edge", "ipam.store", "kernel", "names", "parts", "plan", "sources"},
+    "csocket": set(),
+    "csqlite": set(),
+    "errors": set(),
+    "model": {"address", "record"},
+    "names": set(),
+    "plan": {"names"},
+    "plugin": {"commands", "edge", "kernel.netlink", "sources"},
+    "record": set(),
+    "sources": {"edge", "ipam.resolver"},
+    # the wire, in and out
+    "edge": set(),
+    "edge.arguments": set(),
+    "edge.codec": {"bundle"},
+    "edge.config": {"edge"},
+    "edge.explain": {"bundle", "edge.codec"},
+    "edge.ipam": {"ipam.ranges"},
+    "edge.request": {"edge.codec", "edge.validators"},
+    "edge.result": {"edge.shapes"},
+    "edge.shapes": {"edge.versions"},
+    "edge.validators": set(),
+    "edge.versions": set(),
+    "edge.vlans": set(),
+    # addresses
+    "ipam": set(),
+    "ipam.database": {"csqlite", "ipam.schema", "ipam.statedir"},
+    "ipam.delegate": {"edge.codec"},
+    "ipam.ranges": set(),
+    "ipam.resolver": set(),
+    "ipam.schema": set(),
+    "ipam.statedir": set(),
+    "ipam.store": {"ipam"},
+    # what an attachment is made of
+    "parts": set(),
+    "parts.bridge": {"kernel", "names"},
+    "parts.firewall": {"kernel", "names"},
+    "parts.veth": {"kernel", "names"},
+    # bytes, errno, /proc, descriptors
+    "kernel": set(),
+    "kernel.layer3": {"kernel.messages", "kernel.netlink"},
+    "kernel.links": {"kernel.messages", "kernel.netlink"},
+    "kernel.machine": set(),
+    "kernel.messages": set(),
+    "kernel.netlink": {"kernel.messages"},
+    "kernel.netns": set(),
+    "kernel.nftables": {"kernel.messages", "kernel.netlink"},
+    "kernel.signals": set(),
+    "kernel.sysctl": set(),
+}
+FOR_PEOPLE = "cli"  # may import everything; nobody imports it
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Each module's name within the package, and its file."""
+    for file in sorted(PACKAGE.rglob("*.py")):
+        parts = file.relative_to(PACKAGE).with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" and parts[1:] else parts), file
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Modules of ours that a file imports when it is read."""
+    for node in _run_at_import(ast.parse(file.read_text()).body):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [_module(node.module or "", alias.name) for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.partition(".")[0] == PACKAGE.name:
+                yield name.partition(".")[2] or "__init__"
+
+
+def _run_at_import(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        yield node
+        blocks = ["orelse"] if _is_for_types(node) else ["body", "orelse", "finalbody"]
+        for block in blocks:
+            yield from _run_at_import(getattr(node, block, []))
+        for handler in getattr(node, "handlers", []):
+            yield from _run_at_import(handler.body)
+
+
+def _is_for_types(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def _module(package: str, name: str) -> str:
+    """`from package import name` imports a module of ours, or takes something out of one."""
+    path = ROOT.joinpath(*package.split("."), name)
+    is_module = path.is_dir() or path.with_suffix(".py").exists()
+    return f"{package}.{name}" if is_module else package
+
+
+def is_allowed(arrow: str, allowed: set[str]) -> bool:
+    """Whether a module or a package above it is listed."""
+    return any(arrow == name or arrow.startswith(f"{name}.") for name in allowed)
+
+
+MODULES = dict(modules())
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_what_its_layer_allows(module: str) -> None:
+    if module.partition(".")[0] == FOR_PEOPLE:
+        return
+    assert module in MAY_IMPORT, f"give {module} a row in MAY_IMPORT"
+    allowed = MAY_IMPORT[module] | (set() if module in FOR_ALL else FOR_ALL)
+    assert [arrow for arrow in imports(MODULES[module]) if not is_allowed(arrow, allowed)] == []

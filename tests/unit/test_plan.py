@@ -1,0 +1,149 @@
+"""The plan of an attachment, by example: every rule of what should exist."""
+
+from cni_bridge import address, plan
+from cni_bridge.address import Prefix
+from cni_bridge.model import (
+    Attachment,
+    Dns,
+    Grant,
+    Ipam,
+    Lease,
+    NetworkConfig,
+    Plan,
+    Route,
+)
+from cni_bridge.record import replace
+
+ATTACHMENT = Attachment(network="net", container="c0ffee", ifname="eth0")
+CONFIG = NetworkConfig(
+    cni_version="1.1.0",
+    name="net",
+    state_dir="/run/cni-bridge",
+    bridge="cni0",
+    is_gateway=False,
+    is_default_gateway=False,
+    force_address=False,
+    mtu=0,
+    hairpin_mode=False,
+    promisc_mode=False,
+    port_isolation=False,
+    mac_spoof_check=False,
+    duplicate_address_detection=False,
+    container_interface_up=True,
+    ip_masq=False,
+    vlan=None,
+    mac=None,
+    ipam=Ipam(),
+    dns=Dns(),
+)
+GATEWAY = replace(CONFIG, is_gateway=True)
+DEFAULT_GATEWAY = replace(GATEWAY, is_default_gateway=True)
+
+
+def prefix(text: str) -> Prefix:
+    return address.parse_prefix(text)
+
+
+def lease(text: str, gateway: str = "") -> Lease:
+    return Lease(address=prefix(text), gateway=address.parse(gateway) if gateway else None)
+
+
+def route(destination: str, gateway: str = "", **more: int) -> Route:
+    return Route(
+        destination=prefix(destination),
+        gateway=address.parse(gateway) if gateway else None,
+        **more,
+    )
+
+
+def build(config: NetworkConfig, *leases: Lease, routes: tuple[Route, ...] = ()) -> Plan:
+    return plan.build(ATTACHMENT, config, Grant(leases=leases, routes=routes))
+
+
+DUAL = (lease("10.1.0.2/24", "10.1.0.1"), lease("fd00::2/64", "fd00::1"))
+
+
+def test_the_same_arguments_give_the_same_plan() -> None:
+    assert build(DEFAULT_GATEWAY, *DUAL) == build(DEFAULT_GATEWAY, *DUAL)
+
+
+def test_a_bridge_that_is_no_gateway_gets_no_address() -> None:
+    assert build(CONFIG, *DUAL).bridge.gateways == ()
+
+
+def test_a_gateway_bridge_gets_every_gateway_with_its_subnets_length() -> None:
+    assert build(GATEWAY, *DUAL).bridge.gateways == (prefix("10.1.0.1/24"), prefix("fd00::1/64"))
+
+
+def test_two_ranges_behind_one_gateway_give_the_bridge_one_address() -> None:
+    leases = (lease("10.1.0.2/24", "10.1.0.1"), lease("10.1.0.200/24", "10.1.0.1"))
+    assert build(GATEWAY, *leases).bridge.gateways == (prefix("10.1.0.1/24"),)
+
+
+def test_a_gateway_that_nobody_named_is_the_subnets_first_address() -> None:
+    made = build(GATEWAY, lease("10.1.2.3/20"), lease("fd00::1:2/112"))
+    assert made.bridge.gateways == (prefix("10.1.0.1/20"), prefix("fd00::1:1/112"))
+
+
+def test_without_a_gateway_bridge_nobody_invents_a_gateway() -> None:
+    assert build(CONFIG, lease("10.1.2.3/20")).leases == (lease("10.1.2.3/20"),)
+
+
+def test_a_default_gateway_adds_one_default_route_a_family() -> None:
+    made = build(DEFAULT_GATEWAY, *DUAL, lease("10.2.0.2/24", "10.2.0.1"))
+    assert made.veth.routes == (route("0.0.0.0/0", "10.1.0.1"), route("::/0", "fd00::1"))
+    assert made.routes == made.veth.routes
+
+
+def test_a_default_route_of_the_config_is_not_doubled() -> None:
+    made = build(DEFAULT_GATEWAY, *DUAL, routes=(route("0.0.0.0/0"),))
+    assert made.routes == (route("0.0.0.0/0"), route("::/0", "fd00::1"))
+    assert made.veth.routes == (route("0.0.0.0/0", "10.1.0.1"), route("::/0", "fd00::1"))
+
+
+def test_a_default_route_of_the_config_keeps_its_own_gateway() -> None:
+    made = build(DEFAULT_GATEWAY, DUAL[0], routes=(route("0.0.0.0/0", "10.1.0.9"),))
+    assert made.veth.routes == (route("0.0.0.0/0", "10.1.0.9"),)
+
+
+def test_a_route_without_gateway_takes_the_first_one_of_its_family() -> None:
+    made = build(CONFIG, *DUAL, routes=(route("10.9.0.0/16"), route("fd09::/16")))
+    assert made.veth.routes == (route("10.9.0.0/16", "10.1.0.1"), route("fd09::/16", "fd00::1"))
+
+
+def test_a_route_without_any_gateway_is_on_link() -> None:
+    made = build(CONFIG, lease("10.1.0.2/24"), routes=(route("10.9.0.0/16"),))
+    assert made.veth.routes == (route("10.9.0.0/16"),)
+
+
+def test_the_same_route_twice_reaches_the_kernel_once() -> None:
+    routes = (route("10.9.0.0/16"), route("10.9.0.0/16", "10.1.0.1"))
+    assert build(CONFIG, *DUAL, routes=routes).veth.routes == (route("10.9.0.0/16", "10.1.0.1"),)
+
+
+def test_routes_that_differ_in_metric_or_table_are_both_kept() -> None:
+    routes = (route("10.9.0.0/16", "10.1.0.1"), route("10.9.0.0/16", "10.1.0.1", table=100))
+    assert build(CONFIG, *DUAL, routes=routes).veth.routes == routes
+
+
+def test_dns_of_the_config_replaces_that_of_ipam_as_a_whole() -> None:
+    ours = Dns(search=("example.org",))
+    theirs = Dns(nameservers=("10.1.0.1",), domain="example.net")
+    grant = Grant(dns=theirs)
+    assert plan.build(ATTACHMENT, CONFIG, grant).dns == theirs
+    assert plan.build(ATTACHMENT, replace(CONFIG, dns=ours), grant).dns == ours
+
+
+def test_port_flags_and_link_settings_come_from_the_config() -> None:
+    config = replace(
+        CONFIG,
+        hairpin_mode=True,
+        port_isolation=True,
+        mtu=1400,
+        mac=b"\x02\0\0\0\0\5",
+        container_interface_up=False,
+        duplicate_address_detection=True,
+    )
+    veth = build(config).veth
+    assert (veth.port.hairpin, veth.port.isolated, veth.mtu) == (True, True, 1400)
+    assert (veth.mac, veth.is_up, veth.detects_duplicates) == (b"\x02\0\0\0\0\5", False, True)
