@@ -10,7 +10,7 @@ beside people.zip  packages with compiled parts, which can't be imported from a 
 
 import importlib.util
 import marshal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from types import CodeType
 from typing import TYPE_CHECKING
@@ -92,6 +92,18 @@ def split_library(analysis: "Analysis", root: Path, work: Path) -> "list[Entry]"
                 people.writestr(ZipInfo(destination), source.read_bytes(), ZIP_DEFLATED)
     data += [(name, str(work / name), "DATA") for name in (CODE_FILE, "people.zip")]
     return data
+
+
+def quickened(
+    binaries: "Iterable[Entry]", quicken: Callable[[bytes], bytes], work: Path
+) -> "Iterator[Entry]":
+    """The binaries, changed by `quicken` where a plugin run loads them."""
+    for name, source, kind in binaries:
+        if source and _is_for_plugin_path(name):
+            content = quicken(Path(source).read_bytes())
+            yield name, str(_kept(work / "quickened" / name, content)), kind
+        else:
+            yield name, source, kind
 
 
 def pack_rarely_used(entries: "Iterable[Entry]", work: Path) -> "tuple[list[Entry], Path]":
