@@ -21,6 +21,7 @@ from cni_bridge.errors import (
 )
 from cni_bridge.ipam import store
 from cni_bridge.kernel import machine, netlink, netns, signals
+from cni_bridge.model import Grant
 from cni_bridge.parts import bridge, veth
 
 TYPE_CHECKING = False
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from cni_bridge.edge.request import Request
     from cni_bridge.ipam.store import Ledger
+    from cni_bridge.kernel.links import Link
     from cni_bridge.kernel.netns import OpenNetns
     from cni_bridge.model import Attachment, Holding, Interface, Netns, NetworkConfig, Plan
     from cni_bridge.sources import Source
@@ -50,8 +52,7 @@ def add(request: "Request") -> str:
     holding = claim(ledger, attachment, settings, container.identity)
     try:
         signals.interrupt()
-        wanted = plan.build(attachment, settings, addresses.grant(holding, settings))
-        interfaces = _attach(host, container, wanted)
+        wanted, interfaces = _attach(host, container, holding, settings, addresses)
         ledger.confirm(holding)
         made = result.build(wanted, interfaces, config.previous_result(document))
         return codec.encode(shapes.downgrade(made, settings.cni_version))
@@ -67,10 +68,22 @@ def delete(request: "Request") -> None:
     document = request.document
     config.check_identity(document, request.command)
     attachment = config.attachment(document, request)
-    addresses = sources.find(request, config.ipam_type(document))
+    host = netlink.Socket()
     ledger = store.find_ledger(config.state_dir(document))
+
+    def release() -> None:
+        reserved = sources.predecessor(config.reservations_dir(document))
+        if reserved and reserved.of(attachment):
+            from cni_bridge import adoption  # only for what the reference has attached
+
+            adoption.remove(host, request)
+        addresses = sources.find(request, config.ipam_type(document))
+        addresses.forward("DEL")
+        if reserved and not addresses.is_delegated:
+            reserved.release(attachment)
+
     _complain(
-        detach(netlink.Socket(), ledger, attachment, addresses),
+        detach(host, ledger, attachment, release),
         f"could not remove everything of {attachment.container} {attachment.ifname}",
     )
 
@@ -87,13 +100,21 @@ def check(request: "Request") -> None:
     container = netns.open_netns(request.netns_path, may_be_own=request.may_be_own_netns)
     ledger = store.find_ledger(settings.state_dir)
     holding = ledger.find(attachment) if ledger else None
-    if holding is None:
-        problems = [f"ledger: expected a record of {attachment.container}, found none"]
-    else:
-        addresses.forward("CHECK")
+    addresses.forward("CHECK")
+    if holding:
         grant = addresses.granted(holding, settings, previous)
         problems = ipam.unreported(grant.leases, previous, attachment.ifname)
         problems += _problems(plan.build(attachment, settings, grant), container)
+    elif (reserved := sources.predecessor(settings.reservations_dir)) and reserved.of(attachment):
+        from cni_bridge import adoption  # only for what the reference has attached
+
+        addresses.forward("CHECK")
+        problems = adoption.problems(attachment, previous, reserved)
+        outer = veth.host_end(netlink.Socket(), container, attachment.ifname)
+        wanted = adoption.expected(attachment, settings, previous, outer)
+        problems += _problems(wanted, container)
+    else:
+        problems = [f"ledger: expected a record of {attachment.container}, found none"]
     if problems:
         raise NotAsPlanned(
             f"{attachment.ifname} of {attachment.container} is not as ADD left it",
@@ -123,30 +144,38 @@ def status(request: "Request") -> None:
     document = config.prepare(request.document, request.command)
     addresses = sources.find(request, config.ipam_type(document))
     settings = config.parse(document, request.args, is_delegated=addresses.is_delegated)
+    rehearse(settings)
+    addresses.forward("STATUS")
+
+
+def rehearse(settings: "NetworkConfig") -> None:
+    """Raise NotAvailable if a claim would fail now."""
     try:
-        store.open_ledger(settings.state_dir).rehearse(settings.name, settings.ipam.range_sets)
+        ledger = store.open_ledger(settings.state_dir)
+        ledger.respect(sources.predecessor(settings.reservations_dir))
+        ledger.rehearse(settings.name, settings.ipam.range_sets)
     except (IOFailure, TryAgainLater, RangeExhausted) as error:
         raise NotAvailable(error.msg, error.details) from error
-    addresses.forward("STATUS")
 
 
 def detach(
     host: netlink.Socket,
     ledger: "Ledger | None",
     attachment: "Attachment",
-    addresses: "Source | None" = None,
+    release: "Callable[[], None] | None" = None,
 ) -> list[Exception]:
     """Remove everything named after the attachment; return what could not be removed.
 
     The ledger forgets last, and only if the rest is gone: an address is never free while in use.
+    Then `release` frees what is kept elsewhere, by another plugin for one.
     """
     failures: list[Exception] = []
     try:
         veth.remove(host, names.host_name(attachment))
-        if addresses:
-            addresses.forward("DEL")
         if ledger:
             ledger.release(attachment)
+        if release:
+            release()
     except Exception as failure:  # noqa: BLE001 - reported together, whatever they are
         failures.append(failure)
     return failures
@@ -165,7 +194,7 @@ def _roll_back(
             return
     except CniError as failure:
         error.add_note(f"while rolling back: {failure}")
-    for left in detach(host, ledger, holding.attachment, addresses):
+    for left in detach(host, ledger, holding.attachment, addresses.undo):
         error.add_note(f"while rolling back: {left}")
 
 
@@ -185,6 +214,8 @@ def claim(
     ledger: "Ledger", attachment: "Attachment", settings: "NetworkConfig", container: "Netns"
 ) -> "Holding":
     """Record the attachment and take its addresses, in one transaction."""
+    if settings.ipam.range_sets:
+        ledger.respect(sources.predecessor(settings.reservations_dir))
     return ledger.claim(
         attachment,
         host_name=names.host_name(attachment),
@@ -198,10 +229,27 @@ def claim(
 
 
 def _attach(
-    host: netlink.Socket, container: "OpenNetns", wanted: "Plan"
-) -> "tuple[Interface, ...]":
+    host: netlink.Socket,
+    container: "OpenNetns",
+    holding: "Holding",
+    settings: "NetworkConfig",
+    addresses: "Source",
+) -> "tuple[Plan, tuple[Interface, ...]]":
+    """Make everything; return the plan and what has come of it."""
+    if addresses.is_delegated:  # a DHCP client, for one, needs the interface to be there
+        _create(host, container, plan.build(holding.attachment, settings, Grant()))
+        wanted = plan.build(holding.attachment, settings, addresses.grant(holding, settings))
+        shared = bridge.ensure(host, wanted.bridge)
+    else:
+        wanted = plan.build(holding.attachment, settings, addresses.grant(holding, settings))
+        shared = _create(host, container, wanted)
+    return wanted, (bridge.describe(shared), *veth.configure(host, container, wanted.veth))
+
+
+def _create(host: netlink.Socket, container: "OpenNetns", wanted: "Plan") -> "Link":
     shared = bridge.ensure(host, wanted.bridge)
-    return (bridge.describe(shared), *veth.create(host, container, shared.index, wanted.veth))
+    veth.create(host, container, shared.index, wanted.veth)
+    return shared
 
 
 def _problems(wanted: "Plan", container: "OpenNetns") -> "Iterator[str]":

@@ -4,10 +4,20 @@ They get our stdin and environment as they came; what their answers mean is not 
 """
 
 import posix
+import sys
 from _stat import S_ISREG
+from select import POLLIN, poll
 
 from cni_bridge.edge import codec
-from cni_bridge.errors import CniError, Delegated, InvalidConfig, InvalidEnvironment, IOFailure
+from cni_bridge.errors import (
+    CniError,
+    Delegated,
+    InvalidConfig,
+    InvalidEnvironment,
+    IOFailure,
+    TryAgainLater,
+    UndecodableContent,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,11 +26,12 @@ if TYPE_CHECKING:
 # Served in process where nobody else is installed to do it: its config is ours too.
 REFERENCE_TYPE = "host-local"
 OWN_EXECUTABLE = "/proc/self/exe"
-# PyInstaller's bootloader sets these for itself; a child that inherits them loads our libraries.
-BUNDLE_VARIABLES = (b"LD_LIBRARY_PATH", b"_MEIPASS2")
+LIBRARIES = b"LD_LIBRARY_PATH"
+LIBRARIES_BEFORE = b"LD_LIBRARY_PATH_ORIG"
 BUNDLE_PREFIX = b"_PYI_"
-ORIGINAL = b"_ORIG"
 STDERR_LIMIT = 2000
+PATIENCE_MS = 120_000  # runtimes lose theirs sooner; a DHCP server may take half a minute
+GRACE_MS = 1_000
 
 
 def find(kind: str, plugin_dirs: tuple[str, ...]) -> str | None:
@@ -48,13 +59,14 @@ def find(kind: str, plugin_dirs: tuple[str, ...]) -> str | None:
 def execute(path: str, command: str, raw: bytes) -> "Object":
     """Run a plugin with our stdin; return what it prints, {} for nothing.
 
-    Raises Delegated with the plugin's own code, message and details; IOFailure if it has none.
+    Raises Delegated with the plugin's own code, message and details, or else says what went wrong:
+    IOFailure, UndecodableContent, TryAgainLater.
     """
-    output = posix.memfd_create("stdout", posix.MFD_CLOEXEC)
-    complaints = posix.memfd_create("stderr", posix.MFD_CLOEXEC)
+    output = _file("stdout")
+    complaints = _file("stderr")
     try:
         try:
-            status = _spawn(path, command, _file(raw), output, complaints)
+            status = _run(path, command, raw, output, complaints)
         except OSError as error:
             raise IOFailure(f"can't execute {path}", str(error)) from error
         answer = _content(output)
@@ -62,27 +74,40 @@ def execute(path: str, command: str, raw: bytes) -> "Object":
     finally:
         posix.close(output)
         posix.close(complaints)
-    posix.write(2, spoken)
+    _pass_on(spoken)
     if status:
         raise _refusal(path, status, answer, spoken.decode(errors="replace"))
-    return codec.decode(answer) if answer.strip() else {}
+    if not answer.strip():
+        return {}
+    try:
+        return codec.decode(answer)
+    except UndecodableContent as error:
+        raise UndecodableContent(
+            f"IPAM plugin {path} answered what is no JSON object", f"{error}"
+        ) from error
 
 
 def environment(command: str) -> dict[bytes, bytes]:
-    """Our environment for a child: another command, and nothing of our bundle's."""
-    inherited = posix.environ
-    scrubbed = {
-        name: value
-        for name, value in inherited.items()
-        if name not in BUNDLE_VARIABLES and not name.startswith(BUNDLE_PREFIX)
-    }
-    for name in BUNDLE_VARIABLES:
-        if name + ORIGINAL in scrubbed:
-            scrubbed[name] = scrubbed.pop(name + ORIGINAL)
-    return scrubbed | {
-        b"CNI_COMMAND": command.encode(),
-        b"PYINSTALLER_RESET_ENVIRONMENT": b"1",
-    }
+    """Our environment for a child: another command, and nothing of our bundle's.
+
+    PyInstaller's bootloader sets variables for itself; a child that inherits them loads our
+    libraries instead of its own.
+    """
+    inherited = dict(posix.environ)
+    if hasattr(sys, "_MEIPASS"):
+        before = inherited.pop(LIBRARIES_BEFORE, None)
+        if before is not None:
+            inherited[LIBRARIES] = before
+        elif _is_bundles(inherited.get(LIBRARIES, b"")):
+            del inherited[LIBRARIES]
+        for name in [name for name in inherited if name.startswith(BUNDLE_PREFIX)]:
+            del inherited[name]
+    return inherited | {b"CNI_COMMAND": command.encode()}
+
+
+def _is_bundles(libraries: bytes) -> bool:
+    root: str = sys._MEIPASS  # type: ignore[attr-defined]  # set by the bootloader
+    return root.encode(errors="surrogateescape") in libraries.split(b":")
 
 
 def _is_own(found: posix.stat_result) -> bool:
@@ -90,9 +115,10 @@ def _is_own(found: posix.stat_result) -> bool:
     return (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino)
 
 
-def _spawn(path: str, command: str, stdin: int, output: int, complaints: int) -> int:
+def _run(path: str, command: str, raw: bytes, output: int, complaints: int) -> int:
     """The exit status. Files for all three streams: no pipe can fill up, nor a grandchild that
     keeps one open hold us up."""
+    stdin = _file("stdin", raw)
     try:
         child = posix.posix_spawn(
             path,
@@ -108,16 +134,30 @@ def _spawn(path: str, command: str, stdin: int, output: int, complaints: int) ->
     finally:
         posix.close(stdin)
     try:
-        _, status = posix.waitpid(child, 0)
+        if not _has_ended(child, PATIENCE_MS):
+            raise TryAgainLater(f"IPAM plugin {path} did not answer in {PATIENCE_MS // 1000} s")
     except BaseException:
         posix.kill(child, 15)
+        if not _has_ended(child, GRACE_MS):
+            posix.kill(child, 9)
         posix.waitpid(child, 0)
         raise
-    return posix.waitstatus_to_exitcode(status)
+    return posix.waitstatus_to_exitcode(posix.waitpid(child, 0)[1])
 
 
-def _file(content: bytes) -> int:
-    descriptor = posix.memfd_create("stdin", posix.MFD_CLOEXEC)
+def _has_ended(child: int, timeout_ms: int) -> bool:
+    handle = posix.pidfd_open(child)
+    try:
+        waiting = poll()
+        waiting.register(handle, POLLIN)
+        return bool(waiting.poll(timeout_ms))
+    finally:
+        posix.close(handle)
+
+
+def _file(name: str, content: bytes = b"") -> int:
+    """A file in memory, to be read from its start."""
+    descriptor = posix.memfd_create(name, posix.MFD_CLOEXEC)
     rest = content
     while rest:
         rest = rest[posix.write(descriptor, rest) :]
@@ -127,6 +167,13 @@ def _file(content: bytes) -> int:
 
 def _content(descriptor: int) -> bytes:
     return posix.pread(descriptor, posix.fstat(descriptor).st_size, 0)
+
+
+def _pass_on(spoken: bytes) -> None:
+    try:
+        posix.write(2, spoken)
+    except OSError:
+        pass  # nobody listens
 
 
 def _refusal(path: str, status: int, answer: bytes, spoken: str) -> CniError:

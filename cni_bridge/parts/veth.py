@@ -25,33 +25,8 @@ BR_STATE_DISABLED = 0  # linux/if_bridge.h
 PORT_UP_TIMEOUT_S = 2.5  # the reference waits as long
 
 
-def create(
-    host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth
-) -> tuple[Interface, Interface]:
-    """Make the pair as planned; return the host end and the container end as they are then."""
-    _create_pair(host, container, bridge_index, want)
-    inside = netns.inside(container, lambda: _enter(want))
-    try:
-        inner = _link(inside, want.container_name)
-        inside.run(*_configuration(inner, want))
-        outer = _wait_until_up(host, want) if want.is_up else _link(host, want.host_name)
-        if want.is_up and want.addresses:
-            inside.run(_announcement(inner))
-    finally:
-        inside.close()
-    path = container.identity.path
-    return (
-        Interface(name=outer.name, mac=outer.mac, mtu=outer.mtu),
-        Interface(name=inner.name, mac=inner.mac, mtu=inner.mtu, sandbox=path),
-    )
-
-
-def remove(host: "Socket", host_name: str) -> None:
-    """Delete the pair by the name of its host end; absent is success."""
-    host.run(links.delete(host_name), tolerate=ENODEV)
-
-
-def _create_pair(host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth) -> None:
+def create(host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth) -> None:
+    """Make the pair, the host end up and on the bridge, the other in the container and down."""
     creation = links.create_veth(
         want.host_name,
         want.container_name,
@@ -78,6 +53,47 @@ def _create_pair(host: "Socket", container: "OpenNetns", bridge_index: int, want
         )
     )
     sysctl.try_write(f"net/ipv6/conf/{want.host_name}/accept_ra", "0")
+
+
+def configure(host: "Socket", container: "OpenNetns", want: Veth) -> tuple[Interface, Interface]:
+    """Give the pair what is planned for it; return host end and container end as they are then."""
+    inside = netns.inside(container, lambda: _enter(want))
+    try:
+        inner = _link(inside, want.container_name)
+        inside.run(*_configuration(inner, want))
+        outer = _wait_until_up(host, want) if want.is_up else _link(host, want.host_name)
+        if want.is_up and want.addresses:
+            inside.run(_announcement(inner))
+    finally:
+        inside.close()
+    path = container.identity.path
+    return (
+        Interface(name=outer.name, mac=outer.mac, mtu=outer.mtu),
+        Interface(name=inner.name, mac=inner.mac, mtu=inner.mtu, sandbox=path),
+    )
+
+
+def remove(host: "Socket", host_name: str) -> None:
+    """Delete the pair by the name of its host end; absent is success."""
+    host.run(links.delete(host_name), tolerate=ENODEV)
+
+
+def find(socket: "Socket", who: "str | int") -> "Link | None":
+    """The interface of that name or index, or None."""
+    answer = socket.find(links.get(who))
+    return links.parse(answer) if answer else None
+
+
+def host_end(host: "Socket", container: "OpenNetns", ifname: str) -> "Link | None":
+    """The other end, on the host, of a veth in the container, whoever made it."""
+    inside = netns.inside(container, Socket)
+    try:
+        inner = find(inside, ifname)
+    finally:
+        inside.close()
+    outer = find(host, inner.peer) if inner and inner.kind == "veth" and inner.peer else None
+    # Its peer's index may be one of another namespace: then there is no such pair here.
+    return outer if inner and outer and outer.peer == inner.index else None
 
 
 def _enter(want: Veth) -> "Socket":
@@ -158,12 +174,12 @@ def problems(host: "Socket", container: "OpenNetns", want: Veth) -> "Iterator[st
     none of that is a problem (SPEC 1.0, CHECK).
     """
     inside = netns.inside(container, Socket)
-    inner = _find(inside, want.container_name)
+    inner = find(inside, want.container_name)
     if inner is None:
         yield f"interface {want.container_name}: expected in {container.identity.path}, found none"
     else:
         yield from _container_problems(inside, inner, want)
-    outer = _find(host, want.host_name)
+    outer = find(host, want.host_name)
     if outer is None:
         yield f"host end {want.host_name}: expected to exist, found no such interface"
         return
@@ -219,8 +235,8 @@ def _route_problems(inside: "Socket", inner: "Link", wanted: tuple[Route, ...]) 
 def _port_problems(host: "Socket", outer: "Link", want: Veth) -> "Iterator[str]":
     if not outer.is_up:
         yield f"host end {outer.name}: expected up, found down"
-    answer = host.find(links.get(outer.master)) if outer.master else None
-    master = links.parse(answer).name if answer else "none"
+    bridge = find(host, outer.master) if outer.master else None
+    master = bridge.name if bridge else "none"
     if outer.port is None or master != want.bridge:
         yield f"host end {outer.name}: expected a port of {want.bridge}, found master {master}"
         return
@@ -228,11 +244,6 @@ def _port_problems(host: "Socket", outer: "Link", want: Veth) -> "Iterator[str]"
         expected, found = getattr(want.port, flag), getattr(outer.port, flag)
         if expected != found:
             yield f"bridge port {outer.name} {flag}: expected {expected}, found {found}"
-
-
-def _find(socket: "Socket", name: str) -> "Link | None":
-    answer = socket.find(links.get(name))
-    return links.parse(answer) if answer else None
 
 
 def _state(is_up: bool) -> str:
