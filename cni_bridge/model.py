@@ -120,6 +120,7 @@ class NetworkConfig:
     cni_version: str
     name: str
     state_dir: str
+    reservations_dir: str  # of the reference's host-local
     bridge: str
     is_gateway: bool
     is_default_gateway: bool

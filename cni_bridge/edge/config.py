@@ -4,7 +4,7 @@ Types, bounds and defaults come from the compiled schema; what a schema can't sa
 exclusions) is checked here, with a path to the value. No default is written here.
 """
 
-from cni_bridge.edge import arguments, ipam, request, shapes, validators, versions
+from cni_bridge.edge import arguments, codec, ipam, request, shapes, validators, versions
 from cni_bridge.errors import InvalidConfig
 from cni_bridge.ipam import statedir
 from cni_bridge.model import Attachment, FirewallConfig, Ipam, NetworkConfig, VlanFilter
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cni_bridge.edge.request import Request
 
 STATE_DIR = statedir.HOST
+HOST_LOCAL_DIR = "/var/lib/cni/networks"
 # Whichever of these is set, the firewall has something to do, or to refuse.
 FIREWALL_KEYS = (
     *("ipMasq", "isolation", "internal", "closed", "macspoofchk", "ipspoofchk"),
@@ -31,12 +32,7 @@ def prepare(document: Json, command: str) -> "dict[str, Any]":
     The name and the version are looked at first, as the reference does.
     """
     check_identity(document, command)
-    try:
-        validators.validate(document)
-    except validators.Refused:
-        from cni_bridge.edge import explain  # only a refused config pays for jsonschema
-
-        raise explain.explain(document) from None
+    _validate(document)
     return document
 
 
@@ -87,9 +83,13 @@ def state_dir(document: Json) -> str:
 
     Never fails: a config that is wrong, here or elsewhere, must not keep DEL from the ledger.
     """
-    section = document.get("ipam")
-    data_dir = section.get("dataDir") if isinstance(section, dict) else None
-    return data_dir.rstrip("/") + "/cni-bridge" if _is_directory(data_dir) else STATE_DIR
+    data_dir = _data_dir(document)
+    return f"{data_dir}/cni-bridge" if data_dir else STATE_DIR
+
+
+def reservations_dir(document: Json) -> str:
+    """Where the reference's host-local keeps what it has reserved for the network."""
+    return f"{_data_dir(document) or HOST_LOCAL_DIR}/{network(document)}"
 
 
 def ipam_type(document: Json) -> str:
@@ -104,6 +104,20 @@ def previous_result(document: "dict[str, Any]") -> Json | None:
     return shapes.upgrade(previous, version(document)) if previous else None
 
 
+def answer(result: Json, version: str) -> Json:
+    """An IPAM plugin's answer in the newest shape, checked as a prevResult is.
+
+    `version` is the config's; an answer that names its own is read by that.
+    """
+    folded = codec.fold({"name": "answer", "prevResult": result}, validators.FOLD)
+    _validate(folded)
+    spoken = result.get("cniVersion")
+    return shapes.upgrade(
+        folded["prevResult"],
+        str(spoken) if spoken in versions.SUPPORTED else version,
+    )
+
+
 def parse(document: "dict[str, Any]", cni_args: str, *, is_delegated: bool) -> NetworkConfig:
     """Build the record from a prepared document. Raises InvalidConfig, InvalidEnvironment.
 
@@ -116,6 +130,7 @@ def parse(document: "dict[str, Any]", cni_args: str, *, is_delegated: bool) -> N
         cni_version=version(document),
         name=document["name"],
         state_dir=state_dir(document),
+        reservations_dir=reservations_dir(document),
         bridge=_interface_name(document["bridge"]),
         is_gateway=document["isGateway"] or is_default_gateway,
         is_default_gateway=is_default_gateway,
@@ -134,6 +149,15 @@ def parse(document: "dict[str, Any]", cni_args: str, *, is_delegated: bool) -> N
     )
 
 
+def _validate(document: Json) -> None:
+    try:
+        validators.validate(document)
+    except validators.Refused:
+        from cni_bridge.edge import explain  # only a refused config pays for jsonschema
+
+        raise explain.explain(document) from None
+
+
 def _check_exclusions(document: "dict[str, Any]") -> None:
     if document["hairpinMode"] and document["promiscMode"]:
         raise InvalidConfig("cannot set hairpin mode and promiscuous mode at the same time")
@@ -142,6 +166,12 @@ def _check_exclusions(document: "dict[str, Any]") -> None:
     data_dir = document.get("ipam", {}).get("dataDir")
     if data_dir and not _is_directory(data_dir):
         raise InvalidConfig("ipam.dataDir must be an absolute path", f"found {data_dir!r}")
+
+
+def _data_dir(document: Json) -> str:
+    section = document.get("ipam")
+    data_dir = section.get("dataDir") if isinstance(section, dict) else None
+    return data_dir.rstrip("/") if _is_directory(data_dir) else ""
 
 
 def _is_directory(path: object) -> "TypeGuard[str]":

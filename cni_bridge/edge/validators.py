@@ -84,7 +84,50 @@ FOLD: "Fold" = \
  'name': ('name', None),
  'portisolation': ('portIsolation', None),
  'preservedefaultvlan': ('preserveDefaultVlan', None),
- 'prevresult': ('prevResult', None),
+ 'prevresult': ('prevResult',
+                {'dns': ('dns',
+                         {'domain': ('domain', None),
+                          'nameservers': ('nameservers', None),
+                          'options': ('options', None),
+                          'search': ('search', None)}),
+                 'interfaces': ('interfaces',
+                                {'mac': ('mac', None),
+                                 'name': ('name', None),
+                                 'sandbox': ('sandbox', None)}),
+                 'ip4': ('ip4',
+                         {'gateway': ('gateway', None),
+                          'ip': ('ip', None),
+                          'routes': ('routes',
+                                     {'advmss': ('advmss', None),
+                                      'dst': ('dst', None),
+                                      'gw': ('gw', None),
+                                      'mtu': ('mtu', None),
+                                      'priority': ('priority', None),
+                                      'scope': ('scope', None),
+                                      'table': ('table', None)})}),
+                 'ip6': ('ip6',
+                         {'gateway': ('gateway', None),
+                          'ip': ('ip', None),
+                          'routes': ('routes',
+                                     {'advmss': ('advmss', None),
+                                      'dst': ('dst', None),
+                                      'gw': ('gw', None),
+                                      'mtu': ('mtu', None),
+                                      'priority': ('priority', None),
+                                      'scope': ('scope', None),
+                                      'table': ('table', None)})}),
+                 'ips': ('ips',
+                         {'address': ('address', None),
+                          'gateway': ('gateway', None),
+                          'interface': ('interface', None)}),
+                 'routes': ('routes',
+                            {'advmss': ('advmss', None),
+                             'dst': ('dst', None),
+                             'gw': ('gw', None),
+                             'mtu': ('mtu', None),
+                             'priority': ('priority', None),
+                             'scope': ('scope', None),
+                             'table': ('table', None)})}),
  'promiscmode': ('promiscMode', None),
  'runtimeconfig': ('runtimeConfig',
                    {'aliases': ('aliases', None),
@@ -776,6 +819,113 @@ def _validate(data):
             data__prevResult = data['prevResult']
             if not isinstance(data__prevResult, dict):
                 raise Refused
+            data__prevResult_is_dict = isinstance(data__prevResult, dict)
+            if data__prevResult_is_dict:
+                data__prevResult_keys = set(data__prevResult.keys())
+                if 'interfaces' in data__prevResult_keys:
+                    data__prevResult_keys.remove('interfaces')
+                    data__prevResult__interfaces = data__prevResult['interfaces']
+                    if not isinstance(data__prevResult__interfaces, (list, tuple)):
+                        raise Refused
+                    data__prevResult__interfaces_is_list = isinstance(data__prevResult__interfaces, (list, tuple))
+                    if data__prevResult__interfaces_is_list:
+                        data__prevResult__interfaces_len = len(data__prevResult__interfaces)
+                        for data__prevResult__interfaces_x, data__prevResult__interfaces_item in enumerate(data__prevResult__interfaces):
+                            if not isinstance(data__prevResult__interfaces_item, dict):
+                                raise Refused
+                            data__prevResult__interfaces_item_is_dict = isinstance(data__prevResult__interfaces_item, dict)
+                            if data__prevResult__interfaces_item_is_dict:
+                                data__prevResult__interfaces_item_keys = set(data__prevResult__interfaces_item.keys())
+                                if 'name' in data__prevResult__interfaces_item_keys:
+                                    data__prevResult__interfaces_item_keys.remove('name')
+                                    data__prevResult__interfaces_item__name = data__prevResult__interfaces_item['name']
+                                    if not isinstance(data__prevResult__interfaces_item__name, str):
+                                        raise Refused
+                                if 'mac' in data__prevResult__interfaces_item_keys:
+                                    data__prevResult__interfaces_item_keys.remove('mac')
+                                    data__prevResult__interfaces_item__mac = data__prevResult__interfaces_item['mac']
+                                    if not isinstance(data__prevResult__interfaces_item__mac, str):
+                                        raise Refused
+                                if 'sandbox' in data__prevResult__interfaces_item_keys:
+                                    data__prevResult__interfaces_item_keys.remove('sandbox')
+                                    data__prevResult__interfaces_item__sandbox = data__prevResult__interfaces_item['sandbox']
+                                    if not isinstance(data__prevResult__interfaces_item__sandbox, str):
+                                        raise Refused
+                if 'ips' in data__prevResult_keys:
+                    data__prevResult_keys.remove('ips')
+                    data__prevResult__ips = data__prevResult['ips']
+                    if not isinstance(data__prevResult__ips, (list, tuple)):
+                        raise Refused
+                    data__prevResult__ips_is_list = isinstance(data__prevResult__ips, (list, tuple))
+                    if data__prevResult__ips_is_list:
+                        data__prevResult__ips_len = len(data__prevResult__ips)
+                        for data__prevResult__ips_x, data__prevResult__ips_item in enumerate(data__prevResult__ips):
+                            if not isinstance(data__prevResult__ips_item, dict):
+                                raise Refused
+                            data__prevResult__ips_item_is_dict = isinstance(data__prevResult__ips_item, dict)
+                            if data__prevResult__ips_item_is_dict:
+                                data__prevResult__ips_item__missing_keys = set(['address']) - data__prevResult__ips_item.keys()
+                                if data__prevResult__ips_item__missing_keys:
+                                    raise Refused
+                                data__prevResult__ips_item_keys = set(data__prevResult__ips_item.keys())
+                                if 'address' in data__prevResult__ips_item_keys:
+                                    data__prevResult__ips_item_keys.remove('address')
+                                    data__prevResult__ips_item__address = data__prevResult__ips_item['address']
+                                    if not isinstance(data__prevResult__ips_item__address, str):
+                                        raise Refused
+                                if 'gateway' in data__prevResult__ips_item_keys:
+                                    data__prevResult__ips_item_keys.remove('gateway')
+                                    data__prevResult__ips_item__gateway = data__prevResult__ips_item['gateway']
+                                    if not isinstance(data__prevResult__ips_item__gateway, str):
+                                        raise Refused
+                                if 'interface' in data__prevResult__ips_item_keys:
+                                    data__prevResult__ips_item_keys.remove('interface')
+                                    data__prevResult__ips_item__interface = data__prevResult__ips_item['interface']
+                                    if not isinstance(data__prevResult__ips_item__interface, int) or isinstance(data__prevResult__ips_item__interface, bool):
+                                        raise Refused
+                if 'routes' in data__prevResult_keys:
+                    data__prevResult_keys.remove('routes')
+                    data__prevResult__routes = data__prevResult['routes']
+                    if not isinstance(data__prevResult__routes, (list, tuple)):
+                        raise Refused
+                    data__prevResult__routes_is_list = isinstance(data__prevResult__routes, (list, tuple))
+                    if data__prevResult__routes_is_list:
+                        data__prevResult__routes_len = len(data__prevResult__routes)
+                        for data__prevResult__routes_x, data__prevResult__routes_item in enumerate(data__prevResult__routes):
+                            _validate___definitions_pastroute(data__prevResult__routes_item)
+                if 'dns' in data__prevResult_keys:
+                    data__prevResult_keys.remove('dns')
+                    data__prevResult__dns = data__prevResult['dns']
+                    if not isinstance(data__prevResult__dns, dict):
+                        raise Refused
+                    data__prevResult__dns_is_dict = isinstance(data__prevResult__dns, dict)
+                    if data__prevResult__dns_is_dict:
+                        data__prevResult__dns_keys = set(data__prevResult__dns.keys())
+                        if 'nameservers' in data__prevResult__dns_keys:
+                            data__prevResult__dns_keys.remove('nameservers')
+                            data__prevResult__dns__nameservers = data__prevResult__dns['nameservers']
+                            _validate___definitions_texts(data__prevResult__dns__nameservers)
+                        if 'domain' in data__prevResult__dns_keys:
+                            data__prevResult__dns_keys.remove('domain')
+                            data__prevResult__dns__domain = data__prevResult__dns['domain']
+                            if not isinstance(data__prevResult__dns__domain, str):
+                                raise Refused
+                        if 'search' in data__prevResult__dns_keys:
+                            data__prevResult__dns_keys.remove('search')
+                            data__prevResult__dns__search = data__prevResult__dns['search']
+                            _validate___definitions_texts(data__prevResult__dns__search)
+                        if 'options' in data__prevResult__dns_keys:
+                            data__prevResult__dns_keys.remove('options')
+                            data__prevResult__dns__options = data__prevResult__dns['options']
+                            _validate___definitions_texts(data__prevResult__dns__options)
+                if 'ip4' in data__prevResult_keys:
+                    data__prevResult_keys.remove('ip4')
+                    data__prevResult__ip4 = data__prevResult['ip4']
+                    _validate___definitions_flataddress(data__prevResult__ip4)
+                if 'ip6' in data__prevResult_keys:
+                    data__prevResult_keys.remove('ip6')
+                    data__prevResult__ip6 = data__prevResult['ip6']
+                    _validate___definitions_flataddress(data__prevResult__ip6)
         if 'cni.dev/valid-attachments' in data_keys:
             data_keys.remove('cni.dev/valid-attachments')
             data__cnidevvalidattachments = data['cni.dev/valid-attachments']
@@ -820,6 +970,85 @@ def _validate___definitions_attachments(data):
                         data_item__ifname_len = len(data_item__ifname)
                         if data_item__ifname_len < 1:
                             raise Refused
+    return data
+
+
+def _validate___definitions_flataddress(data):
+    if not isinstance(data, dict):
+        raise Refused
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['ip']) - data.keys()
+        if data__missing_keys:
+            raise Refused
+        data_keys = set(data.keys())
+        if 'ip' in data_keys:
+            data_keys.remove('ip')
+            data__ip = data['ip']
+            if not isinstance(data__ip, str):
+                raise Refused
+        if 'gateway' in data_keys:
+            data_keys.remove('gateway')
+            data__gateway = data['gateway']
+            if not isinstance(data__gateway, str):
+                raise Refused
+        if 'routes' in data_keys:
+            data_keys.remove('routes')
+            data__routes = data['routes']
+            if not isinstance(data__routes, (list, tuple)):
+                raise Refused
+            data__routes_is_list = isinstance(data__routes, (list, tuple))
+            if data__routes_is_list:
+                data__routes_len = len(data__routes)
+                for data__routes_x, data__routes_item in enumerate(data__routes):
+                    _validate___definitions_pastroute(data__routes_item)
+    return data
+
+
+def _validate___definitions_pastroute(data):
+    if not isinstance(data, dict):
+        raise Refused
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['dst']) - data.keys()
+        if data__missing_keys:
+            raise Refused
+        data_keys = set(data.keys())
+        if 'dst' in data_keys:
+            data_keys.remove('dst')
+            data__dst = data['dst']
+            if not isinstance(data__dst, str):
+                raise Refused
+        if 'gw' in data_keys:
+            data_keys.remove('gw')
+            data__gw = data['gw']
+            if not isinstance(data__gw, str):
+                raise Refused
+        if 'mtu' in data_keys:
+            data_keys.remove('mtu')
+            data__mtu = data['mtu']
+            if not isinstance(data__mtu, int) or isinstance(data__mtu, bool):
+                raise Refused
+        if 'advmss' in data_keys:
+            data_keys.remove('advmss')
+            data__advmss = data['advmss']
+            if not isinstance(data__advmss, int) or isinstance(data__advmss, bool):
+                raise Refused
+        if 'priority' in data_keys:
+            data_keys.remove('priority')
+            data__priority = data['priority']
+            if not isinstance(data__priority, int) or isinstance(data__priority, bool):
+                raise Refused
+        if 'table' in data_keys:
+            data_keys.remove('table')
+            data__table = data['table']
+            if not isinstance(data__table, int) or isinstance(data__table, bool):
+                raise Refused
+        if 'scope' in data_keys:
+            data_keys.remove('scope')
+            data__scope = data['scope']
+            if not isinstance(data__scope, int) or isinstance(data__scope, bool):
+                raise Refused
     return data
 
 

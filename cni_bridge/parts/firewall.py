@@ -35,6 +35,7 @@ SETS = {
 # Beside PATH: services often run without the directories of the administrator's tools.
 TOOL_DIRS = ("/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin")
 COMPLAINT_LIMIT = 1000
+PATIENCE_MS = 30_000
 
 
 def by_family(mixed: "Iterable[Element]") -> dict[int, list[Element]]:
@@ -118,7 +119,7 @@ def _run_nft(file: str) -> None:
     bundle.open_library()  # the portable executable unpacks its files when they are needed
     path = bundle.data_path(file)
     try:
-        done = child.run((_find_nft(), "-f", path))
+        done = child.run((_find_nft(), "-f", path), timeout_ms=PATIENCE_MS)
     except OSError as error:
         raise FirewallRefused("can't execute nft", str(error)) from error
     if done.status:

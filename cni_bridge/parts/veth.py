@@ -27,11 +27,38 @@ BR_STATE_DISABLED = 0  # linux/if_bridge.h
 PORT_UP_TIMEOUT_S = 2.5  # the reference waits as long
 
 
-def create(
-    host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth
-) -> tuple[Interface, Interface]:
-    """Make the pair as planned; return the host end and the container end as they are then."""
-    _create_pair(host, container, bridge_index, want)
+def create(host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth) -> None:
+    """Make the pair, the host end up and on the bridge, the other in the container and down."""
+    creation = links.create_veth(
+        want.host_name,
+        want.container_name,
+        bridge=bridge_index,
+        netns=container.descriptor,
+        mtu=want.mtu,
+        mac=want.mac,
+    )
+    try:
+        host.run(creation)
+    except KernelError as error:
+        if error.errno != EEXIST:
+            raise
+        path = container.identity.path
+        raise NameTaken(
+            f'container veth name ("{want.container_name}") peer provided ("{want.host_name}") '
+            "already exists",
+            f"remove {want.container_name} from {path}, or send DEL for this attachment first",
+        ) from error
+    port = want.port
+    host.run(
+        links.set_port(
+            want.host_name, hairpin=port.hairpin, isolated=port.isolated, alias=want.alias
+        )
+    )
+    sysctl.try_write(f"net/ipv6/conf/{want.host_name}/accept_ra", "0")
+
+
+def configure(host: "Socket", container: "OpenNetns", want: Veth) -> tuple[Interface, Interface]:
+    """Give the pair what is planned for it; return host end and container end as they are then."""
     inside = netns.inside(container, lambda: _enter(want))
     try:
         inner = _link(inside, want.container_name)
@@ -69,33 +96,22 @@ def _remove_at_once(host: "Socket", host_names: set[str]) -> None:
         host.run(links.delete_group(group), tolerate=ENODEV)
 
 
-def _create_pair(host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth) -> None:
-    creation = links.create_veth(
-        want.host_name,
-        want.container_name,
-        bridge=bridge_index,
-        netns=container.descriptor,
-        mtu=want.mtu,
-        mac=want.mac,
-    )
+def find(socket: "Socket", who: "str | int") -> "Link | None":
+    """The interface of that name or index, or None."""
+    answer = socket.find(links.get(who))
+    return links.parse(answer) if answer else None
+
+
+def host_end(host: "Socket", container: "OpenNetns", ifname: str) -> "Link | None":
+    """The other end, on the host, of a veth in the container, whoever made it."""
+    inside = netns.inside(container, Socket)
     try:
-        host.run(creation)
-    except KernelError as error:
-        if error.errno != EEXIST:
-            raise
-        path = container.identity.path
-        raise NameTaken(
-            f'container veth name ("{want.container_name}") peer provided ("{want.host_name}") '
-            "already exists",
-            f"remove {want.container_name} from {path}, or send DEL for this attachment first",
-        ) from error
-    port = want.port
-    host.run(
-        links.set_port(
-            want.host_name, hairpin=port.hairpin, isolated=port.isolated, alias=want.alias
-        )
-    )
-    sysctl.try_write(f"net/ipv6/conf/{want.host_name}/accept_ra", "0")
+        inner = find(inside, ifname)
+    finally:
+        inside.close()
+    outer = find(host, inner.peer) if inner and inner.kind == "veth" and inner.peer else None
+    # Its peer's index may be one of another namespace: then there is no such pair here.
+    return outer if inner and outer and outer.peer == inner.index else None
 
 
 def _enter(want: Veth) -> "Socket":
@@ -176,12 +192,12 @@ def problems(host: "Socket", container: "OpenNetns", want: Veth) -> "Iterator[st
     none of that is a problem (SPEC 1.0, CHECK).
     """
     inside = netns.inside(container, Socket)
-    inner = _find(inside, want.container_name)
+    inner = find(inside, want.container_name)
     if inner is None:
         yield f"interface {want.container_name}: expected in {container.identity.path}, found none"
     else:
         yield from _container_problems(inside, inner, want)
-    outer = _find(host, want.host_name)
+    outer = find(host, want.host_name)
     if outer is None:
         yield f"host end {want.host_name}: expected to exist, found no such interface"
         return
@@ -237,8 +253,8 @@ def _route_problems(inside: "Socket", inner: "Link", wanted: tuple[Route, ...]) 
 def _port_problems(host: "Socket", outer: "Link", want: Veth) -> "Iterator[str]":
     if not outer.is_up:
         yield f"host end {outer.name}: expected up, found down"
-    answer = host.find(links.get(outer.master)) if outer.master else None
-    master = links.parse(answer).name if answer else "none"
+    bridge = find(host, outer.master) if outer.master else None
+    master = bridge.name if bridge else "none"
     if outer.port is None or master != want.bridge:
         yield f"host end {outer.name}: expected a port of {want.bridge}, found master {master}"
         return
@@ -246,11 +262,6 @@ def _port_problems(host: "Socket", outer: "Link", want: Veth) -> "Iterator[str]"
         expected, found = getattr(want.port, flag), getattr(outer.port, flag)
         if expected != found:
             yield f"bridge port {outer.name} {flag}: expected {expected}, found {found}"
-
-
-def _find(socket: "Socket", name: str) -> "Link | None":
-    answer = socket.find(links.get(name))
-    return links.parse(answer) if answer else None
 
 
 def _state(is_up: bool) -> str:

@@ -19,6 +19,7 @@ CONFIG = NetworkConfig(
     cni_version="1.1.0",
     name="net",
     state_dir="/run/cni-bridge",
+    reservations_dir="/var/lib/cni/networks/net",
     bridge="cni0",
     is_gateway=False,
     is_default_gateway=False,
