@@ -10,7 +10,7 @@ tag=v1.9.1
 wanted=(
     github.com/containernetworking/plugins/plugins/main/{bridge,loopback}
     github.com/containernetworking/plugins/plugins/ipam/{host-local,static}
-    github.com/containernetworking/plugins/plugins/meta/{firewall,portmap,tuning}
+    github.com/containernetworking/plugins/plugins/meta/{bandwidth,firewall,portmap,tuning}
 )
 
 built() {
