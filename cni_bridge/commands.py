@@ -7,7 +7,7 @@ with three callers: DEL, GC and the rollback of ADD.
 import posix
 import time
 
-from cni_bridge import names, plan, sources
+from cni_bridge import inline, names, plan, sources
 from cni_bridge.edge import codec, config, ipam, result, shapes
 from cni_bridge.errors import (
     CniError,
@@ -18,6 +18,7 @@ from cni_bridge.errors import (
     RangeExhausted,
     RemovalIncomplete,
     TryAgainLater,
+    UnsupportedField,
 )
 from cni_bridge.ipam import store
 from cni_bridge.kernel import machine, netlink, netns, signals
@@ -45,6 +46,7 @@ def add(request: "Request") -> str:
     attachment = config.attachment(document, request)
     container = netns.open_netns(request.netns_path, may_be_own=request.may_be_own_netns)
     host = netlink.Socket()
+    inline.require(host, settings)
     ledger = store.open_ledger(settings.state_dir)
     # Where this fails, nothing here is ours to undo.
     holding = claim(ledger, attachment, settings, container.identity)
@@ -93,7 +95,9 @@ def check(request: "Request") -> None:
         addresses.forward("CHECK")
         grant = addresses.granted(holding, settings, previous)
         problems = ipam.unreported(grant.leases, previous, attachment.ifname)
-        problems += _problems(plan.build(attachment, settings, grant), container)
+        wanted = plan.build(attachment, settings, grant)
+        mac = ipam.reported_mac(previous, attachment.ifname)
+        problems += _problems(wanted, container, mac)
     if problems:
         raise NotAsPlanned(
             f"{attachment.ifname} of {attachment.container} is not as ADD left it",
@@ -124,8 +128,9 @@ def status(request: "Request") -> None:
     addresses = sources.find(request, config.ipam_type(document))
     settings = config.parse(document, request.args, is_delegated=addresses.is_delegated)
     try:
+        inline.require(netlink.Socket(), settings)
         store.open_ledger(settings.state_dir).rehearse(settings.name, settings.ipam.range_sets)
-    except (IOFailure, TryAgainLater, RangeExhausted) as error:
+    except (IOFailure, TryAgainLater, RangeExhausted, UnsupportedField) as error:
         raise NotAvailable(error.msg, error.details) from error
     addresses.forward("STATUS")
 
@@ -142,7 +147,7 @@ def detach(
     """
     failures: list[Exception] = []
     try:
-        veth.remove(host, names.host_name(attachment))
+        veth.remove(host, names.host_name(attachment), names.ifb_name(attachment))
         if addresses:
             addresses.forward("DEL")
         if ledger:
@@ -201,13 +206,16 @@ def _attach(
     host: netlink.Socket, container: "OpenNetns", wanted: "Plan"
 ) -> "tuple[Interface, ...]":
     shared = bridge.ensure(host, wanted.bridge)
-    return (bridge.describe(shared), *veth.create(host, container, shared.index, wanted.veth))
+    outer, inner = veth.create(host, container, shared.index, wanted.veth)
+    more = inline.apply(host, container, wanted)
+    return (bridge.describe(shared), outer, *more, inner)
 
 
-def _problems(wanted: "Plan", container: "OpenNetns") -> "Iterator[str]":
+def _problems(wanted: "Plan", container: "OpenNetns", mac: str) -> "Iterator[str]":
     host = netlink.Socket()
     yield from bridge.problems(host, wanted.bridge)
-    yield from veth.problems(host, container, wanted.veth)
+    yield from veth.problems(host, container, wanted.veth, mac)
+    yield from inline.problems(host, container, wanted)
 
 
 def _complain(failures: list[Exception], what: str) -> None:

@@ -79,6 +79,44 @@ class VlanFilter:
 
 
 @record
+class Sysctl:
+    """A kernel parameter of the container; `path` is below /proc/sys.
+
+    In a config the path holds IFNAME where the interface's name goes; `key` is as written there.
+    """
+
+    key: str
+    path: str
+    value: str
+
+
+@record
+class Tuning:
+    """What the config wants of the container end beyond address and routes; None: leave it."""
+
+    sysctls: tuple[Sysctl, ...] = ()
+    promisc: bool | None = None
+    allmulti: bool | None = None
+    tx_queue_length: int | None = None
+
+
+@record
+class Limit:
+    """Bytes a second, and bytes at once."""
+
+    rate: int
+    burst: int
+
+
+@record
+class Bandwidth:
+    """How much the container gets (ingress) and sends (egress); None: as much as it can."""
+
+    ingress: Limit | None
+    egress: Limit | None
+
+
+@record
 class NetworkConfig:
     """The network configuration, validated, of the newest spec version's shape."""
 
@@ -101,6 +139,9 @@ class NetworkConfig:
     mac: bytes | None
     ipam: Ipam
     dns: Dns
+    attachment_mtu: int = 0  # 0: as the network's
+    tuning: Tuning | None = None
+    bandwidth: Bandwidth | None = None
 
 
 # ---------------------------------------------------------------- what the ledger holds
@@ -188,6 +229,24 @@ class Veth:
 
 
 @record
+class TunedInterface:
+    """The container end's name and what is wanted of it."""
+
+    name: str
+    tuning: Tuning
+
+
+@record
+class Shaping:
+    """The limits of one attachment, and where: on its host end, and on a device of its own."""
+
+    host_name: str
+    ifb_name: str
+    ingress: Limit | None
+    egress: Limit | None
+
+
+@record
 class Plan:
     """Everything that should exist for one attachment."""
 
@@ -197,6 +256,8 @@ class Plan:
     leases: tuple[Lease, ...]
     routes: tuple[Route, ...]  # as reported: the config's, then the default routes added
     dns: Dns
+    tuned: TunedInterface | None = None
+    shaping: Shaping | None = None
 
 
 # ---------------------------------------------------------------- what was made

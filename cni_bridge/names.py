@@ -23,6 +23,14 @@ def host_name(attachment: Attachment) -> str:
     return "veth" + blake2b(identity.encode(), digest_size=6).hexdigest()[:11]
 
 
+def ifb_name(attachment: Attachment) -> str:
+    """The name of the device through which a container's traffic is shaped: its host end's digits.
+
+    No longer than an ifname may be, and unique as the host end's name is.
+    """
+    return "ifb-" + host_name(attachment).removeprefix("veth")
+
+
 def alias(attachment: Attachment) -> str:
     """The host end's ifalias: tells people, and proves to us, whose interface it is."""
     identity = f"{attachment.network}/{attachment.container}/{attachment.ifname}"

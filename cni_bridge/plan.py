@@ -11,14 +11,19 @@ from cni_bridge.model import (
     Dns,
     Grant,
     Lease,
+    Limit,
     NetworkConfig,
     Plan,
     Port,
     Route,
+    Shaping,
+    TunedInterface,
     Veth,
 )
 from cni_bridge.record import replace
 
+ETH_DATA_LEN = 1500  # linux/if_ether.h: the kernel's default MTU
+VLAN_ETH_HLEN = 18  # linux/if_vlan.h
 DEFAULT = {
     address.AF_INET: Prefix(ip=bytes(4), length=0),
     address.AF_INET6: Prefix(ip=bytes(16), length=0),
@@ -44,7 +49,7 @@ def build(attachment: Attachment, config: NetworkConfig, grant: Grant) -> Plan:
             container_name=attachment.ifname,
             bridge=config.bridge,
             alias=names.alias(attachment),
-            mtu=config.mtu,
+            mtu=config.attachment_mtu or config.mtu,
             mac=config.mac,
             port=Port(
                 hairpin=config.hairpin_mode, isolated=config.port_isolation, vlan=config.vlan
@@ -57,6 +62,8 @@ def build(attachment: Attachment, config: NetworkConfig, grant: Grant) -> Plan:
         leases=leases,
         routes=reported,
         dns=config.dns if config.dns != Dns() else grant.dns,
+        tuned=_tuned(attachment, config),
+        shaping=_shaping(attachment, config),
     )
 
 
@@ -103,3 +110,32 @@ def _kernel_routes(leases: tuple[Lease, ...], routes: tuple[Route, ...]) -> tupl
         for route in routes
     ]
     return tuple(dict.fromkeys(resolved))
+
+
+def _tuned(attachment: Attachment, config: NetworkConfig) -> TunedInterface | None:
+    if config.tuning is None:
+        return None
+    name = attachment.ifname
+    sysctls = {
+        path: replace(item, path=path)
+        for item in config.tuning.sysctls
+        for path in [item.path.replace("IFNAME", name, 1)]
+    }
+    return TunedInterface(name=name, tuning=replace(config.tuning, sysctls=tuple(sysctls.values())))
+
+
+def _shaping(attachment: Attachment, config: NetworkConfig) -> Shaping | None:
+    if config.bandwidth is None:
+        return None
+    frame = (config.attachment_mtu or config.mtu or ETH_DATA_LEN) + VLAN_ETH_HLEN
+    return Shaping(
+        host_name=names.host_name(attachment),
+        ifb_name=names.ifb_name(attachment),
+        ingress=_passable(config.bandwidth.ingress, frame),
+        egress=_passable(config.bandwidth.egress, frame),
+    )
+
+
+def _passable(limit: Limit | None, frame: int) -> Limit | None:
+    """A limit whose burst holds a frame: a bucket that is smaller lets none pass, ever."""
+    return replace(limit, burst=max(limit.burst, frame)) if limit else None

@@ -46,9 +46,9 @@ def create(
     )
 
 
-def remove(host: "Socket", host_name: str) -> None:
-    """Delete the pair by the name of its host end; absent is success."""
-    host.run(links.delete(host_name), tolerate=ENODEV)
+def remove(host: "Socket", host_name: str, *more: str) -> None:
+    """Delete the pair by the name of its host end, and what stands beside it; absent is success."""
+    host.run(*map(links.delete, (host_name, *more)), tolerate=ENODEV)
 
 
 def _create_pair(host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth) -> None:
@@ -151,11 +151,12 @@ def _link(socket: "Socket", name: str) -> "Link":
 # ---------------------------------------------------------------- CHECK
 
 
-def problems(host: "Socket", container: "OpenNetns", want: Veth) -> "Iterator[str]":
+def problems(host: "Socket", container: "OpenNetns", want: Veth, mac: str = "") -> "Iterator[str]":
     """Every difference between the plan and the kernel: what, expected, found.
 
-    A later plugin of the chain may change MAC, MTU, promiscuity, or move a route to another table;
-    none of that is a problem (SPEC 1.0, CHECK).
+    `mac` is what the runtime was told of the container end. A later plugin of the chain may lower
+    the container end's MTU, change promiscuity, or move a route to another table; none of that is
+    a problem (SPEC 1.0, CHECK).
     """
     inside = netns.inside(container, Socket)
     inner = _find(inside, want.container_name)
@@ -163,6 +164,8 @@ def problems(host: "Socket", container: "OpenNetns", want: Veth) -> "Iterator[st
         yield f"interface {want.container_name}: expected in {container.identity.path}, found none"
     else:
         yield from _container_problems(inside, inner, want)
+        if mac and inner.mac != mac:
+            yield f"MAC of {inner.name}: expected {mac}, found {inner.mac}"
     outer = _find(host, want.host_name)
     if outer is None:
         yield f"host end {want.host_name}: expected to exist, found no such interface"
@@ -171,6 +174,13 @@ def problems(host: "Socket", container: "OpenNetns", want: Veth) -> "Iterator[st
         yield (
             f"host end {want.host_name}: expected to be the peer of {want.container_name} "
             f"(index {inner.index}), found index {outer.peer}"
+        )
+    if want.mtu and outer.mtu != want.mtu:
+        yield f"MTU of {outer.name}: expected {want.mtu}, found {outer.mtu}"
+    if inner is not None and inner.mtu > outer.mtu:
+        yield (
+            f"MTU of {inner.name}: expected {outer.mtu} at most, found {inner.mtu}: "
+            "the host end drops what is larger"
         )
     yield from _port_problems(host, outer, want)
 

@@ -8,8 +8,13 @@ from tests.budget import OURS, allowed, loaded_by
 RARE = {
     "cni_bridge.cli",
     "cni_bridge.edge.explain",
+    "cni_bridge.edge.inline",
     "cni_bridge.ipam.delegate",
     "cni_bridge.ipam.schema",
+    "cni_bridge.kernel.shaping",
+    "cni_bridge.kernel.tuning",
+    "cni_bridge.parts.bandwidth",
+    "cni_bridge.parts.tuning",
 }
 
 

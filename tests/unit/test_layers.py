@@ -21,10 +21,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "address": {"csocket", "errors", "record"},
     "allocation": {"commands", "edge", "ipam.store", "kernel.signals", "sources"},
     "bundle": {"__init__"},
-    "commands": {"edge", "ipam.store", "kernel", "names", "parts", "plan", "sources"},
+    "commands": {"edge", "inline", "ipam.store", "kernel", "names", "parts", "plan", "sources"},
     "csocket": set(),
     "csqlite": set(),
     "errors": set(),
+    "inline": set(),
     "model": {"address", "record"},
     "names": set(),
     "plan": {"names"},
@@ -37,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "edge.codec": {"bundle"},
     "edge.config": {"edge"},
     "edge.explain": {"bundle", "edge.codec"},
+    "edge.inline": {"edge.ipam"},
     "edge.ipam": {"ipam.ranges"},
     "edge.request": {"edge.codec", "edge.validators"},
     "edge.result": {"edge.shapes"},
@@ -55,8 +57,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ipam.store": {"ipam"},
     # what an attachment is made of
     "parts": set(),
+    "parts.bandwidth": {"kernel"},
     "parts.bridge": {"kernel", "names"},
     "parts.firewall": {"kernel", "names"},
+    "parts.tuning": {"bundle", "kernel"},
     "parts.veth": {"kernel", "names"},
     # bytes, errno, /proc, descriptors
     "kernel": set(),
@@ -67,8 +71,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "kernel.netlink": {"kernel.messages"},
     "kernel.netns": set(),
     "kernel.nftables": {"kernel.messages", "kernel.netlink"},
+    "kernel.shaping": {"kernel.messages", "kernel.netlink"},
     "kernel.signals": set(),
     "kernel.sysctl": set(),
+    "kernel.tuning": {"kernel.messages", "kernel.netlink"},
 }
 FOR_PEOPLE = "cli"  # may import everything; nobody imports it
 
