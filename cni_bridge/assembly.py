@@ -4,7 +4,7 @@ Removal has one code path, `detach`, with three callers: DEL, GC and the rollbac
 here knows commands, configs or results.
 """
 
-from cni_bridge import names, plan
+from cni_bridge import inline, names, plan
 from cni_bridge.ipam import guards
 from cni_bridge.kernel import netlink
 from cni_bridge.model import Grant
@@ -38,7 +38,9 @@ def attach(
         shared = _create(host, container, wanted)
     if wanted.firewall:
         _protect(ledger, wanted)  # before the container's end is up
-    return wanted, (bridge.describe(shared), *veth.configure(host, container, wanted.veth))
+    outer, inner = veth.configure(host, container, wanted.veth)
+    more = inline.apply(host, container, wanted)
+    return wanted, (bridge.describe(shared), outer, *more, inner)
 
 
 def detach(
@@ -59,7 +61,7 @@ def detach(
     except Exception as failure:  # noqa: BLE001 - reported together, whatever they are
         failures.append(failure)
     try:
-        veth.remove(host, *map(names.host_name, attachments))
+        veth.remove(host, *(name for item in attachments for name in names.of_host(item)))
         if ledger and not failures:
             ledger.release(*attachments)
         if release:
@@ -71,11 +73,17 @@ def detach(
     return failures
 
 
-def problems(wanted: "Plan", container: "OpenNetns", ledger: "Ledger | None") -> "Iterator[str]":
-    """Every difference between the plan and what there is: what, expected, found."""
+def problems(
+    wanted: "Plan", container: "OpenNetns", ledger: "Ledger | None", mac: str
+) -> "Iterator[str]":
+    """Every difference between the plan and what there is: what, expected, found.
+
+    `mac`: the container end's, as the runtime knows it.
+    """
     host = netlink.Socket()
     yield from bridge.problems(host, wanted.bridge)
-    yield from veth.problems(host, container, wanted.veth)
+    yield from veth.problems(host, container, wanted.veth, mac)
+    yield from inline.problems(host, container, wanted)
     if wanted.firewall and ledger:
         from cni_bridge import protection
 

@@ -6,7 +6,7 @@ Nothing here builds messages, reads JSON or knows an errno.
 import posix
 import time
 
-from cni_bridge import assembly, names, plan, sources
+from cni_bridge import assembly, inline, names, plan, sources
 from cni_bridge.edge import codec, config, ipam, result, shapes
 from cni_bridge.errors import (
     CniError,
@@ -17,6 +17,7 @@ from cni_bridge.errors import (
     RangeExhausted,
     RemovalIncomplete,
     TryAgainLater,
+    UnsupportedField,
 )
 from cni_bridge.ipam import guards, store
 from cni_bridge.kernel import machine, netlink, netns, signals
@@ -43,6 +44,7 @@ def add(request: "Request") -> str:
     attachment = config.attachment(document, request)
     container = netns.open_netns(request.netns_path, may_be_own=request.may_be_own_netns)
     host = netlink.Socket()
+    inline.require(host, settings)
     ledger = store.open_ledger(settings.state_dir)
     # Where this fails, nothing here is ours to undo.
     holding = claim(ledger, attachment, settings, container.identity)
@@ -102,14 +104,17 @@ def check(request: "Request") -> None:
     if ledger and holding:
         grant = addresses.granted(holding, settings, previous)
         problems = ipam.unreported(grant.leases, previous, attachment.ifname)
-        problems += assembly.problems(plan.build(attachment, settings, grant), container, ledger)
+        wanted = plan.build(attachment, settings, grant)
+        mac = ipam.reported_mac(previous, attachment.ifname)
+        problems += assembly.problems(wanted, container, ledger, mac)
     elif (reserved := sources.predecessor(settings.reservations_dir)) and reserved.of(attachment):
         from cni_bridge import adoption  # only for what the reference has attached
 
         problems = adoption.problems(attachment, previous, reserved)
         outer = veth.host_end(netlink.Socket(), container, attachment.ifname)
         wanted = adoption.expected(attachment, settings, previous, outer)
-        problems += assembly.problems(wanted, container, ledger)
+        mac = ipam.reported_mac(previous, attachment.ifname)
+        problems += assembly.problems(wanted, container, ledger, mac)
     else:
         problems = [f"ledger: expected a record of {attachment.container}, found none"]
     if problems:
@@ -145,10 +150,11 @@ def status(request: "Request") -> None:
 def rehearse(settings: "NetworkConfig") -> None:
     """Raise NotAvailable if a claim would fail now."""
     try:
+        inline.require(netlink.Socket(), settings)
         ledger = store.open_ledger(settings.state_dir)
         ledger.respect(sources.predecessor(settings.reservations_dir))
         ledger.rehearse(settings.name, settings.ipam.range_sets)
-    except (IOFailure, TryAgainLater, RangeExhausted) as error:
+    except (IOFailure, TryAgainLater, RangeExhausted, UnsupportedField) as error:
         raise NotAvailable(error.msg, error.details) from error
 
 

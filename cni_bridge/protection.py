@@ -9,9 +9,10 @@ from cni_bridge.errors import FirewallRefused, KernelRefused, TryAgainLater
 from cni_bridge.kernel import machine, sysctl
 from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.kernel.nftables import Netfilter
-from cni_bridge.model import Attachment, Element, Firewall, Plan
+from cni_bridge.model import Attachment, Plan
 from cni_bridge.parts import firewall
 from cni_bridge.record import replace
+from cni_bridge.rules import Element, Firewall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

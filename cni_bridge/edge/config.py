@@ -7,7 +7,7 @@ exclusions) is checked here, with a path to the value. No default is written her
 from cni_bridge.edge import arguments, codec, ipam, request, shapes, validators, versions
 from cni_bridge.errors import InvalidConfig
 from cni_bridge.ipam import statedir
-from cni_bridge.model import Attachment, FirewallConfig, Ipam, NetworkConfig, VlanFilter
+from cni_bridge.model import Attachment, Bandwidth, Ipam, NetworkConfig, Tuning, VlanFilter
 
 Json = shapes.Json
 TYPE_CHECKING = False
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from cni_bridge.edge.arguments import Arguments
     from cni_bridge.edge.request import Request
+    from cni_bridge.rules import FirewallConfig
 
 STATE_DIR = statedir.HOST
 HOST_LOCAL_DIR = "/var/lib/cni/networks"
@@ -24,6 +25,8 @@ FIREWALL_KEYS = (
     *("ipMasq", "isolation", "internal", "closed", "macspoofchk", "ipspoofchk"),
     *("conditionsV4", "conditionsV6"),
 )
+TUNING = ("sysctl", "promisc", "allmulti", "txQLen")
+BANDWIDTH = ("ingressRate", "ingressBurst", "egressRate", "egressBurst")
 
 
 def prepare(document: Json, command: str) -> "dict[str, Any]":
@@ -146,6 +149,9 @@ def parse(document: "dict[str, Any]", cni_args: str, *, is_delegated: bool) -> N
         ipam=_ipam(document, wanted, is_delegated=is_delegated),
         dns=ipam.dns(document.get("dns", {})),
         firewall=_firewall(document),
+        attachment_mtu=_attachment_mtu(document),
+        tuning=_tuning(document),
+        bandwidth=_bandwidth(document),
     )
 
 
@@ -202,7 +208,7 @@ def _vlan(document: "dict[str, Any]") -> VlanFilter | None:
     return vlans.parse(document)
 
 
-def _firewall(document: "dict[str, Any]") -> FirewallConfig | None:
+def _firewall(document: "dict[str, Any]") -> "FirewallConfig | None":
     ports = ipam.runtime(document).get("portMappings")
     if document["icc"] and not ports and not any(document.get(key) for key in FIREWALL_KEYS):
         return None
@@ -211,12 +217,39 @@ def _firewall(document: "dict[str, Any]") -> FirewallConfig | None:
     return firewall.parse(document)
 
 
+def _attachment_mtu(document: "dict[str, Any]") -> int:
+    """`args.cni` may change the MTU of one attachment where the config gives one."""
+    asked: int = ipam.cni_args(document).get("mtu", 0) if document["mtu"] else 0
+    return asked
+
+
+def _tuning(document: "dict[str, Any]") -> Tuning | None:
+    if document.keys().isdisjoint(TUNING):
+        return None
+    from cni_bridge.edge import inline  # few networks are tuned
+
+    return inline.tuning(document)
+
+
+def _bandwidth(document: "dict[str, Any]") -> Bandwidth | None:
+    """The config's limits or, if it has none of the keys, the runtime's: the reference's order."""
+    path, source = "", document
+    if document.keys().isdisjoint(BANDWIDTH):
+        path, source = "runtimeConfig.bandwidth.", ipam.runtime(document).get("bandwidth", {})
+    if not source:
+        return None
+    from cni_bridge.edge import inline  # few networks are limited
+
+    return inline.bandwidth(source, path)
+
+
 def _mac(document: "dict[str, Any]", wanted: "Arguments") -> bytes | None:
     """The container end's MAC; the first source that names one wins."""
     sources = (
         ("runtimeConfig.mac", ipam.runtime(document).get("mac")),
         ("args.cni.mac", ipam.cni_args(document).get("mac")),
         ("CNI_ARGS MAC", wanted.mac),
+        ("mac", document["mac"]),
     )
     return next((_parse_mac(text, path) for path, text in sources if text), None)
 

@@ -19,11 +19,17 @@ class Refused(Exception):
 
 
 FOLD: "Fold" = \
-{'args': ('args',
+{'allmulti': ('allmulti', None),
+ 'args': ('args',
           {'cni': ('cni',
-                   {'ips': ('ips', None),
+                   {'allmulti': ('allmulti', None),
+                    'ips': ('ips', None),
                     'labels': ('labels', {'key': ('key', None), 'value': ('value', None)}),
-                    'mac': ('mac', None)})}),
+                    'mac': ('mac', None),
+                    'mtu': ('mtu', None),
+                    'promisc': ('promisc', None),
+                    'sysctl': ('sysctl', None),
+                    'txqlen': ('txQLen', None)})}),
  'bridge': ('bridge', None),
  'capabilities': ('capabilities', None),
  'closed': ('closed', None),
@@ -43,11 +49,15 @@ FOLD: "Fold" = \
           'nameservers': ('nameservers', None),
           'options': ('options', None),
           'search': ('search', None)}),
+ 'egressburst': ('egressBurst', None),
+ 'egressrate': ('egressRate', None),
  'enabledad': ('enabledad', None),
  'externalsetmarkchain': ('externalSetMarkChain', None),
  'forceaddress': ('forceAddress', None),
  'hairpinmode': ('hairpinMode', None),
  'icc': ('icc', None),
+ 'ingressburst': ('ingressBurst', None),
+ 'ingressrate': ('ingressRate', None),
  'internal': ('internal', None),
  'ipam': ('ipam',
           {'datadir': ('dataDir', None),
@@ -77,6 +87,7 @@ FOLD: "Fold" = \
  'isgateway': ('isGateway', None),
  'isolation': ('isolation', None),
  'loadonlyinlinedplugins': ('loadOnlyInlinedPlugins', None),
+ 'mac': ('mac', None),
  'macspoofchk': ('macspoofchk', None),
  'markmasqbit': ('markMasqBit', None),
  'masqall': ('masqAll', None),
@@ -128,6 +139,7 @@ FOLD: "Fold" = \
                              'priority': ('priority', None),
                              'scope': ('scope', None),
                              'table': ('table', None)})}),
+ 'promisc': ('promisc', None),
  'promiscmode': ('promiscMode', None),
  'runtimeconfig': ('runtimeConfig',
                    {'aliases': ('aliases', None),
@@ -156,6 +168,8 @@ FOLD: "Fold" = \
                                       'hostport': ('hostPort', None),
                                       'protocol': ('protocol', None)})}),
  'snat': ('snat', None),
+ 'sysctl': ('sysctl', None),
+ 'txqlen': ('txQLen', None),
  'type': ('type', None),
  'vlan': ('vlan', None),
  'vlantrunk': ('vlanTrunk',
@@ -489,6 +503,62 @@ def _validate(data):
                 raise Refused
         else:
             data['portIsolation'] = False
+        if 'mac' in data_keys:
+            data_keys.remove('mac')
+            data__mac = data['mac']
+            if not isinstance(data__mac, str):
+                raise Refused
+        else:
+            data['mac'] = ''
+        if 'sysctl' in data_keys:
+            data_keys.remove('sysctl')
+            data__sysctl = data['sysctl']
+            if not isinstance(data__sysctl, dict):
+                raise Refused
+            data__sysctl_is_dict = isinstance(data__sysctl, dict)
+            if data__sysctl_is_dict:
+                data__sysctl_keys = set(data__sysctl.keys())
+                for data__sysctl_key in data__sysctl_keys:
+                    if data__sysctl_key not in []:
+                        data__sysctl_value = data__sysctl.get(data__sysctl_key)
+                        if not isinstance(data__sysctl_value, (str, NoneType)):
+                            raise Refused
+        if 'promisc' in data_keys:
+            data_keys.remove('promisc')
+            data__promisc = data['promisc']
+            if not isinstance(data__promisc, bool):
+                raise Refused
+        if 'allmulti' in data_keys:
+            data_keys.remove('allmulti')
+            data__allmulti = data['allmulti']
+            if not isinstance(data__allmulti, bool):
+                raise Refused
+        if 'txQLen' in data_keys:
+            data_keys.remove('txQLen')
+            data__txQLen = data['txQLen']
+            if not isinstance(data__txQLen, int) or isinstance(data__txQLen, bool):
+                raise Refused
+            if isinstance(data__txQLen, (int, float)) and (not isinstance(data__txQLen, bool)):
+                if data__txQLen < 0:
+                    raise Refused
+                if data__txQLen > 2147483647:
+                    raise Refused
+        if 'ingressRate' in data_keys:
+            data_keys.remove('ingressRate')
+            data__ingressRate = data['ingressRate']
+            _validate___definitions_bits(data__ingressRate)
+        if 'ingressBurst' in data_keys:
+            data_keys.remove('ingressBurst')
+            data__ingressBurst = data['ingressBurst']
+            _validate___definitions_bits(data__ingressBurst)
+        if 'egressRate' in data_keys:
+            data_keys.remove('egressRate')
+            data__egressRate = data['egressRate']
+            _validate___definitions_bits(data__egressRate)
+        if 'egressBurst' in data_keys:
+            data_keys.remove('egressBurst')
+            data__egressBurst = data['egressBurst']
+            _validate___definitions_bits(data__egressBurst)
         if 'ipam' in data_keys:
             data_keys.remove('ipam')
             data__ipam = data['ipam']
@@ -620,6 +690,49 @@ def _validate(data):
                                 raise Refused
                         else:
                             data__args__cni['mac'] = ''
+                        if 'mtu' in data__args__cni_keys:
+                            data__args__cni_keys.remove('mtu')
+                            data__args__cni__mtu = data__args__cni['mtu']
+                            if not isinstance(data__args__cni__mtu, int) or isinstance(data__args__cni__mtu, bool):
+                                raise Refused
+                            if isinstance(data__args__cni__mtu, (int, float)) and (not isinstance(data__args__cni__mtu, bool)):
+                                if data__args__cni__mtu < 0:
+                                    raise Refused
+                                if data__args__cni__mtu > 65535:
+                                    raise Refused
+                        if 'sysctl' in data__args__cni_keys:
+                            data__args__cni_keys.remove('sysctl')
+                            data__args__cni__sysctl = data__args__cni['sysctl']
+                            if not isinstance(data__args__cni__sysctl, dict):
+                                raise Refused
+                            data__args__cni__sysctl_is_dict = isinstance(data__args__cni__sysctl, dict)
+                            if data__args__cni__sysctl_is_dict:
+                                data__args__cni__sysctl_keys = set(data__args__cni__sysctl.keys())
+                                for data__args__cni__sysctl_key in data__args__cni__sysctl_keys:
+                                    if data__args__cni__sysctl_key not in []:
+                                        data__args__cni__sysctl_value = data__args__cni__sysctl.get(data__args__cni__sysctl_key)
+                                        if not isinstance(data__args__cni__sysctl_value, (str, NoneType)):
+                                            raise Refused
+                        if 'promisc' in data__args__cni_keys:
+                            data__args__cni_keys.remove('promisc')
+                            data__args__cni__promisc = data__args__cni['promisc']
+                            if not isinstance(data__args__cni__promisc, bool):
+                                raise Refused
+                        if 'allmulti' in data__args__cni_keys:
+                            data__args__cni_keys.remove('allmulti')
+                            data__args__cni__allmulti = data__args__cni['allmulti']
+                            if not isinstance(data__args__cni__allmulti, bool):
+                                raise Refused
+                        if 'txQLen' in data__args__cni_keys:
+                            data__args__cni_keys.remove('txQLen')
+                            data__args__cni__txQLen = data__args__cni['txQLen']
+                            if not isinstance(data__args__cni__txQLen, int) or isinstance(data__args__cni__txQLen, bool):
+                                raise Refused
+                            if isinstance(data__args__cni__txQLen, (int, float)) and (not isinstance(data__args__cni__txQLen, bool)):
+                                if data__args__cni__txQLen < 0:
+                                    raise Refused
+                                if data__args__cni__txQLen > 2147483647:
+                                    raise Refused
                         if 'ips' in data__args__cni_keys:
                             data__args__cni_keys.remove('ips')
                             data__args__cni__ips = data__args__cni['ips']
@@ -1052,17 +1165,6 @@ def _validate___definitions_pastroute(data):
     return data
 
 
-def _validate___definitions_bits(data):
-    if not isinstance(data, int) or isinstance(data, bool):
-        raise Refused
-    if isinstance(data, (int, float)) and (not isinstance(data, bool)):
-        if data < 0:
-            raise Refused
-        if data > 18446744073709551615:
-            raise Refused
-    return data
-
-
 def _validate___definitions_port(data):
     if not isinstance(data, int) or isinstance(data, bool):
         raise Refused
@@ -1204,6 +1306,17 @@ def _validate___definitions_rangesets(data):
                                 raise Refused
                         else:
                             data_item_item['gateway'] = ''
+    return data
+
+
+def _validate___definitions_bits(data):
+    if not isinstance(data, int) or isinstance(data, bool):
+        raise Refused
+    if isinstance(data, (int, float)) and (not isinstance(data, bool)):
+        if data < 0:
+            raise Refused
+        if data > 18446744073709551615:
+            raise Refused
     return data
 
 

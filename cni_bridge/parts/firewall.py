@@ -11,7 +11,7 @@ from cni_bridge.errors import FirewallRefused
 from cni_bridge.kernel import child, nftables
 from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.kernel.nftables import NFPROTO_BRIDGE, NFPROTO_INET
-from cni_bridge.model import Element, Ruleset
+from cni_bridge.rules import Element, Ruleset
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cni_bridge.kernel.netlink import Request
     from cni_bridge.kernel.netns import OpenNetns
 
+FEW = 2  # interfaces that one attachment can have
 GROUPS = 0x63000000  # with a process id added, a number that nobody is likely to use
 BR_STATE_DISABLED = 0  # linux/if_bridge.h
 PORT_UP_TIMEOUT_S = 2.5  # the reference waits as long
@@ -75,22 +76,22 @@ def configure(host: "Socket", container: "OpenNetns", want: Veth) -> tuple[Inter
     )
 
 
-def remove(host: "Socket", *host_names: str) -> None:
-    """Delete pairs by the names of their host ends; absent is success."""
-    if len(host_names) == 1:
-        host.run(links.delete(host_names[0]), tolerate=ENODEV)
-    elif host_names:
-        _remove_at_once(host, set(host_names))
+def remove(host: "Socket", *names: str) -> None:
+    """Delete pairs by the names of their host ends, and what stands beside them; absent is success."""
+    if len(names) <= FEW:
+        host.run(*map(links.delete, names), tolerate=ENODEV)
+    else:
+        _remove_at_once(host, names)
 
 
-def _remove_at_once(host: "Socket", host_names: set[str]) -> None:
+def _remove_at_once(host: "Socket", names: tuple[str, ...]) -> None:
     """One message deletes a group, and waits for the kernel once instead of once for each."""
     group = GROUPS | posix.getpid()
-    host.run(*(links.set_group(name, group) for name in host_names), tolerate=ENODEV)
+    host.run(*(links.set_group(name, group) for name in names), tolerate=ENODEV)
     listed = map(links.parse, host.dump(links.listing()))
-    strangers = {link.name for link in listed if link.group == group} - host_names
+    strangers = {link.name for link in listed if link.group == group}.difference(names)
     if strangers:  # somebody chose the same number: there is a slow way
-        for name in host_names:
+        for name in names:
             host.run(links.delete(name), tolerate=ENODEV)
     else:
         host.run(links.delete_group(group), tolerate=ENODEV)
@@ -185,11 +186,12 @@ def _link(socket: "Socket", name: str) -> "Link":
 # ---------------------------------------------------------------- CHECK
 
 
-def problems(host: "Socket", container: "OpenNetns", want: Veth) -> "Iterator[str]":
+def problems(host: "Socket", container: "OpenNetns", want: Veth, mac: str = "") -> "Iterator[str]":
     """Every difference between the plan and the kernel: what, expected, found.
 
-    A later plugin of the chain may change MAC, MTU, promiscuity, or move a route to another table;
-    none of that is a problem (SPEC 1.0, CHECK).
+    `mac` is what the runtime was told of the container end. A later plugin of the chain may lower
+    the container end's MTU, change promiscuity, or move a route to another table; none of that is
+    a problem (SPEC 1.0, CHECK).
     """
     inside = netns.inside(container, Socket)
     inner = find(inside, want.container_name)
@@ -205,6 +207,13 @@ def problems(host: "Socket", container: "OpenNetns", want: Veth) -> "Iterator[st
         yield (
             f"host end {want.host_name}: expected to be the peer of {want.container_name} "
             f"(index {inner.index}), found index {outer.peer}"
+        )
+    if want.mtu and outer.mtu != want.mtu:
+        yield f"MTU of {outer.name}: expected {want.mtu}, found {outer.mtu}"
+    if inner is not None and inner.mtu > outer.mtu:
+        yield (
+            f"MTU of {inner.name}: expected {outer.mtu} at most, found {inner.mtu}: "
+            "the host end drops what is larger"
         )
     yield from _port_problems(host, outer, want)
 

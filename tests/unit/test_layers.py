@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "cni_bridge"
 
-FOR_ALL = {"address", "csocket", "errors", "model", "record"}  # they know of no layer
+FOR_ALL = {"address", "csocket", "errors", "model", "record", "rules"}  # they know of no layer
 
 # A package's name stands for all of its modules.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -21,11 +21,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "address": {"csocket", "errors", "record"},
     "adoption": {"edge", "kernel", "parts", "plan"},
     "allocation": {"commands", "edge", "ipam.store", "kernel.signals", "sources"},
-    "assembly": {"ipam.guards", "kernel", "names", "parts", "plan"},
+    "assembly": {"inline", "ipam.guards", "kernel", "names", "parts", "plan"},
     "bundle": {"__init__"},
     "commands": {
         "assembly",
         "edge",
+        "inline",
         "ipam.guards",
         "ipam.store",
         "kernel",
@@ -38,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "csqlite": set(),
     "elements": set(),
     "errors": set(),
+    "inline": set(),
     "model": {"address", "record"},
     "names": set(),
     "plan": {"names"},
@@ -45,6 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "publishing": {"elements", "kernel"},
     "plugin": {"commands", "edge", "kernel.netlink"},
     "record": set(),
+    "rules": {"address", "record"},
     "sources": {"edge", "ipam.resolver"},
     # the wire, in and out
     "edge": set(),
@@ -53,6 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "edge.config": {"edge", "ipam.statedir"},
     "edge.explain": {"bundle", "edge.codec"},
     "edge.firewall": {"edge.ipam"},
+    "edge.inline": {"edge.ipam"},
     "edge.ipam": {"ipam.ranges"},
     "edge.request": {"edge.codec", "edge.validators"},
     "edge.result": {"edge.shapes"},
@@ -75,8 +79,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ipam.wording": {"ipam.ranges"},
     # what an attachment is made of
     "parts": set(),
+    "parts.bandwidth": {"kernel"},
     "parts.bridge": {"kernel", "names"},
     "parts.firewall": {"bundle", "elements", "kernel"},
+    "parts.tuning": {"bundle", "kernel"},
     "parts.veth": {"kernel", "names"},
     # bytes, errno, /proc, descriptors
     "kernel": set(),
@@ -91,8 +97,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "kernel.netns": set(),
     "kernel.nfmessages": set(),
     "kernel.nftables": {"kernel.messages", "kernel.netlink", "kernel.nfmessages"},
+    "kernel.shaping": {"kernel.messages", "kernel.netlink"},
     "kernel.signals": set(),
     "kernel.sysctl": set(),
+    "kernel.tuning": {"kernel.messages", "kernel.netlink"},
 }
 FOR_PEOPLE = "cli"  # may import everything; nobody imports it
 
