@@ -80,7 +80,8 @@ def problems(register: "Register", wanted: Plan) -> "Iterator[str]":
         is_chosen_later = item.data is not None and elements.port_of(item)[1] == 0
         if item not in own and not is_chosen_later:
             yield f"ledger: expected {elements.describe(item)}, found none"
-    shared = _in_kernel(register, elements.of_network(want), want.bridge)
+    hidden = _hidden(register.subnets((want.bridge,)))
+    shared = [item for item in elements.of_network(want) if item not in hidden]
     socket = Netfilter()
     for family, some in firewall.by_family((*shared, *own)).items():
         yield from firewall.problems(socket, family, register.ruleset(family), some)
@@ -108,12 +109,11 @@ def _apply(socket: Netfilter, register: "Register", attachment: Attachment, want
         raise TryAgainLater(f"{attachment.container} was deleted while it was being added")
     network = elements.of_network(want)
     dropped = register.drop_flags(attachment.network, network)
-    shared = _in_kernel(register, network, want.bridge)
-    added = firewall.by_family((*shared, *elements.of_attachment(want)))
-    is_nested = len(shared) < len(network)
+    hidden = _hidden(register.subnets((want.bridge,)))
+    added = firewall.by_family((*network, *elements.of_attachment(want)))
     for family, some in added.items():
         removed = firewall.by_family(dropped).get(family, ())
-        _bring_about(socket, register, family, some, removed, must_fill=is_nested)
+        _bring_about(socket, register, family, some, removed, must_fill=bool(hidden))
 
 
 def _remove(socket: Netfilter, register: "Register", attachments: "Sequence[Attachment]") -> None:
@@ -160,8 +160,7 @@ def _bring_about(
 
 def _rebuild(socket: Netfilter, register: "Register", family: int, boot_id: str) -> None:
     everything = firewall.by_family(register.everything()).get(family, [])
-    subnets = [item for item in everything if item.set_name in elements.SUBNETS]
-    hidden = set(subnets) - elements.effective(subnets)
+    hidden = _hidden(item for item in everything if item.set_name in elements.SUBNETS)
     register.loaded(family, firewall.load(socket, family, boot_id))
     try:
         firewall.fill(socket, family, [item for item in everything if item not in hidden])
@@ -169,13 +168,10 @@ def _rebuild(socket: Netfilter, register: "Register", family: int, boot_id: str)
         raise firewall.refusal(error) from error
 
 
-def _in_kernel(
-    register: "Register", network: "Iterable[Element]", bridge: str
-) -> tuple[Element, ...]:
-    """A network's elements without the subnets that lie inside of another one's."""
-    subnets = register.subnets((bridge,))
-    hidden = set(subnets) - elements.effective(subnets)
-    return tuple(item for item in network if item not in hidden)
+def _hidden(subnets: "Iterable[Element]") -> "set[Element]":
+    """The subnets that the kernel is not to have, as others contain them."""
+    listed = set(subnets)
+    return listed - elements.effective(listed)
 
 
 # ---------------------------------------------------------------- what else there is to do

@@ -52,11 +52,15 @@ def handle(socket: "Netfilter", family: int) -> int | None:
 
 
 def is_loaded(socket: "Netfilter", family: int, known: Ruleset | None, boot_id: str) -> bool:
-    """Whether the table is there as the ledger knows it, with the rules of this version."""
+    """Whether the table is there as the ledger knows it, with the rules of this version.
+
+    They are counted, as nothing else tells that somebody has flushed a chain.
+    """
     return (
         known is not None
         and (known.boot_id, known.digest) == (boot_id, RULES[family][1])
         and known.handle == handle(socket, family)
+        and known.rules == nftables.count_rules(socket, family, TABLE)
     )
 
 
