@@ -11,6 +11,7 @@ from cni_bridge import names, plan, sources
 from cni_bridge.edge import codec, config, ipam, result, shapes
 from cni_bridge.errors import (
     CniError,
+    FirewallRefused,
     InvalidConfig,
     IOFailure,
     NotAsPlanned,
@@ -122,7 +123,11 @@ def status(request: "Request") -> None:
     settings = config.parse(document, request.args, is_delegated=addresses.is_delegated)
     try:
         store.open_ledger(settings.state_dir).rehearse(settings.name, settings.ipam.range_sets)
-    except (IOFailure, TryAgainLater, RangeExhausted) as error:
+        if settings.firewall:
+            from cni_bridge import protection
+
+            protection.rehearse()
+    except (FirewallRefused, IOFailure, TryAgainLater, RangeExhausted) as error:
         raise NotAvailable(error.msg, error.details) from error
     addresses.forward("STATUS")
 
@@ -212,7 +217,7 @@ def _attach(
 
         register = guards.open_register(ledger)
         # Before there is an interface that could do what it must not.
-        protection.apply(register, protection.record(register, wanted))
+        protection.apply(register, protection.claim(register, wanted))
     return (bridge.describe(shared), *veth.create(host, container, shared.index, wanted.veth))
 
 

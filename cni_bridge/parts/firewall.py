@@ -118,23 +118,8 @@ def refusal(error: KernelError) -> FirewallRefused:
     )
 
 
-def _run_nft(file: str) -> None:
-    bundle.open_library()  # the portable executable unpacks its files when they are needed
-    path = bundle.data_path(file)
-    try:
-        done = child.run((_find_nft(), "-f", path))
-    except OSError as error:
-        raise FirewallRefused("can't execute nft", str(error)) from error
-    if done.status:
-        complaint = done.stderr.decode(errors="replace").strip()[:COMPLAINT_LIMIT]
-        raise FirewallRefused(
-            f"nft refused the firewall's rules: exit status {done.status}",
-            f"{complaint}\nThe kernel needs nf_tables with NAT, and nft 1.0 or newer; without "
-            "ipMasq, portMappings and isolation no firewall is needed.",
-        )
-
-
-def _find_nft() -> str:
+def find_nft() -> str:
+    """The path of nft. Raises FirewallRefused."""
     search = posix.environ.get(b"PATH", b"").decode(errors="surrogateescape").split(":")
     for directory in (*filter(None, search), *TOOL_DIRS):
         path = f"{directory}/nft"
@@ -147,3 +132,19 @@ def _find_nft() -> str:
         "nft is not installed",
         "ipMasq, portMappings and isolation need it to load their rules: install nftables",
     )
+
+
+def _run_nft(file: str) -> None:
+    bundle.open_library()  # the portable executable unpacks its files when they are needed
+    path = bundle.data_path(file)
+    try:
+        done = child.run((find_nft(), "-f", path))
+    except OSError as error:
+        raise FirewallRefused("can't execute nft", str(error)) from error
+    if done.status:
+        complaint = done.stderr.decode(errors="replace").strip()[:COMPLAINT_LIMIT]
+        raise FirewallRefused(
+            f"nft refused the firewall's rules: exit status {done.status}",
+            f"{complaint}\nThe kernel needs nf_tables with NAT, and nft 1.0 or newer; without "
+            "ipMasq, portMappings and isolation no firewall is needed.",
+        )

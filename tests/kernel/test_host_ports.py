@@ -8,9 +8,9 @@ from contextlib import closing
 
 import pytest
 
-from tests.kernel.test_firewall import mapping, publish, publishing
 from tests.lab import Host, Network
 from tests.lab.nft import ports
+from tests.lab.publish import mapping, publish, publishing
 from tests.lab.state import LEDGER
 
 RANGE = range(32768, 61000)  # net.ipv4.ip_local_port_range
