@@ -10,6 +10,7 @@ from cni_bridge import assembly, inline, names, plan, sources
 from cni_bridge.edge import codec, config, ipam, result, shapes
 from cni_bridge.errors import (
     CniError,
+    FirewallRefused,
     InvalidConfig,
     IOFailure,
     NotAsPlanned,
@@ -154,7 +155,11 @@ def rehearse(settings: "NetworkConfig") -> None:
         ledger = store.open_ledger(settings.state_dir)
         ledger.respect(sources.predecessor(settings.reservations_dir))
         ledger.rehearse(settings.name, settings.ipam.range_sets)
-    except (IOFailure, TryAgainLater, RangeExhausted, UnsupportedField) as error:
+        if settings.firewall:
+            from cni_bridge import protection
+
+            protection.rehearse()
+    except (FirewallRefused, IOFailure, TryAgainLater, RangeExhausted, UnsupportedField) as error:
         raise NotAvailable(error.msg, error.details) from error
 
 

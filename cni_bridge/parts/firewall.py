@@ -53,11 +53,15 @@ def handle(socket: "Netfilter", family: int) -> int | None:
 
 
 def is_loaded(socket: "Netfilter", family: int, known: Ruleset | None, boot_id: str) -> bool:
-    """Whether the table is there as the ledger knows it, with the rules of this version."""
+    """Whether the table is there as the ledger knows it, with the rules of this version.
+
+    They are counted, as nothing else tells that somebody has flushed a chain.
+    """
     return (
         known is not None
         and (known.boot_id, known.digest) == (boot_id, RULES[family][1])
         and known.handle == handle(socket, family)
+        and known.rules == nftables.count_rules(socket, family, TABLE)
     )
 
 
@@ -115,23 +119,8 @@ def refusal(error: KernelError) -> FirewallRefused:
     )
 
 
-def _run_nft(file: str) -> None:
-    bundle.open_library()  # the portable executable unpacks its files when they are needed
-    path = bundle.data_path(file)
-    try:
-        done = child.run((_find_nft(), "-f", path), timeout_ms=PATIENCE_MS)
-    except OSError as error:
-        raise FirewallRefused("can't execute nft", str(error)) from error
-    if done.status:
-        complaint = done.stderr.decode(errors="replace").strip()[:COMPLAINT_LIMIT]
-        raise FirewallRefused(
-            f"nft refused the firewall's rules: exit status {done.status}",
-            f"{complaint}\nThe kernel needs nf_tables with NAT, and nft 1.0 or newer; without "
-            "ipMasq, portMappings and isolation no firewall is needed.",
-        )
-
-
-def _find_nft() -> str:
+def find_nft() -> str:
+    """The path of nft. Raises FirewallRefused."""
     search = posix.environ.get(b"PATH", b"").decode(errors="surrogateescape").split(":")
     for directory in (*filter(None, search), *TOOL_DIRS):
         path = f"{directory}/nft"
@@ -144,3 +133,19 @@ def _find_nft() -> str:
         "nft is not installed",
         "ipMasq, portMappings and isolation need it to load their rules: install nftables",
     )
+
+
+def _run_nft(file: str) -> None:
+    bundle.open_library()  # the portable executable unpacks its files when they are needed
+    path = bundle.data_path(file)
+    try:
+        done = child.run((find_nft(), "-f", path), timeout_ms=PATIENCE_MS)
+    except OSError as error:
+        raise FirewallRefused("can't execute nft", str(error)) from error
+    if done.status:
+        complaint = done.stderr.decode(errors="replace").strip()[:COMPLAINT_LIMIT]
+        raise FirewallRefused(
+            f"nft refused the firewall's rules: exit status {done.status}",
+            f"{complaint}\nThe kernel needs nf_tables with NAT, and nft 1.0 or newer; without "
+            "ipMasq, portMappings and isolation no firewall is needed.",
+        )
