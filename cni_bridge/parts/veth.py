@@ -8,9 +8,9 @@ import time
 from errno import EEXIST, ENODEV
 
 from cni_bridge.address import AF_INET6, Prefix, family, prefix_text, text
-from cni_bridge.errors import NameTaken, TryAgainLater
+from cni_bridge.errors import KernelRefused, NameTaken, TryAgainLater
 from cni_bridge.kernel import layer3, links, netns, sysctl
-from cni_bridge.kernel.messages import IF_OPER_UP, IFA_F_NODAD, RTMGRP_LINK
+from cni_bridge.kernel.messages import IF_OPER_UP, RTMGRP_LINK
 from cni_bridge.kernel.netlink import KernelError, Socket
 from cni_bridge.model import Interface, Route, Veth
 
@@ -26,6 +26,8 @@ FEW = 2  # interfaces that one attachment can have
 GROUPS = 0x63000000  # with a process id added, a number that nobody is likely to use
 BR_STATE_DISABLED = 0  # linux/if_bridge.h
 PORT_UP_TIMEOUT_S = 2.5  # the reference waits as long
+SETTLE_TIMEOUT_S = 5.0  # and so for this
+SETTLE_STEP_S = 0.001
 
 
 def create(host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth) -> None:
@@ -66,6 +68,7 @@ def configure(host: "Socket", container: "OpenNetns", want: Veth) -> tuple[Inter
         inside.run(*_configuration(inner, want))
         outer = _wait_until_up(host, want) if want.is_up else _link(host, want.host_name)
         if want.is_up and want.addresses:
+            _settle(inside, inner, want)
             inside.run(_announcement(inner))
     finally:
         inside.close()
@@ -136,12 +139,40 @@ def _configuration(inner: "Link", want: Veth) -> "list[Request]":
     Addresses first, so that the kernel can announce them when the link comes up; then the link;
     then the routes, which need it up.
     """
-    flags = 0 if want.detects_duplicates else IFA_F_NODAD
-    requests = [layer3.add_address(inner.index, item, flags) for item in want.addresses]
+    requests = [layer3.add_address(inner.index, item) for item in want.addresses]
     if want.is_up:
         requests.append(links.set_up(inner.index))
     requests += [layer3.add_route(inner.index, route) for route in want.routes]
     return requests
+
+
+def _settle(inside: "Socket", inner: "Link", want: Veth) -> None:
+    """Wait until the IPv6 addresses are in use, which takes a work queue's turn even without DAD.
+
+    Until then the kernel neither announces nor answers for them. IFA_F_NODAD would only hide that.
+    """
+    deadline = time.monotonic() + SETTLE_TIMEOUT_S
+    while pending := _tentative(inside, inner, want):
+        if time.monotonic() > deadline:
+            raise TryAgainLater(
+                f"address {prefix_text(pending[0])} is still tentative",
+                f"waited {SETTLE_TIMEOUT_S} s for the kernel's duplicate address detection",
+            )
+        time.sleep(SETTLE_STEP_S)
+
+
+def _tentative(inside: "Socket", inner: "Link", want: Veth) -> list[Prefix]:
+    if not any(family(item.ip) == AF_INET6 for item in want.addresses):
+        return []
+    answers = inside.dump(layer3.addresses(AF_INET6, inner.index))
+    found = [item for item in map(layer3.parse_address, answers) if item.address in want.addresses]
+    for item in found:
+        if item.is_duplicate:
+            raise KernelRefused(
+                f"address {prefix_text(item.address)} is a duplicate (DAD failed)",
+                f"another interface on {want.bridge} has it already",
+            )
+    return [item.address for item in found if item.is_tentative]
 
 
 def _announcement(inner: "Link") -> "Request":
@@ -154,14 +185,14 @@ def _announcement(inner: "Link") -> "Request":
 
 
 def _wait_until_up(host: "Socket", want: Veth) -> "Link":
-    """The host end once its carrier has reached the bridge, which takes a work queue's turn."""
+    """The host end once frames pass both ways, which takes a work queue's turn or two."""
     outer = _link(host, want.host_name)
-    if _is_forwarding(outer):
+    if _is_passing(host, outer):
         return outer
     events = Socket(groups=RTMGRP_LINK)
     try:
         deadline = time.monotonic() + PORT_UP_TIMEOUT_S
-        while not _is_forwarding(outer := _link(host, want.host_name)):
+        while not _is_passing(host, outer := _link(host, want.host_name)):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TryAgainLater(
@@ -174,9 +205,12 @@ def _wait_until_up(host: "Socket", want: Veth) -> "Link":
         events.close()
 
 
-def _is_forwarding(outer: "Link") -> bool:
-    is_enabled = outer.port is not None and outer.port.state != BR_STATE_DISABLED
-    return outer.operstate == IF_OPER_UP and is_enabled
+def _is_passing(host: "Socket", outer: "Link") -> bool:
+    """Whether the port forwards; and the bridge sends, which it does not before its first port."""
+    is_forwarding = outer.port is not None and outer.port.state != BR_STATE_DISABLED
+    if outer.operstate != IF_OPER_UP or not is_forwarding:
+        return False
+    return links.parse(host.ask(links.get(outer.master))).operstate == IF_OPER_UP
 
 
 def _link(socket: "Socket", name: str) -> "Link":
