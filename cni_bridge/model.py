@@ -134,7 +134,7 @@ class NetworkConfig:
     vlan: VlanFilter | None
     mac: bytes | None
     ipam: Ipam
-    dns: Dns
+    dns: Dns | None  # None: that of IPAM
     firewall: FirewallConfig | None = None  # None: nothing for it to do
 
 

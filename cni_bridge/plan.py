@@ -8,7 +8,6 @@ from cni_bridge.address import Prefix
 from cni_bridge.model import (
     Attachment,
     Bridge,
-    Dns,
     Firewall,
     FirewallConfig,
     Grant,
@@ -64,7 +63,7 @@ def build(attachment: Attachment, config: NetworkConfig, grant: Grant) -> Plan:
         ),
         leases=leases,
         routes=reported,
-        dns=config.dns if config.dns != Dns() else grant.dns,
+        dns=grant.dns if config.dns is None else config.dns,
         firewall=firewall,
     )
 
