@@ -7,7 +7,7 @@ import posix
 import time
 from errno import EEXIST, ENODEV
 
-from cni_bridge.address import AF_INET6, Prefix, family, prefix_text, text
+from cni_bridge.address import AF_INET6, Prefix, bits, family, prefix_text, subnet, text
 from cni_bridge.errors import NameTaken, TryAgainLater
 from cni_bridge.kernel import layer3, links, netns, sysctl
 from cni_bridge.kernel.messages import IF_OPER_UP, IFA_F_NODAD, RTMGRP_LINK
@@ -64,6 +64,8 @@ def configure(host: "Socket", container: "OpenNetns", want: Veth) -> tuple[Inter
         inner = _link(inside, want.container_name)
         inside.run(*_configuration(inner, want))
         outer = _wait_until_up(host, want) if want.is_up else _link(host, want.host_name)
+        if want.detects_duplicates and _has_ipv6(want):
+            _detect_duplicates(inside, container, inner.index)
         if want.is_up and want.addresses:
             inside.run(_announcement(inner))
     finally:
@@ -117,7 +119,7 @@ def host_end(host: "Socket", container: "OpenNetns", ifname: str) -> "Link | Non
 def _enter(want: Veth) -> "Socket":
     """Run inside the netns: its sysctls, and a socket that goes on working from outside."""
     name = want.container_name
-    if any(family(item.ip) == AF_INET6 for item in want.addresses):
+    if _has_ipv6(want):
         for interface in ("lo", name):
             sysctl.try_write(f"net/ipv6/conf/{interface}/disable_ipv6", "0")
         sysctl.try_write(f"net/ipv6/conf/{name}/keep_addr_on_down", "1")
@@ -126,7 +128,23 @@ def _enter(want: Veth) -> "Socket":
         sysctl.try_write(f"net/ipv4/conf/{name}/arp_notify", "1")
         detection = "1" if want.detects_duplicates else "0"
         sysctl.try_write(f"net/ipv6/conf/{name}/accept_dad", detection)
+        if want.detects_duplicates:
+            sysctl.try_write(f"net/ipv6/conf/{name}/enhanced_dad", "1")
     return Socket()
+
+
+def _has_ipv6(want: Veth) -> bool:
+    return any(family(item.ip) == AF_INET6 for item in want.addresses)
+
+
+def _detect_duplicates(inside: "Socket", container: "OpenNetns", interface: int) -> None:
+    from cni_bridge.kernel import duplicates  # few networks ask for it: it takes a second or two
+
+    events = netns.inside(container, duplicates.listen)
+    try:
+        duplicates.wait(inside, events, interface)
+    finally:
+        events.close()
 
 
 def _configuration(inner: "Link", want: Veth) -> "list[Request]":
@@ -216,7 +234,7 @@ def _container_problems(inside: "Socket", inner: "Link", want: Veth) -> "Iterato
     if inner.is_up != want.is_up:
         yield f"interface {name}: expected {_state(want.is_up)}, found {_state(inner.is_up)}"
     yield from _address_problems(inside, inner, want.addresses)
-    yield from _route_problems(inside, inner, want.routes)
+    yield from _route_problems(inside, inner, _connected(want) + want.routes)
 
 
 def _address_problems(
@@ -238,8 +256,9 @@ def _address_problems(
 def _route_problems(inside: "Socket", inner: "Link", wanted: tuple[Route, ...]) -> "Iterator[str]":
     for version in sorted({family(route.destination.ip) for route in wanted}):
         present = {
-            (route.destination, route.gateway)
+            (route.destination, gateway)
             for route in map(layer3.parse_route, inside.dump(layer3.routes(version, inner.index)))
+            for gateway in route.gateways or (route.gateway,)
         }
         for route in wanted:
             if family(route.destination.ip) != version:
@@ -248,6 +267,14 @@ def _route_problems(inside: "Socket", inner: "Link", wanted: tuple[Route, ...]) 
                 via = f" via {text(route.gateway)}" if route.gateway else ""
                 what = f"route {prefix_text(route.destination)}{via}"
                 yield f"{what}: expected on {inner.name}, found none"
+
+
+def _connected(want: Veth) -> tuple[Route, ...]:
+    """The routes that the kernel adds with the addresses, to the subnet of each."""
+    subnets = [
+        subnet(item) for item in want.addresses if want.is_up and item.length < bits(item.ip)
+    ]
+    return tuple(Route(destination=each) for each in dict.fromkeys(subnets))
 
 
 def _port_problems(host: "Socket", outer: "Link", want: Veth) -> "Iterator[str]":

@@ -82,6 +82,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "kernel": set(),
     "kernel.child": set(),
     "kernel.conntrack": {"kernel.netlink", "kernel.nfmessages"},
+    "kernel.duplicates": {"kernel.layer3", "kernel.messages", "kernel.netlink"},
     "kernel.hostports": set(),
     "kernel.layer3": {"kernel.messages", "kernel.netlink"},
     "kernel.links": {"kernel.messages", "kernel.netlink"},
