@@ -80,9 +80,11 @@ def problems(
 
     `mac`: the container end's, as the runtime knows it.
     """
+    from cni_bridge.parts import inspection  # CHECK only
+
     host = netlink.Socket()
     yield from bridge.problems(host, wanted.bridge)
-    yield from veth.problems(host, container, wanted.veth, mac)
+    yield from inspection.problems(host, container, wanted.veth, mac)
     yield from inline.problems(host, container, wanted)
     if wanted.firewall and ledger:
         from cni_bridge import protection

@@ -8,7 +8,6 @@ from cni_bridge.address import Prefix
 from cni_bridge.model import (
     Attachment,
     Bridge,
-    Dns,
     Grant,
     Lease,
     Limit,
@@ -53,7 +52,7 @@ def build(attachment: Attachment, config: NetworkConfig, grant: Grant) -> Plan:
         veth=replace(veth, mac=firewall.mac) if firewall else veth,
         leases=leases,
         routes=reported,
-        dns=config.dns if config.dns != Dns() else grant.dns,
+        dns=grant.dns if config.dns is None else config.dns,
         firewall=firewall,
         tuned=_tuned(attachment, config),
         shaping=_shaping(attachment, config),

@@ -24,6 +24,7 @@ NLM_F_ECHO = 8
 NLMSG_ERROR = 2
 NLMSG_DONE = 3
 RTMGRP_LINK = 1
+RTMGRP_IPV6_IFADDR = 256
 RTM_NEWLINK = 16
 RTM_DELLINK = 17
 RTM_GETLINK = 18
@@ -79,6 +80,7 @@ RTA_OIF = 4
 RTA_GATEWAY = 5
 RTA_PRIORITY = 6
 RTA_METRICS = 8
+RTA_MULTIPATH = 9
 RTA_TABLE = 15
 NDA_DST = 1
 TCA_KIND = 1
@@ -148,6 +150,7 @@ ROUTE: "Message" = (
         RTA_GATEWAY: "bytes",
         RTA_PRIORITY: "I",
         RTA_METRICS: "nested",
+        RTA_MULTIPATH: "nested",
         RTA_TABLE: "I",
     },
 )

@@ -11,6 +11,7 @@ from cni_bridge.errors import InvalidConfig, KernelRefused, NameTaken
 from cni_bridge.kernel import layer3, links, machine, sysctl
 from cni_bridge.kernel.messages import IFA_F_NODAD
 from cni_bridge.model import Bridge, Interface
+from cni_bridge.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ FORWARDING = {4: "net/ipv4/ip_forward", 16: "net/ipv6/conf/all/forwarding"}
 
 def ensure(host: "Socket", want: Bridge) -> "Link":
     """Make the bridge what the plan says, whoever made it; return it as it is then."""
-    link = find(host, want.name) or _create(host, want)
+    link = _pin_mac(host, find(host, want.name) or _create(host, want))
+    # Whoever made it: a container that sends router advertisements must not become the host's
+    # router (CVE-2020-10749).
+    sysctl.try_write(f"net/ipv6/conf/{want.name}/accept_ra", "0")
     changes = []
     if not link.is_up:
         changes.append(links.set_up(link.index))
@@ -84,7 +88,6 @@ def _create(host: "Socket", want: Bridge) -> "Link":
         want.name, mac=mac, mtu=want.mtu, filters_vlans=want.filters_vlans
     )
     host.run(request, tolerate=EEXIST)  # another ADD may have made it first
-    sysctl.try_write(f"net/ipv6/conf/{want.name}/accept_ra", "0")
     link = find(host, want.name)
     if link is None:
         raise KernelRefused(f"bridge {want.name} vanished while it was created")
@@ -111,18 +114,22 @@ def _ensure_addresses(host: "Socket", link: "Link", want: Bridge, length: int) -
     host.run(*(layer3.delete_address(link.index, prefix) for prefix in conflicts))
     additions = [layer3.add_address(link.index, gateway, IFA_F_NODAD) for gateway in missing]
     host.run(*additions, tolerate=EEXIST)  # another ADD may have added it first
-    _pin_mac(host, link)
 
 
-def _pin_mac(host: "Socket", link: "Link") -> None:
+def _pin_mac(host: "Socket", link: "Link") -> "Link":
     """Give a bridge that somebody else made a MAC of its own: the one it has, or ours if none.
 
-    Done with the first address only: from then on the bridge's neighbours depend on it.
+    Otherwise it would change with the ports, and be zero when the last one goes. Whether somebody
+    has done so already can't be asked by netlink; doing it again changes nothing.
     """
+    ours = names.bridge_mac(link.name, machine.machine_id())
     mac = bytes.fromhex(link.mac.replace(":", ""))
+    if mac == ours:
+        return link
     if not any(mac):
-        mac = names.bridge_mac(link.name, machine.machine_id())
+        mac = ours
     host.run(links.set_mac(link.index, mac))
+    return replace(link, mac=mac.hex(":"))
 
 
 def _ensure_forwarding(length: int) -> None:

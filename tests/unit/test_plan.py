@@ -37,7 +37,7 @@ CONFIG = NetworkConfig(
     vlan=None,
     mac=None,
     ipam=Ipam(),
-    dns=Dns(),
+    dns=None,
 )
 GATEWAY = replace(CONFIG, is_gateway=True)
 DEFAULT_GATEWAY = replace(GATEWAY, is_default_gateway=True)
