@@ -18,6 +18,7 @@ from cni_bridge.errors import (
     RangeExhausted,
     RemovalIncomplete,
     TryAgainLater,
+    UnsupportedField,
 )
 from cni_bridge.ipam import store
 from cni_bridge.kernel import machine, netlink, netns, signals
@@ -45,6 +46,7 @@ def add(request: "Request") -> str:
     attachment = config.attachment(document, request)
     container = netns.open_netns(request.netns_path, may_be_own=request.may_be_own_netns)
     host = netlink.Socket()
+    _demand_features(host, settings)
     ledger = store.open_ledger(settings.state_dir)
     # Where this fails, nothing here is ours to undo.
     holding = claim(ledger, attachment, settings, container.identity)
@@ -124,8 +126,9 @@ def status(request: "Request") -> None:
     addresses = sources.find(request, config.ipam_type(document))
     settings = config.parse(document, request.args, is_delegated=addresses.is_delegated)
     try:
+        _demand_features(netlink.Socket(), settings)
         store.open_ledger(settings.state_dir).rehearse(settings.name, settings.ipam.range_sets)
-    except (IOFailure, TryAgainLater, RangeExhausted) as error:
+    except (UnsupportedField, IOFailure, TryAgainLater, RangeExhausted) as error:
         raise NotAvailable(error.msg, error.details) from error
     addresses.forward("STATUS")
 
@@ -197,16 +200,35 @@ def claim(
     )
 
 
+def _demand_features(host: netlink.Socket, settings: "NetworkConfig") -> None:
+    """Raise UnsupportedField for what the kernel lacks, before anything is done."""
+    if settings.vlan:
+        from cni_bridge.parts import vlan  # few networks have any
+
+        vlan.demand(host, settings.vlan)
+
+
 def _attach(
     host: netlink.Socket, container: "OpenNetns", wanted: "Plan"
 ) -> "tuple[Interface, ...]":
-    shared = bridge.ensure(host, wanted.bridge)
-    return (bridge.describe(shared), *veth.create(host, container, shared.index, wanted.veth))
+    shared = gateway = bridge.ensure(host, wanted.bridge)
+    if wanted.bridge.gateway_vlan:
+        from cni_bridge.parts import vlan
+
+        gateway = vlan.ensure_gateway(host, shared, wanted.bridge)
+    bridge.ensure_gateways(host, gateway, wanted.bridge)
+    pair = veth.create(host, container, shared.index, wanted.veth)
+    others = () if gateway is shared else (bridge.describe(gateway),)
+    return (bridge.describe(shared), *pair, *others)
 
 
 def _problems(wanted: "Plan", container: "OpenNetns") -> "Iterator[str]":
     host = netlink.Socket()
     yield from bridge.problems(host, wanted.bridge)
+    if wanted.bridge.filters_vlans:
+        from cni_bridge.parts import vlan
+
+        yield from vlan.problems(host, wanted.bridge, wanted.veth)
     yield from veth.problems(host, container, wanted.veth)
 
 

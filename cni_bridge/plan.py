@@ -38,6 +38,7 @@ def build(attachment: Attachment, config: NetworkConfig, grant: Grant) -> Plan:
             replaces_address=config.force_address,
             is_promiscuous=config.promisc_mode,
             filters_vlans=config.vlan is not None,
+            gateway_vlan=config.vlan.access if config.vlan and config.is_gateway and leases else 0,
         ),
         veth=Veth(
             host_name=names.host_name(attachment),

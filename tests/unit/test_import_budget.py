@@ -8,8 +8,11 @@ from tests.budget import OURS, allowed, loaded_by
 RARE = {
     "cni_bridge.cli",
     "cni_bridge.edge.explain",
+    "cni_bridge.edge.vlans",
     "cni_bridge.ipam.delegate",
     "cni_bridge.ipam.schema",
+    "cni_bridge.kernel.vlans",
+    "cni_bridge.parts.vlan",
 }
 
 

@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "edge.shapes": {"edge.versions"},
     "edge.validators": set(),
     "edge.versions": set(),
-    "edge.vlans": set(),
+    "edge.vlans": {"edge.request", "names"},
     # addresses
     "ipam": set(),
     "ipam.database": {"csqlite", "ipam.schema", "ipam.statedir"},
@@ -58,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "parts.bridge": {"kernel", "names"},
     "parts.firewall": {"kernel", "names"},
     "parts.veth": {"kernel", "names"},
+    "parts.vlan": {"kernel", "names"},
     # bytes, errno, /proc, descriptors
     "kernel": set(),
     "kernel.layer3": {"kernel.messages", "kernel.netlink"},
@@ -69,6 +70,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "kernel.nftables": {"kernel.messages", "kernel.netlink"},
     "kernel.signals": set(),
     "kernel.sysctl": set(),
+    "kernel.vlans": {"kernel.messages", "kernel.netlink"},
 }
 FOR_PEOPLE = "cli"  # may import everything; nobody imports it
 

@@ -11,6 +11,7 @@ from cni_bridge.model import (
     NetworkConfig,
     Plan,
     Route,
+    VlanFilter,
 )
 from cni_bridge.record import replace
 
@@ -147,3 +148,17 @@ def test_port_flags_and_link_settings_come_from_the_config() -> None:
     veth = build(config).veth
     assert (veth.port.hairpin, veth.port.isolated, veth.mtu) == (True, True, 1400)
     assert (veth.mac, veth.is_up, veth.detects_duplicates) == (b"\x02\0\0\0\0\5", False, True)
+
+
+def test_vlans_make_the_bridge_filter_and_reach_the_port() -> None:
+    made = build(replace(CONFIG, vlan=VlanFilter(trunk=(5,))), DUAL[0])
+    assert (made.bridge.filters_vlans, made.bridge.gateway_vlan) == (True, 0)
+    assert made.veth.port.vlan == VlanFilter(trunk=(5,))
+
+
+def test_an_access_vlan_has_a_gateway_of_its_own() -> None:
+    access = VlanFilter(access=100)
+    assert build(replace(GATEWAY, vlan=access), DUAL[0]).bridge.gateway_vlan == 100
+    assert build(replace(GATEWAY, vlan=access)).bridge.gateway_vlan == 0, "nothing to put on it"
+    assert build(replace(CONFIG, vlan=access), DUAL[0]).bridge.gateway_vlan == 0
+    assert build(replace(GATEWAY, vlan=VlanFilter(trunk=(5,))), DUAL[0]).bridge.gateway_vlan == 0
