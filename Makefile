@@ -14,7 +14,7 @@ PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 
-.PHONY: help setup fmt lint type unit check check-kernel test build generate \
+.PHONY: help setup fmt lint type unit check check-kernel check-guest check-vlan test build generate \
 	install uninstall demo bench peers lock clean
 
 help: ## list the targets
@@ -45,7 +45,15 @@ check: $(READY) ## formatting, lint, type, unit: under 30 s
 	@$(MAKE) --no-print-directory lint type unit
 
 check-kernel: build peers ## the executable on the real kernel, in private namespaces
-	$(PYTHON) -m pytest -q -n auto tests/kernel
+	$(PYTHON) -m pytest -q -n auto --ignore=tests/kernel/guest tests/kernel
+
+TESTS ?= tests/kernel/guest
+
+check-guest: build ## TESTS on Debian's kernel, in an emulated machine
+	$(PYTHON) build/guest.py -v $(TESTS)
+
+check-vlan: ## VLANs on a kernel that has them, in an emulated machine
+	@$(MAKE) --no-print-directory check-guest TESTS="tests/kernel/guest/test_vlan.py tests/kernel/test_vlan.py"
 
 test: check check-kernel ## everything: check, build, check-kernel
 

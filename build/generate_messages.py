@@ -97,7 +97,11 @@ NESTED: Tables = (
         "IFLA_INFO_KIND IFLA_INFO_DATA IFLA_INFO_SLAVE_KIND IFLA_INFO_SLAVE_DATA",
     ),
     ("VETH", LINKINFO.veth_data, "VETH_INFO_PEER"),
-    ("BRIDGE", LINKINFO.bridge_data, "IFLA_BR_VLAN_FILTERING"),
+    (
+        "BRIDGE",
+        LINKINFO.bridge_data,
+        "IFLA_BR_VLAN_FILTERING IFLA_BR_VLAN_PROTOCOL IFLA_BR_VLAN_DEFAULT_PVID",
+    ),
     (
         "BRIDGE_PORT",
         LINKINFO.bridge_slave_data,

@@ -36,11 +36,14 @@ def attach(
     else:
         wanted = plan.build(holding.attachment, settings, addresses.grant(holding, settings))
         shared = _create(host, container, wanted)
+    gateway = inline.ensure_gateway(host, shared, wanted)
+    bridge.ensure_gateways(host, gateway, wanted.bridge)
     if wanted.firewall:
         _protect(ledger, wanted)  # before the container's end is up
     outer, inner = veth.configure(host, container, wanted.veth)
+    others = () if gateway is shared else (bridge.describe(gateway),)
     more = inline.apply(host, container, wanted)
-    return wanted, (bridge.describe(shared), outer, *more, inner)
+    return wanted, (bridge.describe(shared), outer, inner, *others, *more)
 
 
 def detach(

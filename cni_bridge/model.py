@@ -204,6 +204,7 @@ class Bridge:
     replaces_address: bool
     is_promiscuous: bool
     filters_vlans: bool
+    gateway_vlan: int = 0  # 0: the bridge itself has the gateways; else an access port of that VLAN
 
 
 @record

@@ -48,6 +48,7 @@ def build(attachment: Attachment, config: NetworkConfig, grant: Grant) -> Plan:
             replaces_address=config.force_address,
             is_promiscuous=config.promisc_mode,
             filters_vlans=config.vlan is not None,
+            gateway_vlan=config.vlan.access if config.vlan and config.is_gateway and leases else 0,
         ),
         veth=replace(veth, mac=firewall.mac) if firewall else veth,
         leases=leases,

@@ -34,11 +34,17 @@ def ensure(host: "Socket", want: Bridge) -> "Link":
         changes.append(links.set_up(link.index))
     if want.is_promiscuous and not link.is_promiscuous:
         changes.append(links.set_promiscuous(link.index))
+    if want.filters_vlans and not link.filters_vlans:
+        changes.append(links.filter_vlans(link.index))
     host.run(*changes)
+    return link
+
+
+def ensure_gateways(host: "Socket", link: "Link", want: Bridge) -> None:
+    """Give the gateway addresses to the bridge, or to `link` that has them in its place."""
     for length in sorted({len(gateway.ip) for gateway in want.gateways}):
         _ensure_addresses(host, link, want, length)
         _ensure_forwarding(length)
-    return link
 
 
 def problems(host: "Socket", want: Bridge) -> "Iterator[str]":
@@ -51,14 +57,9 @@ def problems(host: "Socket", want: Bridge) -> "Iterator[str]":
         yield f"bridge {want.name}: expected up, found down"
     if want.is_promiscuous and not link.is_promiscuous:
         yield f"bridge {want.name}: expected promiscuous, found not"
-    for length in sorted({len(gateway.ip) for gateway in want.gateways}):
-        present = _addresses(host, link, length)
-        for gateway in _of_length(want.gateways, length):
-            if gateway not in present:
-                found = ", ".join(map(prefix_text, present)) or "none"
-                yield f"bridge {want.name} address: expected {prefix_text(gateway)}, found {found}"
-        if sysctl.read(FORWARDING[length]) != "1":
-            yield f"sysctl {FORWARDING[length]}: expected 1, found {sysctl.read(FORWARDING[length])}"
+    if want.filters_vlans and not link.filters_vlans:
+        yield f"bridge {want.name}: expected to filter VLANs, found not"
+    yield from _gateway_problems(host, link, want)
 
 
 def describe(link: "Link") -> Interface:
@@ -107,7 +108,7 @@ def _ensure_addresses(host: "Socket", link: "Link", want: Bridge, length: int) -
     ]
     if conflicts and not want.replaces_address:
         raise InvalidConfig(
-            f'"{want.name}" already has an IP address different from {prefix_text(missing[0])}',
+            f'"{link.name}" already has an IP address different from {prefix_text(missing[0])}',
             f"it has {', '.join(map(prefix_text, conflicts))}; use another bridge, "
             "or set forceAddress to replace it",
         )
@@ -143,6 +144,25 @@ def _ensure_forwarding(length: int) -> None:
             f"failed to enable forwarding: {key}: {error.strerror}",
             "isGateway needs it; set it on the host, or make /proc/sys writable",
         ) from error
+
+
+def _gateway_problems(host: "Socket", bridge: "Link", want: Bridge) -> "Iterator[str]":
+    link = bridge
+    if want.gateway_vlan:
+        name = names.gateway(want.name, want.gateway_vlan)
+        answer = host.find(links.get(name))
+        if answer is None:
+            yield f"interface {name}: expected to exist, found no such interface"
+            return
+        link = links.parse(answer)
+    for length in sorted({len(gateway.ip) for gateway in want.gateways}):
+        present = _addresses(host, link, length)
+        for gateway in _of_length(want.gateways, length):
+            if gateway not in present:
+                found = ", ".join(map(prefix_text, present)) or "none"
+                yield f"address of {link.name}: expected {prefix_text(gateway)}, found {found}"
+        if sysctl.read(FORWARDING[length]) != "1":
+            yield f"sysctl {FORWARDING[length]}: expected 1, found {sysctl.read(FORWARDING[length])}"
 
 
 def _addresses(host: "Socket", link: "Link", length: int) -> list[Prefix]:

@@ -54,6 +54,10 @@ def create(host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth
         )
     )
     sysctl.try_write(f"net/ipv6/conf/{want.host_name}/accept_ra", "0")
+    if port.vlan:
+        from cni_bridge.kernel import vlans  # few networks have any
+
+        host.run(*vlans.configure(_link(host, want.host_name).index, port.vlan))
 
 
 def configure(host: "Socket", container: "OpenNetns", want: Veth) -> tuple[Interface, Interface]:
