@@ -60,7 +60,7 @@ test: check check-kernel ## everything: check, build, check-kernel
 build: dist/cni-bridge/cni-bridge ## the executable, both shapes, into dist/
 
 dist/cni-bridge/cni-bridge: $(READY) $(SOURCES)
-	PYTHONHASHSEED=0 $(PYTHON) -m PyInstaller --noconfirm --log-level WARN \
+	PYTHONHASHSEED=0 PYTHONNODEBUGRANGES=1 $(PYTHON) -m PyInstaller --noconfirm --log-level WARN \
 		--workpath .cache/pyinstaller --distpath dist build/cni-bridge.spec
 	@touch $@
 

@@ -44,7 +44,9 @@ def measure(workload: Workload, rounds: int, tick: Callable[[], object]) -> Resu
     present = [variant for variant in workload.variants if variant.is_here]
     samples: dict[Variant, list[Sample]] = {variant: [] for variant in present}
     with Host() as host:
-        stages = [Stage(variant, host, number) for number, variant in enumerate(present)]
+        stages = [
+            Stage(variant, host, number, workload.is_dual) for number, variant in enumerate(present)
+        ]
         for stage in stages:
             workload.prepare(stage)
         for number in range(WARM_UP + rounds):
