@@ -6,10 +6,11 @@ No iproute2, no plugin and no policy here; everything is done in the calling thr
 import ctypes
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-CLONE_NEWNS = 0x00020000  # linux/sched.h
+CLONE_FS = 0x00000200  # linux/sched.h
+CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 MS_BIND = 0x1000  # linux/mount.h
@@ -58,6 +59,16 @@ def visiting(path: Path) -> Iterator[None]:
     with _returning(SELF_NET, CLONE_NEWNET):
         _enter(path, CLONE_NEWNET)
         yield
+
+
+def visiting_if(path: Path | None) -> AbstractContextManager[None]:
+    """The same, or nothing where no namespace is named."""
+    return visiting(path) if path else nullcontext()
+
+
+def stand_alone() -> None:
+    """For a helping thread: while another shares its directories, a thread cannot change mounts."""
+    _call("unshare", CLONE_FS)
 
 
 def create_netns(path: Path) -> None:
