@@ -1,0 +1,55 @@
+"""Published ports: who reaches them from where, who is refused, and who may have them."""
+
+import pytest
+
+from tests.lab.town import HOST_PORT, Town
+from tests.traffic.rows import Setting, answers, published
+from tests.traffic.scenes import MASQ_ALL, NO_SNAT, PORTS, SPELLING
+from tests.traffic.trials import CONFLICTS, LOOPBACK, MANY, Trial
+
+
+@pytest.mark.parametrize("setting", [PORTS, SPELLING, NO_SNAT, MASQ_ALL], ids=str)
+def test_ports_answer_where_they_should(town: Town, setting: Setting) -> None:
+    setting.build(town)
+    answers(town, setting.rows).assert_wanted()
+
+
+@pytest.mark.parametrize("trial", [*MANY, *LOOPBACK, *CONFLICTS], ids=str)
+def test_trials_end_as_they_should(town: Town, trial: Trial) -> None:
+    assert trial.outcome(town) == trial.want
+
+
+def test_a_refused_port_names_the_container_that_has_it(town: Town) -> None:
+    town.network("a")
+    town.attach("a1", *published(8080))
+    error = town.try_to_attach("a2", *published(8080)).error()
+    assert "8080" in f"{error}"
+    assert "a1" in f"{error}"
+
+
+def test_a_refused_port_names_the_process_that_listens(town: Town) -> None:
+    town.network("a")
+    error = town.try_to_attach("a1", *published(HOST_PORT)).error()
+    assert str(HOST_PORT) in f"{error}"
+
+
+def test_two_protocols_or_two_addresses_do_not_meet(town: Town) -> None:
+    town.network("a")
+    tcp, udp = published(8080)
+    town.attach("a1", tcp)
+    town.attach("a2", udp)
+    town.attach("a3", *published(8081, at=town.address("host", 4)))
+    town.attach("a4", *published(8081, at=town.address("host2", 4)))
+    assert town.ask("world", "host", 8080, "tcp") == "a1:80 saw world"
+    assert town.ask("world", "host", 8080, "udp") == "a2:80 saw world"
+    assert town.ask("world", "host", 8081) == "a3:80 saw world"
+    assert town.ask("world", "host2", 8081) == "a4:80 saw world"
+
+
+def test_a_port_is_free_again_after_del(town: Town) -> None:
+    town.network("a")
+    town.attach("a1", *published(8080))
+    town.detach("a1")
+    assert town.ask("world", "host", 8080) == "refused"
+    town.attach("a2", *published(8080))
+    assert town.ask("world", "host", 8080) == "a2:80 saw world"
