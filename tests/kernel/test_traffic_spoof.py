@@ -1,19 +1,10 @@
 """macspoofchk and ipspoofchk: a container speaks for itself alone, in every protocol."""
 
-from collections.abc import Callable
-
 import pytest
 
-from tests.lab.plugin import Json
 from tests.lab.town import FAMILIES, Town
-from tests.traffic.forgeries import FORGERIES, Forgery, passing
+from tests.traffic.forgeries import FORGERIES, KEYS, passing
 from tests.traffic.rows import WAYS
-
-KEYS: dict[str, tuple[Json, Callable[[Forgery], bool]]] = {
-    "unchecked": ({}, lambda _: True),
-    "mac": ({"macspoofchk": True}, lambda each: each.passes_mac),
-    "mac and ip": ({"macspoofchk": True, "ipspoofchk": True}, lambda each: each.passes_ip),
-}
 
 
 @pytest.mark.parametrize("checked", KEYS)

@@ -138,16 +138,19 @@ def ask_all(questions: Iterable[Question], patience: float = PATIENCE) -> list[s
 
 
 class Conversation:
-    """One TCP connection that is kept open."""
+    """One TCP connection, made with the first word and kept open."""
 
     def __init__(self, question: Question) -> None:
         self._socket = _open(question)
         self._socket.settimeout(PATIENCE)
-        self._socket.connect((question.address, question.port))
+        self._peer: tuple[str, int] | None = (question.address, question.port)
 
     def say(self) -> str:
         """Sends something; the answer, or in one word how it failed."""
         try:
+            if self._peer:
+                self._socket.connect(self._peer)
+                self._peer = None
             self._socket.send(b"?")
             return self._socket.recv(200).decode()
         except TimeoutError:

@@ -17,6 +17,7 @@ from tests.lab.frames import (
     heard,
     udp,
 )
+from tests.lab.plugin import Json
 from tests.lab.town import Town
 
 ETH_P_LOCAL_EXPERIMENT = 0x88B5
@@ -105,6 +106,13 @@ FORGERIES = (
         False,
     ),
 )
+
+
+KEYS: dict[str, tuple[Json, Callable[[Forgery], bool]]] = {
+    "unchecked": ({}, lambda _: True),
+    "mac": ({"macspoofchk": True}, lambda each: each.passes_mac),
+    "mac and ip": ({"macspoofchk": True, "ipspoofchk": True}, lambda each: each.passes_ip),
+}
 
 
 def passing(town: Town) -> set[Forgery]:

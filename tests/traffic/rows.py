@@ -92,18 +92,22 @@ class Answers:
         answer = self.by_row[row][way]
         return answer == NO_ANSWER and not fits(answer, row.wanted(way))
 
-    def unwanted(self, row: Row) -> dict[str, str]:
+    def unwanted(self, row: Row) -> dict[Way, str]:
         """Where something else came than should have, and what."""
         return {
-            str(way): answer
+            way: answer
             for way, answer in self.by_row[row].items()
             if not fits(answer, row.wanted(way))
         }
 
     def assert_wanted(self) -> None:
         """Everything was answered as it should be."""
-        wrong = {row.about: self.unwanted(row) for row in self.by_row if self.unwanted(row)}
-        assert not wrong, "\n".join(f"{about}: {said}" for about, said in wrong.items())
+        wrong = [
+            f"{row.about}, {way}: {answer}, not {row.wanted(way)}"
+            for row in self.by_row
+            for way, answer in self.unwanted(row).items()
+        ]
+        assert not wrong, "\n".join(wrong)
 
 
 def fits(answer: str, want: str) -> bool:
