@@ -70,6 +70,7 @@ def split_library(analysis: "Analysis", root: Path, work: Path) -> "list[Entry]"
     data: list[Entry] = [
         (f"schemas/{file.name}", str(file), "DATA") for file in (root / "schemas").iterdir()
     ]
+    data += [(file.name, str(file), "DATA") for file in (root / "cni_bridge").glob("*.nft")]
     with ZipFile(work / "people.zip", "w") as people:
         for name, source in _with_source(analysis.pure):
             if name in carried:

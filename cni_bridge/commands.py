@@ -19,13 +19,13 @@ from cni_bridge.errors import (
     RemovalIncomplete,
     TryAgainLater,
 )
-from cni_bridge.ipam import store
+from cni_bridge.ipam import guards, store
 from cni_bridge.kernel import machine, netlink, netns, signals
 from cni_bridge.parts import bridge, veth
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TypeAlias
 
     from cni_bridge.edge.request import Request
@@ -51,7 +51,7 @@ def add(request: "Request") -> str:
     try:
         signals.interrupt()
         wanted = plan.build(attachment, settings, addresses.grant(holding, settings))
-        interfaces = _attach(host, container, wanted)
+        interfaces = _attach(host, container, ledger, wanted)
         ledger.confirm(holding)
         made = result.build(wanted, interfaces, config.previous_result(document))
         return codec.encode(shapes.downgrade(made, settings.cni_version))
@@ -70,7 +70,7 @@ def delete(request: "Request") -> None:
     addresses = sources.find(request, config.ipam_type(document))
     ledger = store.find_ledger(config.state_dir(document))
     _complain(
-        detach(netlink.Socket(), ledger, attachment, addresses),
+        detach(netlink.Socket(), ledger, (attachment,), addresses),
         f"could not remove everything of {attachment.container} {attachment.ifname}",
     )
 
@@ -87,13 +87,13 @@ def check(request: "Request") -> None:
     container = netns.open_netns(request.netns_path, may_be_own=request.may_be_own_netns)
     ledger = store.find_ledger(settings.state_dir)
     holding = ledger.find(attachment) if ledger else None
-    if holding is None:
+    if ledger is None or holding is None:
         problems = [f"ledger: expected a record of {attachment.container}, found none"]
     else:
         addresses.forward("CHECK")
         grant = addresses.granted(holding, settings, previous)
         problems = ipam.unreported(grant.leases, previous, attachment.ifname)
-        problems += _problems(plan.build(attachment, settings, grant), container)
+        problems += _problems(plan.build(attachment, settings, grant), container, ledger)
     if problems:
         raise NotAsPlanned(
             f"{attachment.ifname} of {attachment.container} is not as ADD left it",
@@ -106,11 +106,8 @@ def collect(request: "Request") -> None:
     signals.ignore()
     document = request.document
     config.check_identity(document, request.command)
-    host = netlink.Socket()
     ledger = store.find_ledger(config.state_dir(document))
-    failures: list[Exception] = []
-    for attachment in stale(ledger, document):
-        failures += detach(host, ledger, attachment)
+    failures = detach(netlink.Socket(), ledger, stale(ledger, document))
     try:
         sources.find(request, config.ipam_type(document)).forward("GC")
     except Exception as failure:  # noqa: BLE001 - reported together, whatever they are
@@ -133,22 +130,29 @@ def status(request: "Request") -> None:
 def detach(
     host: netlink.Socket,
     ledger: "Ledger | None",
-    attachment: "Attachment",
+    attachments: "Sequence[Attachment]",
     addresses: "Source | None" = None,
 ) -> list[Exception]:
-    """Remove everything named after the attachment; return what could not be removed.
+    """Remove everything named after the attachments; return what could not be removed.
 
     The ledger forgets last, and only if the rest is gone: an address is never free while in use.
     """
     failures: list[Exception] = []
+    guard = None
     try:
-        veth.remove(host, names.host_name(attachment))
-        if addresses:
-            addresses.forward("DEL")
-        if ledger:
-            ledger.release(attachment)
+        guard = _unprotect(ledger, attachments)
     except Exception as failure:  # noqa: BLE001 - reported together, whatever they are
         failures.append(failure)
+    try:
+        veth.remove(host, *map(names.host_name, attachments))
+        if addresses:
+            addresses.forward("DEL")
+        if ledger and not failures:
+            ledger.release(*attachments)
+    except Exception as failure:  # noqa: BLE001 - reported together, whatever they are
+        failures.append(failure)
+    if guard:
+        guard.close()  # now: what it deleted and the interfaces are waited for at once
     return failures
 
 
@@ -165,7 +169,7 @@ def _roll_back(
             return
     except CniError as failure:
         error.add_note(f"while rolling back: {failure}")
-    for left in detach(host, ledger, holding.attachment, addresses):
+    for left in detach(host, ledger, (holding.attachment,), addresses):
         error.add_note(f"while rolling back: {left}")
 
 
@@ -175,10 +179,12 @@ def stale(ledger: "Ledger | None", document: "shapes.Json") -> "list[Attachment]
     Without a list nothing is known to be stale. Other networks on the same bridge have their own.
     """
     valid = config.valid_attachments(document)
-    if ledger is None or valid is None:
+    if valid is None:
         return []
-    recorded = [holding.attachment for holding in ledger.holdings(config.network(document))]
-    return [item for item in recorded if (item.container, item.ifname) not in valid]
+    network = config.network(document)
+    held = ledger.holdings(network) if ledger else ()
+    recorded = (*(holding.attachment for holding in held), *guards.guarded(ledger, network))
+    return [item for item in dict.fromkeys(recorded) if (item.container, item.ifname) not in valid]
 
 
 def claim(
@@ -198,16 +204,38 @@ def claim(
 
 
 def _attach(
-    host: netlink.Socket, container: "OpenNetns", wanted: "Plan"
+    host: netlink.Socket, container: "OpenNetns", ledger: "Ledger", wanted: "Plan"
 ) -> "tuple[Interface, ...]":
     shared = bridge.ensure(host, wanted.bridge)
+    if wanted.firewall:
+        from cni_bridge import protection  # only where the config wants it
+
+        register = guards.open_register(ledger)
+        # Before there is an interface that could do what it must not.
+        protection.apply(register, protection.record(register, wanted))
     return (bridge.describe(shared), *veth.create(host, container, shared.index, wanted.veth))
 
 
-def _problems(wanted: "Plan", container: "OpenNetns") -> "Iterator[str]":
+def _unprotect(
+    ledger: "Ledger | None", attachments: "Sequence[Attachment]"
+) -> "netlink.Socket | None":
+    """Undo what the firewall does; the socket that is returned wants to be closed last."""
+    register = guards.find_register(ledger, attachments)
+    if register is None:
+        return None
+    from cni_bridge import protection
+
+    return protection.remove(register, attachments)
+
+
+def _problems(wanted: "Plan", container: "OpenNetns", ledger: "Ledger") -> "Iterator[str]":
     host = netlink.Socket()
     yield from bridge.problems(host, wanted.bridge)
     yield from veth.problems(host, container, wanted.veth)
+    if wanted.firewall:
+        from cni_bridge import protection
+
+        yield from protection.problems(guards.open_register(ledger), wanted)
 
 
 def _complain(failures: list[Exception], what: str) -> None:

@@ -6,6 +6,12 @@ No behaviour and no I/O here: what a request becomes, what is wanted, what was m
 from cni_bridge.address import Prefix
 from cni_bridge.record import record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    Isolation = Literal["off", "on", "strict"]
+
 
 @record
 class Attachment:
@@ -79,6 +85,35 @@ class VlanFilter:
 
 
 @record
+class PublishedPort:
+    """A port of the host that leads to a port of the container.
+
+    `host_ip`: empty for every address of the host, all zeros for every one of that family.
+    """
+
+    protocol: int  # IPPROTO_*
+    host_port: int  # 0: one that is free
+    container_port: int
+    host_ip: bytes = b""
+
+
+@record
+class FirewallConfig:
+    """What the config wants of the firewall."""
+
+    masquerades: bool = False
+    ports: tuple[PublishedPort, ...] = ()
+    translates_source: bool = True  # of the network's own traffic to published ports
+    translates_every_source: bool = False
+    isolation: "Isolation" = "off"
+    is_internal: bool = False
+    is_closed: bool = False
+    allows_icc: bool = True  # containers of the network may talk to each other
+    checks_mac: bool = False
+    checks_ip: bool = False
+
+
+@record
 class NetworkConfig:
     """The network configuration, validated, of the newest spec version's shape."""
 
@@ -93,14 +128,13 @@ class NetworkConfig:
     hairpin_mode: bool
     promisc_mode: bool
     port_isolation: bool
-    mac_spoof_check: bool
     duplicate_address_detection: bool
     container_interface_up: bool
-    ip_masq: bool
     vlan: VlanFilter | None
     mac: bytes | None
     ipam: Ipam
     dns: Dns
+    firewall: FirewallConfig | None = None  # None: nothing for it to do
 
 
 # ---------------------------------------------------------------- what the ledger holds
@@ -188,6 +222,18 @@ class Veth:
 
 
 @record
+class Firewall:
+    """What the firewall does for one attachment, and for its network."""
+
+    bridge: str
+    host_name: str
+    mac: bytes | None  # known beforehand where it is checked
+    addresses: tuple[bytes, ...]
+    subnets: tuple[Prefix, ...]  # of the network
+    rules: FirewallConfig
+
+
+@record
 class Plan:
     """Everything that should exist for one attachment."""
 
@@ -197,6 +243,30 @@ class Plan:
     leases: tuple[Lease, ...]
     routes: tuple[Route, ...]  # as reported: the config's, then the default routes added
     dns: Dns
+    firewall: Firewall | None = None
+
+
+# ---------------------------------------------------------------- what the firewall's sets hold
+
+
+@record
+class Element:
+    """One element of a set, or with `data` of a map, as the kernel packs it."""
+
+    set_name: str
+    key: bytes
+    key_end: bytes | None = None  # the last of an interval of keys
+    data: bytes | None = None
+
+
+@record
+class Ruleset:
+    """A table of ours as it was loaded."""
+
+    boot_id: str
+    digest: str  # of its rules' text
+    handle: int
+    rules: int
 
 
 # ---------------------------------------------------------------- what was made

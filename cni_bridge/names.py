@@ -19,8 +19,7 @@ def host_name(attachment: Attachment) -> str:
     The prefix makes NetworkManager and networkd leave it alone; the reference uses eight digits, so
     its names are never ours. The ledger holds these names UNIQUE, so a collision is refused.
     """
-    identity = "\n".join((attachment.network, attachment.container, attachment.ifname))
-    return "veth" + blake2b(identity.encode(), digest_size=6).hexdigest()[:11]
+    return "veth" + blake2b(_identity(attachment), digest_size=6).hexdigest()[:11]
 
 
 def alias(attachment: Attachment) -> str:
@@ -29,9 +28,18 @@ def alias(attachment: Attachment) -> str:
     return ("cni-bridge " + identity)[:ALIAS_LIMIT]
 
 
+def container_mac(attachment: Attachment) -> bytes:
+    """A locally administered MAC for a container end whose MAC is to be known beforehand."""
+    return b"\x02" + blake2b(_identity(attachment), digest_size=5).digest()
+
+
 def bridge_mac(bridge: str, machine: str) -> bytes:
     """A locally administered MAC that a bridge keeps when it is made anew on the same machine.
 
     Containers that outlive their bridge then still have the right neighbour entry.
     """
     return b"\x02" + blake2b(f"{machine}\n{bridge}".encode(), digest_size=5).digest()
+
+
+def _identity(attachment: Attachment) -> bytes:
+    return "\n".join((attachment.network, attachment.container, attachment.ifname)).encode()

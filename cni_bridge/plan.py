@@ -9,6 +9,8 @@ from cni_bridge.model import (
     Attachment,
     Bridge,
     Dns,
+    Firewall,
+    FirewallConfig,
     Grant,
     Lease,
     NetworkConfig,
@@ -28,6 +30,8 @@ DEFAULT = {
 def build(attachment: Attachment, config: NetworkConfig, grant: Grant) -> Plan:
     """The desired state of one attachment: same arguments, same plan."""
     leases = tuple(_with_gateway(lease, config) for lease in grant.leases)
+    firewall = _firewall(attachment, config, leases)
+    rules = config.firewall or FirewallConfig()
     reported = grant.routes + _default_routes(leases, grant.routes, config)
     return Plan(
         attachment=attachment,
@@ -45,9 +49,13 @@ def build(attachment: Attachment, config: NetworkConfig, grant: Grant) -> Plan:
             bridge=config.bridge,
             alias=names.alias(attachment),
             mtu=config.mtu,
-            mac=config.mac,
+            mac=firewall.mac if firewall else config.mac,
             port=Port(
-                hairpin=config.hairpin_mode, isolated=config.port_isolation, vlan=config.vlan
+                # For its own published ports, which br_netfilter leads back by the port they came.
+                hairpin=config.hairpin_mode or (bool(rules.ports) and not config.promisc_mode),
+                # Rules alone don't see what is only bridged.
+                isolated=config.port_isolation or not rules.allows_icc,
+                vlan=config.vlan,
             ),
             is_up=config.container_interface_up,
             detects_duplicates=config.duplicate_address_detection,
@@ -57,6 +65,28 @@ def build(attachment: Attachment, config: NetworkConfig, grant: Grant) -> Plan:
         leases=leases,
         routes=reported,
         dns=config.dns if config.dns != Dns() else grant.dns,
+        firewall=firewall,
+    )
+
+
+def _firewall(
+    attachment: Attachment, config: NetworkConfig, leases: tuple[Lease, ...]
+) -> Firewall | None:
+    rules = config.firewall
+    if rules is None:
+        return None
+    ranges = [item.subnet for range_set in config.ipam.range_sets for item in range_set]
+    subnets = [address.subnet(lease.address) for lease in leases]
+    mac = config.mac
+    if rules.checks_mac and mac is None:
+        mac = names.container_mac(attachment)  # to be checked it has to be known beforehand
+    return Firewall(
+        bridge=config.bridge,
+        host_name=names.host_name(attachment),
+        mac=mac,
+        addresses=tuple(lease.address.ip for lease in leases),
+        subnets=tuple(dict.fromkeys((*ranges, *subnets))),
+        rules=rules,
     )
 
 

@@ -6,7 +6,8 @@ exclusions) is checked here, with a path to the value. No default is written her
 
 from cni_bridge.edge import arguments, ipam, request, shapes, validators, versions
 from cni_bridge.errors import InvalidConfig
-from cni_bridge.model import Attachment, Ipam, NetworkConfig, VlanFilter
+from cni_bridge.ipam import statedir
+from cni_bridge.model import Attachment, FirewallConfig, Ipam, NetworkConfig, VlanFilter
 
 Json = shapes.Json
 TYPE_CHECKING = False
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
     from cni_bridge.edge.arguments import Arguments
     from cni_bridge.edge.request import Request
 
-STATE_DIR = "/run/cni-bridge"
+STATE_DIR = statedir.HOST
+# Whichever of these is set, the firewall has something to do, or to refuse.
+FIREWALL_KEYS = (
+    *("ipMasq", "isolation", "internal", "closed", "macspoofchk", "ipspoofchk"),
+    *("conditionsV4", "conditionsV6"),
+)
 
 
 def prepare(document: Json, command: str) -> "dict[str, Any]":
@@ -118,14 +124,13 @@ def parse(document: "dict[str, Any]", cni_args: str, *, is_delegated: bool) -> N
         hairpin_mode=document["hairpinMode"],
         promisc_mode=document["promiscMode"],
         port_isolation=document["portIsolation"],
-        mac_spoof_check=document["macspoofchk"],
         duplicate_address_detection=document["enabledad"],
         container_interface_up=not document["disableContainerInterface"],
-        ip_masq=document["ipMasq"],
         vlan=_vlan(document),
         mac=_mac(document, wanted),
         ipam=_ipam(document, wanted, is_delegated=is_delegated),
         dns=ipam.dns(document.get("dns", {})),
+        firewall=_firewall(document),
     )
 
 
@@ -165,6 +170,15 @@ def _vlan(document: "dict[str, Any]") -> VlanFilter | None:
     from cni_bridge.edge import vlans  # few networks have any
 
     return vlans.parse(document)
+
+
+def _firewall(document: "dict[str, Any]") -> FirewallConfig | None:
+    ports = ipam.runtime(document).get("portMappings")
+    if document["icc"] and not ports and not any(document.get(key) for key in FIREWALL_KEYS):
+        return None
+    from cni_bridge.edge import firewall  # not for networks that leave the firewall alone
+
+    return firewall.parse(document)
 
 
 def _mac(document: "dict[str, Any]", wanted: "Arguments") -> bytes | None:

@@ -26,12 +26,15 @@ FOLD: "Fold" = \
                     'mac': ('mac', None)})}),
  'bridge': ('bridge', None),
  'capabilities': ('capabilities', None),
+ 'closed': ('closed', None),
  'cni.dev/attachments': ('cni.dev/attachments',
                          {'containerid': ('containerID', None), 'ifname': ('ifname', None)}),
  'cni.dev/valid-attachments': ('cni.dev/valid-attachments',
                                {'containerid': ('containerID', None), 'ifname': ('ifname', None)}),
  'cniversion': ('cniVersion', None),
  'cniversions': ('cniVersions', None),
+ 'conditionsv4': ('conditionsV4', None),
+ 'conditionsv6': ('conditionsV6', None),
  'disablecheck': ('disableCheck', None),
  'disablecontainerinterface': ('disableContainerInterface', None),
  'disablegc': ('disableGC', None),
@@ -41,8 +44,11 @@ FOLD: "Fold" = \
           'options': ('options', None),
           'search': ('search', None)}),
  'enabledad': ('enabledad', None),
+ 'externalsetmarkchain': ('externalSetMarkChain', None),
  'forceaddress': ('forceAddress', None),
  'hairpinmode': ('hairpinMode', None),
+ 'icc': ('icc', None),
+ 'internal': ('internal', None),
  'ipam': ('ipam',
           {'datadir': ('dataDir', None),
            'gateway': ('gateway', None),
@@ -66,10 +72,14 @@ FOLD: "Fold" = \
            'type': ('type', None)}),
  'ipmasq': ('ipMasq', None),
  'ipmasqbackend': ('ipMasqBackend', None),
+ 'ipspoofchk': ('ipspoofchk', None),
  'isdefaultgateway': ('isDefaultGateway', None),
  'isgateway': ('isGateway', None),
+ 'isolation': ('isolation', None),
  'loadonlyinlinedplugins': ('loadOnlyInlinedPlugins', None),
  'macspoofchk': ('macspoofchk', None),
+ 'markmasqbit': ('markMasqBit', None),
+ 'masqall': ('masqAll', None),
  'mtu': ('mtu', None),
  'name': ('name', None),
  'portisolation': ('portIsolation', None),
@@ -102,6 +112,7 @@ FOLD: "Fold" = \
                                       'hostip': ('hostIP', None),
                                       'hostport': ('hostPort', None),
                                       'protocol': ('protocol', None)})}),
+ 'snat': ('snat', None),
  'type': ('type', None),
  'vlan': ('vlan', None),
  'vlantrunk': ('vlanTrunk',
@@ -332,6 +343,88 @@ def _validate(data):
                 raise Refused
         else:
             data['macspoofchk'] = False
+        if 'ipspoofchk' in data_keys:
+            data_keys.remove('ipspoofchk')
+            data__ipspoofchk = data['ipspoofchk']
+            if not isinstance(data__ipspoofchk, bool):
+                raise Refused
+        else:
+            data['ipspoofchk'] = False
+        if 'isolation' in data_keys:
+            data_keys.remove('isolation')
+            data__isolation = data['isolation']
+            if not isinstance(data__isolation, str):
+                raise Refused
+            if not (isinstance(data__isolation, str) and data__isolation == '' or (isinstance(data__isolation, str) and data__isolation == 'off') or (isinstance(data__isolation, str) and data__isolation == 'on') or (isinstance(data__isolation, str) and data__isolation == 'strict')):
+                raise Refused
+        else:
+            data['isolation'] = 'off'
+        if 'internal' in data_keys:
+            data_keys.remove('internal')
+            data__internal = data['internal']
+            if not isinstance(data__internal, bool):
+                raise Refused
+        else:
+            data['internal'] = False
+        if 'icc' in data_keys:
+            data_keys.remove('icc')
+            data__icc = data['icc']
+            if not isinstance(data__icc, bool):
+                raise Refused
+        else:
+            data['icc'] = True
+        if 'closed' in data_keys:
+            data_keys.remove('closed')
+            data__closed = data['closed']
+            if not isinstance(data__closed, bool):
+                raise Refused
+        else:
+            data['closed'] = False
+        if 'snat' in data_keys:
+            data_keys.remove('snat')
+            data__snat = data['snat']
+            if not isinstance(data__snat, bool):
+                raise Refused
+        else:
+            data['snat'] = True
+        if 'masqAll' in data_keys:
+            data_keys.remove('masqAll')
+            data__masqAll = data['masqAll']
+            if not isinstance(data__masqAll, bool):
+                raise Refused
+        else:
+            data['masqAll'] = False
+        if 'markMasqBit' in data_keys:
+            data_keys.remove('markMasqBit')
+            data__markMasqBit = data['markMasqBit']
+            if not isinstance(data__markMasqBit, int) or isinstance(data__markMasqBit, bool):
+                raise Refused
+            if isinstance(data__markMasqBit, (int, float)) and (not isinstance(data__markMasqBit, bool)):
+                if data__markMasqBit < 0:
+                    raise Refused
+                if data__markMasqBit > 31:
+                    raise Refused
+        else:
+            data['markMasqBit'] = 13
+        if 'externalSetMarkChain' in data_keys:
+            data_keys.remove('externalSetMarkChain')
+            data__externalSetMarkChain = data['externalSetMarkChain']
+            if not isinstance(data__externalSetMarkChain, str):
+                raise Refused
+        else:
+            data['externalSetMarkChain'] = ''
+        if 'conditionsV4' in data_keys:
+            data_keys.remove('conditionsV4')
+            data__conditionsV4 = data['conditionsV4']
+            _validate___definitions_texts(data__conditionsV4)
+        else:
+            data['conditionsV4'] = []
+        if 'conditionsV6' in data_keys:
+            data_keys.remove('conditionsV6')
+            data__conditionsV6 = data['conditionsV6']
+            _validate___definitions_texts(data__conditionsV6)
+        else:
+            data['conditionsV6'] = []
         if 'enabledad' in data_keys:
             data_keys.remove('enabledad')
             data__enabledad = data['enabledad']
@@ -567,7 +660,13 @@ def _validate(data):
                                 if 'hostPort' in data__runtimeConfig__portMappings_item_keys:
                                     data__runtimeConfig__portMappings_item_keys.remove('hostPort')
                                     data__runtimeConfig__portMappings_item__hostPort = data__runtimeConfig__portMappings_item['hostPort']
-                                    _validate___definitions_port(data__runtimeConfig__portMappings_item__hostPort)
+                                    if not isinstance(data__runtimeConfig__portMappings_item__hostPort, int) or isinstance(data__runtimeConfig__portMappings_item__hostPort, bool):
+                                        raise Refused
+                                    if isinstance(data__runtimeConfig__portMappings_item__hostPort, (int, float)) and (not isinstance(data__runtimeConfig__portMappings_item__hostPort, bool)):
+                                        if data__runtimeConfig__portMappings_item__hostPort < 0:
+                                            raise Refused
+                                        if data__runtimeConfig__portMappings_item__hostPort > 65535:
+                                            raise Refused
                                 if 'containerPort' in data__runtimeConfig__portMappings_item_keys:
                                     data__runtimeConfig__portMappings_item_keys.remove('containerPort')
                                     data__runtimeConfig__portMappings_item__containerPort = data__runtimeConfig__portMappings_item['containerPort']
@@ -746,18 +845,6 @@ def _validate___definitions_port(data):
     return data
 
 
-def _validate___definitions_texts(data):
-    if not isinstance(data, (list, tuple)):
-        raise Refused
-    data_is_list = isinstance(data, (list, tuple))
-    if data_is_list:
-        data_len = len(data)
-        for data_x, data_item in enumerate(data):
-            if not isinstance(data_item, str):
-                raise Refused
-    return data
-
-
 def _validate___definitions_route(data):
     if not isinstance(data, dict):
         raise Refused
@@ -888,6 +975,18 @@ def _validate___definitions_rangesets(data):
                                 raise Refused
                         else:
                             data_item_item['gateway'] = ''
+    return data
+
+
+def _validate___definitions_texts(data):
+    if not isinstance(data, (list, tuple)):
+        raise Refused
+    data_is_list = isinstance(data, (list, tuple))
+    if data_is_list:
+        data_len = len(data)
+        for data_x, data_item in enumerate(data):
+            if not isinstance(data_item, str):
+                raise Refused
     return data
 
 

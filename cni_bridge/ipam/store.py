@@ -47,11 +47,11 @@ class Ledger:
     """An open ledger; every method may raise IOFailure and TryAgainLater."""
 
     def __init__(self, opened: Database) -> None:
-        self._database = opened
+        self.database = opened  # public for the firewall's half of it
 
     def close(self) -> None:
         """Close the file."""
-        self._database.close()
+        self.database.close()
 
     # ------------------------------------------------------------ what ADD does
 
@@ -83,16 +83,16 @@ class Ledger:
             is_confirmed=False,
             leases=(),
         )
-        self._database.begin()
+        self.database.begin()
         try:
             self._insert(holding)
             leases = tuple(
                 self._lease(attachment, index, range_set, wanted[index])
                 for index, range_set in enumerate(range_sets)
             )
-            self._database.commit()
+            self.database.commit()
         finally:
-            self._database.rollback()
+            self.database.rollback()
         return replace(holding, leases=leases)
 
     def confirm(self, holding: Holding) -> None:
@@ -100,7 +100,7 @@ class Ledger:
 
         A claim that a later ADD has made for the same attachment is not mistaken for this one.
         """
-        is_there = self._database.change(
+        is_there = self.database.change(
             _CONFIRM,
             *_key(holding.attachment),
             holding.pid,
@@ -123,12 +123,12 @@ class Ledger:
 
     def rehearse(self, network: str, range_sets: tuple[RangeSet, ...]) -> None:
         """Raise what a claim would raise now, RangeExhausted included; change nothing."""
-        self._database.begin()
+        self.database.begin()
         try:
             for index, range_set in enumerate(range_sets):
                 self._next_free(network, index, range_set)
         finally:
-            self._database.rollback()
+            self.database.rollback()
 
     def find(self, attachment: Attachment) -> Holding | None:
         """The record of an attachment."""
@@ -136,9 +136,9 @@ class Ledger:
         found = self._select(whose, *_key(attachment))
         return found[0] if found else None
 
-    def release(self, attachment: Attachment) -> None:
-        """Forget an attachment and free its addresses; success too when there is nothing to do."""
-        self._database.change(_RELEASE, *_key(attachment))
+    def release(self, *attachments: Attachment) -> None:
+        """Forget attachments and free their addresses; success too when there is nothing to do."""
+        self.database.change_all(_RELEASE, map(_key, attachments))
 
     def holdings(self, network: str | None = None) -> tuple[Holding, ...]:
         """All records, or those of one network, ordered by network, container and ifname."""
@@ -155,7 +155,7 @@ class Ledger:
 
     def _insert(self, holding: Holding) -> None:
         attachment, netns = holding.attachment, holding.netns
-        is_new = self._database.change(
+        is_new = self.database.change(
             "insert into holding values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0) on conflict do nothing",
             *_key(attachment),
             holding.host_name,
@@ -185,7 +185,7 @@ class Ledger:
         network = attachment.network
         ip = requested or self._next_free(network, index, range_set)
         lease = ranges.lease(range_set, ip)
-        is_new = self._database.change(
+        is_new = self.database.change(
             "insert into lease values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing",
             network,
             ip,
@@ -197,11 +197,11 @@ class Ledger:
         )
         if not is_new:
             raise self._in_use(network, ip, range_set)
-        self._database.change("replace into last_leased values (?, ?, ?)", network, index, ip)
+        self.database.change("replace into last_leased values (?, ?, ?)", network, index, ip)
         return lease
 
     def _next_free(self, network: str, index: int, range_set: RangeSet) -> bytes:
-        rows = self._database.select(
+        rows = self.database.select(
             "select address from last_leased where network = ? and range_set = ?", network, index
         )
         taken = self._counter(network, range_set)
@@ -216,7 +216,7 @@ class Ledger:
         width = len(range_set[0].start)
 
         def taken(low: int, high: int) -> int:
-            ((count,),) = self._database.select(
+            ((count,),) = self.database.select(
                 # The length, because an address of IPv6 can sort between two of IPv4.
                 "select count(*) from lease"
                 " where network = ? and address between ? and ? and length(address) = ?",
@@ -256,7 +256,7 @@ class Ledger:
         )
 
     def _select(self, where: str, *values: object) -> tuple[Holding, ...]:
-        rows = self._database.select(_HOLDINGS + where + _IN_ORDER, *values)
+        rows = self.database.select(_HOLDINGS + where + _IN_ORDER, *values)
         by_attachment: dict[tuple[Any, ...], list[Lease]] = {}
         for *columns, ip, length, gateway in rows:
             leases = by_attachment.setdefault(tuple(columns), [])

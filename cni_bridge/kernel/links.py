@@ -201,6 +201,17 @@ def delete(who: "Who") -> Request:
     )
 
 
+def set_group(who: "Who", group: int) -> Request:
+    """Put an interface into a group."""
+    return _change(f"put interface {who} into group {group}", who, {IFLA_GROUP: group})
+
+
+def delete_group(group: int) -> Request:
+    """Delete all interfaces of a group; many take hardly longer than one."""
+    body = encode(LINK, (0, 0, 0, 0, 0), {IFLA_GROUP: group})
+    return Request(what=f"delete interfaces of group {group}", kind=RTM_DELLINK, body=body)
+
+
 def add_vlans(port: int, first: int, last: int, flags: int = 0) -> Request:
     """Add a range of VLANs to a bridge port; `flags` are BRIDGE_VLAN_INFO_*."""
     return _change_vlans(

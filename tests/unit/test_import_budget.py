@@ -8,8 +8,14 @@ from tests.budget import OURS, allowed, loaded_by
 RARE = {
     "cni_bridge.cli",
     "cni_bridge.edge.explain",
+    "cni_bridge.edge.firewall",
+    "cni_bridge.elements",
     "cni_bridge.ipam.delegate",
+    "cni_bridge.ipam.register",
     "cni_bridge.ipam.schema",
+    "cni_bridge.kernel.nftables",
+    "cni_bridge.parts.firewall",
+    "cni_bridge.protection",
 }
 
 
