@@ -1,5 +1,8 @@
 """Published ports: who reaches them from where, who is refused, and who may have them."""
 
+import json
+import subprocess
+
 import pytest
 
 from tests.lab.town import HOST_PORT, Town
@@ -53,3 +56,33 @@ def test_a_port_is_free_again_after_del(town: Town) -> None:
     assert town.ask("world", "host", 8080) == "refused"
     town.attach("a2", *published(8080))
     assert town.ask("world", "host", 8080) == "a2:80 saw world"
+
+
+def test_host_port_zero_is_one_that_is_free(town: Town) -> None:
+    town.network("a")
+    (tcp, _) = published(0)
+    town.attach("a1", tcp)
+    (port,) = chosen_ports()
+    assert town.ask("world", "host", port) == "a1:80 saw world"
+    assert town.ask("world", "host", port, family=6) == "a1:80 saw world"
+
+
+@pytest.mark.parametrize("key", ["conditionsV4", "conditionsV6"])
+def test_conditions_are_refused(town: Town, key: str) -> None:
+    town.network("a", **{key: ["-s", "192.0.2.0/24"]})
+    error = town.try_to_attach("a1", *published(8080)).error()
+    assert key in error["msg"]
+
+
+def test_marks_are_accepted_and_not_needed(town: Town) -> None:
+    town.network("a", markMasqBit=12, ipMasq=True, ipMasqBackend="iptables")
+    town.attach("a1", *published(8080))
+    assert town.ask("a1", "host", 8080) == "a1:80 saw gateway-a"
+
+
+def chosen_ports() -> set[int]:
+    """The ports in the kernel's map for every IPv4 address."""
+    command = ("nft", "-j", "list", "map", "inet", "cni_bridge", "port4")
+    listed = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    elements = next(entry["map"]["elem"] for entry in listed["nftables"] if "map" in entry)
+    return {key["concat"][1] for key, _ in elements}

@@ -79,7 +79,7 @@ def connection_beside_others(town: Town) -> str:
 def flushed(town: Town) -> str:
     """Somebody empties the ruleset; the next container comes."""
     town.attach("a1", *published(PORT))
-    _flush()
+    nft("flush ruleset")
     town.attach("a2")
     return f"{town.ask('world', 'host', PORT)}, {town.ask('a1', 'world', 80)}"
 
@@ -89,7 +89,7 @@ def connection_through_a_flush(town: Town) -> str:
     town.attach("a1", *published(PORT))
     talk = Conversation(town.question("world", "host", PORT))
     talk.say()
-    _flush()
+    nft("flush ruleset")
     town.attach("a2")
     return _closing(town, talk)
 
@@ -104,6 +104,11 @@ def left_by_del(town: Town) -> str:
     return f"{len(left)} rules or elements left" if left else "nothing left"
 
 
+def nft(command: str) -> None:
+    """What somebody else on the host does to the rules."""
+    subprocess.run(("nft", command), timeout=30, check=True)
+
+
 def _ask_from_one_port(town: Town, family: int) -> str:
     """A UDP client that always uses the same port; its own conntrack entry is asked about."""
     question = town.question("world", "host", PORT, "udp", family)
@@ -114,7 +119,3 @@ def _closing(town: Town, talk: Conversation) -> str:
     answer = town.named(talk.say())
     talk.close()
     return answer
-
-
-def _flush() -> None:
-    subprocess.run(("nft", "flush", "ruleset"), timeout=30, check=True)

@@ -114,8 +114,8 @@ MASQ_ALL = Setting(
 ISOLATED = Setting(
     "isolation on networks a and b, not on c",
     networks={
-        "a": {"ipMasq": True, "isolation": True},
-        "b": {"ipMasq": True, "isolation": True},
+        "a": {"ipMasq": True, "isolation": "on"},
+        "b": {"ipMasq": True, "isolation": "on"},
         "c": {},
     },
     containers={"a1": (), "a2": (), "b1": published(8090), "c1": ()},
@@ -134,7 +134,7 @@ STRICT = Setting(
     "isolation: strict on network a",
     networks={
         "a": {"ipMasq": True, "isolation": "strict"},
-        "b": {"ipMasq": True, "isolation": True},
+        "b": {"ipMasq": True, "isolation": "on"},
     },
     containers={"a1": published(8080), "a2": (), "b1": published(8090)},
     rows=(
