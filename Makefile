@@ -72,7 +72,7 @@ install: build ## to DESTDIR: PREFIX/lib/cni-bridge, and /opt/cni/bin/cni-bridge
 uninstall: ## remove what install made
 	rm -rf $(DESTDIR)$(PLUGIN) $(DESTDIR)$(LIBRARY)
 
-demo: build ## the main job for real: ADD, ping, CHECK, DEL
+demo: build peers ## the main job for real: ADD, ping, CHECK, DEL
 	$(PYTHON) build/demo.py
 
 bench: build peers ## ours and the peers, alternating
