@@ -15,13 +15,14 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from tests.bench.crowd import CROWD_WORKLOADS
 from tests.bench.measure import WARM_UP, Result, measure
 from tests.bench.ports import PORT_WORKLOADS
 from tests.bench.workloads import WORKLOADS, Workload
 from tests.lab import ROOT
 from tests.lab.namespaces import become_root
 
-ALL = (*WORKLOADS, *PORT_WORKLOADS)
+ALL = (*WORKLOADS, *PORT_WORKLOADS, *CROWD_WORKLOADS)
 RESULTS = ROOT / ".cache/bench.json"
 
 

@@ -109,7 +109,7 @@ AVARK = Publisher("netavark", NETAVARK, commands=_netavark)
 PUBLISHERS = (OURS, *CHAINS, AVARK)
 
 
-def _commands(command: str, count: int, stage: Stage) -> list[Command]:
+def commands(command: str, count: int, stage: Stage) -> list[Command]:
     """One call for each of the round's containers; every contestant has ports of its own."""
     assert isinstance(stage.variant, Publisher)
     first = 20000 + 1000 * stage.number
@@ -121,7 +121,7 @@ def _commands(command: str, count: int, stage: Stage) -> list[Command]:
 
 
 def _run(command: str, count: int, stage: Stage) -> None:
-    timed(_commands(command, count, stage))
+    timed(commands(command, count, stage))
     _remember(stage)
 
 
@@ -131,7 +131,7 @@ def _remember(stage: Stage) -> None:
         stage.network.results[stage.attachments[0]] = json.loads(text)
 
 
-def _keep_the_bridge(stage: Stage) -> None:
+def keep_the_bridge(stage: Stage) -> None:
     Path(SETTLED).mkdir(exist_ok=True)
     stage.attachments = [Attachment(stage.host.container(f"stays{stage.number}"))]
     _run("ADD", 0, stage)
@@ -139,7 +139,7 @@ def _keep_the_bridge(stage: Stage) -> None:
     stage.attachments = []
 
 
-def _detach(count: int) -> Step:
+def detach(count: int) -> Step:
     def after(stage: Stage) -> None:
         _remember(stage)
         _run("DEL", count, stage)
@@ -167,10 +167,10 @@ def _add(count: int) -> Workload:
         about=f"ADD with ipMasq and {count} published ports",
         variants=PUBLISHERS,
         base=OURS,
-        prepare=_keep_the_bridge,
+        prepare=keep_the_bridge,
         before=Stage.enter,
-        timed=partial(_commands, "ADD", count),
-        after=_detach(count),
+        timed=partial(commands, "ADD", count),
+        after=detach(count),
         rounds=COUNTS[count],
     )
 
@@ -181,9 +181,9 @@ def _del(count: int) -> Workload:
         about=f"DEL with ipMasq and {count} published ports",
         variants=PUBLISHERS,
         base=OURS,
-        prepare=_keep_the_bridge,
+        prepare=keep_the_bridge,
         before=_attached(count),
-        timed=partial(_commands, "DEL", count),
+        timed=partial(commands, "DEL", count),
         after=_forget,
         rounds=COUNTS[count],
     )

@@ -102,7 +102,8 @@ Step = Callable[[Stage], object]
 class Workload:
     """What `timed` returns is run on the clock; the other steps are not counted.
 
-    `prepare` runs once, `before` and `after` in each round. Ratios are to `base`.
+    `prepare` runs once, `before` and `after` in each round. Ratios are to `base`. All variants are
+    on one host, unless it is hosts that are compared.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Workload:
     before: Step = lambda _: None
     after: Step = lambda _: None
     rounds: int = 40
+    is_apart: bool = False  # every variant has a host of its own
 
 
 def _keep_the_bridge(stage: Stage) -> None:

@@ -53,6 +53,26 @@ def private_host() -> Iterator[None]:
     os.chdir(directory)
 
 
+class Place:
+    """The network and the mounts that the thread has when this is made, to come back to."""
+
+    def __init__(self) -> None:
+        self._kept = [
+            (os.open(path, os.O_RDONLY | os.O_CLOEXEC), kind)
+            for path, kind in ((SELF_NET, CLONE_NEWNET), (SELF_MOUNTS, CLONE_NEWNS))
+        ]
+
+    def enter(self) -> None:
+        """Goes there."""
+        for descriptor, kind in self._kept:
+            _call("setns", descriptor, kind)
+
+    def close(self) -> None:
+        """Forgets the place."""
+        for descriptor, _ in self._kept:
+            os.close(descriptor)
+
+
 @contextmanager
 def visiting(path: Path) -> Iterator[None]:
     """Inside, this thread is in the network namespace at `path`."""
