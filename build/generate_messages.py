@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from pyroute2 import netlink
 from pyroute2.netlink import nlmsg, nlmsgerr, rtnl
 from pyroute2.netlink.nfnetlink import nfctsocket, nfgen_msg, nftsocket
-from pyroute2.netlink.rtnl import ifaddrmsg, ifinfmsg, ndmsg, rtmsg
+from pyroute2.netlink.rtnl import ifaddrmsg, ifinfmsg, ndmsg, rtmsg, tcmsg
+from pyroute2.netlink.rtnl.tcmsg import act_mirred, act_police, cls_u32, common_act, sched_tbf
 
 KERNEL = Path(__file__).parent.parent / "cni_bridge" / "kernel"
 
@@ -47,10 +48,12 @@ class Module(NamedTuple):
 CONSTANTS: Constants = (
     (netlink, "NETLINK_ROUTE SOL_NETLINK NETLINK_EXT_ACK NETLINK_GET_STRICT_CHK"),
     (netlink, "NLM_F_REQUEST NLM_F_ACK NLM_F_DUMP_INTR NLM_F_DUMP NLM_F_EXCL NLM_F_CREATE"),
-    (netlink, "NLM_F_ACK_TLVS NLMSG_ERROR NLMSG_DONE"),
+    (netlink, "NLM_F_ACK_TLVS NLM_F_ECHO NLMSG_ERROR NLMSG_DONE"),
     (rtnl, "RTMGRP_LINK RTM_NEWLINK RTM_DELLINK RTM_GETLINK RTM_SETLINK"),
     (rtnl, "RTM_NEWADDR RTM_DELADDR RTM_GETADDR RTM_NEWROUTE RTM_GETROUTE RTM_DELNEIGH"),
-    (ifinfmsg, "IFF_UP IFF_PROMISC"),
+    (rtnl, "RTM_NEWQDISC RTM_GETQDISC RTM_NEWTFILTER RTM_GETTFILTER RTM_NEWACTION"),
+    (rtnl, "TC_H_ROOT TC_H_INGRESS"),
+    (ifinfmsg, "IFF_UP IFF_PROMISC IFF_ALLMULTI"),
     (ifinfmsg, "BRIDGE_VLAN_INFO_PVID BRIDGE_VLAN_INFO_UNTAGGED"),
     (ifinfmsg, "BRIDGE_VLAN_INFO_RANGE_BEGIN BRIDGE_VLAN_INFO_RANGE_END"),
     (ifaddrmsg, "IFA_F_NODAD IFA_F_DADFAILED IFA_F_TENTATIVE"),
@@ -70,7 +73,8 @@ MESSAGES: Tables = (
         "LINK",
         ifinfmsg.ifinfmsg,
         "IFLA_ADDRESS IFLA_IFNAME IFLA_MTU IFLA_LINK IFLA_MASTER IFLA_OPERSTATE IFLA_LINKINFO "
-        "IFLA_IFALIAS IFLA_AF_SPEC IFLA_GROUP IFLA_NET_NS_FD IFLA_EXT_MASK IFLA_LINK_NETNSID",
+        "IFLA_IFALIAS IFLA_AF_SPEC IFLA_GROUP IFLA_NET_NS_FD IFLA_EXT_MASK IFLA_LINK_NETNSID "
+        "IFLA_TXQLEN IFLA_NUM_TX_QUEUES",
     ),
     (
         "ADDRESS",
@@ -83,6 +87,7 @@ MESSAGES: Tables = (
         "RTA_DST RTA_OIF RTA_GATEWAY RTA_PRIORITY RTA_METRICS RTA_TABLE",
     ),
     ("NEIGHBOUR", ndmsg.ndmsg, "NDA_DST"),
+    ("TRAFFIC", tcmsg.tcmsg, "TCA_KIND TCA_OPTIONS"),
 )
 
 NESTED: Tables = (
@@ -100,6 +105,12 @@ NESTED: Tables = (
     ),
     ("BRIDGE_SPEC", ifinfmsg.ifinfmsg.af_spec_bridge, "IFLA_BRIDGE_VLAN_INFO"),
     ("METRICS", rtmsg.rtmsg.metrics, "RTAX_MTU RTAX_ADVMSS"),
+    ("TBF", sched_tbf.options, "TCA_TBF_PARMS"),
+    ("U32", cls_u32.options, "TCA_U32_SEL TCA_U32_ACT"),
+    ("ACTIONS", common_act.tca_act_prio, "TCA_ACT_PRIO_1"),
+    ("ACTION", common_act.tca_act_prio.tca_act, "TCA_ACT_KIND TCA_ACT_OPTIONS"),
+    ("MIRRED", act_mirred.options, "TCA_MIRRED_PARMS"),
+    ("POLICE", act_police.options, "TCA_POLICE_TBF TCA_POLICE_RATE"),
 )
 
 NETFILTER_CONSTANTS: Constants = (
@@ -161,6 +172,7 @@ MODULES = {
 
 TEXT = {"asciiz"}
 RAW = {"l2addr", "lladdr", "ipaddr", "ip4addr", "ip6addr", "target", "binary"}
+RAW |= {"rtab", "u32_sel"}  # u32_sel: mixed byte orders
 
 
 def main() -> int:

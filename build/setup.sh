@@ -34,6 +34,7 @@ missing=()
 command -v objdump strip >/dev/null || missing+=(binutils)
 command -v ip >/dev/null || missing+=(iproute2)
 command -v nft >/dev/null || missing+=(nftables)
+command -v iptables >/dev/null || missing+=(iptables) # the reference's firewall and portmap
 command -v strace >/dev/null || missing+=(strace)
 command -v ping >/dev/null || missing+=(iputils-ping)
 ((${#missing[@]} == 0)) || install "${missing[@]}"

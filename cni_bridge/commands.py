@@ -1,16 +1,16 @@
 """What each command does, in which order; the rest is in the modules called.
 
-Nothing here builds messages, reads JSON or knows an errno. Removal has one code path, `detach`,
-with three callers: DEL, GC and the rollback of ADD.
+Nothing here builds messages, reads JSON or knows an errno.
 """
 
 import posix
 import time
 
-from cni_bridge import names, plan, sources
+from cni_bridge import assembly, inline, names, plan, sources
 from cni_bridge.edge import codec, config, ipam, result, shapes
 from cni_bridge.errors import (
     CniError,
+    FirewallRefused,
     InvalidConfig,
     IOFailure,
     NotAsPlanned,
@@ -18,20 +18,20 @@ from cni_bridge.errors import (
     RangeExhausted,
     RemovalIncomplete,
     TryAgainLater,
+    UnsupportedField,
 )
 from cni_bridge.ipam import guards, store
 from cni_bridge.kernel import machine, netlink, netns, signals
-from cni_bridge.parts import bridge, veth
+from cni_bridge.parts import veth
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
     from typing import TypeAlias
 
     from cni_bridge.edge.request import Request
     from cni_bridge.ipam.store import Ledger
-    from cni_bridge.kernel.netns import OpenNetns
-    from cni_bridge.model import Attachment, Holding, Interface, Netns, NetworkConfig, Plan
+    from cni_bridge.model import Attachment, Holding, Netns, NetworkConfig
     from cni_bridge.sources import Source
 
     Commands: TypeAlias = dict[str, Callable[[Request], str | None]]
@@ -45,13 +45,15 @@ def add(request: "Request") -> str:
     attachment = config.attachment(document, request)
     container = netns.open_netns(request.netns_path, may_be_own=request.may_be_own_netns)
     host = netlink.Socket()
+    inline.require(host, settings)
     ledger = store.open_ledger(settings.state_dir)
     # Where this fails, nothing here is ours to undo.
     holding = claim(ledger, attachment, settings, container.identity)
     try:
         signals.interrupt()
-        wanted = plan.build(attachment, settings, addresses.grant(holding, settings))
-        interfaces = _attach(host, container, ledger, wanted)
+        wanted, interfaces = assembly.attach(
+            host, container, ledger, (holding, settings, addresses)
+        )
         ledger.confirm(holding)
         made = result.build(wanted, interfaces, config.previous_result(document))
         return codec.encode(shapes.downgrade(made, settings.cni_version))
@@ -67,10 +69,22 @@ def delete(request: "Request") -> None:
     document = request.document
     config.check_identity(document, request.command)
     attachment = config.attachment(document, request)
-    addresses = sources.find(request, config.ipam_type(document))
+    host = netlink.Socket()
     ledger = store.find_ledger(config.state_dir(document))
+
+    def release() -> None:
+        reserved = sources.predecessor(config.reservations_dir(document))
+        if reserved and reserved.of(attachment):
+            from cni_bridge import adoption  # only for what the reference has attached
+
+            adoption.remove(host, request)
+        addresses = sources.find(request, config.ipam_type(document))
+        addresses.forward("DEL")
+        if reserved and not addresses.is_delegated:
+            reserved.release(attachment)
+
     _complain(
-        detach(netlink.Socket(), ledger, (attachment,), addresses),
+        assembly.detach(host, ledger, (attachment,), release),
         f"could not remove everything of {attachment.container} {attachment.ifname}",
     )
 
@@ -87,13 +101,23 @@ def check(request: "Request") -> None:
     container = netns.open_netns(request.netns_path, may_be_own=request.may_be_own_netns)
     ledger = store.find_ledger(settings.state_dir)
     holding = ledger.find(attachment) if ledger else None
-    if ledger is None or holding is None:
-        problems = [f"ledger: expected a record of {attachment.container}, found none"]
-    else:
-        addresses.forward("CHECK")
+    addresses.forward("CHECK")
+    if ledger and holding:
         grant = addresses.granted(holding, settings, previous)
         problems = ipam.unreported(grant.leases, previous, attachment.ifname)
-        problems += _problems(plan.build(attachment, settings, grant), container, ledger)
+        wanted = plan.build(attachment, settings, grant)
+        mac = ipam.reported_mac(previous, attachment.ifname)
+        problems += assembly.problems(wanted, container, ledger, mac)
+    elif (reserved := sources.predecessor(settings.reservations_dir)) and reserved.of(attachment):
+        from cni_bridge import adoption  # only for what the reference has attached
+
+        problems = adoption.problems(attachment, previous, reserved)
+        outer = veth.host_end(netlink.Socket(), container, attachment.ifname)
+        wanted = adoption.expected(attachment, settings, previous, outer)
+        mac = ipam.reported_mac(previous, attachment.ifname)
+        problems += assembly.problems(wanted, container, ledger, mac)
+    else:
+        problems = [f"ledger: expected a record of {attachment.container}, found none"]
     if problems:
         raise NotAsPlanned(
             f"{attachment.ifname} of {attachment.container} is not as ADD left it",
@@ -107,7 +131,7 @@ def collect(request: "Request") -> None:
     document = request.document
     config.check_identity(document, request.command)
     ledger = store.find_ledger(config.state_dir(document))
-    failures = detach(netlink.Socket(), ledger, stale(ledger, document))
+    failures = assembly.detach(netlink.Socket(), ledger, stale(ledger, document))
     try:
         sources.find(request, config.ipam_type(document)).forward("GC")
     except Exception as failure:  # noqa: BLE001 - reported together, whatever they are
@@ -120,40 +144,23 @@ def status(request: "Request") -> None:
     document = config.prepare(request.document, request.command)
     addresses = sources.find(request, config.ipam_type(document))
     settings = config.parse(document, request.args, is_delegated=addresses.is_delegated)
-    try:
-        store.open_ledger(settings.state_dir).rehearse(settings.name, settings.ipam.range_sets)
-    except (IOFailure, TryAgainLater, RangeExhausted) as error:
-        raise NotAvailable(error.msg, error.details) from error
+    rehearse(settings)
     addresses.forward("STATUS")
 
 
-def detach(
-    host: netlink.Socket,
-    ledger: "Ledger | None",
-    attachments: "Sequence[Attachment]",
-    addresses: "Source | None" = None,
-) -> list[Exception]:
-    """Remove everything named after the attachments; return what could not be removed.
+def rehearse(settings: "NetworkConfig") -> None:
+    """Raise NotAvailable if a claim would fail now."""
+    try:
+        inline.require(netlink.Socket(), settings)
+        ledger = store.open_ledger(settings.state_dir)
+        ledger.respect(sources.predecessor(settings.reservations_dir))
+        ledger.rehearse(settings.name, settings.ipam.range_sets)
+        if settings.firewall:
+            from cni_bridge import protection
 
-    The ledger forgets last, and only if the rest is gone: an address is never free while in use.
-    """
-    failures: list[Exception] = []
-    guard = None
-    try:
-        guard = _unprotect(ledger, attachments)
-    except Exception as failure:  # noqa: BLE001 - reported together, whatever they are
-        failures.append(failure)
-    try:
-        veth.remove(host, *map(names.host_name, attachments))
-        if addresses:
-            addresses.forward("DEL")
-        if ledger and not failures:
-            ledger.release(*attachments)
-    except Exception as failure:  # noqa: BLE001 - reported together, whatever they are
-        failures.append(failure)
-    if guard:
-        guard.close()  # now: what it deleted and the interfaces are waited for at once
-    return failures
+            protection.rehearse()
+    except (FirewallRefused, IOFailure, TryAgainLater, RangeExhausted, UnsupportedField) as error:
+        raise NotAvailable(error.msg, error.details) from error
 
 
 def _roll_back(
@@ -169,7 +176,7 @@ def _roll_back(
             return
     except CniError as failure:
         error.add_note(f"while rolling back: {failure}")
-    for left in detach(host, ledger, (holding.attachment,), addresses):
+    for left in assembly.detach(host, ledger, (holding.attachment,), addresses.undo):
         error.add_note(f"while rolling back: {left}")
 
 
@@ -191,6 +198,8 @@ def claim(
     ledger: "Ledger", attachment: "Attachment", settings: "NetworkConfig", container: "Netns"
 ) -> "Holding":
     """Record the attachment and take its addresses, in one transaction."""
+    if settings.ipam.range_sets:
+        ledger.respect(sources.predecessor(settings.reservations_dir))
     return ledger.claim(
         attachment,
         host_name=names.host_name(attachment),
@@ -201,41 +210,6 @@ def claim(
         range_sets=settings.ipam.range_sets,
         requested=settings.ipam.requested,
     )
-
-
-def _attach(
-    host: netlink.Socket, container: "OpenNetns", ledger: "Ledger", wanted: "Plan"
-) -> "tuple[Interface, ...]":
-    shared = bridge.ensure(host, wanted.bridge)
-    if wanted.firewall:
-        from cni_bridge import protection  # only where the config wants it
-
-        register = guards.open_register(ledger)
-        # Before there is an interface that could do what it must not.
-        protection.apply(register, protection.record(register, wanted))
-    return (bridge.describe(shared), *veth.create(host, container, shared.index, wanted.veth))
-
-
-def _unprotect(
-    ledger: "Ledger | None", attachments: "Sequence[Attachment]"
-) -> "netlink.Socket | None":
-    """Undo what the firewall does; the socket that is returned wants to be closed last."""
-    register = guards.find_register(ledger, attachments)
-    if register is None:
-        return None
-    from cni_bridge import protection
-
-    return protection.remove(register, attachments)
-
-
-def _problems(wanted: "Plan", container: "OpenNetns", ledger: "Ledger") -> "Iterator[str]":
-    host = netlink.Socket()
-    yield from bridge.problems(host, wanted.bridge)
-    yield from veth.problems(host, container, wanted.veth)
-    if wanted.firewall:
-        from cni_bridge import protection
-
-        yield from protection.problems(guards.open_register(ledger), wanted)
 
 
 def _complain(failures: list[Exception], what: str) -> None:

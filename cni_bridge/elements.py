@@ -5,7 +5,7 @@ Pure. What the sets do is in `ruleset.nft` and `spoof.nft`.
 
 from cni_bridge import address
 from cni_bridge.csocket import csocket
-from cni_bridge.model import Element, Firewall, PublishedPort
+from cni_bridge.rules import Element, Firewall, PublishedPort
 
 try:
     from _struct import pack, unpack

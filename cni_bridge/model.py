@@ -8,9 +8,7 @@ from cni_bridge.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Literal
-
-    Isolation = Literal["off", "on", "strict"]
+    from cni_bridge.rules import Firewall, FirewallConfig
 
 
 @record
@@ -85,32 +83,41 @@ class VlanFilter:
 
 
 @record
-class PublishedPort:
-    """A port of the host that leads to a port of the container.
+class Sysctl:
+    """A kernel parameter of the container; `path` is below /proc/sys.
 
-    `host_ip`: empty for every address of the host, all zeros for every one of that family.
+    In a config the path holds IFNAME where the interface's name goes; `key` is as written there.
     """
 
-    protocol: int  # IPPROTO_*
-    host_port: int  # 0: one that is free
-    container_port: int
-    host_ip: bytes = b""
+    key: str
+    path: str
+    value: str
 
 
 @record
-class FirewallConfig:
-    """What the config wants of the firewall."""
+class Tuning:
+    """What the config wants of the container end beyond address and routes; None: leave it."""
 
-    masquerades: bool = False
-    ports: tuple[PublishedPort, ...] = ()
-    translates_source: bool = True  # of the network's own traffic to published ports
-    translates_every_source: bool = False
-    isolation: "Isolation" = "off"
-    is_internal: bool = False
-    is_closed: bool = False
-    allows_icc: bool = True  # containers of the network may talk to each other
-    checks_mac: bool = False
-    checks_ip: bool = False
+    sysctls: tuple[Sysctl, ...] = ()
+    promisc: bool | None = None
+    allmulti: bool | None = None
+    tx_queue_length: int | None = None
+
+
+@record
+class Limit:
+    """Bytes a second, and bytes at once."""
+
+    rate: int
+    burst: int
+
+
+@record
+class Bandwidth:
+    """How much the container gets (ingress) and sends (egress); None: as much as it can."""
+
+    ingress: Limit | None
+    egress: Limit | None
 
 
 @record
@@ -120,6 +127,7 @@ class NetworkConfig:
     cni_version: str
     name: str
     state_dir: str
+    reservations_dir: str  # of the reference's host-local
     bridge: str
     is_gateway: bool
     is_default_gateway: bool
@@ -134,7 +142,10 @@ class NetworkConfig:
     mac: bytes | None
     ipam: Ipam
     dns: Dns
-    firewall: FirewallConfig | None = None  # None: nothing for it to do
+    firewall: "FirewallConfig | None" = None  # None: nothing for it to do
+    attachment_mtu: int = 0  # 0: as the network's
+    tuning: Tuning | None = None
+    bandwidth: Bandwidth | None = None
 
 
 # ---------------------------------------------------------------- what the ledger holds
@@ -222,15 +233,21 @@ class Veth:
 
 
 @record
-class Firewall:
-    """What the firewall does for one attachment, and for its network."""
+class TunedInterface:
+    """The container end's name and what is wanted of it."""
 
-    bridge: str
+    name: str
+    tuning: Tuning
+
+
+@record
+class Shaping:
+    """The limits of one attachment, and where: on its host end, and on a device of its own."""
+
     host_name: str
-    mac: bytes | None  # known beforehand where it is checked
-    addresses: tuple[bytes, ...]
-    subnets: tuple[Prefix, ...]  # of the network
-    rules: FirewallConfig
+    ifb_name: str
+    ingress: Limit | None
+    egress: Limit | None
 
 
 @record
@@ -243,30 +260,9 @@ class Plan:
     leases: tuple[Lease, ...]
     routes: tuple[Route, ...]  # as reported: the config's, then the default routes added
     dns: Dns
-    firewall: Firewall | None = None
-
-
-# ---------------------------------------------------------------- what the firewall's sets hold
-
-
-@record
-class Element:
-    """One element of a set, or with `data` of a map, as the kernel packs it."""
-
-    set_name: str
-    key: bytes
-    key_end: bytes | None = None  # the last of an interval of keys
-    data: bytes | None = None
-
-
-@record
-class Ruleset:
-    """A table of ours as it was loaded."""
-
-    boot_id: str
-    digest: str  # of its rules' text
-    handle: int
-    rules: int
+    firewall: "Firewall | None" = None
+    tuned: TunedInterface | None = None
+    shaping: Shaping | None = None
 
 
 # ---------------------------------------------------------------- what was made

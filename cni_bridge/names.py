@@ -22,6 +22,19 @@ def host_name(attachment: Attachment) -> str:
     return "veth" + blake2b(_identity(attachment), digest_size=6).hexdigest()[:11]
 
 
+def ifb_name(attachment: Attachment) -> str:
+    """The name of the device through which a container's traffic is shaped: its host end's digits.
+
+    No longer than an ifname may be, and unique as the host end's name is.
+    """
+    return "ifb-" + host_name(attachment).removeprefix("veth")
+
+
+def of_host(attachment: Attachment) -> tuple[str, str]:
+    """Every interface that an attachment can have on the host."""
+    return host_name(attachment), ifb_name(attachment)
+
+
 def alias(attachment: Attachment) -> str:
     """The host end's ifalias: tells people, and proves to us, whose interface it is."""
     identity = f"{attachment.network}/{attachment.container}/{attachment.ifname}"

@@ -9,9 +9,10 @@ from cni_bridge.errors import FirewallRefused, KernelRefused, TryAgainLater
 from cni_bridge.kernel import machine, sysctl
 from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.kernel.nftables import Netfilter
-from cni_bridge.model import Attachment, Element, Firewall, Plan
+from cni_bridge.model import Attachment, Plan
 from cni_bridge.parts import firewall
-from cni_bridge.record import replace
+from cni_bridge.record import record, replace
+from cni_bridge.rules import Element, Firewall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,17 @@ if TYPE_CHECKING:
     from cni_bridge.ipam.register import Register
 
 
-def record(register: "Register", wanted: Plan) -> Plan:
+@record
+class Change:
+    """What is to become of one table; `fills`: by writing all of it anew."""
+
+    family: int
+    added: tuple[Element, ...]
+    removed: tuple[Element, ...]
+    fills: bool
+
+
+def claim(register: "Register", wanted: Plan) -> Plan:
     """Write down what the firewall is to do; return the plan with every host port chosen.
 
     Raises PortInUse: nobody else may have one of the ports, container or process.
@@ -44,8 +55,6 @@ def apply(register: "Register", wanted: Plan) -> None:
     socket = Netfilter()
     try:
         register.locked(lambda: _apply(socket, register, wanted.attachment, want))
-        if _answers_on_loopback(want):
-            _route_loopback(want.bridge)
         publishing.forget_udp(elements.of_attachment(want), has_begun=True)
     finally:
         socket.close()
@@ -80,7 +89,8 @@ def problems(register: "Register", wanted: Plan) -> "Iterator[str]":
         is_chosen_later = item.data is not None and elements.port_of(item)[1] == 0
         if item not in own and not is_chosen_later:
             yield f"ledger: expected {elements.describe(item)}, found none"
-    shared = _in_kernel(register, elements.of_network(want), want.bridge)
+    hidden = _hidden(register.subnets((want.bridge,)))
+    shared = [item for item in elements.of_network(want) if item not in hidden]
     socket = Netfilter()
     for family, some in firewall.by_family((*shared, *own)).items():
         yield from firewall.problems(socket, family, register.ruleset(family), some)
@@ -89,13 +99,19 @@ def problems(register: "Register", wanted: Plan) -> "Iterator[str]":
         yield f"sysctl {key}: expected 1, found {sysctl.read(key)}"
 
 
+def rehearse() -> None:
+    """Raise FirewallRefused if the rules could not be loaded now."""
+    firewall.find_nft()
+
+
 def restore(register: "Register") -> None:
     """Make every table of ours anew from the ledger. Raises FirewallRefused."""
     socket = Netfilter()
 
     def work() -> None:
         for family in firewall.by_family(register.everything()):
-            _rebuild(socket, register, family, machine.boot_id())
+            change = Change(family=family, added=(), removed=(), fills=True)
+            _bring_about(socket, register, change, is_loaded=False)
 
     register.locked(work)
 
@@ -107,75 +123,68 @@ def _apply(socket: Netfilter, register: "Register", attachment: Attachment, want
     if not register.has(attachment):
         raise TryAgainLater(f"{attachment.container} was deleted while it was being added")
     network = elements.of_network(want)
-    dropped = register.drop_flags(attachment.network, network)
-    shared = _in_kernel(register, network, want.bridge)
-    added = firewall.by_family((*shared, *elements.of_attachment(want)))
-    is_nested = len(shared) < len(network)
-    for family, some in added.items():
-        removed = firewall.by_family(dropped).get(family, ())
-        _bring_about(socket, register, family, some, removed, must_fill=is_nested)
+    dropped = firewall.by_family(register.drop_flags(attachment.network, network))
+    must_fill = bool(_hidden(register.subnets((want.bridge,))))
+    boot_id = machine.boot_id()
+    for family, some in firewall.by_family((*network, *elements.of_attachment(want))).items():
+        change = Change(
+            family=family,
+            added=tuple(some),
+            removed=tuple(dropped.get(family, ())),
+            fills=must_fill,
+        )
+        is_loaded = firewall.is_loaded(socket, family, register.ruleset(family), boot_id)
+        _bring_about(socket, register, change, is_loaded=is_loaded)
+    if _answers_on_loopback(want):
+        _route_loopback(want.bridge)
 
 
 def _remove(socket: Netfilter, register: "Register", attachments: "Sequence[Attachment]") -> None:
     gone = register.delete(attachments)
-    bridges = {elements.bridge_of(item) for item in gone if item.set_name in elements.NETWORK_SETS}
     for item in gone:
         if item.set_name == "bridges":
             # The rules stop to keep the host's loopback closed for this bridge.
             sysctl.try_write(_loopback_key(elements.bridge_of(item)), "0")
-    must_fill = bool(bridges) and bool(register.subnets(bridges))
+    subnets = [item for item in gone if item.set_name in elements.SUBNETS]
+    remaining = register.subnets(map(elements.bridge_of, subnets))
+    must_fill = bool(_hidden((*subnets, *remaining)))
     for family, some in firewall.by_family(gone).items():
-        known = register.ruleset(family)
-        found = firewall.handle(socket, family)
-        if known is not None and known.handle == found:
-            _bring_about(socket, register, family, (), some, must_fill=must_fill)
-        elif found is not None:
-            _rebuild(socket, register, family, machine.boot_id())
-        elif family in firewall.by_family(register.everything()):
-            try:
-                _rebuild(socket, register, family, machine.boot_id())
-            except FirewallRefused:
-                pass  # what was to be removed went with the table; the others are not ours to fail for
+        change = Change(family=family, added=(), removed=tuple(some), fills=must_fill)
+        known, found = register.ruleset(family), firewall.handle(socket, family)
+        is_loaded = known is not None and known.handle == found
+        try:
+            _bring_about(socket, register, change, is_loaded=is_loaded)
+        except FirewallRefused:
+            if found is not None:
+                raise
+            # What was to be removed went with the table; that others lack theirs is not our failure.
 
 
 def _bring_about(
-    socket: Netfilter,
-    register: "Register",
-    family: int,
-    added: "Iterable[Element]",
-    removed: "Iterable[Element]",
-    *,
-    must_fill: bool,
+    socket: Netfilter, register: "Register", change: Change, *, is_loaded: bool
 ) -> None:
-    """Change a table or, where it is not what the ledger thinks, make it anew."""
-    boot_id = machine.boot_id()
-    if not must_fill and firewall.is_loaded(socket, family, register.ruleset(family), boot_id):
+    """Change a table or, where it is not what the ledger thinks, make it anew from there."""
+    family = change.family
+    if is_loaded and not change.fills:
         try:
-            firewall.change(socket, family, added, removed)
+            firewall.change(socket, family, change.added, change.removed)
             return
         except KernelError:
             pass  # somebody else has changed it
-    _rebuild(socket, register, family, boot_id)
-
-
-def _rebuild(socket: Netfilter, register: "Register", family: int, boot_id: str) -> None:
     everything = firewall.by_family(register.everything()).get(family, [])
-    subnets = [item for item in everything if item.set_name in elements.SUBNETS]
-    hidden = set(subnets) - elements.effective(subnets)
-    register.loaded(family, firewall.load(socket, family, boot_id))
+    hidden = _hidden(item for item in everything if item.set_name in elements.SUBNETS)
+    if not (is_loaded and change.fills):
+        register.loaded(family, firewall.load(socket, family, machine.boot_id()))
     try:
         firewall.fill(socket, family, [item for item in everything if item not in hidden])
     except KernelError as error:
         raise firewall.refusal(error) from error
 
 
-def _in_kernel(
-    register: "Register", network: "Iterable[Element]", bridge: str
-) -> tuple[Element, ...]:
-    """A network's elements without the subnets that lie inside of another one's."""
-    subnets = register.subnets((bridge,))
-    hidden = set(subnets) - elements.effective(subnets)
-    return tuple(item for item in network if item not in hidden)
+def _hidden(subnets: "Iterable[Element]") -> "set[Element]":
+    """The subnets that the kernel is not to have, as others contain them."""
+    listed = set(subnets)
+    return listed - elements.effective(listed)
 
 
 # ---------------------------------------------------------------- what else there is to do

@@ -9,8 +9,9 @@ from cni_bridge.errors import InvalidConfig, PortInUse
 from cni_bridge.kernel import hostports
 from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.kernel.nftables import Netfilter
-from cni_bridge.model import Attachment, Element, Firewall, PublishedPort
+from cni_bridge.model import Attachment
 from cni_bridge.record import replace
+from cni_bridge.rules import Element, Firewall, PublishedPort
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from cni_bridge import address
 from cni_bridge.csocket import csocket
 from cni_bridge.edge import ipam
 from cni_bridge.errors import InvalidConfig, UnsupportedField
-from cni_bridge.model import FirewallConfig, PublishedPort
+from cni_bridge.rules import FirewallConfig, PublishedPort
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

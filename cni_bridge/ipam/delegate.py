@@ -7,7 +7,15 @@ import posix
 from _stat import S_ISREG
 
 from cni_bridge.edge import codec
-from cni_bridge.errors import CniError, Delegated, InvalidConfig, InvalidEnvironment, IOFailure
+from cni_bridge.errors import (
+    CniError,
+    Delegated,
+    InvalidConfig,
+    InvalidEnvironment,
+    IOFailure,
+    TryAgainLater,
+    UndecodableContent,
+)
 from cni_bridge.kernel import child
 
 TYPE_CHECKING = False
@@ -18,6 +26,7 @@ if TYPE_CHECKING:
 REFERENCE_TYPE = "host-local"
 OWN_EXECUTABLE = "/proc/self/exe"
 STDERR_LIMIT = 2000
+PATIENCE_MS = 120_000  # runtimes lose theirs sooner; a DHCP server may take half a minute
 
 
 def find(kind: str, plugin_dirs: tuple[str, ...]) -> str | None:
@@ -45,21 +54,39 @@ def find(kind: str, plugin_dirs: tuple[str, ...]) -> str | None:
 def execute(path: str, command: str, raw: bytes) -> "Object":
     """Run a plugin with our stdin; return what it prints, {} for nothing.
 
-    Raises Delegated with the plugin's own code, message and details; IOFailure if it has none.
+    Raises Delegated with the plugin's own code, message and details, or else says what went wrong:
+    IOFailure, UndecodableContent, TryAgainLater.
     """
     try:
-        done = child.run((path,), raw, {b"CNI_COMMAND": command.encode()})
+        done = child.run((path,), raw, {b"CNI_COMMAND": command.encode()}, timeout_ms=PATIENCE_MS)
+    except TimeoutError:
+        patience = PATIENCE_MS // 1000
+        raise TryAgainLater(f"IPAM plugin {path} did not answer in {patience} s") from None
     except OSError as error:
         raise IOFailure(f"can't execute {path}", str(error)) from error
-    posix.write(2, done.stderr)
+    _pass_on(done.stderr)
     if done.status:
         raise _refusal(path, done)
-    return codec.decode(done.stdout) if done.stdout.strip() else {}
+    if not done.stdout.strip():
+        return {}
+    try:
+        return codec.decode(done.stdout)
+    except UndecodableContent as error:
+        raise UndecodableContent(
+            f"IPAM plugin {path} answered what is no JSON object", f"{error}"
+        ) from error
 
 
 def _is_own(found: posix.stat_result) -> bool:
     own = posix.stat(OWN_EXECUTABLE)
     return (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino)
+
+
+def _pass_on(spoken: bytes) -> None:
+    try:
+        posix.write(2, spoken)
+    except OSError:
+        pass  # nobody listens
 
 
 def _refusal(path: str, done: child.Finished) -> CniError:

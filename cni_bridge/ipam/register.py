@@ -6,7 +6,8 @@ It knows what makes two published ports collide, and nothing of nftables or of t
 import time
 
 from cni_bridge import elements, errors
-from cni_bridge.model import Attachment, Element, Ruleset
+from cni_bridge.model import Attachment
+from cni_bridge.rules import Element, Ruleset
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,11 +3,9 @@
 It knows nothing of the kernel's interfaces, and no transaction outlives the call that began it.
 """
 
-import time
-
 from cni_bridge import address, errors
 from cni_bridge.address import Prefix
-from cni_bridge.ipam import database, ranges, statedir
+from cni_bridge.ipam import database, ranges, statedir, wording
 from cni_bridge.ipam.database import PATIENCE_S, Database
 from cni_bridge.model import Attachment, Holding, Lease, Netns, RangeSet
 from cni_bridge.record import replace
@@ -15,6 +13,8 @@ from cni_bridge.record import replace
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from cni_bridge.ipam.hostlocal import Reservations
 
 _HOLDINGS = """
 select network, container, ifname, host_name, netns_path, netns_device, netns_inode,
@@ -48,6 +48,11 @@ class Ledger:
 
     def __init__(self, opened: Database) -> None:
         self.database = opened  # public for the firewall's half of it
+        self._reserved: Reservations | None = None
+
+    def respect(self, reserved: "Reservations | None") -> None:
+        """From now on, lease nothing that is reserved elsewhere."""
+        self._reserved = reserved
 
     def close(self) -> None:
         """Close the file."""
@@ -108,7 +113,7 @@ class Ledger:
         )
         if not is_there:
             raise errors.TryAgainLater(
-                f"{_name(holding.attachment)} was deleted while it was being added"
+                f"{wording.name(holding.attachment)} was deleted while it was being added"
             )
 
     def is_superseded(self, holding: Holding) -> bool:
@@ -170,19 +175,21 @@ class Ledger:
             return
         if earlier := self.find(attachment):
             raise errors.AttachmentExists(
-                f"{_name(attachment)} exists already, duplicate allocation is not allowed",
-                f"{_facts(earlier)} Send DEL for it first.",
+                f"{wording.name(attachment)} exists already, duplicate allocation is not allowed",
+                f"{wording.facts(earlier)} Send DEL for it first.",
             )
         (owner,) = self._select(" where host_name = ?", holding.host_name)
         raise errors.NameTaken(
-            f"the host end's name {holding.host_name} is that of {_name(owner.attachment)}",
-            f"{_facts(owner)} Names follow from network, container id and ifname: change one.",
+            f"the host end's name {holding.host_name} is that of {wording.name(owner.attachment)}",
+            f"{wording.facts(owner)} Names follow from network, container id and ifname: change one.",
         )
 
     def _lease(
         self, attachment: Attachment, index: int, range_set: RangeSet, requested: bytes | None
     ) -> Lease:
         network = attachment.network
+        if requested and self._reserved and requested in self._reserved:
+            raise wording.unavailable(requested, range_set, self._reserved.text(requested))
         ip = requested or self._next_free(network, index, range_set)
         lease = ranges.lease(range_set, ip)
         is_new = self.database.change(
@@ -227,7 +234,10 @@ class Ledger:
             )
             return int(count)
 
-        return taken
+        if self._reserved is None:
+            return taken
+        leased = self.database.select("select address from lease where network = ?", network)
+        return self._reserved.counted_with(taken, {ip for (ip,) in leased}, width)
 
     def _in_use(self, network: str, ip: bytes, range_set: RangeSet) -> errors.AddressInUse:
         (holder,) = self._select(
@@ -236,11 +246,8 @@ class Ledger:
             network,
             ip,
         )
-        return errors.AddressInUse(
-            f"requested IP address {address.text(ip)} is not available in range set "
-            f"{ranges.set_text(range_set)}",
-            f"It is held by {_name(holder.attachment)}. {_facts(holder)}",
-        )
+        who = f"{wording.name(holder.attachment)}. {wording.facts(holder)}"
+        return wording.unavailable(ip, range_set, who)
 
     def _exhausted(self, network: str, index: int, range_set: RangeSet) -> errors.RangeExhausted:
         taken = self._counter(network, range_set)
@@ -282,16 +289,3 @@ def _holding(columns: "tuple[Any, ...]", leases: list[Lease]) -> Holding:
 
 def _key(attachment: Attachment) -> tuple[str, str, str]:
     return attachment.network, attachment.container, attachment.ifname
-
-
-def _name(attachment: Attachment) -> str:
-    return (
-        f"interface {attachment.ifname} of container {attachment.container} "
-        f"on network {attachment.network}"
-    )
-
-
-def _facts(holding: Holding) -> str:
-    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(holding.created / 1000))
-    held = ", ".join(address.prefix_text(lease.address) for lease in holding.leases)
-    return f"Since {since}, host end {holding.host_name}, addresses: {held or 'none'}."

@@ -39,7 +39,7 @@ from cni_bridge.kernel.nfmessages import (
     RULE,
     TABLE,
 )
-from cni_bridge.model import Element
+from cni_bridge.rules import Element
 
 try:
     from _struct import pack

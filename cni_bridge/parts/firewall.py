@@ -11,7 +11,7 @@ from cni_bridge.errors import FirewallRefused
 from cni_bridge.kernel import child, nftables
 from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.kernel.nftables import NFPROTO_BRIDGE, NFPROTO_INET
-from cni_bridge.model import Element, Ruleset
+from cni_bridge.rules import Element, Ruleset
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ SETS = {
 # Beside PATH: services often run without the directories of the administrator's tools.
 TOOL_DIRS = ("/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin")
 COMPLAINT_LIMIT = 1000
+PATIENCE_MS = 30_000
 
 
 def by_family(mixed: "Iterable[Element]") -> dict[int, list[Element]]:
@@ -52,7 +53,10 @@ def handle(socket: "Netfilter", family: int) -> int | None:
 
 
 def is_loaded(socket: "Netfilter", family: int, known: Ruleset | None, boot_id: str) -> bool:
-    """Whether the table is there as the ledger knows it, with the rules of this version."""
+    """Whether the table is there as the ledger knows it, with the rules of this version.
+
+    They are counted, as nothing else tells that somebody has flushed a chain.
+    """
     return (
         known is not None
         and (known.boot_id, known.digest) == (boot_id, RULES[family][1])
@@ -115,23 +119,8 @@ def refusal(error: KernelError) -> FirewallRefused:
     )
 
 
-def _run_nft(file: str) -> None:
-    bundle.open_library()  # the portable executable unpacks its files when they are needed
-    path = bundle.data_path(file)
-    try:
-        done = child.run((_find_nft(), "-f", path))
-    except OSError as error:
-        raise FirewallRefused("can't execute nft", str(error)) from error
-    if done.status:
-        complaint = done.stderr.decode(errors="replace").strip()[:COMPLAINT_LIMIT]
-        raise FirewallRefused(
-            f"nft refused the firewall's rules: exit status {done.status}",
-            f"{complaint}\nThe kernel needs nf_tables with NAT, and nft 1.0 or newer; without "
-            "ipMasq, portMappings and isolation no firewall is needed.",
-        )
-
-
-def _find_nft() -> str:
+def find_nft() -> str:
+    """The path of nft. Raises FirewallRefused."""
     search = posix.environ.get(b"PATH", b"").decode(errors="surrogateescape").split(":")
     for directory in (*filter(None, search), *TOOL_DIRS):
         path = f"{directory}/nft"
@@ -144,3 +133,19 @@ def _find_nft() -> str:
         "nft is not installed",
         "ipMasq, portMappings and isolation need it to load their rules: install nftables",
     )
+
+
+def _run_nft(file: str) -> None:
+    bundle.open_library()  # the portable executable unpacks its files when they are needed
+    path = bundle.data_path(file)
+    try:
+        done = child.run((find_nft(), "-f", path), timeout_ms=PATIENCE_MS)
+    except OSError as error:
+        raise FirewallRefused("can't execute nft", str(error)) from error
+    if done.status:
+        complaint = done.stderr.decode(errors="replace").strip()[:COMPLAINT_LIMIT]
+        raise FirewallRefused(
+            f"nft refused the firewall's rules: exit status {done.status}",
+            f"{complaint}\nThe kernel needs nf_tables with NAT, and nft 1.0 or newer; without "
+            "ipMasq, portMappings and isolation no firewall is needed.",
+        )

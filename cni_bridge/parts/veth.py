@@ -8,9 +8,9 @@ import time
 from errno import EEXIST, ENODEV
 
 from cni_bridge.address import AF_INET6, Prefix, family, prefix_text, text
-from cni_bridge.errors import NameTaken, TryAgainLater
+from cni_bridge.errors import KernelRefused, NameTaken, TryAgainLater
 from cni_bridge.kernel import layer3, links, netns, sysctl
-from cni_bridge.kernel.messages import IF_OPER_UP, IFA_F_NODAD, RTMGRP_LINK
+from cni_bridge.kernel.messages import IF_OPER_UP, RTMGRP_LINK
 from cni_bridge.kernel.netlink import KernelError, Socket
 from cni_bridge.model import Interface, Route, Veth
 
@@ -22,54 +22,16 @@ if TYPE_CHECKING:
     from cni_bridge.kernel.netlink import Request
     from cni_bridge.kernel.netns import OpenNetns
 
+FEW = 2  # interfaces that one attachment can have
 GROUPS = 0x63000000  # with a process id added, a number that nobody is likely to use
 BR_STATE_DISABLED = 0  # linux/if_bridge.h
 PORT_UP_TIMEOUT_S = 2.5  # the reference waits as long
+SETTLE_TIMEOUT_S = 5.0  # and so for this
+SETTLE_STEP_S = 0.001
 
 
-def create(
-    host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth
-) -> tuple[Interface, Interface]:
-    """Make the pair as planned; return the host end and the container end as they are then."""
-    _create_pair(host, container, bridge_index, want)
-    inside = netns.inside(container, lambda: _enter(want))
-    try:
-        inner = _link(inside, want.container_name)
-        inside.run(*_configuration(inner, want))
-        outer = _wait_until_up(host, want) if want.is_up else _link(host, want.host_name)
-        if want.is_up and want.addresses:
-            inside.run(_announcement(inner))
-    finally:
-        inside.close()
-    path = container.identity.path
-    return (
-        Interface(name=outer.name, mac=outer.mac, mtu=outer.mtu),
-        Interface(name=inner.name, mac=inner.mac, mtu=inner.mtu, sandbox=path),
-    )
-
-
-def remove(host: "Socket", *host_names: str) -> None:
-    """Delete pairs by the names of their host ends; absent is success."""
-    if len(host_names) == 1:
-        host.run(links.delete(host_names[0]), tolerate=ENODEV)
-    elif host_names:
-        _remove_at_once(host, set(host_names))
-
-
-def _remove_at_once(host: "Socket", host_names: set[str]) -> None:
-    """One message deletes a group, and waits for the kernel once instead of once for each."""
-    group = GROUPS | posix.getpid()
-    host.run(*(links.set_group(name, group) for name in host_names), tolerate=ENODEV)
-    listed = map(links.parse, host.dump(links.listing()))
-    strangers = {link.name for link in listed if link.group == group} - host_names
-    if strangers:  # somebody chose the same number: there is a slow way
-        for name in host_names:
-            host.run(links.delete(name), tolerate=ENODEV)
-    else:
-        host.run(links.delete_group(group), tolerate=ENODEV)
-
-
-def _create_pair(host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth) -> None:
+def create(host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth) -> None:
+    """Make the pair, the host end up and on the bridge, the other in the container and down."""
     creation = links.create_veth(
         want.host_name,
         want.container_name,
@@ -98,6 +60,64 @@ def _create_pair(host: "Socket", container: "OpenNetns", bridge_index: int, want
     sysctl.try_write(f"net/ipv6/conf/{want.host_name}/accept_ra", "0")
 
 
+def configure(host: "Socket", container: "OpenNetns", want: Veth) -> tuple[Interface, Interface]:
+    """Give the pair what is planned for it; return host end and container end as they are then."""
+    inside = netns.inside(container, lambda: _enter(want))
+    try:
+        inner = _link(inside, want.container_name)
+        inside.run(*_configuration(inner, want))
+        outer = _wait_until_up(host, want) if want.is_up else _link(host, want.host_name)
+        if want.is_up and want.addresses:
+            _settle(inside, inner, want)
+            inside.run(_announcement(inner))
+    finally:
+        inside.close()
+    path = container.identity.path
+    return (
+        Interface(name=outer.name, mac=outer.mac, mtu=outer.mtu),
+        Interface(name=inner.name, mac=inner.mac, mtu=inner.mtu, sandbox=path),
+    )
+
+
+def remove(host: "Socket", *names: str) -> None:
+    """Delete pairs by the names of their host ends, and what stands beside them; absent is success."""
+    if len(names) <= FEW:
+        host.run(*map(links.delete, names), tolerate=ENODEV)
+    else:
+        _remove_at_once(host, names)
+
+
+def _remove_at_once(host: "Socket", names: tuple[str, ...]) -> None:
+    """One message deletes a group, and waits for the kernel once instead of once for each."""
+    group = GROUPS | posix.getpid()
+    host.run(*(links.set_group(name, group) for name in names), tolerate=ENODEV)
+    listed = map(links.parse, host.dump(links.listing()))
+    strangers = {link.name for link in listed if link.group == group}.difference(names)
+    if strangers:  # somebody chose the same number: there is a slow way
+        for name in names:
+            host.run(links.delete(name), tolerate=ENODEV)
+    else:
+        host.run(links.delete_group(group), tolerate=ENODEV)
+
+
+def find(socket: "Socket", who: "str | int") -> "Link | None":
+    """The interface of that name or index, or None."""
+    answer = socket.find(links.get(who))
+    return links.parse(answer) if answer else None
+
+
+def host_end(host: "Socket", container: "OpenNetns", ifname: str) -> "Link | None":
+    """The other end, on the host, of a veth in the container, whoever made it."""
+    inside = netns.inside(container, Socket)
+    try:
+        inner = find(inside, ifname)
+    finally:
+        inside.close()
+    outer = find(host, inner.peer) if inner and inner.kind == "veth" and inner.peer else None
+    # Its peer's index may be one of another namespace: then there is no such pair here.
+    return outer if inner and outer and outer.peer == inner.index else None
+
+
 def _enter(want: Veth) -> "Socket":
     """Run inside the netns: its sysctls, and a socket that goes on working from outside."""
     name = want.container_name
@@ -119,12 +139,40 @@ def _configuration(inner: "Link", want: Veth) -> "list[Request]":
     Addresses first, so that the kernel can announce them when the link comes up; then the link;
     then the routes, which need it up.
     """
-    flags = 0 if want.detects_duplicates else IFA_F_NODAD
-    requests = [layer3.add_address(inner.index, item, flags) for item in want.addresses]
+    requests = [layer3.add_address(inner.index, item) for item in want.addresses]
     if want.is_up:
         requests.append(links.set_up(inner.index))
     requests += [layer3.add_route(inner.index, route) for route in want.routes]
     return requests
+
+
+def _settle(inside: "Socket", inner: "Link", want: Veth) -> None:
+    """Wait until the IPv6 addresses are in use, which takes a work queue's turn even without DAD.
+
+    Until then the kernel neither announces nor answers for them. IFA_F_NODAD would only hide that.
+    """
+    deadline = time.monotonic() + SETTLE_TIMEOUT_S
+    while pending := _tentative(inside, inner, want):
+        if time.monotonic() > deadline:
+            raise TryAgainLater(
+                f"address {prefix_text(pending[0])} is still tentative",
+                f"waited {SETTLE_TIMEOUT_S} s for the kernel's duplicate address detection",
+            )
+        time.sleep(SETTLE_STEP_S)
+
+
+def _tentative(inside: "Socket", inner: "Link", want: Veth) -> list[Prefix]:
+    if not any(family(item.ip) == AF_INET6 for item in want.addresses):
+        return []
+    answers = inside.dump(layer3.addresses(AF_INET6, inner.index))
+    found = [item for item in map(layer3.parse_address, answers) if item.address in want.addresses]
+    for item in found:
+        if item.is_duplicate:
+            raise KernelRefused(
+                f"address {prefix_text(item.address)} is a duplicate (DAD failed)",
+                f"another interface on {want.bridge} has it already",
+            )
+    return [item.address for item in found if item.is_tentative]
 
 
 def _announcement(inner: "Link") -> "Request":
@@ -137,14 +185,14 @@ def _announcement(inner: "Link") -> "Request":
 
 
 def _wait_until_up(host: "Socket", want: Veth) -> "Link":
-    """The host end once its carrier has reached the bridge, which takes a work queue's turn."""
+    """The host end once frames pass both ways, which takes a work queue's turn or two."""
     outer = _link(host, want.host_name)
-    if _is_forwarding(outer):
+    if _is_passing(host, outer):
         return outer
     events = Socket(groups=RTMGRP_LINK)
     try:
         deadline = time.monotonic() + PORT_UP_TIMEOUT_S
-        while not _is_forwarding(outer := _link(host, want.host_name)):
+        while not _is_passing(host, outer := _link(host, want.host_name)):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TryAgainLater(
@@ -157,9 +205,12 @@ def _wait_until_up(host: "Socket", want: Veth) -> "Link":
         events.close()
 
 
-def _is_forwarding(outer: "Link") -> bool:
-    is_enabled = outer.port is not None and outer.port.state != BR_STATE_DISABLED
-    return outer.operstate == IF_OPER_UP and is_enabled
+def _is_passing(host: "Socket", outer: "Link") -> bool:
+    """Whether the port forwards; and the bridge sends, which it does not before its first port."""
+    is_forwarding = outer.port is not None and outer.port.state != BR_STATE_DISABLED
+    if outer.operstate != IF_OPER_UP or not is_forwarding:
+        return False
+    return links.parse(host.ask(links.get(outer.master))).operstate == IF_OPER_UP
 
 
 def _link(socket: "Socket", name: str) -> "Link":
@@ -169,19 +220,20 @@ def _link(socket: "Socket", name: str) -> "Link":
 # ---------------------------------------------------------------- CHECK
 
 
-def problems(host: "Socket", container: "OpenNetns", want: Veth) -> "Iterator[str]":
+def problems(host: "Socket", container: "OpenNetns", want: Veth, mac: str = "") -> "Iterator[str]":
     """Every difference between the plan and the kernel: what, expected, found.
 
-    A later plugin of the chain may change MAC, MTU, promiscuity, or move a route to another table;
-    none of that is a problem (SPEC 1.0, CHECK).
+    `mac` is what the runtime was told of the container end. A later plugin of the chain may lower
+    the container end's MTU, change promiscuity, or move a route to another table; none of that is
+    a problem (SPEC 1.0, CHECK).
     """
     inside = netns.inside(container, Socket)
-    inner = _find(inside, want.container_name)
+    inner = find(inside, want.container_name)
     if inner is None:
         yield f"interface {want.container_name}: expected in {container.identity.path}, found none"
     else:
         yield from _container_problems(inside, inner, want)
-    outer = _find(host, want.host_name)
+    outer = find(host, want.host_name)
     if outer is None:
         yield f"host end {want.host_name}: expected to exist, found no such interface"
         return
@@ -189,6 +241,13 @@ def problems(host: "Socket", container: "OpenNetns", want: Veth) -> "Iterator[st
         yield (
             f"host end {want.host_name}: expected to be the peer of {want.container_name} "
             f"(index {inner.index}), found index {outer.peer}"
+        )
+    if want.mtu and outer.mtu != want.mtu:
+        yield f"MTU of {outer.name}: expected {want.mtu}, found {outer.mtu}"
+    if inner is not None and inner.mtu > outer.mtu:
+        yield (
+            f"MTU of {inner.name}: expected {outer.mtu} at most, found {inner.mtu}: "
+            "the host end drops what is larger"
         )
     yield from _port_problems(host, outer, want)
 
@@ -237,8 +296,8 @@ def _route_problems(inside: "Socket", inner: "Link", wanted: tuple[Route, ...]) 
 def _port_problems(host: "Socket", outer: "Link", want: Veth) -> "Iterator[str]":
     if not outer.is_up:
         yield f"host end {outer.name}: expected up, found down"
-    answer = host.find(links.get(outer.master)) if outer.master else None
-    master = links.parse(answer).name if answer else "none"
+    bridge = find(host, outer.master) if outer.master else None
+    master = bridge.name if bridge else "none"
     if outer.port is None or master != want.bridge:
         yield f"host end {outer.name}: expected a port of {want.bridge}, found master {master}"
         return
@@ -246,11 +305,6 @@ def _port_problems(host: "Socket", outer: "Link", want: Veth) -> "Iterator[str]"
         expected, found = getattr(want.port, flag), getattr(outer.port, flag)
         if expected != found:
             yield f"bridge port {outer.name} {flag}: expected {expected}, found {found}"
-
-
-def _find(socket: "Socket", name: str) -> "Link | None":
-    answer = socket.find(links.get(name))
-    return links.parse(answer) if answer else None
 
 
 def _state(is_up: bool) -> str:

@@ -30,6 +30,7 @@ class Network:
     plugin: Plugin
     config: Json
     results: dict[Attachment, Json] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)  # of every call
 
     @property
     def bridge(self) -> str:
@@ -88,6 +89,7 @@ class Network:
             "CNI_NETNS": str(attachment.container.netns),
             "CNI_IFNAME": attachment.ifname,
             "CNI_PATH": self.plugin.search_path,
+            **self.environment,
             **(environment or {}),
         }
         document = {**self.config, **(config or {})}

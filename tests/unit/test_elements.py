@@ -4,8 +4,8 @@ import pytest
 
 from cni_bridge import elements
 from cni_bridge.address import parse, parse_prefix
-from cni_bridge.model import Element, Firewall, FirewallConfig, PublishedPort
 from cni_bridge.record import replace
+from cni_bridge.rules import Element, Firewall, FirewallConfig, PublishedPort
 
 TCP, UDP = 6, 17
 BRIDGE = b"cni0".ljust(16, b"\0")

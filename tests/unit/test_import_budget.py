@@ -10,12 +10,18 @@ RARE = {
     "cni_bridge.edge.explain",
     "cni_bridge.edge.firewall",
     "cni_bridge.elements",
+    "cni_bridge.edge.inline",
     "cni_bridge.ipam.delegate",
     "cni_bridge.ipam.register",
     "cni_bridge.ipam.schema",
     "cni_bridge.kernel.nftables",
     "cni_bridge.parts.firewall",
     "cni_bridge.protection",
+    "cni_bridge.rules",
+    "cni_bridge.kernel.shaping",
+    "cni_bridge.kernel.tuning",
+    "cni_bridge.parts.bandwidth",
+    "cni_bridge.parts.tuning",
 }
 
 

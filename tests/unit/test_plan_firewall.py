@@ -1,8 +1,9 @@
 """What the plan of an attachment says about the firewall, and what follows for the bridge port."""
 
 from cni_bridge.address import parse, parse_prefix
-from cni_bridge.model import Firewall, FirewallConfig, Ipam, PublishedPort, Range
+from cni_bridge.model import Ipam, Range
 from cni_bridge.record import replace
+from cni_bridge.rules import Firewall, FirewallConfig, PublishedPort
 from tests.unit.test_plan import CONFIG, DUAL, build
 
 PORTS = (PublishedPort(protocol=6, host_port=80, container_port=80),)

@@ -9,7 +9,8 @@ from cni_bridge.address import parse, parse_prefix
 from cni_bridge.errors import PortInUse
 from cni_bridge.ipam import guards, statedir, store
 from cni_bridge.ipam.register import Register
-from cni_bridge.model import Attachment, Element, Firewall, FirewallConfig, PublishedPort, Ruleset
+from cni_bridge.model import Attachment
+from cni_bridge.rules import Element, Firewall, FirewallConfig, PublishedPort, Ruleset
 
 TCP, UDP = 6, 17
 
