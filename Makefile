@@ -15,7 +15,7 @@ READY := $(VENV)/ready
 SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 
 .PHONY: help setup fmt lint type unit check check-kernel check-guest check-vlan test build generate \
-	install uninstall demo bench peers lock clean
+	install uninstall demo bench proof peers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -85,6 +85,9 @@ demo: build peers ## the main job for real: ADD, ping, CHECK, DEL
 
 bench: build peers ## ours and the peers, alternating
 	$(PYTHON) -m tests.bench
+
+proof: build peers ## docs/firewall-proof.md: ours and the reference, by real traffic
+	$(PYTHON) -m tests.traffic
 
 peers: ## cnitool and the reference plugins, into .cache/peers/bin, where Go can be had
 	@build/peers.sh $(PEERS)

@@ -27,6 +27,7 @@ PORTS_ONE_BY_ONE = 4  # so many UDP ports are looked for one by one, more in one
 def settled(register: "Register", attachment: Attachment, want: Firewall) -> Firewall:
     """With a number for every port that may be any."""
     ports: list[PublishedPort] = []
+    taken = {(port.protocol, port.host_port) for port in want.rules.ports}
     for port in want.rules.ports:
         if not any(elements.targets(want, port)):
             raise InvalidConfig(
@@ -34,8 +35,9 @@ def settled(register: "Register", attachment: Attachment, want: Firewall) -> Fir
                 f"published on {address.text(port.host_ip) if port.host_ip else 'this host'}",
                 "the container has no address of that family",
             )
-        taken = {(item.protocol, item.host_port) for item in (*want.rules.ports, *ports)}
-        ports.append(port if port.host_port else _choose(register, attachment, want, (port, taken)))
+        chosen = port if port.host_port else _choose(register, attachment, want, (port, taken))
+        taken.add((chosen.protocol, chosen.host_port))
+        ports.append(chosen)
     return replace(want, rules=replace(want.rules, ports=tuple(ports)))
 
 

@@ -25,7 +25,7 @@ FAMILY_NAMES = {NFPROTO_INET: "inet", NFPROTO_BRIDGE: "bridge"}
 # The rules of each table, and a digest of their text: rules that were loaded from another are
 # loaded anew.
 RULES = {
-    NFPROTO_INET: ("ruleset.nft", "6b2c1b14fb203c7d"),
+    NFPROTO_INET: ("ruleset.nft", "f6c9d222c483a472"),
     NFPROTO_BRIDGE: ("spoof.nft", "ccf825e479bb360f"),
 }
 SETS = {

@@ -120,7 +120,8 @@ Step = Callable[[Stage], object]
 class Workload:
     """What `timed` returns is run on the clock; the other steps are not counted.
 
-    `prepare` runs once, `before` and `after` in each round. Ratios are to `base`.
+    `prepare` runs once, `before` and `after` in each round. Ratios are to `base`. All variants are
+    on one host, unless it is hosts that are compared.
     """
 
     name: str
@@ -133,6 +134,7 @@ class Workload:
     after: Step = lambda _: None
     rounds: int = 40
     is_dual: bool = False  # whether the network has IPv6 too
+    is_apart: bool = False  # every variant has a host of its own
 
 
 def _keep_the_bridge(stage: Stage) -> None:

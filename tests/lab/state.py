@@ -95,7 +95,7 @@ def _ruleset() -> Iterator[Line]:
     """The nft ruleset; our own tables are shared, the elements in their sets are not."""
     if not shutil.which("nft"):
         return
-    command = ("nft", "-j", "list", "ruleset")
+    command = ("nft", "-s", "-j", "list", "ruleset")  # without the counters
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     for entry in json.loads(done.stdout)["nftables"]:
         ((kind, fact),) = entry.items()
