@@ -64,7 +64,10 @@ def of_attachment(firewall: Firewall) -> tuple[Element, ...]:
 
 def first_addresses(firewall: Firewall) -> tuple[bytes, ...]:
     """The container's first address of each family: ports lead there."""
-    return tuple({len(ip): ip for ip in reversed(firewall.addresses)}.values())
+    firsts: dict[int, bytes] = {}
+    for ip in firewall.addresses:
+        firsts.setdefault(len(ip), ip)
+    return tuple(firsts.values())
 
 
 def targets(addresses: tuple[bytes, ...], port: PublishedPort) -> list[tuple[bytes, bytes]]:

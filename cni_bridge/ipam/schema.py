@@ -93,7 +93,7 @@ create table if not exists element (
   primary key (network, container, ifname, set_name, key)
 ) without rowid;
 
-create index if not exists element_of_set on element (set_name, key);
+create index if not exists element_of_set on element (set_name, key) where data is null;
 
 -- Nobody holds a host port twice. Protocol and port are the end of a map's key, whatever host
 -- address goes before.

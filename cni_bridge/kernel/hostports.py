@@ -68,7 +68,7 @@ def _bind(protocol: int, ip: bytes, port: int) -> int:
             # Connections that ended a minute ago don't count; somebody who listens still does.
             probe.setsockopt(csocket.SOL_SOCKET, csocket.SO_REUSEADDR, 1)
         probe.bind((csocket.inet_ntop(family, ip or bytes(16)), port))
-        return int(probe.getsockname()[1])
+        return port or int(probe.getsockname()[1])
     finally:
         probe.close()
 
