@@ -105,7 +105,7 @@ def _protect(ledger: "Ledger", wanted: "Plan") -> None:
     from cni_bridge import protection  # only where the config wants it
 
     register = guards.open_register(ledger)
-    protection.apply(register, protection.claim(register, wanted))
+    protection.apply(register, wanted)
 
 
 def _unprotect(
