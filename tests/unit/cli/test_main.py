@@ -22,8 +22,8 @@ def test_help_has_a_line_for_each_command(capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit, match="0"):
         main.run(["--help"])
     listed = capsys.readouterr().out
-    for module in main.COMMANDS:
-        assert f"    {module.__name__.rpartition('.')[2]} " in listed
+    for name in ("validate", "show", "graph"):
+        assert f"    {name} " in listed
 
 
 def test_a_failure_is_one_line_and_indented_details(capsys: pytest.CaptureFixture[str]) -> None:
