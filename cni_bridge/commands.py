@@ -93,7 +93,7 @@ def check(request: "Request") -> None:
         addresses.forward("CHECK")
         grant = addresses.granted(holding, settings, previous)
         problems = ipam.unreported(grant.leases, previous, attachment.ifname)
-        problems += _problems(plan.build(attachment, settings, grant), container)
+        problems += problems_of(plan.build(attachment, settings, grant), container)
     if problems:
         raise NotAsPlanned(
             f"{attachment.ifname} of {attachment.container} is not as ADD left it",
@@ -197,17 +197,18 @@ def claim(
     )
 
 
+def problems_of(wanted: "Plan", container: "OpenNetns") -> "Iterator[str]":
+    """Every difference between a plan and the kernel: what, expected, found."""
+    host = netlink.Socket()
+    yield from bridge.problems(host, wanted.bridge)
+    yield from veth.problems(host, container, wanted.veth)
+
+
 def _attach(
     host: netlink.Socket, container: "OpenNetns", wanted: "Plan"
 ) -> "tuple[Interface, ...]":
     shared = bridge.ensure(host, wanted.bridge)
     return (bridge.describe(shared), *veth.create(host, container, shared.index, wanted.veth))
-
-
-def _problems(wanted: "Plan", container: "OpenNetns") -> "Iterator[str]":
-    host = netlink.Socket()
-    yield from bridge.problems(host, wanted.bridge)
-    yield from veth.problems(host, container, wanted.veth)
 
 
 def _complain(failures: list[Exception], what: str) -> None:

@@ -3,24 +3,22 @@
 Reads files only: no host is needed, and none is looked at.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from cni_bridge.cli import advice, mistakes, places, terminal, typos
+from cni_bridge.cli import advice, mistakes, places, stdin, terminal, typos
 from cni_bridge.cli.advice import Checked
 from cni_bridge.cli.findings import ERROR, WARNING, Finding
 from cni_bridge.cli.options import Commands, Options, add_command
 from cni_bridge.cli.places import Node, Span
 from cni_bridge.edge import codec, explain, versions
-from cni_bridge.errors import CniError, IOFailure, UndecodableContent
+from cni_bridge.errors import CniError, UndecodableContent
 from cni_bridge.record import record
 from cni_bridge.sources import OWN_TYPE
 
-OWN_NAMES = (OWN_TYPE, "bridge")  # it works installed as the reference plugin, too
 STYLES = {ERROR: "bold red", WARNING: "bold yellow"}
 EXAMPLES = """\
   cni-bridge validate /etc/cni/net.d/*.conflist
@@ -61,7 +59,7 @@ def register(commands: Commands) -> None:
 
 def run(options: Options) -> int:
     """Examine every file; 1 if any has an error."""
-    reports = examine([(name, _read(name)) for name in options.files])
+    reports = examine([(name, stdin.read(name)) for name in options.files])
     if options.format == "json":
         terminal.print_json({"files": [_as_json(report) for report in reports]})
     else:
@@ -111,7 +109,7 @@ def _in_plugin(
     found = typos.in_plugin(
         plugin,
         explain.schema(),
-        is_ours=_text(plugin.get("type"), OWN_TYPE) in OWN_NAMES,
+        is_ours=_text(plugin.get("type"), OWN_TYPE) in stdin.OWN_NAMES,
         has_our_ipam=_ipam_type(plugin) in ("", OWN_TYPE),
     )
     try:
@@ -138,7 +136,7 @@ def _plugins(root: Node) -> tuple[list[Node], list[Finding]]:
             found.append(_wrong(item, "an object"))
         elif kind is None or not isinstance(kind.scalar, str) or not kind.scalar:
             found.append(_wrong(kind or item, "the file name of a plugin in `type`"))
-        elif kind.scalar in OWN_NAMES or _ipam_type(item) == OWN_TYPE:
+        elif kind.scalar in stdin.OWN_NAMES or _ipam_type(item) == OWN_TYPE:
             ours.append(item)
     return ours, found
 
@@ -191,14 +189,6 @@ def _ipam_type(plugin: Node) -> str:
 
 def _text(node: Node | None, default: str) -> str:
     return node.scalar if node and isinstance(node.scalar, str) and node.scalar else default
-
-
-def _read(name: str) -> str:
-    try:
-        raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise IOFailure(f"cannot read {name}: {error.strerror}") from error
-    return raw.decode(errors="replace")
 
 
 # ---------------------------------------------------------------- output

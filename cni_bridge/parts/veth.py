@@ -46,6 +46,19 @@ def create(
     )
 
 
+def sysctls(want: Veth) -> "Iterator[tuple[str, str]]":
+    """What is set in the container's namespace, as far as the kernel has and permits it."""
+    name = want.container_name
+    if any(family(item.ip) == AF_INET6 for item in want.addresses):
+        yield "net/ipv6/conf/lo/disable_ipv6", "0"
+        yield f"net/ipv6/conf/{name}/disable_ipv6", "0"
+        yield f"net/ipv6/conf/{name}/keep_addr_on_down", "1"
+        yield f"net/ipv6/conf/{name}/ndisc_notify", "1"
+    if want.addresses:
+        yield f"net/ipv4/conf/{name}/arp_notify", "1"
+        yield f"net/ipv6/conf/{name}/accept_dad", "1" if want.detects_duplicates else "0"
+
+
 def remove(host: "Socket", host_name: str) -> None:
     """Delete the pair by the name of its host end; absent is success."""
     host.run(links.delete(host_name), tolerate=ENODEV)
@@ -82,16 +95,8 @@ def _create_pair(host: "Socket", container: "OpenNetns", bridge_index: int, want
 
 def _enter(want: Veth) -> "Socket":
     """Run inside the netns: its sysctls, and a socket that goes on working from outside."""
-    name = want.container_name
-    if any(family(item.ip) == AF_INET6 for item in want.addresses):
-        for interface in ("lo", name):
-            sysctl.try_write(f"net/ipv6/conf/{interface}/disable_ipv6", "0")
-        sysctl.try_write(f"net/ipv6/conf/{name}/keep_addr_on_down", "1")
-        sysctl.try_write(f"net/ipv6/conf/{name}/ndisc_notify", "1")
-    if want.addresses:
-        sysctl.try_write(f"net/ipv4/conf/{name}/arp_notify", "1")
-        detection = "1" if want.detects_duplicates else "0"
-        sysctl.try_write(f"net/ipv6/conf/{name}/accept_dad", detection)
+    for key, value in sysctls(want):
+        sysctl.try_write(key, value)
     return Socket()
 
 
