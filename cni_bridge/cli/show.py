@@ -3,6 +3,7 @@
 Prints an inventory; what that is, and what health means, is decided there.
 """
 
+import argparse
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -268,7 +269,7 @@ def _now_ms() -> int:
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not 0.1 <= seconds <= 3600:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text} is not between 0.1 and 3600")
     return seconds
 
 

@@ -143,7 +143,7 @@ def _bars(
         left = min((place.x for place in ports), default=free)
         right = max((place.right for place in ports), default=0)
         width = max(right - left, _text_width(bar_text(bar), 2 * GAP))
-        level = next((at for at, end in enumerate(levels) if end + GAP < left), len(levels))
+        level = next((at for at, end in enumerate(levels) if end < left), len(levels))
         levels[level : level + 1] = [left + width]
         places[bar.name] = Rectangle(x=left, y=top + LEVEL * level, width=width, height=BAR_HEIGHT)
     return places

@@ -8,6 +8,7 @@ from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.cli.sightings import HOST, Interface, Space
 from cni_bridge.record import record
 
+LATEST = 1 << 63
 TITLE_LENGTH = 12  # of a container id, as Docker shows it
 
 
@@ -65,7 +66,7 @@ class Picture:
 def draw(found: Inventory) -> Picture:
     """The picture of an inventory."""
     containers: dict[str, list[Attached]] = {}
-    for each in found.attachments:
+    for each in _in_order(found.attachments):
         containers.setdefault(each.attachment.container, []).append(each)
     boxes = [_container(key, rows) for key, rows in containers.items()]
     seen = {HOST, *containers}
@@ -86,6 +87,18 @@ def direct_wires(picture: Picture) -> list[tuple[Box, Chip, Box, Chip]]:
         if other in chips:
             pairs.setdefault(frozenset(((key, name), other)), (box, chip, *chips[other]))
     return list(pairs.values())
+
+
+def _in_order(attachments: tuple[Attached, ...]) -> list[Attached]:
+    """Network by network, so that a bridge's containers stand side by side; the oldest first."""
+    oldest: dict[str, int] = {}
+    for each in attachments:
+        network = each.attachment.network
+        oldest[network] = min(oldest.get(network, LATEST), each.created or LATEST)
+    return sorted(
+        attachments,
+        key=lambda each: (oldest[each.attachment.network], each.created or LATEST),
+    )
 
 
 def _container(key: str, rows: list[Attached]) -> Box:
