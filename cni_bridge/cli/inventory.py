@@ -100,8 +100,16 @@ def take(
     )
 
 
-def is_dead(attached: Attached, holding: Holding, boot: str) -> bool:
-    """Whether nothing of a record's attachment can be alive: proven, never guessed."""
+def dead(state_dir: str) -> tuple[Holding, ...]:
+    """The records of which nothing can be alive: proven, never guessed."""
+    ledger = store.find_ledger(state_dir)
+    holdings = ledger.holdings() if ledger else ()
+    spaces = sightings.look(_paths(holdings))
+    boot = machine.boot_id()
+    return tuple(each for each in holdings if _is_dead(_recorded(each, spaces, boot), each, boot))
+
+
+def _is_dead(attached: Attached, holding: Holding, boot: str) -> bool:
     if holding.boot_id != boot:
         return True
     if not holding.netns.inode:  # another plugin made the interface, wherever that is
@@ -144,7 +152,7 @@ def _home(identity: Netns, spaces: tuple[Space, ...]) -> Space | None:
 
 
 def _health(found: Attached, holding: Holding, boot: str) -> tuple[str, tuple[str, ...]]:
-    if is_dead(found, holding, boot):
+    if _is_dead(found, holding, boot):
         why = "its namespace and interfaces are gone"
         if holding.boot_id != boot:
             why = "it was recorded before the last boot"

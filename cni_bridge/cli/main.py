@@ -10,11 +10,24 @@ import sys
 
 import cni_bridge
 from cni_bridge import plugin
-from cni_bridge.cli import drawing, laboratory, preview, show, terminal, validate
+from cni_bridge.cli import (
+    cleaning,
+    completion,
+    drawing,
+    laboratory,
+    preview,
+    show,
+    starting,
+    terminal,
+    validate,
+)
 from cni_bridge.cli.options import Options
 from cni_bridge.edge import versions
 
-COMMANDS = (validate, show, drawing, preview, laboratory)
+COMMANDS = (
+    *(validate, show, drawing, preview),
+    *(laboratory, cleaning, starting, completion),
+)
 DESCRIPTION = """\
 Docker-style networking for containers: a bridge, veth pairs, addresses, routes.
 Container runtimes execute it as a CNI plugin; these commands are for people."""

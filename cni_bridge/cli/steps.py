@@ -83,10 +83,15 @@ def _bridge(plan: Plan, found: Interface | None) -> Iterator[Step]:
     yield Step(mark=THERE if found else NEW, place="host", text=text)
     if want.is_promiscuous:
         yield Step(mark=NEW, place="host", text=f"{want.name} promiscuous")
-    present = found.addresses if found else ()
-    for gateway in map(prefix_text, want.gateways):
+    present = tuple(map(address.parse_prefix, found.addresses)) if found else ()
+    for gateway in want.gateways:
         mark = THERE if gateway in present else NEW
-        yield Step(mark=mark, place="host", text=f"address {gateway} on {want.name}")
+        text = f"address {prefix_text(gateway)} on {want.name}"
+        if mark == NEW and (others := bridge.conflicts(want, gateway, present)):
+            listed = ", ".join(map(prefix_text, others))
+            mark = NEW if want.replaces_address else BLOCKED
+            text += f" in place of {listed}"
+        yield Step(mark=mark, place="host", text=text)
     for length in sorted({len(gateway.ip) for gateway in want.gateways}):
         key = bridge.FORWARDING[length]
         mark = THERE if sysctl.read(key) == "1" else NEW

@@ -77,6 +77,17 @@ def test_a_taken_address_a_taken_name_and_a_wrong_bridge_would_fail(
     ip("link", "del", "mine")
 
 
+def test_a_bridge_with_another_address_would_fail_unless_it_may_be_replaced(
+    host: Host, network: Network
+) -> None:
+    network.add(host.container()).result()
+    other = {"name": "other", "ipam": {"type": "cni-bridge", "subnet": "10.77.0.0/24"}}
+    text = "address 10.77.0.1/24 on cni0 in place of 10.88.0.1/16"
+    host.container()
+    assert ("!", text) in steps(host, network, **other)
+    assert ("+", text) in steps(host, network, **other, forceAddress=True)
+
+
 def test_a_namespace_that_is_none_would_fail(host: Host, network: Network) -> None:
     environment, stdin = network.call("ADD", Attachment(host.container()))
     run = command("plan", stdin=stdin, environment=environment | {"CNI_NETNS": "/etc"})
