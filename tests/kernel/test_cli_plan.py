@@ -9,7 +9,7 @@ from tests.kernel.conftest import MakeNetwork
 from tests.lab import Host, Network
 from tests.lab.iproute import ip
 from tests.lab.network import Attachment
-from tests.lab.people import command, printed
+from tests.lab.people import command, printed, settled
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ def steps(host: Host, network: Network, **config: Any) -> list[tuple[str, str]]:
 
 def test_what_would_be_made_is_what_add_makes(host: Host, network: Network) -> None:
     container = host.container()
-    before = host.state()
+    before = settled(host)
     texts = [text for mark, text in steps(host, network) if mark == "+"]
-    assert host.state() == before, "planning changed something"
+    assert settled(host) == before, "planning changed something"
     result = network.add(container).result()
     bridge, outer, inner = result["interfaces"]
     assert f"bridge {bridge['name']}, MAC {bridge['mac']}" in texts

@@ -16,7 +16,7 @@ import pytest
 from tests.kernel.conftest import MakeNetwork
 from tests.lab import PLUGIN, Container, Host, Network
 from tests.lab.iproute import ip, ip_json
-from tests.lab.people import command, printed, printed_json
+from tests.lab.people import command, printed, printed_json, settled
 from tests.lab.state import LEDGER
 
 
@@ -175,9 +175,9 @@ def test_watch_goes_on_until_ctrl_c(host: Host, network: Network) -> None:
 
 def test_show_changes_nothing(host: Host, network: Network) -> None:
     network.add(host.container()).result()
-    before = host.state()
+    before = settled(host)
     printed("show")
-    assert host.state() == before
+    assert settled(host) == before
 
 
 def test_a_graph_has_the_containers_the_bridge_and_the_way_out(

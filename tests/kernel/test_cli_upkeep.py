@@ -11,7 +11,7 @@ import pytest
 
 from tests.lab import Host, Network
 from tests.lab.iproute import ip
-from tests.lab.people import command, printed, printed_json
+from tests.lab.people import command, printed, printed_json, settled
 from tests.lab.state import LEDGER
 
 
@@ -44,9 +44,9 @@ def test_gc_frees_what_is_dead_and_leaves_what_may_live(host: Host, network: Net
     while health()["dead"] != "leaked":  # the kernel takes its time with a namespace
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    before = host.state()
+    before = settled(host)
     assert printed("gc", "--dry-run").count("would free 10.88.0.") == 2
-    assert host.state() == before
+    assert settled(host) == before
     assert printed("gc").count("freed 10.88.0.") == 2
     assert health() == {"alive": "ok", "cut": "missing"}
     assert alive.can_ping("10.88.0.1")

@@ -9,8 +9,10 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
+from tests.lab.host import Host
 from tests.lab.paths import PLUGIN
 from tests.lab.plugin import TIMEOUT, Run
+from tests.lab.state import State
 
 
 def command(*words: str, stdin: str = "", environment: Mapping[str, str] | None = None) -> Run:
@@ -36,3 +38,8 @@ def printed(*words: str, **more: Any) -> str:
 def printed_json(*words: str, **more: Any) -> Any:
     """The same, of one that prints JSON."""
     return json.loads(printed(*words, **more))
+
+
+def settled(host: Host) -> State:
+    """What there is, but for the link-local addresses, which come when the kernel trusts them."""
+    return frozenset(line for line in host.state() if "fe80:" not in line.text)
