@@ -15,7 +15,7 @@ READY := $(VENV)/ready
 SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 
 .PHONY: help setup fmt lint type unit check check-kernel check-guest check-vlan test build generate \
-	install uninstall demo bench proof peers lock clean
+	docs install uninstall demo bench proof peers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -67,6 +67,10 @@ dist/cni-bridge/cni-bridge: $(READY) $(SOURCES)
 generate: $(READY) ## the validators from schemas/, the message tables from pyroute2
 	$(PYTHON) build/generate_messages.py
 	$(PYTHON) build/generate_validators.py
+
+docs: build ## docs/commands.md, recorded anew, and the man page
+	$(PYTHON) build/record_commands.py
+	$(PYTHON) build/generate_man.py
 
 # Renames only, so that a runtime that calls the plugin meanwhile finds the old one or the new one.
 install: build ## to DESTDIR: PREFIX/lib/cni-bridge, and /opt/cni/bin/cni-bridge pointing there

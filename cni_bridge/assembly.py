@@ -77,11 +77,11 @@ def detach(
 
 
 def problems(
-    wanted: "Plan", container: "OpenNetns", ledger: "Ledger | None", mac: str
+    wanted: "Plan", container: "OpenNetns", ledger: "Ledger | None", mac: str = ""
 ) -> "Iterator[str]":
     """Every difference between the plan and what there is: what, expected, found.
 
-    `mac`: the container end's, as the runtime knows it.
+    `mac`: the container end's as the runtime knows it, if it does.
     """
     from cni_bridge.parts import inspection  # CHECK only
 

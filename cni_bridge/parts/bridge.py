@@ -15,7 +15,7 @@ from cni_bridge.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from cni_bridge.kernel.links import Link
     from cni_bridge.kernel.netlink import Socket
@@ -62,6 +62,17 @@ def problems(host: "Socket", want: Bridge) -> "Iterator[str]":
     yield from _gateway_problems(host, link, want)
 
 
+def conflicts(want: Bridge, gateway: Prefix, present: "Iterable[Prefix]") -> list[Prefix]:
+    """The addresses that are in a gateway's way: any other of IPv4, overlapping ones of IPv6."""
+    return [
+        prefix
+        for prefix in present
+        if prefix not in want.gateways
+        and len(prefix.ip) == len(gateway.ip)
+        and (len(prefix.ip) == 4 or overlap(prefix, gateway))
+    ]
+
+
 def describe(link: "Link") -> Interface:
     """The bridge in a result."""
     return Interface(name=link.name, mac=link.mac, mtu=link.mtu)
@@ -100,19 +111,14 @@ def _ensure_addresses(host: "Socket", link: "Link", want: Bridge, length: int) -
     missing = [gateway for gateway in _of_length(want.gateways, length) if gateway not in present]
     if not missing:
         return
-    conflicts = [
-        prefix
-        for prefix in present
-        if prefix not in want.gateways
-        and (length == 4 or any(overlap(prefix, gateway) for gateway in missing))
-    ]
-    if conflicts and not want.replaces_address:
+    in_the_way = dict.fromkeys(item for each in missing for item in conflicts(want, each, present))
+    if in_the_way and not want.replaces_address:
         raise InvalidConfig(
             f'"{link.name}" already has an IP address different from {prefix_text(missing[0])}',
-            f"it has {', '.join(map(prefix_text, conflicts))}; use another bridge, "
+            f"it has {', '.join(map(prefix_text, in_the_way))}; use another bridge, "
             "or set forceAddress to replace it",
         )
-    host.run(*(layer3.delete_address(link.index, prefix) for prefix in conflicts))
+    host.run(*(layer3.delete_address(link.index, prefix) for prefix in in_the_way))
     additions = [layer3.add_address(link.index, gateway, IFA_F_NODAD) for gateway in missing]
     host.run(*additions, tolerate=EEXIST)  # another ADD may have added it first
 

@@ -16,6 +16,8 @@ from cni_bridge.model import Interface, Veth
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cni_bridge.kernel.links import Link
     from cni_bridge.kernel.netlink import Request
     from cni_bridge.kernel.netns import OpenNetns
@@ -118,25 +120,33 @@ def host_end(host: "Socket", container: "OpenNetns", ifname: str) -> "Link | Non
     return outer if inner and outer and outer.peer == inner.index else None
 
 
+def sysctls(want: Veth) -> "Iterator[tuple[str, str]]":
+    """What is set in the container's namespace, as far as the kernel has and permits it."""
+    name = want.container_name
+    if _has_ipv6(want):
+        yield "net/ipv6/conf/lo/disable_ipv6", "0"
+        yield f"net/ipv6/conf/{name}/disable_ipv6", "0"
+        yield f"net/ipv6/conf/{name}/keep_addr_on_down", "1"
+        yield f"net/ipv6/conf/{name}/ndisc_notify", "1"
+    if want.addresses:
+        yield f"net/ipv4/conf/{name}/arp_notify", "1"
+        yield f"net/ipv6/conf/{name}/accept_dad", "1" if want.detects_duplicates else "0"
+    if want.detects_duplicates:
+        yield f"net/ipv6/conf/{name}/enhanced_dad", "1"
+
+
+def _has_ipv6(want: Veth) -> bool:
+    return any(family(item.ip) == AF_INET6 for item in want.addresses)
+
+
 def _enter(want: Veth) -> "tuple[Socket, Socket | None]":
     """Run inside the netns: its sysctls, and sockets that go on working from outside.
 
     The second hears when IPv6 addresses can be used; there is none where there are none.
     """
-    name = want.container_name
-    events = None
-    if any(family(item.ip) == AF_INET6 for item in want.addresses):
-        for interface in ("lo", name):
-            sysctl.try_write(f"net/ipv6/conf/{interface}/disable_ipv6", "0")
-        sysctl.try_write(f"net/ipv6/conf/{name}/keep_addr_on_down", "1")
-        sysctl.try_write(f"net/ipv6/conf/{name}/ndisc_notify", "1")
-        events = Socket(groups=RTMGRP_IPV6_IFADDR)
-    if want.addresses:
-        sysctl.try_write(f"net/ipv4/conf/{name}/arp_notify", "1")
-        detection = "1" if want.detects_duplicates else "0"
-        sysctl.try_write(f"net/ipv6/conf/{name}/accept_dad", detection)
-    if want.detects_duplicates:
-        sysctl.try_write(f"net/ipv6/conf/{name}/enhanced_dad", "1")
+    for key, value in sysctls(want):
+        sysctl.try_write(key, value)
+    events = Socket(groups=RTMGRP_IPV6_IFADDR) if _has_ipv6(want) else None
     return Socket(), events
 
 
