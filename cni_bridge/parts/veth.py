@@ -4,15 +4,14 @@ Both ends are born where they live, so nothing is moved or renamed. Removal need
 """
 
 import posix
-import time
 from errno import EEXIST, ENODEV
 
 from cni_bridge.address import AF_INET6, Prefix, family, prefix_text, text
-from cni_bridge.errors import KernelRefused, NameTaken, TryAgainLater
+from cni_bridge.errors import NameTaken
 from cni_bridge.kernel import layer3, links, netns, sysctl
-from cni_bridge.kernel.messages import IF_OPER_UP, RTMGRP_LINK
 from cni_bridge.kernel.netlink import KernelError, Socket
 from cni_bridge.model import Interface, Route, Veth
+from cni_bridge.parts import waiting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,10 +23,6 @@ if TYPE_CHECKING:
 
 FEW = 2  # interfaces that one attachment can have
 GROUPS = 0x63000000  # with a process id added, a number that nobody is likely to use
-BR_STATE_DISABLED = 0  # linux/if_bridge.h
-PORT_UP_TIMEOUT_S = 2.5  # the reference waits as long
-SETTLE_TIMEOUT_S = 5.0  # and so for this
-SETTLE_STEP_S = 0.001
 
 
 def create(host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth) -> None:
@@ -66,9 +61,13 @@ def configure(host: "Socket", container: "OpenNetns", want: Veth) -> tuple[Inter
     try:
         inner = _link(inside, want.container_name)
         inside.run(*_configuration(inner, want))
-        outer = _wait_until_up(host, want) if want.is_up else _link(host, want.host_name)
+        outer = (
+            waiting.until_passing(host, want.host_name)
+            if want.is_up
+            else _link(host, want.host_name)
+        )
         if want.is_up and want.addresses:
-            _settle(inside, inner, want)
+            waiting.until_in_use(inside, inner, want.addresses)
             inside.run(_announcement(inner))
     finally:
         inside.close()
@@ -146,35 +145,6 @@ def _configuration(inner: "Link", want: Veth) -> "list[Request]":
     return requests
 
 
-def _settle(inside: "Socket", inner: "Link", want: Veth) -> None:
-    """Wait until the IPv6 addresses are in use, which takes a work queue's turn even without DAD.
-
-    Until then the kernel neither announces nor answers for them. IFA_F_NODAD would only hide that.
-    """
-    deadline = time.monotonic() + SETTLE_TIMEOUT_S
-    while pending := _tentative(inside, inner, want):
-        if time.monotonic() > deadline:
-            raise TryAgainLater(
-                f"address {prefix_text(pending[0])} is still tentative",
-                f"waited {SETTLE_TIMEOUT_S} s for the kernel's duplicate address detection",
-            )
-        time.sleep(SETTLE_STEP_S)
-
-
-def _tentative(inside: "Socket", inner: "Link", want: Veth) -> list[Prefix]:
-    if not any(family(item.ip) == AF_INET6 for item in want.addresses):
-        return []
-    answers = inside.dump(layer3.addresses(AF_INET6, inner.index))
-    found = [item for item in map(layer3.parse_address, answers) if item.address in want.addresses]
-    for item in found:
-        if item.is_duplicate:
-            raise KernelRefused(
-                f"address {prefix_text(item.address)} is a duplicate (DAD failed)",
-                f"another interface on {want.bridge} has it already",
-            )
-    return [item.address for item in found if item.is_tentative]
-
-
 def _announcement(inner: "Link") -> "Request":
     """Let the kernel announce the addresses, by ARP and neighbour advertisement.
 
@@ -182,35 +152,6 @@ def _announcement(inner: "Link") -> "Request":
     Setting the MAC that the interface has makes it send them again (arp_notify, ndisc_notify).
     """
     return links.set_mac(inner.index, bytes.fromhex(inner.mac.replace(":", "")))
-
-
-def _wait_until_up(host: "Socket", want: Veth) -> "Link":
-    """The host end once frames pass both ways, which takes a work queue's turn or two."""
-    outer = _link(host, want.host_name)
-    if _is_passing(host, outer):
-        return outer
-    events = Socket(groups=RTMGRP_LINK)
-    try:
-        deadline = time.monotonic() + PORT_UP_TIMEOUT_S
-        while not _is_passing(host, outer := _link(host, want.host_name)):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TryAgainLater(
-                    f"bridge port in error state: {want.host_name} did not come up",
-                    f"waited {PORT_UP_TIMEOUT_S} s; operstate is {outer.operstate}",
-                )
-            events.wait(int(left * 1000) + 1)
-        return outer
-    finally:
-        events.close()
-
-
-def _is_passing(host: "Socket", outer: "Link") -> bool:
-    """Whether the port forwards; and the bridge sends, which it does not before its first port."""
-    is_forwarding = outer.port is not None and outer.port.state != BR_STATE_DISABLED
-    if outer.operstate != IF_OPER_UP or not is_forwarding:
-        return False
-    return links.parse(host.ask(links.get(outer.master))).operstate == IF_OPER_UP
 
 
 def _link(socket: "Socket", name: str) -> "Link":

@@ -83,7 +83,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "parts.bridge": {"kernel", "names"},
     "parts.firewall": {"bundle", "elements", "kernel"},
     "parts.tuning": {"bundle", "kernel"},
-    "parts.veth": {"kernel", "names"},
+    "parts.veth": {"kernel", "names", "parts.waiting"},
+    "parts.waiting": {"kernel"},
     # bytes, errno, /proc, descriptors
     "kernel": set(),
     "kernel.child": set(),
