@@ -22,7 +22,7 @@ STATE_DIR = statedir.HOST
 HOST_LOCAL_DIR = "/var/lib/cni/networks"
 # Whichever of these is set, the firewall has something to do, or to refuse.
 FIREWALL_KEYS = (
-    *("ipMasq", "isolation", "internal", "closed", "macspoofchk", "ipspoofchk"),
+    *("ipMasq", "internal", "closed", "macspoofchk", "ipspoofchk"),
     *("conditionsV4", "conditionsV6"),
 )
 TUNING = ("sysctl", "promisc", "allmulti", "txQLen")
@@ -216,8 +216,9 @@ def _vlan(document: "dict[str, Any]") -> VlanFilter | None:
 
 
 def _firewall(document: "dict[str, Any]") -> "FirewallConfig | None":
+    is_open = document["icc"] and document["isolation"] in ("", "off")
     ports = ipam.runtime(document).get("portMappings")
-    if document["icc"] and not ports and not any(document.get(key) for key in FIREWALL_KEYS):
+    if is_open and not ports and not any(document.get(key) for key in FIREWALL_KEYS):
         return None
     from cni_bridge.edge import firewall  # not for networks that leave the firewall alone
 
