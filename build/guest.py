@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -24,12 +25,13 @@ PASSED_ON = ("PLUGIN", "PEERS")
 KERNEL_PACKAGE = "linux-image-amd64"
 FIRST_MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay")  # the rest is loaded on demand
 MEMORY_MB = 1024
-TIMEOUT_S = 600
+TIMEOUT_S = 900
 VERDICT = re.compile(r"^guest: exit status (\d+)\s*$", re.MULTILINE)
 
 
 def main(arguments: list[str]) -> int:
     """Exit status: that of pytest in the guest."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and the guest ends too
     if not shutil.which(QEMU):
         _install("qemu-system-x86")
     if not BUSYBOX.exists():

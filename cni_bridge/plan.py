@@ -48,7 +48,7 @@ def build(attachment: Attachment, config: NetworkConfig, grant: Grant) -> Plan:
             replaces_address=config.force_address,
             is_promiscuous=config.promisc_mode,
             filters_vlans=config.vlan is not None,
-            gateway_vlan=config.vlan.access if config.vlan and config.is_gateway and leases else 0,
+            gateway_vlan=_gateway_vlan(config, leases),
         ),
         veth=replace(veth, mac=firewall.mac) if firewall else veth,
         leases=leases,
@@ -102,14 +102,21 @@ def _firewall(
     mac = config.mac
     if rules.checks_mac and mac is None:
         mac = names.container_mac(attachment)  # to be checked it has to be known beforehand
+    vlan = _gateway_vlan(config, leases)
     return Firewall(
-        bridge=config.bridge,
+        # What is routed in and out passes the interface that has the gateway addresses.
+        bridge=names.gateway(config.bridge, vlan) if vlan else config.bridge,
         host_name=names.host_name(attachment),
         mac=mac,
         addresses=tuple(lease.address.ip for lease in leases),
         subnets=tuple(dict.fromkeys((*ranges, *subnets))),
         rules=rules,
     )
+
+
+def _gateway_vlan(config: NetworkConfig, leases: tuple[Lease, ...]) -> int:
+    """The VLAN that has a gateway interface of its own; 0 where the bridge is it, or there is none."""
+    return config.vlan.access if config.vlan and config.is_gateway and leases else 0
 
 
 def _with_gateway(lease: Lease, config: NetworkConfig) -> Lease:

@@ -3,11 +3,13 @@
 Loaded only for networks that have VLANs; addresses of the gateway are the bridge's matter.
 """
 
+import time
 from errno import EBADF, EEXIST, EOPNOTSUPP, EPROTONOSUPPORT
 
 from cni_bridge import names
-from cni_bridge.errors import NameTaken, UnsupportedField
+from cni_bridge.errors import NameTaken, TryAgainLater, UnsupportedField
 from cni_bridge.kernel import links, sysctl, vlans
+from cni_bridge.kernel.messages import IF_OPER_UP
 from cni_bridge.model import Bridge, Veth, VlanFilter
 
 TYPE_CHECKING = False
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from cni_bridge.kernel.links import Link
     from cni_bridge.kernel.netlink import Socket
     from cni_bridge.kernel.vlans import PortVlans
+
+
+BR_STATE_DISABLED = 0  # linux/if_bridge.h
+UP_TIMEOUT_S = 2.5  # as for a container's port
+UP_STEP_S = 0.001
 
 
 def demand(host: "Socket", wanted: VlanFilter) -> None:
@@ -56,7 +63,7 @@ def ensure_gateway(host: "Socket", bridge: "Link", want: Bridge) -> "Link":
     if _vlans_of(host, port) != vlans.wanted(wanted):
         host.run(*vlans.configure(port.index, wanted))
     host.run(*(links.set_up(end.index) for end in (port, link) if not end.is_up))
-    return link
+    return _wait_until_up(host, link.index)
 
 
 def _find_gateway(host: "Socket", want: Bridge) -> "Link | None":
@@ -72,6 +79,25 @@ def _create_gateway(host: "Socket", bridge: "Link", want: Bridge) -> "Link":
     for end in (name, port):
         sysctl.try_write(f"net/ipv6/conf/{end}/accept_ra", "0")
     return links.parse(host.ask(links.get(name)))
+
+
+def _wait_until_up(host: "Socket", gateway: int) -> "Link":
+    """The gateway once its port forwards, which takes a work queue's turn after it was made."""
+    deadline = time.monotonic() + UP_TIMEOUT_S
+    while not _is_passing(host, link := links.parse(host.ask(links.get(gateway)))):
+        if time.monotonic() > deadline:
+            raise TryAgainLater(
+                f"gateway {link.name} did not come up",
+                f"waited {UP_TIMEOUT_S} s; operstate is {link.operstate}",
+            )
+        time.sleep(UP_STEP_S)
+    return link
+
+
+def _is_passing(host: "Socket", gateway: "Link") -> bool:
+    port = _port(host, gateway)
+    state = port.port.state if port and port.port else BR_STATE_DISABLED
+    return gateway.operstate == IF_OPER_UP and state != BR_STATE_DISABLED
 
 
 def _port(host: "Socket", gateway: "Link") -> "Link | None":

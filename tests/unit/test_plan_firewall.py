@@ -1,10 +1,10 @@
 """What the plan of an attachment says about the firewall, and what follows for the bridge port."""
 
 from cni_bridge.address import parse, parse_prefix
-from cni_bridge.model import Ipam, Range
+from cni_bridge.model import Ipam, Range, VlanFilter
 from cni_bridge.record import replace
 from cni_bridge.rules import Firewall, FirewallConfig, PublishedPort
-from tests.unit.test_plan import CONFIG, DUAL, build
+from tests.unit.test_plan import CONFIG, DUAL, GATEWAY, build
 
 PORTS = (PublishedPort(protocol=6, host_port=80, container_port=80),)
 
@@ -58,3 +58,10 @@ def test_published_ports_make_the_bridge_port_a_hairpin_unless_promiscuous() -> 
 def test_containers_that_may_not_talk_have_isolated_ports() -> None:
     assert build(replace(CONFIG, firewall=FirewallConfig(allows_icc=False))).veth.port.isolated
     assert not build(replace(CONFIG, firewall=FirewallConfig(masquerades=True))).veth.port.isolated
+
+
+def test_the_rules_are_for_the_interface_that_has_the_gateway() -> None:
+    config = replace(GATEWAY, firewall=FirewallConfig(masquerades=True))
+    access = build(replace(config, vlan=VlanFilter(access=100)), *DUAL).firewall
+    assert access
+    assert access.bridge == "cni0.100"

@@ -155,6 +155,24 @@ def test_adds_at_the_same_time_share_one_gateway(host: Host, network: Network) -
     assert all(container.can_ping(GATEWAY4) for container in containers)
 
 
+def test_isolation_is_between_vlans_of_one_bridge_too(
+    host: Host, make_network: MakeNetwork
+) -> None:
+    def network(vlan: int, **changes: Any) -> Network:
+        ipam = {"ranges": [[{"subnet": f"10.{vlan}.0.0/24"}]]}
+        name = f"vlan{vlan}"
+        return make_network(ipam, name=name, vlan=vlan, isDefaultGateway=True, **changes)
+
+    inside = {vlan: host.container() for vlan in (10, 20, 30, 40)}
+    address = {}
+    for vlan, container in inside.items():
+        changes = {"isolation": "on"} if vlan > 20 else {}
+        made = network(vlan, **changes).add(container).result()
+        address[vlan] = bare(addresses_in(made)[0])
+    assert inside[10].can_ping(address[20])
+    assert not inside[30].can_ping(address[40])
+
+
 def test_a_gateway_of_the_reference_is_found_again(host: Host, network: Network) -> None:
     """Its port has a random name; this one was also left half-made."""
     ip("link", "add", "cni0", "type", "bridge")
