@@ -1,8 +1,8 @@
 """What goes where in the executable's bundle, so that a plugin run reads as little as possible.
 
-The entry script   carries the plugin path: all of cni_bridge/ but cli/, as marshalled code;
-                   reading each module from a zip instead costs 2 ms a start
-base_library.zip   the three codecs that the interpreter itself loads at start, stored
+plugin-path.code   the plugin path: all of cni_bridge/ but cli/, as marshalled code; the entry
+                   script reads what a run uses. Importing it from a zip instead costs 3 ms.
+encodings/         the three codecs that the interpreter itself loads at start
 people.zip         everything else: the people's commands, their libraries, the standard library;
                    cni_bridge.bundle puts it on sys.path when it is needed
 beside people.zip  packages with compiled parts, which can't be imported from a zip; schemas/
@@ -10,7 +10,7 @@ beside people.zip  packages with compiled parts, which can't be imported from a 
 
 import importlib.util
 import marshal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from types import CodeType
 from typing import TYPE_CHECKING
@@ -31,12 +31,14 @@ UNUSED = [
     *("bz2", "lzma", "pydoc", "tkinter", "xml", "xmlrpc"),
     *("markdown_it", "pygments", "setuptools"),
 ]
+CODE_FILE = "plugin-path.code"
 START_UP_CODECS = {"encodings/__init__.pyc", "encodings/aliases.pyc", "encodings/utf_8.pyc"}
 
 # What a plugin run may read; where the interpreter has these built in, there is no such file.
 PLUGIN_PATH_EXTENSIONS = ("_blake2", "_ctypes", "_json", "_socket", "_sqlite3", "_struct", "fcntl")
 PLUGIN_PATH_FILES = (
-    "base_library.zip",
+    CODE_FILE,
+    "encodings/",
     "libexpat.",
     "libffi.",
     "libpython",
@@ -48,17 +50,20 @@ PYC_HEADER = importlib.util.MAGIC_NUMBER + bytes(12)
 
 
 def write_starter(root: Path, work: Path) -> Path:
-    """Fill build/starter.py's tables with the plugin path and write it as the entry script."""
-    carried = dict(_plugin_path(root))
+    """Write the plugin path's code to one file; return build/starter.py with its tables filled."""
+    carried = dict(sorted(_plugin_path(root)))
     packages = frozenset(name for name, source in carried.items() if source.stem == "__init__")
-    modules = {
-        name: _compiled(source, str(source.relative_to(root))) for name, source in carried.items()
-    }
+    places = {}
+    with (work / CODE_FILE).open("wb") as file:
+        for name, source in carried.items():
+            code = marshal.dumps(_compiled(source, str(source.relative_to(root))))
+            places[name] = (len(code), file.tell())
+            file.write(code)
     script = work / "cni-bridge.py"
     script.write_text(
         (root / "build/starter.py").read_text()
-        + f"\n\nMODULES = marshal.loads({marshal.dumps(modules)!r})\n"
-        + f"PACKAGES = {packages!r}\nraise SystemExit(start())\n"
+        + f"\n\nCODE_FILE = {CODE_FILE!r}\nPLACES = {places!r}\nPACKAGES = {packages!r}\n"
+        + "raise SystemExit(start())\n"
     )
     return script
 
@@ -70,6 +75,7 @@ def split_library(analysis: "Analysis", root: Path, work: Path) -> "list[Entry]"
     data: list[Entry] = [
         (f"schemas/{file.name}", str(file), "DATA") for file in (root / "schemas").iterdir()
     ]
+    data += [(file.name, str(file), "DATA") for file in (root / "cni_bridge").glob("*.nft")]
     with ZipFile(work / "people.zip", "w") as people:
         for name, source in _with_source(analysis.pure):
             if name in carried:
@@ -82,12 +88,23 @@ def split_library(analysis: "Analysis", root: Path, work: Path) -> "list[Entry]"
                 people.writestr(ZipInfo(path), pyc, ZIP_DEFLATED)
         for destination, source in _with_source(analysis.datas):
             if destination == "base_library.zip":
-                codecs = _split_base_library(source, people, work)
-                data.append((destination, str(codecs), "DATA"))
+                data += _split_base_library(source, people, work)
             else:
                 people.writestr(ZipInfo(destination), source.read_bytes(), ZIP_DEFLATED)
-    data.append(("people.zip", str(work / "people.zip"), "DATA"))
+    data += [(name, str(work / name), "DATA") for name in (CODE_FILE, "people.zip")]
     return data
+
+
+def quickened(
+    binaries: "Iterable[Entry]", quicken: Callable[[bytes], bytes], work: Path
+) -> "Iterator[Entry]":
+    """The binaries, changed by `quicken` where a plugin run loads them."""
+    for name, source, kind in binaries:
+        if source and _is_for_plugin_path(name):
+            content = quicken(Path(source).read_bytes())
+            yield name, str(_kept(work / "quickened" / name, content)), kind
+        else:
+            yield name, source, kind
 
 
 def pack_rarely_used(entries: "Iterable[Entry]", work: Path) -> "tuple[list[Entry], Path]":
@@ -157,13 +174,15 @@ def _kept(path: Path, content: bytes) -> Path:
     return path
 
 
-def _split_base_library(library: Path, people: ZipFile, work: Path) -> Path:
-    """Move all but the start-up codecs to people.zip; return a zip of those."""
+def _split_base_library(library: Path, people: ZipFile, work: Path) -> "Iterator[Entry]":
+    """Move all but the start-up codecs to people.zip; yield those as files.
+
+    From a zip the interpreter would read each twice.
+    """
     there = set(people.namelist())
-    with ZipFile(library) as whole, ZipFile(work / "codecs.zip", "w") as codecs:
+    with ZipFile(library) as whole:
         for name in whole.namelist():
             if name in START_UP_CODECS:
-                codecs.writestr(ZipInfo(name), whole.read(name))
+                yield name, str(_kept(work / name, whole.read(name))), "DATA"
             elif name not in there:
                 people.writestr(ZipInfo(name), whole.read(name), ZIP_DEFLATED)
-    return work / "codecs.zip"

@@ -8,9 +8,9 @@ go_version=1.24.6 # what the plugins' go.mod asks for, or newer
 cnitool=github.com/containernetworking/cni/cnitool@v1.3.0
 tag=v1.9.1
 wanted=(
-    github.com/containernetworking/plugins/plugins/main/{bridge,loopback}
-    github.com/containernetworking/plugins/plugins/ipam/{host-local,static}
-    github.com/containernetworking/plugins/plugins/meta/{firewall,portmap,tuning}
+    github.com/containernetworking/plugins/plugins/main/{bridge,loopback,macvlan,ptp}
+    github.com/containernetworking/plugins/plugins/ipam/{dhcp,host-local,static}
+    github.com/containernetworking/plugins/plugins/meta/{bandwidth,firewall,portmap,tuning}
 )
 
 built() {

@@ -1,48 +1,49 @@
-"""The executable's entry script: imports the plugin path's modules from code that it carries itself.
+"""The executable's entry script: makes the plugin path's modules, and runs each when it is used.
 
-Nothing here may look at a file: that is what it saves. The build appends the code, and the call of
-`start` (build/bundling.py).
+One file beside the libraries holds their code, and only what is used is read of it: looking modules
+up on `sys.path` would take longer than running them. The build appends where each module's code is,
+and the call of `start` (build/bundling.py).
 """
 
 import gc
-import marshal  # noqa: F401 - for what the build appends
+import marshal
+import posix
 import sys
-from _frozen_importlib import ModuleSpec
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from types import CodeType, ModuleType
+    from types import ModuleType
+else:
+    ModuleType = type(sys)  # importing `types` would take a millisecond
 
-MODULES: dict[str, "CodeType"] = {}
+CODE_FILE = ""
+PLACES: dict[str, tuple[int, int]] = {}  # size and offset in that file
 PACKAGES: frozenset[str] = frozenset()
 
 gc.disable()  # a run is over before collecting could pay; importing would set it off
 
 
-class Carried:
-    """Finder and loader of the modules that this script carries."""
-
-    @staticmethod
-    def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """Where a module is: here, or (None) for the other finders to say."""
-        if name not in MODULES:
-            return None
-        return ModuleSpec(name, Carried, is_package=name in PACKAGES)  # type: ignore[arg-type]  # a class serves as well
-
-    @staticmethod
-    def create_module(spec: ModuleSpec) -> None:
-        """Let the interpreter make the module object."""
-
-    @staticmethod
-    def exec_module(module: "ModuleType") -> None:
-        """Run a module's code."""
-        exec(MODULES[module.__name__], module.__dict__)
-
-
 def start() -> object:
     """Run cni-bridge."""
-    sys.meta_path.insert(0, Carried)
+    root: str = sys._MEIPASS  # type: ignore[attr-defined]  # set by the bootloader
+    code = posix.open(f"{root}/{CODE_FILE}", posix.O_RDONLY | posix.O_CLOEXEC)
+
+    class Unread(ModuleType):
+        """A module whose code is run when anything in it is first asked for."""
+
+        def __getattr__(self, name: str) -> object:
+            self.__class__ = ModuleType  # type: ignore[assignment]  # it is an ordinary one now
+            exec(marshal.loads(posix.pread(code, *PLACES[self.__name__])), self.__dict__)
+            return getattr(self, name)
+
+    for name in PLACES:  # packages come before what is in them
+        module = sys.modules[name] = Unread(name)
+        if name in PACKAGES:
+            module.__path__ = []
+        package, _, own_name = name.rpartition(".")
+        if package:
+            setattr(sys.modules[package], own_name, module)
     from cni_bridge.__main__ import main
 
     return main()

@@ -12,13 +12,18 @@ from cni_bridge.model import Netns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from cni_bridge.commands import Commands
     from cni_bridge.edge.request import Request
+    from cni_bridge.model import Attachment
+
+KEYS = ("cniVersion", "name", "ipam", "args", "runtimeConfig", "prevResult")
 
 
 def add(request: "Request") -> str:
     """Lease addresses; return them as JSON."""
-    document = config.prepare(request.document, request.command)
+    document = _prepared(request)
     settings = config.parse(document, request.args, is_delegated=False)
     attachment = config.attachment(document, request)
     ledger = store.open_ledger(settings.state_dir)
@@ -38,28 +43,35 @@ def add(request: "Request") -> str:
 
 
 def delete(request: "Request") -> None:
-    """Free the addresses; needs no valid config."""
+    """Free the addresses, those that host-local has given too; needs no valid config."""
     signals.ignore()
     document = request.document
     config.check_identity(document, request.command)
+    attachment = config.attachment(document, request)
     ledger = store.find_ledger(config.state_dir(document))
     if ledger:
-        ledger.release(config.attachment(document, request))
+        ledger.release(attachment)
+    reserved = sources.predecessor(config.reservations_dir(document))
+    if reserved:
+        reserved.release(attachment)
 
 
 def check(request: "Request") -> None:
-    """Raise NotAsPlanned unless the ledger has the addresses that the runtime was told of."""
-    document = config.prepare(request.document, request.command)
+    """Raise NotAsPlanned unless we have the addresses that the runtime was told of."""
+    document = _prepared(request)
     attachment = config.attachment(document, request)
+    previous = config.previous_result(document)
     ledger = store.find_ledger(config.state_dir(document))
     holding = ledger.find(attachment) if ledger else None
-    if holding is None:
-        raise NotAsPlanned(f"Failed to find address added by container {attachment.container}")
-    previous = config.previous_result(document)
-    problems = ipam.unreported(holding.leases, previous, attachment.ifname) if previous else []
+    problems = []
+    if holding:
+        problems = ipam.unreported(holding.leases, previous, attachment.ifname) if previous else []
+    elif not _is_reserved(attachment, config.reservations_dir(document)):
+        problems = [f"ledger: expected a record of {attachment.container}, found none"]
     if problems:
         raise NotAsPlanned(
-            f"the addresses of {attachment.container} are not as ADD left them", "\n".join(problems)
+            f"Failed to find address added by container {attachment.container}",
+            "\n".join(problems),
         )
 
 
@@ -74,10 +86,26 @@ def collect(request: "Request") -> None:
             ledger.release(attachment)
 
 
+def status(request: "Request") -> None:
+    """Raise NotAvailable if an ADD would fail now."""
+    commands.rehearse(config.parse(_prepared(request), request.args, is_delegated=False))
+
+
+def _prepared(request: "Request") -> "dict[str, Any]":
+    """The document without what is the delegating plugin's: its keys may be named as ours are."""
+    ours = {key: value for key, value in request.document.items() if key in KEYS}
+    return config.prepare(ours, request.command)
+
+
+def _is_reserved(attachment: "Attachment", directory: str) -> bool:
+    reserved = sources.predecessor(directory)
+    return reserved is not None and bool(reserved.of(attachment))
+
+
 COMMANDS: "Commands" = {
     "ADD": add,
     "DEL": delete,
     "CHECK": check,
     "GC": collect,
-    "STATUS": commands.status,
+    "STATUS": status,
 }

@@ -1,16 +1,16 @@
 """What each command does, in which order; the rest is in the modules called.
 
-Nothing here builds messages, reads JSON or knows an errno. Removal has one code path, `detach`,
-with three callers: DEL, GC and the rollback of ADD.
+Nothing here builds messages, reads JSON or knows an errno.
 """
 
 import posix
 import time
 
-from cni_bridge import names, plan, sources
+from cni_bridge import assembly, inline, names, plan, sources
 from cni_bridge.edge import codec, config, ipam, result, shapes
 from cni_bridge.errors import (
     CniError,
+    FirewallRefused,
     InvalidConfig,
     IOFailure,
     NotAsPlanned,
@@ -18,20 +18,20 @@ from cni_bridge.errors import (
     RangeExhausted,
     RemovalIncomplete,
     TryAgainLater,
+    UnsupportedField,
 )
-from cni_bridge.ipam import store
+from cni_bridge.ipam import guards, store
 from cni_bridge.kernel import machine, netlink, netns, signals
-from cni_bridge.parts import bridge, veth
+from cni_bridge.parts import veth
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import TypeAlias
 
     from cni_bridge.edge.request import Request
     from cni_bridge.ipam.store import Ledger
-    from cni_bridge.kernel.netns import OpenNetns
-    from cni_bridge.model import Attachment, Holding, Interface, Netns, NetworkConfig, Plan
+    from cni_bridge.model import Attachment, Holding, Netns, NetworkConfig
     from cni_bridge.sources import Source
 
     Commands: TypeAlias = dict[str, Callable[[Request], str | None]]
@@ -45,13 +45,15 @@ def add(request: "Request") -> str:
     attachment = config.attachment(document, request)
     container = netns.open_netns(request.netns_path, may_be_own=request.may_be_own_netns)
     host = netlink.Socket()
+    inline.require(host, settings)
     ledger = store.open_ledger(settings.state_dir)
     # Where this fails, nothing here is ours to undo.
     holding = claim(ledger, attachment, settings, container.identity)
     try:
         signals.interrupt()
-        wanted = plan.build(attachment, settings, addresses.grant(holding, settings))
-        interfaces = _attach(host, container, wanted)
+        wanted, interfaces = assembly.attach(
+            host, container, ledger, (holding, settings, addresses)
+        )
         ledger.confirm(holding)
         made = result.build(wanted, interfaces, config.previous_result(document))
         return codec.encode(shapes.downgrade(made, settings.cni_version))
@@ -67,10 +69,22 @@ def delete(request: "Request") -> None:
     document = request.document
     config.check_identity(document, request.command)
     attachment = config.attachment(document, request)
-    addresses = sources.find(request, config.ipam_type(document))
+    host = netlink.Socket()
     ledger = store.find_ledger(config.state_dir(document))
+
+    def release() -> None:
+        reserved = sources.predecessor(config.reservations_dir(document))
+        if reserved and reserved.of(attachment):
+            from cni_bridge import adoption  # only for what the reference has attached
+
+            adoption.remove(host, request)
+        addresses = sources.find(request, config.ipam_type(document))
+        addresses.forward("DEL")
+        if reserved and not addresses.is_delegated:
+            reserved.release(attachment)
+
     _complain(
-        detach(netlink.Socket(), ledger, attachment, addresses),
+        assembly.detach(host, ledger, (attachment,), release),
         f"could not remove everything of {attachment.container} {attachment.ifname}",
     )
 
@@ -87,13 +101,23 @@ def check(request: "Request") -> None:
     container = netns.open_netns(request.netns_path, may_be_own=request.may_be_own_netns)
     ledger = store.find_ledger(settings.state_dir)
     holding = ledger.find(attachment) if ledger else None
-    if holding is None:
-        problems = [f"ledger: expected a record of {attachment.container}, found none"]
-    else:
-        addresses.forward("CHECK")
+    addresses.forward("CHECK")
+    if ledger and holding:
         grant = addresses.granted(holding, settings, previous)
         problems = ipam.unreported(grant.leases, previous, attachment.ifname)
-        problems += problems_of(plan.build(attachment, settings, grant), container)
+        wanted = plan.build(attachment, settings, grant)
+        mac = ipam.reported_mac(previous, attachment.ifname)
+        problems += assembly.problems(wanted, container, ledger, mac)
+    elif (reserved := sources.predecessor(settings.reservations_dir)) and reserved.of(attachment):
+        from cni_bridge import adoption  # only for what the reference has attached
+
+        problems = adoption.problems(attachment, previous, reserved)
+        outer = veth.host_end(netlink.Socket(), container, attachment.ifname)
+        wanted = adoption.expected(attachment, settings, previous, outer)
+        mac = ipam.reported_mac(previous, attachment.ifname)
+        problems += assembly.problems(wanted, container, ledger, mac)
+    else:
+        problems = [f"ledger: expected a record of {attachment.container}, found none"]
     if problems:
         raise NotAsPlanned(
             f"{attachment.ifname} of {attachment.container} is not as ADD left it",
@@ -106,11 +130,8 @@ def collect(request: "Request") -> None:
     signals.ignore()
     document = request.document
     config.check_identity(document, request.command)
-    host = netlink.Socket()
     ledger = store.find_ledger(config.state_dir(document))
-    failures: list[Exception] = []
-    for attachment in stale(ledger, document):
-        failures += detach(host, ledger, attachment)
+    failures = assembly.detach(netlink.Socket(), ledger, stale(ledger, document))
     try:
         sources.find(request, config.ipam_type(document)).forward("GC")
     except Exception as failure:  # noqa: BLE001 - reported together, whatever they are
@@ -123,33 +144,23 @@ def status(request: "Request") -> None:
     document = config.prepare(request.document, request.command)
     addresses = sources.find(request, config.ipam_type(document))
     settings = config.parse(document, request.args, is_delegated=addresses.is_delegated)
-    try:
-        store.open_ledger(settings.state_dir).rehearse(settings.name, settings.ipam.range_sets)
-    except (IOFailure, TryAgainLater, RangeExhausted) as error:
-        raise NotAvailable(error.msg, error.details) from error
+    rehearse(settings)
     addresses.forward("STATUS")
 
 
-def detach(
-    host: netlink.Socket,
-    ledger: "Ledger | None",
-    attachment: "Attachment",
-    addresses: "Source | None" = None,
-) -> list[Exception]:
-    """Remove everything named after the attachment; return what could not be removed.
-
-    The ledger forgets last, and only if the rest is gone: an address is never free while in use.
-    """
-    failures: list[Exception] = []
+def rehearse(settings: "NetworkConfig") -> None:
+    """Raise NotAvailable if a claim would fail now."""
     try:
-        veth.remove(host, names.host_name(attachment))
-        if addresses:
-            addresses.forward("DEL")
-        if ledger:
-            ledger.release(attachment)
-    except Exception as failure:  # noqa: BLE001 - reported together, whatever they are
-        failures.append(failure)
-    return failures
+        inline.require(netlink.Socket(), settings)
+        ledger = store.open_ledger(settings.state_dir)
+        ledger.respect(sources.predecessor(settings.reservations_dir))
+        ledger.rehearse(settings.name, settings.ipam.range_sets)
+        if settings.firewall:
+            from cni_bridge import protection
+
+            protection.rehearse()
+    except (FirewallRefused, IOFailure, TryAgainLater, RangeExhausted, UnsupportedField) as error:
+        raise NotAvailable(error.msg, error.details) from error
 
 
 def _roll_back(
@@ -165,7 +176,7 @@ def _roll_back(
             return
     except CniError as failure:
         error.add_note(f"while rolling back: {failure}")
-    for left in detach(host, ledger, holding.attachment, addresses):
+    for left in assembly.detach(host, ledger, (holding.attachment,), addresses.undo):
         error.add_note(f"while rolling back: {left}")
 
 
@@ -175,16 +186,20 @@ def stale(ledger: "Ledger | None", document: "shapes.Json") -> "list[Attachment]
     Without a list nothing is known to be stale. Other networks on the same bridge have their own.
     """
     valid = config.valid_attachments(document)
-    if ledger is None or valid is None:
+    if valid is None:
         return []
-    recorded = [holding.attachment for holding in ledger.holdings(config.network(document))]
-    return [item for item in recorded if (item.container, item.ifname) not in valid]
+    network = config.network(document)
+    held = ledger.holdings(network) if ledger else ()
+    recorded = (*(holding.attachment for holding in held), *guards.guarded(ledger, network))
+    return [item for item in dict.fromkeys(recorded) if (item.container, item.ifname) not in valid]
 
 
 def claim(
     ledger: "Ledger", attachment: "Attachment", settings: "NetworkConfig", container: "Netns"
 ) -> "Holding":
     """Record the attachment and take its addresses, in one transaction."""
+    if settings.ipam.range_sets:
+        ledger.respect(sources.predecessor(settings.reservations_dir))
     return ledger.claim(
         attachment,
         host_name=names.host_name(attachment),
@@ -195,20 +210,6 @@ def claim(
         range_sets=settings.ipam.range_sets,
         requested=settings.ipam.requested,
     )
-
-
-def problems_of(wanted: "Plan", container: "OpenNetns") -> "Iterator[str]":
-    """Every difference between a plan and the kernel: what, expected, found."""
-    host = netlink.Socket()
-    yield from bridge.problems(host, wanted.bridge)
-    yield from veth.problems(host, container, wanted.veth)
-
-
-def _attach(
-    host: netlink.Socket, container: "OpenNetns", wanted: "Plan"
-) -> "tuple[Interface, ...]":
-    shared = bridge.ensure(host, wanted.bridge)
-    return (bridge.describe(shared), *veth.create(host, container, shared.index, wanted.veth))
 
 
 def _complain(failures: list[Exception], what: str) -> None:

@@ -102,6 +102,12 @@ class AttachmentExists(CniError):
     code = 102
 
 
+class PortInUse(CniError):
+    """A host port is held by another container or by a process, named in message and details."""
+
+    code = 103
+
+
 class KernelRefused(CniError):
     """The kernel refused a change: what was asked, the errno's name, the kernel's own words."""
 
@@ -109,7 +115,7 @@ class KernelRefused(CniError):
 
 
 class FirewallRefused(CniError):
-    """The nftables transaction was rejected as a whole."""
+    """nftables is missing, or rejected the rules or a transaction as a whole."""
 
     code = 111
 

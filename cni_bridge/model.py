@@ -6,6 +6,10 @@ No behaviour and no I/O here: what a request becomes, what is wanted, what was m
 from cni_bridge.address import Prefix
 from cni_bridge.record import record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cni_bridge.rules import Firewall, FirewallConfig
+
 
 @record
 class Attachment:
@@ -79,12 +83,51 @@ class VlanFilter:
 
 
 @record
+class Sysctl:
+    """A kernel parameter of the container; `path` is below /proc/sys.
+
+    In a config the path holds IFNAME where the interface's name goes; `key` is as written there.
+    """
+
+    key: str
+    path: str
+    value: str
+
+
+@record
+class Tuning:
+    """What the config wants of the container end beyond address and routes; None: leave it."""
+
+    sysctls: tuple[Sysctl, ...] = ()
+    promisc: bool | None = None
+    allmulti: bool | None = None
+    tx_queue_length: int | None = None
+
+
+@record
+class Limit:
+    """Bytes a second, and bytes at once."""
+
+    rate: int
+    burst: int
+
+
+@record
+class Bandwidth:
+    """How much the container gets (ingress) and sends (egress); None: as much as it can."""
+
+    ingress: Limit | None
+    egress: Limit | None
+
+
+@record
 class NetworkConfig:
     """The network configuration, validated, of the newest spec version's shape."""
 
     cni_version: str
     name: str
     state_dir: str
+    reservations_dir: str  # of the reference's host-local
     bridge: str
     is_gateway: bool
     is_default_gateway: bool
@@ -93,14 +136,16 @@ class NetworkConfig:
     hairpin_mode: bool
     promisc_mode: bool
     port_isolation: bool
-    mac_spoof_check: bool
     duplicate_address_detection: bool
     container_interface_up: bool
-    ip_masq: bool
     vlan: VlanFilter | None
     mac: bytes | None
     ipam: Ipam
-    dns: Dns
+    dns: Dns | None  # None: that of IPAM
+    firewall: "FirewallConfig | None" = None  # None: nothing for it to do
+    attachment_mtu: int = 0  # 0: as the network's
+    tuning: Tuning | None = None
+    bandwidth: Bandwidth | None = None
 
 
 # ---------------------------------------------------------------- what the ledger holds
@@ -159,6 +204,7 @@ class Bridge:
     replaces_address: bool
     is_promiscuous: bool
     filters_vlans: bool
+    gateway_vlan: int = 0  # 0: the bridge itself has the gateways; else an access port of that VLAN
 
 
 @record
@@ -188,6 +234,24 @@ class Veth:
 
 
 @record
+class TunedInterface:
+    """The container end's name and what is wanted of it."""
+
+    name: str
+    tuning: Tuning
+
+
+@record
+class Shaping:
+    """The limits of one attachment, and where: on its host end, and on a device of its own."""
+
+    host_name: str
+    ifb_name: str
+    ingress: Limit | None
+    egress: Limit | None
+
+
+@record
 class Plan:
     """Everything that should exist for one attachment."""
 
@@ -197,6 +261,9 @@ class Plan:
     leases: tuple[Lease, ...]
     routes: tuple[Route, ...]  # as reported: the config's, then the default routes added
     dns: Dns
+    firewall: "Firewall | None" = None
+    tuned: TunedInterface | None = None
+    shaping: Shaping | None = None
 
 
 # ---------------------------------------------------------------- what was made

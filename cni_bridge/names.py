@@ -19,8 +19,20 @@ def host_name(attachment: Attachment) -> str:
     The prefix makes NetworkManager and networkd leave it alone; the reference uses eight digits, so
     its names are never ours. The ledger holds these names UNIQUE, so a collision is refused.
     """
-    identity = "\n".join((attachment.network, attachment.container, attachment.ifname))
-    return "veth" + blake2b(identity.encode(), digest_size=6).hexdigest()[:11]
+    return "veth" + blake2b(_identity(attachment), digest_size=6).hexdigest()[:11]
+
+
+def ifb_name(attachment: Attachment) -> str:
+    """The name of the device through which a container's traffic is shaped: its host end's digits.
+
+    No longer than an ifname may be, and unique as the host end's name is.
+    """
+    return "ifb-" + host_name(attachment).removeprefix("veth")
+
+
+def of_host(attachment: Attachment) -> tuple[str, str]:
+    """Every interface that an attachment can have on the host."""
+    return host_name(attachment), ifb_name(attachment)
 
 
 def alias(attachment: Attachment) -> str:
@@ -29,9 +41,28 @@ def alias(attachment: Attachment) -> str:
     return ("cni-bridge " + identity)[:ALIAS_LIMIT]
 
 
+def container_mac(attachment: Attachment) -> bytes:
+    """A locally administered MAC for a container end whose MAC is to be known beforehand."""
+    return b"\x02" + blake2b(_identity(attachment), digest_size=5).digest()
+
+
+def gateway(bridge: str, vlan: int) -> str:
+    """The interface that has the gateway addresses of one VLAN of a bridge, as in the reference."""
+    return f"{bridge}.{vlan}"
+
+
+def gateway_port(bridge: str, vlan: int) -> str:
+    """The other end of that veth pair, which is the bridge's port."""
+    return "veth" + blake2b(gateway(bridge, vlan).encode(), digest_size=6).hexdigest()[:11]
+
+
 def bridge_mac(bridge: str, machine: str) -> bytes:
     """A locally administered MAC that a bridge keeps when it is made anew on the same machine.
 
     Containers that outlive their bridge then still have the right neighbour entry.
     """
     return b"\x02" + blake2b(f"{machine}\n{bridge}".encode(), digest_size=5).digest()
+
+
+def _identity(attachment: Attachment) -> bytes:
+    return "\n".join((attachment.network, attachment.container, attachment.ifname)).encode()

@@ -8,16 +8,24 @@ from cni_bridge.address import Prefix
 from cni_bridge.model import (
     Attachment,
     Bridge,
-    Dns,
     Grant,
     Lease,
+    Limit,
     NetworkConfig,
     Plan,
     Port,
     Route,
+    Shaping,
+    TunedInterface,
     Veth,
 )
 from cni_bridge.record import replace
+
+ETH_DATA_LEN = 1500  # linux/if_ether.h: the kernel's default MTU
+VLAN_ETH_HLEN = 18  # linux/if_vlan.h
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cni_bridge.rules import Firewall
 
 DEFAULT = {
     address.AF_INET: Prefix(ip=bytes(4), length=0),
@@ -29,6 +37,8 @@ def build(attachment: Attachment, config: NetworkConfig, grant: Grant) -> Plan:
     """The desired state of one attachment: same arguments, same plan."""
     leases = tuple(_with_gateway(lease, config) for lease in grant.leases)
     reported = grant.routes + _default_routes(leases, grant.routes, config)
+    firewall = _firewall(attachment, config, leases)
+    veth = _veth(attachment, config, leases, reported)
     return Plan(
         attachment=attachment,
         bridge=Bridge(
@@ -38,25 +48,67 @@ def build(attachment: Attachment, config: NetworkConfig, grant: Grant) -> Plan:
             replaces_address=config.force_address,
             is_promiscuous=config.promisc_mode,
             filters_vlans=config.vlan is not None,
+            gateway_vlan=config.vlan.access if config.vlan and config.is_gateway and leases else 0,
         ),
-        veth=Veth(
-            host_name=names.host_name(attachment),
-            container_name=attachment.ifname,
-            bridge=config.bridge,
-            alias=names.alias(attachment),
-            mtu=config.mtu,
-            mac=config.mac,
-            port=Port(
-                hairpin=config.hairpin_mode, isolated=config.port_isolation, vlan=config.vlan
-            ),
-            is_up=config.container_interface_up,
-            detects_duplicates=config.duplicate_address_detection,
-            addresses=tuple(lease.address for lease in leases),
-            routes=_kernel_routes(leases, reported),
-        ),
+        veth=replace(veth, mac=firewall.mac) if firewall else veth,
         leases=leases,
         routes=reported,
-        dns=config.dns if config.dns != Dns() else grant.dns,
+        dns=grant.dns if config.dns is None else config.dns,
+        firewall=firewall,
+        tuned=_tuned(attachment, config),
+        shaping=_shaping(attachment, config),
+    )
+
+
+def _veth(
+    attachment: Attachment,
+    config: NetworkConfig,
+    leases: tuple[Lease, ...],
+    routes: tuple[Route, ...],
+) -> Veth:
+    rules = config.firewall
+    # For its own published ports, which br_netfilter leads back by the port they came.
+    is_published = rules is not None and bool(rules.ports) and not config.promisc_mode
+    return Veth(
+        host_name=names.host_name(attachment),
+        container_name=attachment.ifname,
+        bridge=config.bridge,
+        alias=names.alias(attachment),
+        mtu=config.attachment_mtu or config.mtu,
+        mac=config.mac,
+        port=Port(
+            hairpin=config.hairpin_mode or is_published,
+            # Rules alone don't see what is only bridged.
+            isolated=config.port_isolation or (rules is not None and not rules.allows_icc),
+            vlan=config.vlan,
+        ),
+        is_up=config.container_interface_up,
+        detects_duplicates=config.duplicate_address_detection,
+        addresses=tuple(lease.address for lease in leases),
+        routes=_kernel_routes(leases, routes),
+    )
+
+
+def _firewall(
+    attachment: Attachment, config: NetworkConfig, leases: tuple[Lease, ...]
+) -> "Firewall | None":
+    rules = config.firewall
+    if rules is None:
+        return None
+    from cni_bridge.rules import Firewall  # most networks leave the firewall alone
+
+    ranges = [item.subnet for range_set in config.ipam.range_sets for item in range_set]
+    subnets = [address.subnet(lease.address) for lease in leases]
+    mac = config.mac
+    if rules.checks_mac and mac is None:
+        mac = names.container_mac(attachment)  # to be checked it has to be known beforehand
+    return Firewall(
+        bridge=config.bridge,
+        host_name=names.host_name(attachment),
+        mac=mac,
+        addresses=tuple(lease.address.ip for lease in leases),
+        subnets=tuple(dict.fromkeys((*ranges, *subnets))),
+        rules=rules,
     )
 
 
@@ -103,3 +155,32 @@ def _kernel_routes(leases: tuple[Lease, ...], routes: tuple[Route, ...]) -> tupl
         for route in routes
     ]
     return tuple(dict.fromkeys(resolved))
+
+
+def _tuned(attachment: Attachment, config: NetworkConfig) -> TunedInterface | None:
+    if config.tuning is None:
+        return None
+    name = attachment.ifname
+    sysctls = {
+        path: replace(item, path=path)
+        for item in config.tuning.sysctls
+        for path in [item.path.replace("IFNAME", name, 1)]
+    }
+    return TunedInterface(name=name, tuning=replace(config.tuning, sysctls=tuple(sysctls.values())))
+
+
+def _shaping(attachment: Attachment, config: NetworkConfig) -> Shaping | None:
+    if config.bandwidth is None:
+        return None
+    frame = (config.attachment_mtu or config.mtu or ETH_DATA_LEN) + VLAN_ETH_HLEN
+    return Shaping(
+        host_name=names.host_name(attachment),
+        ifb_name=names.ifb_name(attachment),
+        ingress=_passable(config.bandwidth.ingress, frame),
+        egress=_passable(config.bandwidth.egress, frame),
+    )
+
+
+def _passable(limit: Limit | None, frame: int) -> Limit | None:
+    """A limit whose burst holds a frame: a bucket that is smaller lets none pass, ever."""
+    return replace(limit, burst=max(limit.burst, frame)) if limit else None

@@ -6,7 +6,7 @@ Holds the only catch-all and the only writes to stdout; knows nothing of bridges
 import posix
 import sys
 
-from cni_bridge import commands, sources
+from cni_bridge import commands
 from cni_bridge.edge import codec, config, request, shapes, versions
 from cni_bridge.errors import Bug, CniError, IOFailure, KernelRefused
 from cni_bridge.kernel.netlink import KernelError
@@ -57,11 +57,10 @@ def _carry_out(asked: "Request") -> None:
 
 
 def _role(asked: "Request") -> "Commands":
-    """The commands of a bridge plugin, or those of an IPAM plugin when somebody else's config names
-    us as that: then `type` is not ours and `ipam.type` is."""
-    own_names = (sources.OWN_TYPE, sys.argv[0].rpartition("/")[2])
-    is_ours = asked.document.get("type", sources.OWN_TYPE) in own_names
-    if is_ours or config.ipam_type(asked.document) not in own_names:
+    """The commands of a bridge plugin, or those of an IPAM plugin when it is as that, by the name
+    in `ipam.type`, that another plugin has executed us."""
+    name = sys.argv[0].rpartition("/")[2]
+    if config.ipam_type(asked.document) != name or asked.document.get("type", name) == name:
         return commands.COMMANDS
     from cni_bridge import allocation  # a role that most runs don't have
 

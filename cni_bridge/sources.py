@@ -3,7 +3,9 @@
 Both kinds of source answer the same calls, so that `commands` reads the same for either.
 """
 
-from cni_bridge.edge import ipam, shapes
+import posix
+
+from cni_bridge.edge import config, ipam, shapes
 from cni_bridge.errors import InvalidConfig
 from cni_bridge.ipam import resolver
 from cni_bridge.model import Dns, Grant
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from cni_bridge.edge.request import Request
     from cni_bridge.edge.shapes import Json
+    from cni_bridge.ipam.hostlocal import Reservations
     from cni_bridge.model import Holding, NetworkConfig
 
     Source: TypeAlias = "OurLedger | OtherPlugin"
@@ -29,6 +32,15 @@ def find(request: "Request", kind: str) -> "Source":
 
     path = delegate.find(kind, request.plugin_dirs)
     return OtherPlugin(path, request) if path else OurLedger()
+
+
+def predecessor(directory: str) -> "Reservations | None":
+    """What host-local has reserved for the network before us, where it has ever been used."""
+    if not posix.access(directory, posix.F_OK):
+        return None
+    from cni_bridge.ipam import hostlocal  # only where it has left something
+
+    return hostlocal.Reservations(directory)
 
 
 class OurLedger:
@@ -51,6 +63,9 @@ class OurLedger:
     def forward(self, command: str) -> None:
         """Nobody to forward it to."""
 
+    def undo(self) -> None:
+        """The ledger forgets its leases with their attachment."""
+
 
 class OtherPlugin:
     """A plugin on CNI_PATH that has its own records; ours holds the attachment only."""
@@ -60,13 +75,22 @@ class OtherPlugin:
     def __init__(self, path: str, request: "Request") -> None:
         self._path = path
         self._request = request
+        self._is_asked = False
 
     def grant(self, _holding: "Holding", settings: "NetworkConfig") -> Grant:
-        """What the plugin's ADD answers. Raises Delegated."""
-        answer = shapes.upgrade(self._execute("ADD"), settings.cni_version)
-        grant = ipam.grant(answer)
+        """What the plugin's ADD answers. Raises Delegated, InvalidConfig."""
+        self._is_asked = True
+        answer = self._execute("ADD")
+        try:
+            grant = ipam.grant(config.answer(answer, settings.cni_version))
+        except InvalidConfig as error:
+            what = error.msg.removeprefix("prevResult.")
+            raise InvalidConfig(f"IPAM plugin {self._path} answered {what}") from error
         if not grant.leases:
             raise InvalidConfig("IPAM plugin returned missing IP config", f"from {self._path}")
+        shapes.check_addresses(
+            settings.cni_version, [len(lease.address.ip) for lease in grant.leases]
+        )
         return grant
 
     def granted(self, _holding: "Holding", settings: "NetworkConfig", previous: "Json") -> Grant:
@@ -76,6 +100,11 @@ class OtherPlugin:
     def forward(self, command: str) -> None:
         """Let the plugin do its part. Raises Delegated."""
         self._execute(command)
+
+    def undo(self) -> None:
+        """Let it undo its ADD, if there was one: what it has for an earlier ADD is not this one's."""
+        if self._is_asked:
+            self.forward("DEL")
 
     def _execute(self, command: str) -> "Json":
         from cni_bridge.ipam import delegate

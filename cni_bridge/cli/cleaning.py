@@ -3,7 +3,7 @@
 What proof is needed is decided by the inventory; on doubt nothing is removed.
 """
 
-from cni_bridge import commands
+from cni_bridge import assembly
 from cni_bridge.address import prefix_text
 from cni_bridge.cli import inventory, terminal
 from cni_bridge.cli.options import Commands, Options, add_command, add_state_dir
@@ -39,7 +39,7 @@ def run(options: Options) -> int:
         attachment = holding.attachment
         held = ", ".join(prefix_text(lease.address) for lease in holding.leases) or "no address"
         if not options.dry_run:
-            failures += commands.detach(netlink.Socket(), ledger, attachment)
+            failures += assembly.detach(netlink.Socket(), ledger, (attachment,))
         verb = "would free" if options.dry_run else "freed"
         screen.print(
             f"{verb} {held} of {attachment.container} {attachment.ifname} on {attachment.network}",

@@ -6,7 +6,7 @@ Nothing is done: no lease is taken, nothing is made, no other plugin is run.
 from rich.table import Table
 from rich.text import Text
 
-from cni_bridge import commands, plan, sources
+from cni_bridge import assembly, plan, sources
 from cni_bridge.cli import sightings, stdin, steps, terminal
 from cni_bridge.cli.options import Commands, Options, add_command, add_json
 from cni_bridge.cli.steps import Situation, Step
@@ -64,7 +64,7 @@ def run(options: Options) -> int:
     )
     wanted = plan.build(attachment, settings, grant)
     if options.diff:
-        return _print_differences(wanted, asked, holding)
+        return _print_differences(wanted, asked, ledger, holding)
     taken = _steps(wanted, asked, ledger.holdings(settings.name) if ledger else ())
     if is_delegated:
         text = f"addresses from plugin {kind}, which is not run now"
@@ -104,12 +104,14 @@ def _first(range_set: RangeSet) -> bytes:
     return low.to_bytes(len(range_set[0].start), "big")
 
 
-def _print_differences(wanted: Plan, asked: Request, holding: Holding | None) -> int:
+def _print_differences(
+    wanted: Plan, asked: Request, ledger: Ledger | None, holding: Holding | None
+) -> int:
     if not asked.netns_path:
         raise InvalidEnvironment("--diff needs CNI_NETNS", "and CNI_CONTAINERID, CNI_IFNAME")
     container = netns.open_netns(asked.netns_path)
     who = f"{asked.ifname} of {asked.container}"
-    problems = list(commands.problems_of(wanted, container))
+    problems = list(assembly.problems(wanted, container, ledger, ""))
     if holding is None:
         problems.insert(0, f"ledger: expected a record of {asked.container}, found none")
     if problems:

@@ -4,9 +4,10 @@ Types, bounds and defaults come from the compiled schema; what a schema can't sa
 exclusions) is checked here, with a path to the value. No default is written here.
 """
 
-from cni_bridge.edge import arguments, ipam, request, shapes, validators, versions
+from cni_bridge.edge import arguments, codec, ipam, request, shapes, validators, versions
 from cni_bridge.errors import InvalidConfig
-from cni_bridge.model import Attachment, Ipam, NetworkConfig, VlanFilter
+from cni_bridge.ipam import statedir
+from cni_bridge.model import Attachment, Bandwidth, Dns, Ipam, NetworkConfig, Tuning, VlanFilter
 
 Json = shapes.Json
 TYPE_CHECKING = False
@@ -15,8 +16,18 @@ if TYPE_CHECKING:
 
     from cni_bridge.edge.arguments import Arguments
     from cni_bridge.edge.request import Request
+    from cni_bridge.rules import FirewallConfig
 
-STATE_DIR = "/run/cni-bridge"
+STATE_DIR = statedir.HOST
+HOST_LOCAL_DIR = "/var/lib/cni/networks"
+# Whichever of these is set, the firewall has something to do, or to refuse.
+FIREWALL_KEYS = (
+    *("ipMasq", "isolation", "internal", "closed", "macspoofchk", "ipspoofchk"),
+    *("conditionsV4", "conditionsV6"),
+)
+TUNING = ("sysctl", "promisc", "allmulti", "txQLen")
+BANDWIDTH = ("ingressRate", "ingressBurst", "egressRate", "egressBurst")
+RESOLVER_LISTS = frozenset(("nameservers", "search", "options"))
 
 
 def prepare(document: Json, command: str) -> "dict[str, Any]":
@@ -25,12 +36,7 @@ def prepare(document: Json, command: str) -> "dict[str, Any]":
     The name and the version are looked at first, as the reference does.
     """
     check_identity(document, command)
-    try:
-        validators.validate(document)
-    except validators.Refused:
-        from cni_bridge.edge import explain  # only a refused config pays for jsonschema
-
-        raise explain.explain(document) from None
+    _validate(document)
     return document
 
 
@@ -81,9 +87,13 @@ def state_dir(document: Json) -> str:
 
     Never fails: a config that is wrong, here or elsewhere, must not keep DEL from the ledger.
     """
-    section = document.get("ipam")
-    data_dir = section.get("dataDir") if isinstance(section, dict) else None
-    return data_dir.rstrip("/") + "/cni-bridge" if _is_directory(data_dir) else STATE_DIR
+    data_dir = _data_dir(document)
+    return f"{data_dir}/cni-bridge" if data_dir else STATE_DIR
+
+
+def reservations_dir(document: Json) -> str:
+    """Where the reference's host-local keeps what it has reserved for the network."""
+    return f"{_data_dir(document) or HOST_LOCAL_DIR}/{network(document)}"
 
 
 def ipam_type(document: Json) -> str:
@@ -98,6 +108,20 @@ def previous_result(document: "dict[str, Any]") -> Json | None:
     return shapes.upgrade(previous, version(document)) if previous else None
 
 
+def answer(result: Json, version: str) -> Json:
+    """An IPAM plugin's answer in the newest shape, checked as a prevResult is.
+
+    `version` is the config's; an answer that names its own is read by that.
+    """
+    folded = codec.fold({"name": "answer", "prevResult": result}, validators.FOLD)
+    _validate(folded)
+    spoken = result.get("cniVersion")
+    return shapes.upgrade(
+        folded["prevResult"],
+        str(spoken) if spoken in versions.SUPPORTED else version,
+    )
+
+
 def parse(document: "dict[str, Any]", cni_args: str, *, is_delegated: bool) -> NetworkConfig:
     """Build the record from a prepared document. Raises InvalidConfig, InvalidEnvironment.
 
@@ -110,6 +134,7 @@ def parse(document: "dict[str, Any]", cni_args: str, *, is_delegated: bool) -> N
         cni_version=version(document),
         name=document["name"],
         state_dir=state_dir(document),
+        reservations_dir=reservations_dir(document),
         bridge=_interface_name(document["bridge"]),
         is_gateway=document["isGateway"] or is_default_gateway,
         is_default_gateway=is_default_gateway,
@@ -118,15 +143,26 @@ def parse(document: "dict[str, Any]", cni_args: str, *, is_delegated: bool) -> N
         hairpin_mode=document["hairpinMode"],
         promisc_mode=document["promiscMode"],
         port_isolation=document["portIsolation"],
-        mac_spoof_check=document["macspoofchk"],
         duplicate_address_detection=document["enabledad"],
         container_interface_up=not document["disableContainerInterface"],
-        ip_masq=document["ipMasq"],
         vlan=_vlan(document),
         mac=_mac(document, wanted),
         ipam=_ipam(document, wanted, is_delegated=is_delegated),
-        dns=ipam.dns(document.get("dns", {})),
+        dns=_dns(document.get("dns", {})),
+        firewall=_firewall(document),
+        attachment_mtu=_attachment_mtu(document),
+        tuning=_tuning(document),
+        bandwidth=_bandwidth(document),
     )
+
+
+def _validate(document: Json) -> None:
+    try:
+        validators.validate(document)
+    except validators.Refused:
+        from cni_bridge.edge import explain  # only a refused config pays for jsonschema
+
+        raise explain.explain(document) from None
 
 
 def _check_exclusions(document: "dict[str, Any]") -> None:
@@ -137,6 +173,12 @@ def _check_exclusions(document: "dict[str, Any]") -> None:
     data_dir = document.get("ipam", {}).get("dataDir")
     if data_dir and not _is_directory(data_dir):
         raise InvalidConfig("ipam.dataDir must be an absolute path", f"found {data_dir!r}")
+
+
+def _data_dir(document: Json) -> str:
+    section = document.get("ipam")
+    data_dir = section.get("dataDir") if isinstance(section, dict) else None
+    return data_dir.rstrip("/") if _is_directory(data_dir) else ""
 
 
 def _is_directory(path: object) -> "TypeGuard[str]":
@@ -150,6 +192,12 @@ def _ipam(document: "dict[str, Any]", wanted: "Arguments", *, is_delegated: bool
     families = [len(range_set[0].subnet.ip) for range_set in leasing.range_sets]
     shapes.check_addresses(version(document), families)
     return leasing
+
+
+def _dns(section: "dict[str, Any]") -> Dns | None:
+    """What replaces all of the resolver settings of IPAM: an empty list does so too, as in Go."""
+    is_given = section.get("domain") or not RESOLVER_LISTS.isdisjoint(section)
+    return ipam.dns(section) if is_given else None
 
 
 def _interface_name(name: str) -> str:
@@ -167,12 +215,48 @@ def _vlan(document: "dict[str, Any]") -> VlanFilter | None:
     return vlans.parse(document)
 
 
+def _firewall(document: "dict[str, Any]") -> "FirewallConfig | None":
+    ports = ipam.runtime(document).get("portMappings")
+    if document["icc"] and not ports and not any(document.get(key) for key in FIREWALL_KEYS):
+        return None
+    from cni_bridge.edge import firewall  # not for networks that leave the firewall alone
+
+    return firewall.parse(document)
+
+
+def _attachment_mtu(document: "dict[str, Any]") -> int:
+    """`args.cni` may change the MTU of one attachment where the config gives one."""
+    asked: int = ipam.cni_args(document).get("mtu", 0) if document["mtu"] else 0
+    return asked
+
+
+def _tuning(document: "dict[str, Any]") -> Tuning | None:
+    if document.keys().isdisjoint(TUNING):
+        return None
+    from cni_bridge.edge import inline  # few networks are tuned
+
+    return inline.tuning(document)
+
+
+def _bandwidth(document: "dict[str, Any]") -> Bandwidth | None:
+    """The config's limits or, if it has none of the keys, the runtime's: the reference's order."""
+    path, source = "", document
+    if document.keys().isdisjoint(BANDWIDTH):
+        path, source = "runtimeConfig.bandwidth.", ipam.runtime(document).get("bandwidth", {})
+    if not source:
+        return None
+    from cni_bridge.edge import inline  # few networks are limited
+
+    return inline.bandwidth(source, path)
+
+
 def _mac(document: "dict[str, Any]", wanted: "Arguments") -> bytes | None:
     """The container end's MAC; the first source that names one wins."""
     sources = (
         ("runtimeConfig.mac", ipam.runtime(document).get("mac")),
         ("args.cni.mac", ipam.cni_args(document).get("mac")),
         ("CNI_ARGS MAC", wanted.mac),
+        ("mac", document["mac"]),
     )
     return next((_parse_mac(text, path) for path, text in sources if text), None)
 

@@ -67,6 +67,19 @@ def unreported(leases: tuple[Lease, ...], previous: "Json", ifname: str) -> list
     ]
 
 
+def reported_mac(previous: "Json", ifname: str) -> str:
+    """The MAC that a prevResult gives the interface in the container; empty if none.
+
+    A later plugin may have changed the MAC, and then it changed the result (SPEC 1.0, CHECK).
+    """
+    macs = [
+        str(item.get("mac", "")).lower().replace("-", ":")
+        for item in previous.get("interfaces", ())
+        if item.get("name") == ifname and item.get("sandbox")
+    ]
+    return macs[-1] if macs else ""
+
+
 def dns(section: "Json") -> Dns:
     """The `dns` object of a config or a result."""
     return Dns(

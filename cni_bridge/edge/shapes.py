@@ -50,9 +50,9 @@ def downgrade(result: Json, version: str) -> Json:
         return shaped | result
     for key, dropped in (("interfaces", NEW_INTERFACE_KEYS), ("routes", NEW_ROUTE_KEYS)):
         if key in result:
-            shaped[key] = [_without(item, dropped) for item in _objects(result, key)]
+            shaped[key] = [_without(item, dropped) for item in objects(result, key)]
     if "ips" in result:
-        ips = _objects(result, "ips")
+        ips = objects(result, "ips")
         shaped["ips"] = [_tagged(ip) for ip in ips] if version in TAGGED else ips
     if "dns" in result or version in TAGGED:
         shaped["dns"] = result.get("dns", {})
@@ -67,25 +67,25 @@ def upgrade(result: Json, version: str) -> Json:
     if version not in FLAT:
         shaped = {key: result[key] for key in ("interfaces", "routes", "dns") if result.get(key)}
         if "ips" in result:
-            shaped["ips"] = [_without(ip, ("version",)) for ip in _objects(result, "ips")]
+            shaped["ips"] = [_without(ip, ("version",)) for ip in objects(result, "ips")]
         return shaped
     ips: list[Json] = []
     routes: list[Json] = []
     for key in ("ip4", "ip6"):
-        for entry in _objects({key: [result[key]]} if key in result else {}, key):
+        for entry in objects({key: [result[key]]} if key in result else {}, key):
             ips.append({"address": entry.get("ip", "")})
             if entry.get("gateway"):
                 ips[-1]["gateway"] = entry["gateway"]
-            routes += _objects(entry, "routes")
+            routes += objects(entry, "routes")
     shaped = {"ips": ips, "routes": routes, "dns": result.get("dns")}
     return {key: value for key, value in shaped.items() if value}
 
 
 def _flat(result: Json, version: str) -> Json:
     shaped: Json = {"cniVersion": version}
-    routes = [_without(route, NEW_ROUTE_KEYS) for route in _objects(result, "routes")]
+    routes = [_without(route, NEW_ROUTE_KEYS) for route in objects(result, "routes")]
     for key, family in (("ip4", address.AF_INET), ("ip6", address.AF_INET6)):
-        ips = [ip for ip in _objects(result, "ips") if _family(ip["address"]) == family]
+        ips = [ip for ip in objects(result, "ips") if _family(ip["address"]) == family]
         if not ips:
             continue
         entry: Json = {"ip": ips[0]["address"]}
@@ -111,7 +111,7 @@ def _without(item: Json, keys: tuple[str, ...]) -> Json:
     return {key: value for key, value in item.items() if key not in keys}
 
 
-def _objects(holder: Json, key: str) -> list[Json]:
+def objects(holder: Json, key: str) -> list[Json]:
     """The objects of a list that may be absent or null; what is no object is left out."""
     items = holder.get(key)
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []

@@ -19,19 +19,28 @@ class Refused(Exception):
 
 
 FOLD: "Fold" = \
-{'args': ('args',
+{'allmulti': ('allmulti', None),
+ 'args': ('args',
           {'cni': ('cni',
-                   {'ips': ('ips', None),
+                   {'allmulti': ('allmulti', None),
+                    'ips': ('ips', None),
                     'labels': ('labels', {'key': ('key', None), 'value': ('value', None)}),
-                    'mac': ('mac', None)})}),
+                    'mac': ('mac', None),
+                    'mtu': ('mtu', None),
+                    'promisc': ('promisc', None),
+                    'sysctl': ('sysctl', None),
+                    'txqlen': ('txQLen', None)})}),
  'bridge': ('bridge', None),
  'capabilities': ('capabilities', None),
+ 'closed': ('closed', None),
  'cni.dev/attachments': ('cni.dev/attachments',
                          {'containerid': ('containerID', None), 'ifname': ('ifname', None)}),
  'cni.dev/valid-attachments': ('cni.dev/valid-attachments',
                                {'containerid': ('containerID', None), 'ifname': ('ifname', None)}),
  'cniversion': ('cniVersion', None),
  'cniversions': ('cniVersions', None),
+ 'conditionsv4': ('conditionsV4', None),
+ 'conditionsv6': ('conditionsV6', None),
  'disablecheck': ('disableCheck', None),
  'disablecontainerinterface': ('disableContainerInterface', None),
  'disablegc': ('disableGC', None),
@@ -40,9 +49,16 @@ FOLD: "Fold" = \
           'nameservers': ('nameservers', None),
           'options': ('options', None),
           'search': ('search', None)}),
+ 'egressburst': ('egressBurst', None),
+ 'egressrate': ('egressRate', None),
  'enabledad': ('enabledad', None),
+ 'externalsetmarkchain': ('externalSetMarkChain', None),
  'forceaddress': ('forceAddress', None),
  'hairpinmode': ('hairpinMode', None),
+ 'icc': ('icc', None),
+ 'ingressburst': ('ingressBurst', None),
+ 'ingressrate': ('ingressRate', None),
+ 'internal': ('internal', None),
  'ipam': ('ipam',
           {'datadir': ('dataDir', None),
            'gateway': ('gateway', None),
@@ -66,15 +82,64 @@ FOLD: "Fold" = \
            'type': ('type', None)}),
  'ipmasq': ('ipMasq', None),
  'ipmasqbackend': ('ipMasqBackend', None),
+ 'ipspoofchk': ('ipspoofchk', None),
  'isdefaultgateway': ('isDefaultGateway', None),
  'isgateway': ('isGateway', None),
+ 'isolation': ('isolation', None),
  'loadonlyinlinedplugins': ('loadOnlyInlinedPlugins', None),
+ 'mac': ('mac', None),
  'macspoofchk': ('macspoofchk', None),
+ 'markmasqbit': ('markMasqBit', None),
+ 'masqall': ('masqAll', None),
  'mtu': ('mtu', None),
  'name': ('name', None),
  'portisolation': ('portIsolation', None),
  'preservedefaultvlan': ('preserveDefaultVlan', None),
- 'prevresult': ('prevResult', None),
+ 'prevresult': ('prevResult',
+                {'dns': ('dns',
+                         {'domain': ('domain', None),
+                          'nameservers': ('nameservers', None),
+                          'options': ('options', None),
+                          'search': ('search', None)}),
+                 'interfaces': ('interfaces',
+                                {'mac': ('mac', None),
+                                 'name': ('name', None),
+                                 'sandbox': ('sandbox', None)}),
+                 'ip4': ('ip4',
+                         {'gateway': ('gateway', None),
+                          'ip': ('ip', None),
+                          'routes': ('routes',
+                                     {'advmss': ('advmss', None),
+                                      'dst': ('dst', None),
+                                      'gw': ('gw', None),
+                                      'mtu': ('mtu', None),
+                                      'priority': ('priority', None),
+                                      'scope': ('scope', None),
+                                      'table': ('table', None)})}),
+                 'ip6': ('ip6',
+                         {'gateway': ('gateway', None),
+                          'ip': ('ip', None),
+                          'routes': ('routes',
+                                     {'advmss': ('advmss', None),
+                                      'dst': ('dst', None),
+                                      'gw': ('gw', None),
+                                      'mtu': ('mtu', None),
+                                      'priority': ('priority', None),
+                                      'scope': ('scope', None),
+                                      'table': ('table', None)})}),
+                 'ips': ('ips',
+                         {'address': ('address', None),
+                          'gateway': ('gateway', None),
+                          'interface': ('interface', None)}),
+                 'routes': ('routes',
+                            {'advmss': ('advmss', None),
+                             'dst': ('dst', None),
+                             'gw': ('gw', None),
+                             'mtu': ('mtu', None),
+                             'priority': ('priority', None),
+                             'scope': ('scope', None),
+                             'table': ('table', None)})}),
+ 'promisc': ('promisc', None),
  'promiscmode': ('promiscMode', None),
  'runtimeconfig': ('runtimeConfig',
                    {'aliases': ('aliases', None),
@@ -102,6 +167,9 @@ FOLD: "Fold" = \
                                       'hostip': ('hostIP', None),
                                       'hostport': ('hostPort', None),
                                       'protocol': ('protocol', None)})}),
+ 'snat': ('snat', None),
+ 'sysctl': ('sysctl', None),
+ 'txqlen': ('txQLen', None),
  'type': ('type', None),
  'vlan': ('vlan', None),
  'vlantrunk': ('vlanTrunk',
@@ -332,6 +400,88 @@ def _validate(data):
                 raise Refused
         else:
             data['macspoofchk'] = False
+        if 'ipspoofchk' in data_keys:
+            data_keys.remove('ipspoofchk')
+            data__ipspoofchk = data['ipspoofchk']
+            if not isinstance(data__ipspoofchk, bool):
+                raise Refused
+        else:
+            data['ipspoofchk'] = False
+        if 'isolation' in data_keys:
+            data_keys.remove('isolation')
+            data__isolation = data['isolation']
+            if not isinstance(data__isolation, str):
+                raise Refused
+            if not (isinstance(data__isolation, str) and data__isolation == '' or (isinstance(data__isolation, str) and data__isolation == 'off') or (isinstance(data__isolation, str) and data__isolation == 'on') or (isinstance(data__isolation, str) and data__isolation == 'strict')):
+                raise Refused
+        else:
+            data['isolation'] = 'off'
+        if 'internal' in data_keys:
+            data_keys.remove('internal')
+            data__internal = data['internal']
+            if not isinstance(data__internal, bool):
+                raise Refused
+        else:
+            data['internal'] = False
+        if 'icc' in data_keys:
+            data_keys.remove('icc')
+            data__icc = data['icc']
+            if not isinstance(data__icc, bool):
+                raise Refused
+        else:
+            data['icc'] = True
+        if 'closed' in data_keys:
+            data_keys.remove('closed')
+            data__closed = data['closed']
+            if not isinstance(data__closed, bool):
+                raise Refused
+        else:
+            data['closed'] = False
+        if 'snat' in data_keys:
+            data_keys.remove('snat')
+            data__snat = data['snat']
+            if not isinstance(data__snat, bool):
+                raise Refused
+        else:
+            data['snat'] = True
+        if 'masqAll' in data_keys:
+            data_keys.remove('masqAll')
+            data__masqAll = data['masqAll']
+            if not isinstance(data__masqAll, bool):
+                raise Refused
+        else:
+            data['masqAll'] = False
+        if 'markMasqBit' in data_keys:
+            data_keys.remove('markMasqBit')
+            data__markMasqBit = data['markMasqBit']
+            if not isinstance(data__markMasqBit, int) or isinstance(data__markMasqBit, bool):
+                raise Refused
+            if isinstance(data__markMasqBit, (int, float)) and (not isinstance(data__markMasqBit, bool)):
+                if data__markMasqBit < 0:
+                    raise Refused
+                if data__markMasqBit > 31:
+                    raise Refused
+        else:
+            data['markMasqBit'] = 13
+        if 'externalSetMarkChain' in data_keys:
+            data_keys.remove('externalSetMarkChain')
+            data__externalSetMarkChain = data['externalSetMarkChain']
+            if not isinstance(data__externalSetMarkChain, str):
+                raise Refused
+        else:
+            data['externalSetMarkChain'] = ''
+        if 'conditionsV4' in data_keys:
+            data_keys.remove('conditionsV4')
+            data__conditionsV4 = data['conditionsV4']
+            _validate___definitions_texts(data__conditionsV4)
+        else:
+            data['conditionsV4'] = []
+        if 'conditionsV6' in data_keys:
+            data_keys.remove('conditionsV6')
+            data__conditionsV6 = data['conditionsV6']
+            _validate___definitions_texts(data__conditionsV6)
+        else:
+            data['conditionsV6'] = []
         if 'enabledad' in data_keys:
             data_keys.remove('enabledad')
             data__enabledad = data['enabledad']
@@ -353,6 +503,62 @@ def _validate(data):
                 raise Refused
         else:
             data['portIsolation'] = False
+        if 'mac' in data_keys:
+            data_keys.remove('mac')
+            data__mac = data['mac']
+            if not isinstance(data__mac, str):
+                raise Refused
+        else:
+            data['mac'] = ''
+        if 'sysctl' in data_keys:
+            data_keys.remove('sysctl')
+            data__sysctl = data['sysctl']
+            if not isinstance(data__sysctl, dict):
+                raise Refused
+            data__sysctl_is_dict = isinstance(data__sysctl, dict)
+            if data__sysctl_is_dict:
+                data__sysctl_keys = set(data__sysctl.keys())
+                for data__sysctl_key in data__sysctl_keys:
+                    if data__sysctl_key not in []:
+                        data__sysctl_value = data__sysctl.get(data__sysctl_key)
+                        if not isinstance(data__sysctl_value, (str, NoneType)):
+                            raise Refused
+        if 'promisc' in data_keys:
+            data_keys.remove('promisc')
+            data__promisc = data['promisc']
+            if not isinstance(data__promisc, bool):
+                raise Refused
+        if 'allmulti' in data_keys:
+            data_keys.remove('allmulti')
+            data__allmulti = data['allmulti']
+            if not isinstance(data__allmulti, bool):
+                raise Refused
+        if 'txQLen' in data_keys:
+            data_keys.remove('txQLen')
+            data__txQLen = data['txQLen']
+            if not isinstance(data__txQLen, int) or isinstance(data__txQLen, bool):
+                raise Refused
+            if isinstance(data__txQLen, (int, float)) and (not isinstance(data__txQLen, bool)):
+                if data__txQLen < 0:
+                    raise Refused
+                if data__txQLen > 2147483647:
+                    raise Refused
+        if 'ingressRate' in data_keys:
+            data_keys.remove('ingressRate')
+            data__ingressRate = data['ingressRate']
+            _validate___definitions_bits(data__ingressRate)
+        if 'ingressBurst' in data_keys:
+            data_keys.remove('ingressBurst')
+            data__ingressBurst = data['ingressBurst']
+            _validate___definitions_bits(data__ingressBurst)
+        if 'egressRate' in data_keys:
+            data_keys.remove('egressRate')
+            data__egressRate = data['egressRate']
+            _validate___definitions_bits(data__egressRate)
+        if 'egressBurst' in data_keys:
+            data_keys.remove('egressBurst')
+            data__egressBurst = data['egressBurst']
+            _validate___definitions_bits(data__egressBurst)
         if 'ipam' in data_keys:
             data_keys.remove('ipam')
             data__ipam = data['ipam']
@@ -440,8 +646,6 @@ def _validate(data):
                     data__dns_keys.remove('nameservers')
                     data__dns__nameservers = data__dns['nameservers']
                     _validate___definitions_texts(data__dns__nameservers)
-                else:
-                    data__dns['nameservers'] = []
                 if 'domain' in data__dns_keys:
                     data__dns_keys.remove('domain')
                     data__dns__domain = data__dns['domain']
@@ -453,14 +657,10 @@ def _validate(data):
                     data__dns_keys.remove('search')
                     data__dns__search = data__dns['search']
                     _validate___definitions_texts(data__dns__search)
-                else:
-                    data__dns['search'] = []
                 if 'options' in data__dns_keys:
                     data__dns_keys.remove('options')
                     data__dns__options = data__dns['options']
                     _validate___definitions_texts(data__dns__options)
-                else:
-                    data__dns['options'] = []
         if 'args' in data_keys:
             data_keys.remove('args')
             data__args = data['args']
@@ -484,6 +684,49 @@ def _validate(data):
                                 raise Refused
                         else:
                             data__args__cni['mac'] = ''
+                        if 'mtu' in data__args__cni_keys:
+                            data__args__cni_keys.remove('mtu')
+                            data__args__cni__mtu = data__args__cni['mtu']
+                            if not isinstance(data__args__cni__mtu, int) or isinstance(data__args__cni__mtu, bool):
+                                raise Refused
+                            if isinstance(data__args__cni__mtu, (int, float)) and (not isinstance(data__args__cni__mtu, bool)):
+                                if data__args__cni__mtu < 0:
+                                    raise Refused
+                                if data__args__cni__mtu > 65535:
+                                    raise Refused
+                        if 'sysctl' in data__args__cni_keys:
+                            data__args__cni_keys.remove('sysctl')
+                            data__args__cni__sysctl = data__args__cni['sysctl']
+                            if not isinstance(data__args__cni__sysctl, dict):
+                                raise Refused
+                            data__args__cni__sysctl_is_dict = isinstance(data__args__cni__sysctl, dict)
+                            if data__args__cni__sysctl_is_dict:
+                                data__args__cni__sysctl_keys = set(data__args__cni__sysctl.keys())
+                                for data__args__cni__sysctl_key in data__args__cni__sysctl_keys:
+                                    if data__args__cni__sysctl_key not in []:
+                                        data__args__cni__sysctl_value = data__args__cni__sysctl.get(data__args__cni__sysctl_key)
+                                        if not isinstance(data__args__cni__sysctl_value, (str, NoneType)):
+                                            raise Refused
+                        if 'promisc' in data__args__cni_keys:
+                            data__args__cni_keys.remove('promisc')
+                            data__args__cni__promisc = data__args__cni['promisc']
+                            if not isinstance(data__args__cni__promisc, bool):
+                                raise Refused
+                        if 'allmulti' in data__args__cni_keys:
+                            data__args__cni_keys.remove('allmulti')
+                            data__args__cni__allmulti = data__args__cni['allmulti']
+                            if not isinstance(data__args__cni__allmulti, bool):
+                                raise Refused
+                        if 'txQLen' in data__args__cni_keys:
+                            data__args__cni_keys.remove('txQLen')
+                            data__args__cni__txQLen = data__args__cni['txQLen']
+                            if not isinstance(data__args__cni__txQLen, int) or isinstance(data__args__cni__txQLen, bool):
+                                raise Refused
+                            if isinstance(data__args__cni__txQLen, (int, float)) and (not isinstance(data__args__cni__txQLen, bool)):
+                                if data__args__cni__txQLen < 0:
+                                    raise Refused
+                                if data__args__cni__txQLen > 2147483647:
+                                    raise Refused
                         if 'ips' in data__args__cni_keys:
                             data__args__cni_keys.remove('ips')
                             data__args__cni__ips = data__args__cni['ips']
@@ -567,7 +810,13 @@ def _validate(data):
                                 if 'hostPort' in data__runtimeConfig__portMappings_item_keys:
                                     data__runtimeConfig__portMappings_item_keys.remove('hostPort')
                                     data__runtimeConfig__portMappings_item__hostPort = data__runtimeConfig__portMappings_item['hostPort']
-                                    _validate___definitions_port(data__runtimeConfig__portMappings_item__hostPort)
+                                    if not isinstance(data__runtimeConfig__portMappings_item__hostPort, int) or isinstance(data__runtimeConfig__portMappings_item__hostPort, bool):
+                                        raise Refused
+                                    if isinstance(data__runtimeConfig__portMappings_item__hostPort, (int, float)) and (not isinstance(data__runtimeConfig__portMappings_item__hostPort, bool)):
+                                        if data__runtimeConfig__portMappings_item__hostPort < 0:
+                                            raise Refused
+                                        if data__runtimeConfig__portMappings_item__hostPort > 65535:
+                                            raise Refused
                                 if 'containerPort' in data__runtimeConfig__portMappings_item_keys:
                                     data__runtimeConfig__portMappings_item_keys.remove('containerPort')
                                     data__runtimeConfig__portMappings_item__containerPort = data__runtimeConfig__portMappings_item['containerPort']
@@ -677,6 +926,113 @@ def _validate(data):
             data__prevResult = data['prevResult']
             if not isinstance(data__prevResult, dict):
                 raise Refused
+            data__prevResult_is_dict = isinstance(data__prevResult, dict)
+            if data__prevResult_is_dict:
+                data__prevResult_keys = set(data__prevResult.keys())
+                if 'interfaces' in data__prevResult_keys:
+                    data__prevResult_keys.remove('interfaces')
+                    data__prevResult__interfaces = data__prevResult['interfaces']
+                    if not isinstance(data__prevResult__interfaces, (list, tuple)):
+                        raise Refused
+                    data__prevResult__interfaces_is_list = isinstance(data__prevResult__interfaces, (list, tuple))
+                    if data__prevResult__interfaces_is_list:
+                        data__prevResult__interfaces_len = len(data__prevResult__interfaces)
+                        for data__prevResult__interfaces_x, data__prevResult__interfaces_item in enumerate(data__prevResult__interfaces):
+                            if not isinstance(data__prevResult__interfaces_item, dict):
+                                raise Refused
+                            data__prevResult__interfaces_item_is_dict = isinstance(data__prevResult__interfaces_item, dict)
+                            if data__prevResult__interfaces_item_is_dict:
+                                data__prevResult__interfaces_item_keys = set(data__prevResult__interfaces_item.keys())
+                                if 'name' in data__prevResult__interfaces_item_keys:
+                                    data__prevResult__interfaces_item_keys.remove('name')
+                                    data__prevResult__interfaces_item__name = data__prevResult__interfaces_item['name']
+                                    if not isinstance(data__prevResult__interfaces_item__name, str):
+                                        raise Refused
+                                if 'mac' in data__prevResult__interfaces_item_keys:
+                                    data__prevResult__interfaces_item_keys.remove('mac')
+                                    data__prevResult__interfaces_item__mac = data__prevResult__interfaces_item['mac']
+                                    if not isinstance(data__prevResult__interfaces_item__mac, str):
+                                        raise Refused
+                                if 'sandbox' in data__prevResult__interfaces_item_keys:
+                                    data__prevResult__interfaces_item_keys.remove('sandbox')
+                                    data__prevResult__interfaces_item__sandbox = data__prevResult__interfaces_item['sandbox']
+                                    if not isinstance(data__prevResult__interfaces_item__sandbox, str):
+                                        raise Refused
+                if 'ips' in data__prevResult_keys:
+                    data__prevResult_keys.remove('ips')
+                    data__prevResult__ips = data__prevResult['ips']
+                    if not isinstance(data__prevResult__ips, (list, tuple)):
+                        raise Refused
+                    data__prevResult__ips_is_list = isinstance(data__prevResult__ips, (list, tuple))
+                    if data__prevResult__ips_is_list:
+                        data__prevResult__ips_len = len(data__prevResult__ips)
+                        for data__prevResult__ips_x, data__prevResult__ips_item in enumerate(data__prevResult__ips):
+                            if not isinstance(data__prevResult__ips_item, dict):
+                                raise Refused
+                            data__prevResult__ips_item_is_dict = isinstance(data__prevResult__ips_item, dict)
+                            if data__prevResult__ips_item_is_dict:
+                                data__prevResult__ips_item__missing_keys = set(['address']) - data__prevResult__ips_item.keys()
+                                if data__prevResult__ips_item__missing_keys:
+                                    raise Refused
+                                data__prevResult__ips_item_keys = set(data__prevResult__ips_item.keys())
+                                if 'address' in data__prevResult__ips_item_keys:
+                                    data__prevResult__ips_item_keys.remove('address')
+                                    data__prevResult__ips_item__address = data__prevResult__ips_item['address']
+                                    if not isinstance(data__prevResult__ips_item__address, str):
+                                        raise Refused
+                                if 'gateway' in data__prevResult__ips_item_keys:
+                                    data__prevResult__ips_item_keys.remove('gateway')
+                                    data__prevResult__ips_item__gateway = data__prevResult__ips_item['gateway']
+                                    if not isinstance(data__prevResult__ips_item__gateway, str):
+                                        raise Refused
+                                if 'interface' in data__prevResult__ips_item_keys:
+                                    data__prevResult__ips_item_keys.remove('interface')
+                                    data__prevResult__ips_item__interface = data__prevResult__ips_item['interface']
+                                    if not isinstance(data__prevResult__ips_item__interface, int) or isinstance(data__prevResult__ips_item__interface, bool):
+                                        raise Refused
+                if 'routes' in data__prevResult_keys:
+                    data__prevResult_keys.remove('routes')
+                    data__prevResult__routes = data__prevResult['routes']
+                    if not isinstance(data__prevResult__routes, (list, tuple)):
+                        raise Refused
+                    data__prevResult__routes_is_list = isinstance(data__prevResult__routes, (list, tuple))
+                    if data__prevResult__routes_is_list:
+                        data__prevResult__routes_len = len(data__prevResult__routes)
+                        for data__prevResult__routes_x, data__prevResult__routes_item in enumerate(data__prevResult__routes):
+                            _validate___definitions_pastroute(data__prevResult__routes_item)
+                if 'dns' in data__prevResult_keys:
+                    data__prevResult_keys.remove('dns')
+                    data__prevResult__dns = data__prevResult['dns']
+                    if not isinstance(data__prevResult__dns, dict):
+                        raise Refused
+                    data__prevResult__dns_is_dict = isinstance(data__prevResult__dns, dict)
+                    if data__prevResult__dns_is_dict:
+                        data__prevResult__dns_keys = set(data__prevResult__dns.keys())
+                        if 'nameservers' in data__prevResult__dns_keys:
+                            data__prevResult__dns_keys.remove('nameservers')
+                            data__prevResult__dns__nameservers = data__prevResult__dns['nameservers']
+                            _validate___definitions_texts(data__prevResult__dns__nameservers)
+                        if 'domain' in data__prevResult__dns_keys:
+                            data__prevResult__dns_keys.remove('domain')
+                            data__prevResult__dns__domain = data__prevResult__dns['domain']
+                            if not isinstance(data__prevResult__dns__domain, str):
+                                raise Refused
+                        if 'search' in data__prevResult__dns_keys:
+                            data__prevResult__dns_keys.remove('search')
+                            data__prevResult__dns__search = data__prevResult__dns['search']
+                            _validate___definitions_texts(data__prevResult__dns__search)
+                        if 'options' in data__prevResult__dns_keys:
+                            data__prevResult__dns_keys.remove('options')
+                            data__prevResult__dns__options = data__prevResult__dns['options']
+                            _validate___definitions_texts(data__prevResult__dns__options)
+                if 'ip4' in data__prevResult_keys:
+                    data__prevResult_keys.remove('ip4')
+                    data__prevResult__ip4 = data__prevResult['ip4']
+                    _validate___definitions_flataddress(data__prevResult__ip4)
+                if 'ip6' in data__prevResult_keys:
+                    data__prevResult_keys.remove('ip6')
+                    data__prevResult__ip6 = data__prevResult['ip6']
+                    _validate___definitions_flataddress(data__prevResult__ip6)
         if 'cni.dev/valid-attachments' in data_keys:
             data_keys.remove('cni.dev/valid-attachments')
             data__cnidevvalidattachments = data['cni.dev/valid-attachments']
@@ -724,14 +1080,82 @@ def _validate___definitions_attachments(data):
     return data
 
 
-def _validate___definitions_bits(data):
-    if not isinstance(data, int) or isinstance(data, bool):
+def _validate___definitions_flataddress(data):
+    if not isinstance(data, dict):
         raise Refused
-    if isinstance(data, (int, float)) and (not isinstance(data, bool)):
-        if data < 0:
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['ip']) - data.keys()
+        if data__missing_keys:
             raise Refused
-        if data > 18446744073709551615:
+        data_keys = set(data.keys())
+        if 'ip' in data_keys:
+            data_keys.remove('ip')
+            data__ip = data['ip']
+            if not isinstance(data__ip, str):
+                raise Refused
+        if 'gateway' in data_keys:
+            data_keys.remove('gateway')
+            data__gateway = data['gateway']
+            if not isinstance(data__gateway, str):
+                raise Refused
+        if 'routes' in data_keys:
+            data_keys.remove('routes')
+            data__routes = data['routes']
+            if not isinstance(data__routes, (list, tuple)):
+                raise Refused
+            data__routes_is_list = isinstance(data__routes, (list, tuple))
+            if data__routes_is_list:
+                data__routes_len = len(data__routes)
+                for data__routes_x, data__routes_item in enumerate(data__routes):
+                    _validate___definitions_pastroute(data__routes_item)
+    return data
+
+
+def _validate___definitions_pastroute(data):
+    if not isinstance(data, dict):
+        raise Refused
+    data_is_dict = isinstance(data, dict)
+    if data_is_dict:
+        data__missing_keys = set(['dst']) - data.keys()
+        if data__missing_keys:
             raise Refused
+        data_keys = set(data.keys())
+        if 'dst' in data_keys:
+            data_keys.remove('dst')
+            data__dst = data['dst']
+            if not isinstance(data__dst, str):
+                raise Refused
+        if 'gw' in data_keys:
+            data_keys.remove('gw')
+            data__gw = data['gw']
+            if not isinstance(data__gw, str):
+                raise Refused
+        if 'mtu' in data_keys:
+            data_keys.remove('mtu')
+            data__mtu = data['mtu']
+            if not isinstance(data__mtu, int) or isinstance(data__mtu, bool):
+                raise Refused
+        if 'advmss' in data_keys:
+            data_keys.remove('advmss')
+            data__advmss = data['advmss']
+            if not isinstance(data__advmss, int) or isinstance(data__advmss, bool):
+                raise Refused
+        if 'priority' in data_keys:
+            data_keys.remove('priority')
+            data__priority = data['priority']
+            if not isinstance(data__priority, int) or isinstance(data__priority, bool):
+                raise Refused
+        if 'table' in data_keys:
+            data_keys.remove('table')
+            data__table = data['table']
+            if not isinstance(data__table, int) or isinstance(data__table, bool):
+                raise Refused
+        if 'scope' in data_keys:
+            data_keys.remove('scope')
+            data__scope = data['scope']
+            if not isinstance(data__scope, int) or isinstance(data__scope, bool):
+                raise Refused
     return data
 
 
@@ -743,18 +1167,6 @@ def _validate___definitions_port(data):
             raise Refused
         if data > 65535:
             raise Refused
-    return data
-
-
-def _validate___definitions_texts(data):
-    if not isinstance(data, (list, tuple)):
-        raise Refused
-    data_is_list = isinstance(data, (list, tuple))
-    if data_is_list:
-        data_len = len(data)
-        for data_x, data_item in enumerate(data):
-            if not isinstance(data_item, str):
-                raise Refused
     return data
 
 
@@ -888,6 +1300,29 @@ def _validate___definitions_rangesets(data):
                                 raise Refused
                         else:
                             data_item_item['gateway'] = ''
+    return data
+
+
+def _validate___definitions_bits(data):
+    if not isinstance(data, int) or isinstance(data, bool):
+        raise Refused
+    if isinstance(data, (int, float)) and (not isinstance(data, bool)):
+        if data < 0:
+            raise Refused
+        if data > 18446744073709551615:
+            raise Refused
+    return data
+
+
+def _validate___definitions_texts(data):
+    if not isinstance(data, (list, tuple)):
+        raise Refused
+    data_is_list = isinstance(data, (list, tuple))
+    if data_is_list:
+        data_len = len(data)
+        for data_x, data_item in enumerate(data):
+            if not isinstance(data_item, str):
+                raise Refused
     return data
 
 

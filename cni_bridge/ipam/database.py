@@ -12,11 +12,12 @@ from cni_bridge.ipam import statedir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     Row = tuple[Any, ...]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE_NAME = "ledger.sqlite"
 PATIENCE_S = 10.0  # an ADD or DEL holds the lock for less than a millisecond
 
@@ -45,6 +46,13 @@ class Database:
     def change(self, sql: str, *values: object) -> int:
         """Run a statement; how many rows it has changed."""
         return self._run(sql, values)[1]
+
+    def change_all(self, sql: str, rows: "Iterable[Row]") -> int:
+        """Run a statement for each row of values; how many rows all of them have changed."""
+        try:
+            return self._connection.executemany(sql, rows).rowcount
+        except csqlite.Error as error:
+            raise self._failure(error) from error
 
     def begin(self) -> None:
         """Begin a transaction with the right to write: two that only read can't both go on."""

@@ -7,7 +7,16 @@ import posix
 from _stat import S_ISREG
 
 from cni_bridge.edge import codec
-from cni_bridge.errors import CniError, Delegated, InvalidConfig, InvalidEnvironment, IOFailure
+from cni_bridge.errors import (
+    CniError,
+    Delegated,
+    InvalidConfig,
+    InvalidEnvironment,
+    IOFailure,
+    TryAgainLater,
+    UndecodableContent,
+)
+from cni_bridge.kernel import child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,11 +25,8 @@ if TYPE_CHECKING:
 # Served in process where nobody else is installed to do it: its config is ours too.
 REFERENCE_TYPE = "host-local"
 OWN_EXECUTABLE = "/proc/self/exe"
-# PyInstaller's bootloader sets these for itself; a child that inherits them loads our libraries.
-BUNDLE_VARIABLES = (b"LD_LIBRARY_PATH", b"_MEIPASS2")
-BUNDLE_PREFIX = b"_PYI_"
-ORIGINAL = b"_ORIG"
 STDERR_LIMIT = 2000
+PATIENCE_MS = 120_000  # runtimes lose theirs sooner; a DHCP server may take half a minute
 
 
 def find(kind: str, plugin_dirs: tuple[str, ...]) -> str | None:
@@ -48,41 +54,27 @@ def find(kind: str, plugin_dirs: tuple[str, ...]) -> str | None:
 def execute(path: str, command: str, raw: bytes) -> "Object":
     """Run a plugin with our stdin; return what it prints, {} for nothing.
 
-    Raises Delegated with the plugin's own code, message and details; IOFailure if it has none.
+    Raises Delegated with the plugin's own code, message and details, or else says what went wrong:
+    IOFailure, UndecodableContent, TryAgainLater.
     """
-    output = posix.memfd_create("stdout", posix.MFD_CLOEXEC)
-    complaints = posix.memfd_create("stderr", posix.MFD_CLOEXEC)
     try:
-        try:
-            status = _spawn(path, command, _file(raw), output, complaints)
-        except OSError as error:
-            raise IOFailure(f"can't execute {path}", str(error)) from error
-        answer = _content(output)
-        spoken = _content(complaints)
-    finally:
-        posix.close(output)
-        posix.close(complaints)
-    posix.write(2, spoken)
-    if status:
-        raise _refusal(path, status, answer, spoken.decode(errors="replace"))
-    return codec.decode(answer) if answer.strip() else {}
-
-
-def environment(command: str) -> dict[bytes, bytes]:
-    """Our environment for a child: another command, and nothing of our bundle's."""
-    inherited = posix.environ
-    scrubbed = {
-        name: value
-        for name, value in inherited.items()
-        if name not in BUNDLE_VARIABLES and not name.startswith(BUNDLE_PREFIX)
-    }
-    for name in BUNDLE_VARIABLES:
-        if name + ORIGINAL in scrubbed:
-            scrubbed[name] = scrubbed.pop(name + ORIGINAL)
-    return scrubbed | {
-        b"CNI_COMMAND": command.encode(),
-        b"PYINSTALLER_RESET_ENVIRONMENT": b"1",
-    }
+        done = child.run((path,), raw, {b"CNI_COMMAND": command.encode()}, timeout_ms=PATIENCE_MS)
+    except TimeoutError:
+        patience = PATIENCE_MS // 1000
+        raise TryAgainLater(f"IPAM plugin {path} did not answer in {patience} s") from None
+    except OSError as error:
+        raise IOFailure(f"can't execute {path}", str(error)) from error
+    _pass_on(done.stderr)
+    if done.status:
+        raise _refusal(path, done)
+    if not done.stdout.strip():
+        return {}
+    try:
+        return codec.decode(done.stdout)
+    except UndecodableContent as error:
+        raise UndecodableContent(
+            f"IPAM plugin {path} answered what is no JSON object", f"{error}"
+        ) from error
 
 
 def _is_own(found: posix.stat_result) -> bool:
@@ -90,51 +82,20 @@ def _is_own(found: posix.stat_result) -> bool:
     return (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino)
 
 
-def _spawn(path: str, command: str, stdin: int, output: int, complaints: int) -> int:
-    """The exit status. Files for all three streams: no pipe can fill up, nor a grandchild that
-    keeps one open hold us up."""
+def _pass_on(spoken: bytes) -> None:
     try:
-        child = posix.posix_spawn(
-            path,
-            (path,),
-            environment(command),
-            file_actions=[
-                (posix.POSIX_SPAWN_DUP2, stdin, 0),
-                (posix.POSIX_SPAWN_DUP2, output, 1),
-                (posix.POSIX_SPAWN_DUP2, complaints, 2),
-            ],
-            setsigdef=range(1, 32),
-        )
-    finally:
-        posix.close(stdin)
+        posix.write(2, spoken)
+    except OSError:
+        pass  # nobody listens
+
+
+def _refusal(path: str, done: child.Finished) -> CniError:
     try:
-        _, status = posix.waitpid(child, 0)
-    except BaseException:
-        posix.kill(child, 15)
-        posix.waitpid(child, 0)
-        raise
-    return posix.waitstatus_to_exitcode(status)
-
-
-def _file(content: bytes) -> int:
-    descriptor = posix.memfd_create("stdin", posix.MFD_CLOEXEC)
-    rest = content
-    while rest:
-        rest = rest[posix.write(descriptor, rest) :]
-    posix.lseek(descriptor, 0, 0)
-    return descriptor
-
-
-def _content(descriptor: int) -> bytes:
-    return posix.pread(descriptor, posix.fstat(descriptor).st_size, 0)
-
-
-def _refusal(path: str, status: int, answer: bytes, spoken: str) -> CniError:
-    try:
-        error = codec.decode(answer)
+        error = codec.decode(done.stdout)
         return Delegated(int(error["code"]), str(error["msg"]), str(error.get("details", "")))
     except (CniError, KeyError, TypeError, ValueError):
+        spoken = done.stderr.decode(errors="replace")[-STDERR_LIMIT:].strip()
         return IOFailure(
             f"IPAM plugin {path} failed without an error of its own",
-            f"exit status {status}; stderr: {spoken[-STDERR_LIMIT:].strip() or 'empty'}",
+            f"exit status {done.status}; stderr: {spoken or 'empty'}",
         )

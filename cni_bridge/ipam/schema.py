@@ -57,4 +57,47 @@ create table if not exists last_leased (
   address blob not null,
   primary key (network, range_set)
 ) without rowid;
+
+-- The firewall's half. It is kept in the default state directory alone, as host ports, bridges and
+-- nftables tables are the host's, whatever directory a network keeps its addresses in.
+
+-- One table of nftables as it was loaded, `inet` or `bridge`.
+create table if not exists ruleset (
+  family integer primary key,
+  boot_id text not null,
+  digest text not null,
+  handle integer not null,
+  rules integer not null
+);
+
+-- One attachment that the firewall does something for; created as in holding.
+create table if not exists guarded (
+  network text not null,
+  container text not null,
+  ifname text not null,
+  created integer not null,
+  primary key (network, container, ifname)
+) without rowid;
+
+-- One element of an nftables set or map, written before the kernel learns of it, dropped after the
+-- kernel forgot it. Container and ifname are empty for what belongs to the whole network. The
+-- kernel has it as long as anybody here does.
+create table if not exists element (
+  set_name text not null,
+  key blob not null,
+  key_end blob,
+  data blob,
+  network text not null,
+  container text not null,
+  ifname text not null,
+  primary key (set_name, key, network, container, ifname)
+) without rowid;
+
+create index if not exists element_of_attachment on element (network, container, ifname);
+
+-- Nobody holds a host port twice.
+create unique index if not exists element_of_map on element (set_name, key) where data is not null;
+
+-- Protocol and host port are the end of the key, whatever host address goes before.
+create index if not exists element_of_port on element (substr(key, -8)) where data is not null;
 """

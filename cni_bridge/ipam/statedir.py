@@ -8,6 +8,8 @@ from _stat import S_ISDIR, S_ISLNK
 
 from cni_bridge import errors
 
+HOST = "/run/cni-bridge"  # where a ledger is, unless a config says otherwise
+
 _WRITABLE_BY_OTHERS = 0o022
 _VOLATILE = ("tmpfs", "ramfs")
 

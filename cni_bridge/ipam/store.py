@@ -3,11 +3,9 @@
 It knows nothing of the kernel's interfaces, and no transaction outlives the call that began it.
 """
 
-import time
-
 from cni_bridge import address, errors
 from cni_bridge.address import Prefix
-from cni_bridge.ipam import database, ranges, statedir
+from cni_bridge.ipam import database, ranges, statedir, wording
 from cni_bridge.ipam.database import PATIENCE_S, Database
 from cni_bridge.model import Attachment, Holding, Lease, Netns, RangeSet
 from cni_bridge.record import replace
@@ -15,6 +13,8 @@ from cni_bridge.record import replace
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from cni_bridge.ipam.hostlocal import Reservations
 
 _HOLDINGS = """
 select network, container, ifname, host_name, netns_path, netns_device, netns_inode,
@@ -47,11 +47,16 @@ class Ledger:
     """An open ledger; every method may raise IOFailure and TryAgainLater."""
 
     def __init__(self, opened: Database) -> None:
-        self._database = opened
+        self.database = opened  # public for the firewall's half of it
+        self._reserved: Reservations | None = None
+
+    def respect(self, reserved: "Reservations | None") -> None:
+        """From now on, lease nothing that is reserved elsewhere."""
+        self._reserved = reserved
 
     def close(self) -> None:
         """Close the file."""
-        self._database.close()
+        self.database.close()
 
     # ------------------------------------------------------------ what ADD does
 
@@ -83,16 +88,16 @@ class Ledger:
             is_confirmed=False,
             leases=(),
         )
-        self._database.begin()
+        self.database.begin()
         try:
             self._insert(holding)
             leases = tuple(
                 self._lease(attachment, index, range_set, wanted[index])
                 for index, range_set in enumerate(range_sets)
             )
-            self._database.commit()
+            self.database.commit()
         finally:
-            self._database.rollback()
+            self.database.rollback()
         return replace(holding, leases=leases)
 
     def confirm(self, holding: Holding) -> None:
@@ -100,7 +105,7 @@ class Ledger:
 
         A claim that a later ADD has made for the same attachment is not mistaken for this one.
         """
-        is_there = self._database.change(
+        is_there = self.database.change(
             _CONFIRM,
             *_key(holding.attachment),
             holding.pid,
@@ -108,7 +113,7 @@ class Ledger:
         )
         if not is_there:
             raise errors.TryAgainLater(
-                f"{_name(holding.attachment)} was deleted while it was being added"
+                f"{wording.name(holding.attachment)} was deleted while it was being added"
             )
 
     def is_superseded(self, holding: Holding) -> bool:
@@ -123,13 +128,13 @@ class Ledger:
 
     def rehearse(self, network: str, range_sets: tuple[RangeSet, ...]) -> tuple[bytes, ...]:
         """The addresses that a claim would take now; RangeExhausted if it would. Changes nothing."""
-        self._database.begin()
+        self.database.begin()
         try:
             return tuple(
                 self._next_free(network, index, each) for index, each in enumerate(range_sets)
             )
         finally:
-            self._database.rollback()
+            self.database.rollback()
 
     def find(self, attachment: Attachment) -> Holding | None:
         """The record of an attachment."""
@@ -137,9 +142,9 @@ class Ledger:
         found = self._select(whose, *_key(attachment))
         return found[0] if found else None
 
-    def release(self, attachment: Attachment) -> None:
-        """Forget an attachment and free its addresses; success too when there is nothing to do."""
-        self._database.change(_RELEASE, *_key(attachment))
+    def release(self, *attachments: Attachment) -> None:
+        """Forget attachments and free their addresses; success too when there is nothing to do."""
+        self.database.change_all(_RELEASE, map(_key, attachments))
 
     def holdings(self, network: str | None = None) -> tuple[Holding, ...]:
         """All records, or those of one network, ordered by network, container and ifname."""
@@ -156,7 +161,7 @@ class Ledger:
 
     def _insert(self, holding: Holding) -> None:
         attachment, netns = holding.attachment, holding.netns
-        is_new = self._database.change(
+        is_new = self.database.change(
             "insert into holding values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0) on conflict do nothing",
             *_key(attachment),
             holding.host_name,
@@ -171,22 +176,24 @@ class Ledger:
             return
         if earlier := self.find(attachment):
             raise errors.AttachmentExists(
-                f"{_name(attachment)} exists already, duplicate allocation is not allowed",
-                f"{_facts(earlier)} Send DEL for it first.",
+                f"{wording.name(attachment)} exists already, duplicate allocation is not allowed",
+                f"{wording.facts(earlier)} Send DEL for it first.",
             )
         (owner,) = self._select(" where host_name = ?", holding.host_name)
         raise errors.NameTaken(
-            f"the host end's name {holding.host_name} is that of {_name(owner.attachment)}",
-            f"{_facts(owner)} Names follow from network, container id and ifname: change one.",
+            f"the host end's name {holding.host_name} is that of {wording.name(owner.attachment)}",
+            f"{wording.facts(owner)} Names follow from network, container id and ifname: change one.",
         )
 
     def _lease(
         self, attachment: Attachment, index: int, range_set: RangeSet, requested: bytes | None
     ) -> Lease:
         network = attachment.network
+        if requested and self._reserved and requested in self._reserved:
+            raise wording.unavailable(requested, range_set, self._reserved.text(requested))
         ip = requested or self._next_free(network, index, range_set)
         lease = ranges.lease(range_set, ip)
-        is_new = self._database.change(
+        is_new = self.database.change(
             "insert into lease values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing",
             network,
             ip,
@@ -198,11 +205,11 @@ class Ledger:
         )
         if not is_new:
             raise self._in_use(network, ip, range_set)
-        self._database.change("replace into last_leased values (?, ?, ?)", network, index, ip)
+        self.database.change("replace into last_leased values (?, ?, ?)", network, index, ip)
         return lease
 
     def _next_free(self, network: str, index: int, range_set: RangeSet) -> bytes:
-        rows = self._database.select(
+        rows = self.database.select(
             "select address from last_leased where network = ? and range_set = ?", network, index
         )
         taken = self._counter(network, range_set)
@@ -217,7 +224,7 @@ class Ledger:
         width = len(range_set[0].start)
 
         def taken(low: int, high: int) -> int:
-            ((count,),) = self._database.select(
+            ((count,),) = self.database.select(
                 # The length, because an address of IPv6 can sort between two of IPv4.
                 "select count(*) from lease"
                 " where network = ? and address between ? and ? and length(address) = ?",
@@ -228,7 +235,10 @@ class Ledger:
             )
             return int(count)
 
-        return taken
+        if self._reserved is None:
+            return taken
+        leased = self.database.select("select address from lease where network = ?", network)
+        return self._reserved.counted_with(taken, {ip for (ip,) in leased}, width)
 
     def _in_use(self, network: str, ip: bytes, range_set: RangeSet) -> errors.AddressInUse:
         (holder,) = self._select(
@@ -237,11 +247,8 @@ class Ledger:
             network,
             ip,
         )
-        return errors.AddressInUse(
-            f"requested IP address {address.text(ip)} is not available in range set "
-            f"{ranges.set_text(range_set)}",
-            f"It is held by {_name(holder.attachment)}. {_facts(holder)}",
-        )
+        who = f"{wording.name(holder.attachment)}. {wording.facts(holder)}"
+        return wording.unavailable(ip, range_set, who)
 
     def _exhausted(self, network: str, index: int, range_set: RangeSet) -> errors.RangeExhausted:
         taken = self._counter(network, range_set)
@@ -257,7 +264,7 @@ class Ledger:
         )
 
     def _select(self, where: str, *values: object) -> tuple[Holding, ...]:
-        rows = self._database.select(_HOLDINGS + where + _IN_ORDER, *values)
+        rows = self.database.select(_HOLDINGS + where + _IN_ORDER, *values)
         by_attachment: dict[tuple[Any, ...], list[Lease]] = {}
         for *columns, ip, length, gateway in rows:
             leases = by_attachment.setdefault(tuple(columns), [])
@@ -283,16 +290,3 @@ def _holding(columns: "tuple[Any, ...]", leases: list[Lease]) -> Holding:
 
 def _key(attachment: Attachment) -> tuple[str, str, str]:
     return attachment.network, attachment.container, attachment.ifname
-
-
-def _name(attachment: Attachment) -> str:
-    return (
-        f"interface {attachment.ifname} of container {attachment.container} "
-        f"on network {attachment.network}"
-    )
-
-
-def _facts(holding: Holding) -> str:
-    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(holding.created / 1000))
-    held = ", ".join(address.prefix_text(lease.address) for lease in holding.leases)
-    return f"Since {since}, host end {holding.host_name}, addresses: {held or 'none'}."

@@ -94,9 +94,9 @@ class Socket:
         `tolerate` is an errno that is no failure here. The kernel does not stop at a failure: the
         requests after it were carried out too.
         """
-        for failure in self.attempt(*requests):
-            if failure and failure.errno != tolerate:
-                raise failure
+        for refusal in self.attempt(*requests):
+            if refusal and refusal.errno != tolerate:
+                raise refusal
 
     def attempt(self, *requests: Request) -> "list[KernelError | None]":
         """Carry out all requests and report on each."""
@@ -104,16 +104,16 @@ class Socket:
         for start in range(0, len(requests), BATCH_LIMIT):
             batch = requests[start : start + BATCH_LIMIT]
             self._send(batch, NLM_F_ACK)
-            for request, (_, flags, payload) in zip(batch, self._answers(), strict=False):
-                outcomes.append(_failure(request, flags, payload))
+            for request, (_, flags, _, payload) in zip(batch, self._answers(), strict=False):
+                outcomes.append(failure(request, flags, payload))
         return outcomes
 
     def ask(self, request: Request) -> bytes:
         """The one answer to a request; raises KernelError."""
         self._send((request,), 0)
-        kind, flags, payload = next(self._answers())
-        if kind == NLMSG_ERROR and (failure := _failure(request, flags, payload)):
-            raise failure
+        kind, flags, _, payload = next(self._answers())
+        if kind == NLMSG_ERROR and (refusal := failure(request, flags, payload)):
+            raise refusal
         return payload
 
     def find(self, request: Request) -> "bytes | None":
@@ -159,15 +159,13 @@ class Socket:
         self._send((request,), NLM_F_DUMP)
         answers: list[bytes] = []
         is_consistent = True
-        for kind, flags, payload in self._answers():
+        for kind, flags, _, payload in self._answers():
             if flags & NLM_F_DUMP_INTR:
                 is_consistent = False
             if kind in (NLMSG_DONE, NLMSG_ERROR):
-                failure = _failure(
-                    request, flags, payload, 0 if kind == NLMSG_DONE else HEADER_SIZE
-                )
-                if failure:
-                    raise failure
+                refusal = failure(request, flags, payload, 0 if kind == NLMSG_DONE else HEADER_SIZE)
+                if refusal:
+                    raise refusal
                 break
             answers.append(payload)
         return answers, is_consistent
@@ -188,8 +186,8 @@ class Socket:
             data += request.body
         self._socket.send(data)
 
-    def _answers(self) -> "Iterator[tuple[int, int, bytes]]":
-        """Kind, flags and payload of every answer to what was sent last.
+    def _answers(self) -> "Iterator[tuple[int, int, int, bytes]]":
+        """Kind, flags, sequence and payload of every answer to what was sent last.
 
         The kernel answers before `send` returns, or continues a dump within `recv`: an answer that
         is not there now never comes, so waiting for it is an error (EAGAIN) and not a hang.
@@ -198,7 +196,7 @@ class Socket:
             data = self._receive(csocket.MSG_DONTWAIT)
             for kind, flags, sequence, port, payload in _messages(data):
                 if port == self._port and self._first <= sequence <= self._sequence:
-                    yield kind, flags, payload
+                    yield kind, flags, sequence, payload
 
     def _receive(self, flags: int = 0) -> bytes:
         try:
@@ -283,7 +281,7 @@ def _messages(data: bytes) -> "Iterator[tuple[int, int, int, int, bytes]]":
         offset += _aligned(length)
 
 
-def _failure(
+def failure(
     request: Request, flags: int, payload: bytes, echoed: int = HEADER_SIZE
 ) -> "KernelError | None":
     """What NLMSG_ERROR or NLMSG_DONE reports; `echoed` bytes of the request come before extack."""

@@ -11,10 +11,10 @@ VALUE_LIMIT = 4096
 
 
 def read(key: str) -> "str | None":
-    """The value, or None where the kernel has no such key."""
+    """The value, or None where the kernel has no such key, or one that can only be written."""
     try:
         descriptor = posix.open(ROOT + key, posix.O_RDONLY | posix.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return None
     try:
         return posix.read(descriptor, VALUE_LIMIT).decode().rstrip("\n")

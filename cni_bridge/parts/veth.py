@@ -3,15 +3,16 @@
 Both ends are born where they live, so nothing is moved or renamed. Removal needs the host end's name.
 """
 
+import posix
 import time
 from errno import EEXIST, ENODEV
 
-from cni_bridge.address import AF_INET6, Prefix, family, prefix_text, text
+from cni_bridge.address import AF_INET6, family
 from cni_bridge.errors import NameTaken, TryAgainLater
 from cni_bridge.kernel import layer3, links, netns, sysctl
-from cni_bridge.kernel.messages import IF_OPER_UP, IFA_F_NODAD, RTMGRP_LINK
+from cni_bridge.kernel.messages import IF_OPER_UP, RTMGRP_IPV6_IFADDR, RTMGRP_LINK
 from cni_bridge.kernel.netlink import KernelError, Socket
-from cni_bridge.model import Interface, Route, Veth
+from cni_bridge.model import Interface, Veth
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,50 +22,14 @@ if TYPE_CHECKING:
     from cni_bridge.kernel.netlink import Request
     from cni_bridge.kernel.netns import OpenNetns
 
+FEW = 2  # interfaces that one attachment can have
+GROUPS = 0x63000000  # with a process id added, a number that nobody is likely to use
 BR_STATE_DISABLED = 0  # linux/if_bridge.h
 PORT_UP_TIMEOUT_S = 2.5  # the reference waits as long
 
 
-def create(
-    host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth
-) -> tuple[Interface, Interface]:
-    """Make the pair as planned; return the host end and the container end as they are then."""
-    _create_pair(host, container, bridge_index, want)
-    inside = netns.inside(container, lambda: _enter(want))
-    try:
-        inner = _link(inside, want.container_name)
-        inside.run(*_configuration(inner, want))
-        outer = _wait_until_up(host, want) if want.is_up else _link(host, want.host_name)
-        if want.is_up and want.addresses:
-            inside.run(_announcement(inner))
-    finally:
-        inside.close()
-    path = container.identity.path
-    return (
-        Interface(name=outer.name, mac=outer.mac, mtu=outer.mtu),
-        Interface(name=inner.name, mac=inner.mac, mtu=inner.mtu, sandbox=path),
-    )
-
-
-def sysctls(want: Veth) -> "Iterator[tuple[str, str]]":
-    """What is set in the container's namespace, as far as the kernel has and permits it."""
-    name = want.container_name
-    if any(family(item.ip) == AF_INET6 for item in want.addresses):
-        yield "net/ipv6/conf/lo/disable_ipv6", "0"
-        yield f"net/ipv6/conf/{name}/disable_ipv6", "0"
-        yield f"net/ipv6/conf/{name}/keep_addr_on_down", "1"
-        yield f"net/ipv6/conf/{name}/ndisc_notify", "1"
-    if want.addresses:
-        yield f"net/ipv4/conf/{name}/arp_notify", "1"
-        yield f"net/ipv6/conf/{name}/accept_dad", "1" if want.detects_duplicates else "0"
-
-
-def remove(host: "Socket", host_name: str) -> None:
-    """Delete the pair by the name of its host end; absent is success."""
-    host.run(links.delete(host_name), tolerate=ENODEV)
-
-
-def _create_pair(host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth) -> None:
+def create(host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth) -> None:
+    """Make the pair, the host end up and on the bridge, the other in the container and down."""
     creation = links.create_veth(
         want.host_name,
         want.container_name,
@@ -91,13 +56,94 @@ def _create_pair(host: "Socket", container: "OpenNetns", bridge_index: int, want
         )
     )
     sysctl.try_write(f"net/ipv6/conf/{want.host_name}/accept_ra", "0")
+    if port.vlan:
+        from cni_bridge.kernel import vlans  # few networks have any
+
+        host.run(*vlans.configure(_link(host, want.host_name).index, port.vlan))
 
 
-def _enter(want: Veth) -> "Socket":
-    """Run inside the netns: its sysctls, and a socket that goes on working from outside."""
+def configure(host: "Socket", container: "OpenNetns", want: Veth) -> tuple[Interface, Interface]:
+    """Give the pair what is planned for it; return host end and container end as they are then."""
+    inside, events = netns.inside(container, lambda: _enter(want))
+    inner = _link(inside, want.container_name)
+    inside.run(*_configuration(inner, want))
+    outer = _wait_until_up(host, want) if want.is_up else _link(host, want.host_name)
+    if want.is_up and want.addresses:
+        if events:
+            from cni_bridge.kernel import duplicates  # only where there is IPv6
+
+            duplicates.wait(inside, events, inner.index)
+        inside.run(_announcement(inner))
+    path = container.identity.path
+    return (
+        Interface(name=outer.name, mac=outer.mac, mtu=outer.mtu),
+        Interface(name=inner.name, mac=inner.mac, mtu=inner.mtu, sandbox=path),
+    )
+
+
+def sysctls(want: Veth) -> "Iterator[tuple[str, str]]":
+    """What is set in the container's namespace, as far as the kernel has and permits it."""
+    name = want.container_name
+    if any(family(item.ip) == AF_INET6 for item in want.addresses):
+        yield "net/ipv6/conf/lo/disable_ipv6", "0"
+        yield f"net/ipv6/conf/{name}/disable_ipv6", "0"
+        yield f"net/ipv6/conf/{name}/keep_addr_on_down", "1"
+        yield f"net/ipv6/conf/{name}/ndisc_notify", "1"
+    if want.addresses:
+        yield f"net/ipv4/conf/{name}/arp_notify", "1"
+        yield f"net/ipv6/conf/{name}/accept_dad", "1" if want.detects_duplicates else "0"
+    if want.detects_duplicates:
+        yield f"net/ipv6/conf/{name}/enhanced_dad", "1"
+
+
+def remove(host: "Socket", *names: str) -> None:
+    """Delete pairs by the names of their host ends, and what stands beside them; absent is success."""
+    if len(names) <= FEW:
+        host.run(*map(links.delete, names), tolerate=ENODEV)
+    else:
+        _remove_at_once(host, names)
+
+
+def _remove_at_once(host: "Socket", names: tuple[str, ...]) -> None:
+    """One message deletes a group, and waits for the kernel once instead of once for each."""
+    group = GROUPS | posix.getpid()
+    host.run(*(links.set_group(name, group) for name in names), tolerate=ENODEV)
+    listed = map(links.parse, host.dump(links.listing()))
+    strangers = {link.name for link in listed if link.group == group}.difference(names)
+    if strangers:  # somebody chose the same number: there is a slow way
+        for name in names:
+            host.run(links.delete(name), tolerate=ENODEV)
+    else:
+        host.run(links.delete_group(group), tolerate=ENODEV)
+
+
+def find(socket: "Socket", who: "str | int") -> "Link | None":
+    """The interface of that name or index, or None."""
+    answer = socket.find(links.get(who))
+    return links.parse(answer) if answer else None
+
+
+def host_end(host: "Socket", container: "OpenNetns", ifname: str) -> "Link | None":
+    """The other end, on the host, of a veth in the container, whoever made it."""
+    inside = netns.inside(container, Socket)
+    try:
+        inner = find(inside, ifname)
+    finally:
+        inside.close()
+    outer = find(host, inner.peer) if inner and inner.kind == "veth" and inner.peer else None
+    # Its peer's index may be one of another namespace: then there is no such pair here.
+    return outer if inner and outer and outer.peer == inner.index else None
+
+
+def _enter(want: Veth) -> "tuple[Socket, Socket | None]":
+    """Run inside the netns: its sysctls, and sockets that go on working from outside.
+
+    The second hears when IPv6 addresses can be used; there is none where there are none.
+    """
     for key, value in sysctls(want):
         sysctl.try_write(key, value)
-    return Socket()
+    has_ipv6 = any(family(item.ip) == AF_INET6 for item in want.addresses)
+    return Socket(), Socket(groups=RTMGRP_IPV6_IFADDR) if has_ipv6 else None
 
 
 def _configuration(inner: "Link", want: Veth) -> "list[Request]":
@@ -106,8 +152,7 @@ def _configuration(inner: "Link", want: Veth) -> "list[Request]":
     Addresses first, so that the kernel can announce them when the link comes up; then the link;
     then the routes, which need it up.
     """
-    flags = 0 if want.detects_duplicates else IFA_F_NODAD
-    requests = [layer3.add_address(inner.index, item, flags) for item in want.addresses]
+    requests = [layer3.add_address(inner.index, item) for item in want.addresses]
     if want.is_up:
         requests.append(links.set_up(inner.index))
     requests += [layer3.add_route(inner.index, route) for route in want.routes]
@@ -124,14 +169,14 @@ def _announcement(inner: "Link") -> "Request":
 
 
 def _wait_until_up(host: "Socket", want: Veth) -> "Link":
-    """The host end once its carrier has reached the bridge, which takes a work queue's turn."""
+    """The host end once frames pass both ways, which takes a work queue's turn or two."""
     outer = _link(host, want.host_name)
-    if _is_forwarding(outer):
+    if _is_passing(host, outer):
         return outer
     events = Socket(groups=RTMGRP_LINK)
     try:
         deadline = time.monotonic() + PORT_UP_TIMEOUT_S
-        while not _is_forwarding(outer := _link(host, want.host_name)):
+        while not _is_passing(host, outer := _link(host, want.host_name)):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TryAgainLater(
@@ -144,101 +189,13 @@ def _wait_until_up(host: "Socket", want: Veth) -> "Link":
         events.close()
 
 
-def _is_forwarding(outer: "Link") -> bool:
-    is_enabled = outer.port is not None and outer.port.state != BR_STATE_DISABLED
-    return outer.operstate == IF_OPER_UP and is_enabled
+def _is_passing(host: "Socket", outer: "Link") -> bool:
+    """Whether the port forwards; and the bridge sends, which it does not before its first port."""
+    is_forwarding = outer.port is not None and outer.port.state != BR_STATE_DISABLED
+    if outer.operstate != IF_OPER_UP or not is_forwarding:
+        return False
+    return links.parse(host.ask(links.get(outer.master))).operstate == IF_OPER_UP
 
 
 def _link(socket: "Socket", name: str) -> "Link":
     return links.parse(socket.ask(links.get(name)))
-
-
-# ---------------------------------------------------------------- CHECK
-
-
-def problems(host: "Socket", container: "OpenNetns", want: Veth) -> "Iterator[str]":
-    """Every difference between the plan and the kernel: what, expected, found.
-
-    A later plugin of the chain may change MAC, MTU, promiscuity, or move a route to another table;
-    none of that is a problem (SPEC 1.0, CHECK).
-    """
-    inside = netns.inside(container, Socket)
-    inner = _find(inside, want.container_name)
-    if inner is None:
-        yield f"interface {want.container_name}: expected in {container.identity.path}, found none"
-    else:
-        yield from _container_problems(inside, inner, want)
-    outer = _find(host, want.host_name)
-    if outer is None:
-        yield f"host end {want.host_name}: expected to exist, found no such interface"
-        return
-    if inner is not None and outer.peer != inner.index:
-        yield (
-            f"host end {want.host_name}: expected to be the peer of {want.container_name} "
-            f"(index {inner.index}), found index {outer.peer}"
-        )
-    yield from _port_problems(host, outer, want)
-
-
-def _container_problems(inside: "Socket", inner: "Link", want: Veth) -> "Iterator[str]":
-    name = want.container_name
-    if inner.kind != "veth":
-        yield f"interface {name}: expected a veth, found {inner.kind or 'another kind'}"
-    if inner.is_up != want.is_up:
-        yield f"interface {name}: expected {_state(want.is_up)}, found {_state(inner.is_up)}"
-    yield from _address_problems(inside, inner, want.addresses)
-    yield from _route_problems(inside, inner, want.routes)
-
-
-def _address_problems(
-    inside: "Socket", inner: "Link", wanted: tuple[Prefix, ...]
-) -> "Iterator[str]":
-    for version in sorted({family(item.ip) for item in wanted}):
-        answers = map(layer3.parse_address, inside.dump(layer3.addresses(version, inner.index)))
-        present = {item.address: item for item in answers}
-        for item in wanted:
-            if family(item.ip) != version:
-                continue
-            if item not in present:
-                found = ", ".join(map(prefix_text, present)) or "none"
-                yield f"address of {inner.name}: expected {prefix_text(item)}, found {found}"
-            elif present[item].is_duplicate:
-                yield f"address {prefix_text(item)}: expected usable, found a duplicate (DAD failed)"
-
-
-def _route_problems(inside: "Socket", inner: "Link", wanted: tuple[Route, ...]) -> "Iterator[str]":
-    for version in sorted({family(route.destination.ip) for route in wanted}):
-        present = {
-            (route.destination, route.gateway)
-            for route in map(layer3.parse_route, inside.dump(layer3.routes(version, inner.index)))
-        }
-        for route in wanted:
-            if family(route.destination.ip) != version:
-                continue
-            if (route.destination, route.gateway) not in present:
-                via = f" via {text(route.gateway)}" if route.gateway else ""
-                what = f"route {prefix_text(route.destination)}{via}"
-                yield f"{what}: expected on {inner.name}, found none"
-
-
-def _port_problems(host: "Socket", outer: "Link", want: Veth) -> "Iterator[str]":
-    if not outer.is_up:
-        yield f"host end {outer.name}: expected up, found down"
-    answer = host.find(links.get(outer.master)) if outer.master else None
-    master = links.parse(answer).name if answer else "none"
-    if outer.port is None or master != want.bridge:
-        yield f"host end {outer.name}: expected a port of {want.bridge}, found master {master}"
-        return
-    for flag in ("hairpin", "isolated"):
-        expected, found = getattr(want.port, flag), getattr(outer.port, flag)
-        if expected != found:
-            yield f"bridge port {outer.name} {flag}: expected {expected}, found {found}"
-
-
-def _find(socket: "Socket", name: str) -> "Link | None":
-    answer = socket.find(links.get(name))
-    return links.parse(answer) if answer else None
-
-
-def _state(is_up: bool) -> str:
-    return "up" if is_up else "down"

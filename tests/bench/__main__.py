@@ -15,18 +15,21 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from tests.bench.crowd import CROWD_WORKLOADS
 from tests.bench.measure import WARM_UP, Result, measure
+from tests.bench.ports import PORT_WORKLOADS
 from tests.bench.workloads import WORKLOADS, Workload
 from tests.lab import ROOT
 from tests.lab.namespaces import become_root
 
+ALL = (*WORKLOADS, *PORT_WORKLOADS, *CROWD_WORKLOADS)
 RESULTS = ROOT / ".cache/bench.json"
 
 
 def main() -> None:
     """Runs what the arguments ask for."""
     asked = _arguments()
-    chosen = [each for each in WORKLOADS if not asked.only or each.name in asked.only]
+    chosen = [each for each in ALL if not asked.only or each.name in asked.only]
     become_root()
     results = _measure_all(chosen, asked.rounds)
     console = Console()
@@ -39,7 +42,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    names = [each.name for each in WORKLOADS]
+    names = [each.name for each in ALL]
     parser.add_argument("--only", nargs="+", choices=names, help="these workloads")
     parser.add_argument("--rounds", type=int, help="instead of each workload's own number")
     parser.add_argument("--output", type=Path, default=RESULTS, help="where the JSON goes")

@@ -4,13 +4,16 @@ Variants are compared within a round, since the machine's mood changes between r
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from statistics import median
 
 from tests.bench.process import Sample, timed
 from tests.bench.workloads import Stage, Variant, Workload
 from tests.lab import Host
+from tests.lab.namespaces import Place
 
+Placed = tuple[Place, Stage]
 WARM_UP = 2  # rounds that are not counted
 
 
@@ -43,12 +46,14 @@ def measure(workload: Workload, rounds: int, tick: Callable[[], object]) -> Resu
     """Runs a workload on a fresh host; `tick` is called after every round."""
     present = [variant for variant in workload.variants if variant.is_here]
     samples: dict[Variant, list[Sample]] = {variant: [] for variant in present}
-    with Host() as host:
-        stages = [Stage(variant, host, number) for number, variant in enumerate(present)]
-        for stage in stages:
+    with ExitStack() as hosts:
+        stages = _stages(workload, present, hosts)
+        for place, stage in stages:
+            place.enter()
             workload.prepare(stage)
         for number in range(WARM_UP + rounds):
-            for stage in _rotated(stages, number):
+            for place, stage in _rotated(stages, number):
+                place.enter()
                 sample = _once(workload, stage)
                 if number >= WARM_UP:
                     samples[stage.variant].append(sample)
@@ -64,6 +69,18 @@ def measure(workload: Workload, rounds: int, tick: Callable[[], object]) -> Resu
     )
 
 
+def _stages(workload: Workload, variants: Sequence[Variant], hosts: ExitStack) -> list[Placed]:
+    """A stage for each variant, and the host that it is on."""
+    stages = []
+    host = place = None
+    for number, variant in enumerate(variants):
+        if host is None or place is None or workload.is_apart:
+            host = hosts.enter_context(Host())
+            place = hosts.enter_context(closing(Place()))
+        stages.append((place, Stage(variant, host, number, workload.is_dual)))
+    return stages
+
+
 def _once(workload: Workload, stage: Stage) -> Sample:
     workload.before(stage)
     sample = timed(workload.timed(stage))
@@ -71,7 +88,7 @@ def _once(workload: Workload, stage: Stage) -> Sample:
     return sample
 
 
-def _rotated(stages: Sequence[Stage], number: int) -> list[Stage]:
+def _rotated(stages: Sequence[Placed], number: int) -> list[Placed]:
     """Each round begins with another variant, so that none is always first."""
     shift = number % len(stages)
     return [*stages[shift:], *stages[:shift]]

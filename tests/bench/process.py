@@ -6,11 +6,12 @@ Nothing here knows what is run.
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 STDIN = Path("/run/bench-stdin")
 OUTPUT = "/run/bench-output"
+PREVIOUS = '"the result of the plugin before"'  # in the stdin of a follower
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,18 @@ class Command:
     words: tuple[str, ...]
     environment: Mapping[str, str]
     stdin: str = ""
+    following: tuple["Command", ...] = ()  # run afterwards, in order
+
+    def given(self, output: str) -> "Command":
+        """The same with the output of the command before it in its place."""
+        return replace(self, stdin=self.stdin.replace(PREVIOUS, output))
 
 
 def timed(commands: Sequence[Command]) -> Sample:
-    """Starts all commands at once and waits for the last; each must succeed."""
+    """Starts all commands at once and waits for the last; each must succeed.
+
+    A command's followers are started when it ends, one after the other.
+    """
     files = [_stdin_file(number, command) for number, command in enumerate(commands)]
     started = time.perf_counter()
     children = [_spawn(command, path) for command, path in zip(commands, files, strict=True)]
@@ -57,7 +66,15 @@ def _spawn(command: Command, stdin: str) -> int:
 
 
 def _wait(child: int, command: Command) -> float:
-    """Seconds of CPU time, user and system, of the child and of what it waited for."""
+    """Seconds of CPU time, user and system, of the child, its followers and what they waited for."""
+    seconds = _wait_for_one(child, command)
+    for follower in command.following:
+        given = follower.given(Path(OUTPUT).read_text())
+        seconds += _wait_for_one(_spawn(given, _stdin_file(0, given)), given)
+    return seconds
+
+
+def _wait_for_one(child: int, command: Command) -> float:
     _, status, usage = os.wait4(child, 0)
     if status:
         raise RuntimeError(f"{' '.join(command.words)} failed: {Path(OUTPUT).read_text()}")

@@ -10,6 +10,8 @@ import pytest
 
 from tests.lab import PLUGIN, Host, Network, Plugin
 from tests.lab.namespaces import become_root
+from tests.lab.stacks import OURS
+from tests.lab.town import Town
 
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 SUBNET4, GATEWAY4 = "10.88.0.0/16", "10.88.0.1"
@@ -41,6 +43,13 @@ def host() -> Iterator[Host]:
     """A private host."""
     with Host() as private:
         yield private
+
+
+@pytest.fixture
+def town(host: Host) -> Iterator[Town]:
+    """The same host with an outside world, servers everywhere, and networks of the plugin's."""
+    with Town(host, OURS) as surrounded:
+        yield surrounded
 
 
 @pytest.hookimpl(wrapper=True)

@@ -24,6 +24,17 @@ def bridge(*words: str) -> str:
     return _run("bridge", *words)
 
 
+def tc(*words: str) -> str:
+    """Runs iproute2's `tc`."""
+    return _run("tc", *words)
+
+
+def tc_json(*words: str) -> list[dict[str, Any]]:
+    """What `tc -json` says."""
+    listed: list[dict[str, Any]] = json.loads(tc("-j", *words) or "[]")
+    return listed
+
+
 def _run(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     if done.returncode:

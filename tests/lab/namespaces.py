@@ -6,10 +6,11 @@ No iproute2, no plugin and no policy here; everything is done in the calling thr
 import ctypes
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-CLONE_NEWNS = 0x00020000  # linux/sched.h
+CLONE_FS = 0x00000200  # linux/sched.h
+CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 MS_BIND = 0x1000  # linux/mount.h
@@ -52,12 +53,42 @@ def private_host() -> Iterator[None]:
     os.chdir(directory)
 
 
+class Place:
+    """The network and the mounts that the thread has when this is made, to come back to."""
+
+    def __init__(self) -> None:
+        self._kept = [
+            (os.open(path, os.O_RDONLY | os.O_CLOEXEC), kind)
+            for path, kind in ((SELF_NET, CLONE_NEWNET), (SELF_MOUNTS, CLONE_NEWNS))
+        ]
+
+    def enter(self) -> None:
+        """Goes there."""
+        for descriptor, kind in self._kept:
+            _call("setns", descriptor, kind)
+
+    def close(self) -> None:
+        """Forgets the place."""
+        for descriptor, _ in self._kept:
+            os.close(descriptor)
+
+
 @contextmanager
 def visiting(path: Path) -> Iterator[None]:
     """Inside, this thread is in the network namespace at `path`."""
     with _returning(SELF_NET, CLONE_NEWNET):
         _enter(path, CLONE_NEWNET)
         yield
+
+
+def visiting_if(path: Path | None) -> AbstractContextManager[None]:
+    """The same, or nothing where no namespace is named."""
+    return visiting(path) if path else nullcontext()
+
+
+def stand_alone() -> None:
+    """For a helping thread: while another shares its directories, a thread cannot change mounts."""
+    _call("unshare", CLONE_FS)
 
 
 def create_netns(path: Path) -> None:

@@ -9,6 +9,8 @@ import socket
 import struct
 import time
 
+from tests.lab.frames import checksum
+
 ECHO = {  # family: protocol, request, reply, length of the IP header as received on a raw socket
     socket.AF_INET: (socket.IPPROTO_ICMP, 8, 0, 20),
     socket.AF_INET6: (socket.IPPROTO_ICMPV6, 128, 129, 0),
@@ -44,8 +46,4 @@ def _hears(link: socket.socket, header: int, reply: bytes, payload: bytes, timeo
 def _message(kind: int, payload: bytes) -> bytes:
     """An echo request; the kernel fills in ICMPv6's checksum, and ignores this one there."""
     unsummed = struct.pack("!BBHHH", kind, 0, 0, os.getpid() & 0xFFFF, 1) + payload
-    words = struct.unpack(f"!{len(unsummed) // 2}H", unsummed)
-    total = sum(words)
-    total = (total & 0xFFFF) + (total >> 16)
-    checksum = ~(total + (total >> 16)) & 0xFFFF
-    return unsummed[:2] + struct.pack("!H", checksum) + unsummed[4:]
+    return unsummed[:2] + struct.pack("!H", checksum(unsummed)) + unsummed[4:]

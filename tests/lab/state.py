@@ -17,7 +17,7 @@ from typing import Any
 from tests.lab.iproute import ip_json
 
 LEDGER = Path("/run/cni-bridge/ledger.sqlite")
-LEDGER_TABLES = ("holding", "lease")
+LEDGER_TABLES = ("holding", "lease", "guarded", "element")
 CNI_DIR = Path("/var/lib/cni")
 HOST_LOCAL_KEEPS = ("last_reserved_ip.", "lock")
 OUR_TABLE = "cni_bridge"
@@ -95,7 +95,7 @@ def _ruleset() -> Iterator[Line]:
     """The nft ruleset; our own tables are shared, the elements in their sets are not."""
     if not shutil.which("nft"):
         return
-    command = ("nft", "-j", "list", "ruleset")
+    command = ("nft", "-s", "-j", "list", "ruleset")  # without the counters
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     for entry in json.loads(done.stdout)["nftables"]:
         ((kind, fact),) = entry.items()

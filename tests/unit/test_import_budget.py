@@ -8,8 +8,23 @@ from tests.budget import OURS, allowed, loaded_by
 RARE = {
     "cni_bridge.cli",
     "cni_bridge.edge.explain",
+    "cni_bridge.edge.firewall",
+    "cni_bridge.elements",
+    "cni_bridge.edge.inline",
+    "cni_bridge.edge.vlans",
     "cni_bridge.ipam.delegate",
+    "cni_bridge.ipam.register",
     "cni_bridge.ipam.schema",
+    "cni_bridge.kernel.nftables",
+    "cni_bridge.parts.firewall",
+    "cni_bridge.protection",
+    "cni_bridge.rules",
+    "cni_bridge.kernel.shaping",
+    "cni_bridge.kernel.tuning",
+    "cni_bridge.parts.bandwidth",
+    "cni_bridge.parts.tuning",
+    "cni_bridge.kernel.vlans",
+    "cni_bridge.parts.vlan",
 }
 
 

@@ -4,13 +4,18 @@ from cni_bridge import address, plan
 from cni_bridge.address import Prefix
 from cni_bridge.model import (
     Attachment,
+    Bandwidth,
     Dns,
     Grant,
     Ipam,
     Lease,
+    Limit,
     NetworkConfig,
     Plan,
     Route,
+    Sysctl,
+    Tuning,
+    VlanFilter,
 )
 from cni_bridge.record import replace
 
@@ -19,6 +24,7 @@ CONFIG = NetworkConfig(
     cni_version="1.1.0",
     name="net",
     state_dir="/run/cni-bridge",
+    reservations_dir="/var/lib/cni/networks/net",
     bridge="cni0",
     is_gateway=False,
     is_default_gateway=False,
@@ -27,14 +33,12 @@ CONFIG = NetworkConfig(
     hairpin_mode=False,
     promisc_mode=False,
     port_isolation=False,
-    mac_spoof_check=False,
     duplicate_address_detection=False,
     container_interface_up=True,
-    ip_masq=False,
     vlan=None,
     mac=None,
     ipam=Ipam(),
-    dns=Dns(),
+    dns=None,
 )
 GATEWAY = replace(CONFIG, is_gateway=True)
 DEFAULT_GATEWAY = replace(GATEWAY, is_default_gateway=True)
@@ -147,3 +151,52 @@ def test_port_flags_and_link_settings_come_from_the_config() -> None:
     veth = build(config).veth
     assert (veth.port.hairpin, veth.port.isolated, veth.mtu) == (True, True, 1400)
     assert (veth.mac, veth.is_up, veth.detects_duplicates) == (b"\x02\0\0\0\0\5", False, True)
+
+
+def test_an_attachments_own_mtu_is_that_of_its_pair_and_not_the_bridges() -> None:
+    made = build(replace(CONFIG, mtu=1500, attachment_mtu=1400))
+    assert (made.bridge.mtu, made.veth.mtu) == (1500, 1400)
+
+
+def test_the_first_ifname_in_a_sysctl_is_the_interfaces_and_the_last_value_wins() -> None:
+    sysctls = (
+        Sysctl(key="net.IFNAME.IFNAME", path="net/IFNAME/IFNAME", value="1"),
+        Sysctl(key="net.IFNAME", path="net/IFNAME", value="2"),
+        Sysctl(key="net.eth0", path="net/eth0", value="3"),
+    )
+    tuned = build(replace(CONFIG, tuning=Tuning(sysctls=sysctls, promisc=True))).tuned
+    assert tuned
+    assert tuned.name == "eth0"
+    assert tuned.tuning.promisc
+    assert [(item.path, item.value) for item in tuned.tuning.sysctls] == [
+        ("net/eth0/IFNAME", "1"),
+        ("net/eth0", "3"),
+    ]
+
+
+def test_limits_belong_to_the_attachments_own_devices() -> None:
+    small, large = Limit(rate=1000, burst=1), Limit(rate=1000, burst=5000)
+    made = build(replace(CONFIG, bandwidth=Bandwidth(ingress=small, egress=large))).shaping
+    assert made
+    assert made.host_name == build(CONFIG).veth.host_name
+    assert made.ifb_name[4:] == made.host_name[4:]
+    assert made.egress == large
+    assert made.ingress == Limit(rate=1000, burst=1518), "a bucket has to hold a frame"
+
+
+def test_a_network_that_asks_for_neither_is_neither_tuned_nor_limited() -> None:
+    assert (build(CONFIG).tuned, build(CONFIG).shaping) == (None, None)
+
+
+def test_vlans_make_the_bridge_filter_and_reach_the_port() -> None:
+    made = build(replace(CONFIG, vlan=VlanFilter(trunk=(5,))), DUAL[0])
+    assert (made.bridge.filters_vlans, made.bridge.gateway_vlan) == (True, 0)
+    assert made.veth.port.vlan == VlanFilter(trunk=(5,))
+
+
+def test_an_access_vlan_has_a_gateway_of_its_own() -> None:
+    access = VlanFilter(access=100)
+    assert build(replace(GATEWAY, vlan=access), DUAL[0]).bridge.gateway_vlan == 100
+    assert build(replace(GATEWAY, vlan=access)).bridge.gateway_vlan == 0, "nothing to put on it"
+    assert build(replace(CONFIG, vlan=access), DUAL[0]).bridge.gateway_vlan == 0
+    assert build(replace(GATEWAY, vlan=VlanFilter(trunk=(5,))), DUAL[0]).bridge.gateway_vlan == 0

@@ -18,8 +18,7 @@ from pyroute2.iproute.linux import IPRoute
 from cni_bridge.cli.lab import spaces
 from cni_bridge.cli.lab.topologies import Cable, Network, Topology
 from cni_bridge.errors import Delegated, IOFailure
-from cni_bridge.ipam import delegate
-from cni_bridge.kernel import netns
+from cni_bridge.kernel import child, netns
 
 DATA_DIR = Path("/run/cni-bridge-lab")
 STATE_DIR = str(DATA_DIR / "cni-bridge")
@@ -56,7 +55,7 @@ def remove() -> list[str]:
 def own_environment() -> dict[str, str]:
     """The environment for other people's programs: nothing of the executable's own."""
     environment = {
-        os.fsdecode(name): os.fsdecode(value) for name, value in delegate.environment("").items()
+        os.fsdecode(name): os.fsdecode(value) for name, value in child.environment({}).items()
     }
     return {name: value for name, value in environment.items() if not name.startswith("CNI_")}
 

@@ -3,8 +3,15 @@
 Nothing of cni_bridge is imported here.
 """
 
+from struct import pack
 from typing import Any
 
+from pyroute2.netlink.nfnetlink.nfctsocket import nfct_msg
+from pyroute2.netlink.nfnetlink.nftsocket import (
+    nft_rule_msg,
+    nft_set_elem_list_msg,
+    nft_table_msg,
+)
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
@@ -35,6 +42,39 @@ def neighbour(*attributes: Attribute, **header: int) -> bytes:
     return _body(ndmsg, attributes, header)
 
 
+def elements(*attributes: Attribute, **header: int) -> bytes:
+    """The body of an NFT_MSG_*SETELEM message."""
+    return _body(nft_set_elem_list_msg, attributes, header)
+
+
+def table(*attributes: Attribute, **header: int) -> bytes:
+    """The body of an NFT_MSG_*TABLE message."""
+    return _body(nft_table_msg, attributes, header)
+
+
+def rule(*attributes: Attribute, **header: int) -> bytes:
+    """The body of an NFT_MSG_*RULE message."""
+    return _body(nft_rule_msg, attributes, header)
+
+
+def connection(*attributes: Attribute, **header: int) -> bytes:
+    """The body of an IPCTNL_MSG_CT_* message."""
+    return _body(nfct_msg, attributes, header)
+
+
+def elements_in(body: bytes) -> Any:
+    """What pyroute2 reads in the body of an NFT_MSG_*SETELEM message.
+
+    Its own bytes are not the kernel's there: no attribute is marked as nested.
+    """
+    return _meaning(nft_set_elem_list_msg, body)
+
+
+def connection_in(body: bytes) -> Any:
+    """What pyroute2 reads in the body of an IPCTNL_MSG_CT_* message, for the same reason."""
+    return _meaning(nfct_msg, body)
+
+
 def nested(*attributes: Attribute, **header: int) -> dict[str, Any]:
     """The value of a nested attribute."""
     return {"attrs": list(attributes), **header}
@@ -47,3 +87,18 @@ def _body(cls: Any, attributes: tuple[Attribute, ...], header: dict[str, int]) -
     message["attrs"] = list(attributes)
     message.encode()
     return bytes(message.data[HEADER_SIZE:])
+
+
+def _meaning(cls: Any, body: bytes) -> Any:
+    message = cls(pack("IHHII", HEADER_SIZE + len(body), 0, 0, 0, 0) + body)
+    message.decode()
+    header = [message[name] for name, _ in cls.fields]
+    return header, _values(message)
+
+
+def _values(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_values(item) for item in value]
+    if isinstance(value, dict) and "attrs" in value:
+        return [(item[0], _values(item[1])) for item in value["attrs"]]
+    return value

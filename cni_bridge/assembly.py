@@ -1,0 +1,120 @@
+"""An attachment's parts in their order: how it is made, how it is removed, how it differs.
+
+Removal has one code path, `detach`, with three callers: DEL, GC and the rollback of ADD. Nothing
+here knows commands, configs or results.
+"""
+
+from cni_bridge import inline, names, plan
+from cni_bridge.ipam import guards
+from cni_bridge.kernel import netlink
+from cni_bridge.model import Grant
+from cni_bridge.parts import bridge, veth
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from cni_bridge.ipam.store import Ledger
+    from cni_bridge.kernel.links import Link
+    from cni_bridge.kernel.netns import OpenNetns
+    from cni_bridge.model import Attachment, Holding, Interface, NetworkConfig, Plan
+    from cni_bridge.sources import Source
+
+
+def attach(
+    host: netlink.Socket,
+    container: "OpenNetns",
+    ledger: "Ledger",
+    granting: "tuple[Holding, NetworkConfig, Source]",
+) -> "tuple[Plan, tuple[Interface, ...]]":
+    """Make everything; return the plan and what has come of it."""
+    holding, settings, addresses = granting
+    if addresses.is_delegated:  # a DHCP client, for one, needs the interface to be there
+        _create(host, container, plan.build(holding.attachment, settings, Grant()))
+        wanted = plan.build(holding.attachment, settings, addresses.grant(holding, settings))
+        shared = bridge.ensure(host, wanted.bridge)
+    else:
+        wanted = plan.build(holding.attachment, settings, addresses.grant(holding, settings))
+        shared = _create(host, container, wanted)
+    gateway = inline.ensure_gateway(host, shared, wanted)
+    bridge.ensure_gateways(host, gateway, wanted.bridge)
+    if wanted.firewall:
+        _protect(ledger, wanted)  # before the container's end is up
+    outer, inner = veth.configure(host, container, wanted.veth)
+    others = () if gateway is shared else (bridge.describe(gateway),)
+    more = inline.apply(host, container, wanted)
+    return wanted, (bridge.describe(shared), outer, inner, *others, *more)
+
+
+def detach(
+    host: netlink.Socket,
+    ledger: "Ledger | None",
+    attachments: "Sequence[Attachment]",
+    release: "Callable[[], None] | None" = None,
+) -> list[Exception]:
+    """Remove everything named after the attachments; return what could not be removed.
+
+    The ledger forgets last, and only if the rest is gone: an address is never free while in use.
+    Then `release` frees what is kept elsewhere, by another plugin for one.
+    """
+    failures: list[Exception] = []
+    guard = None
+    try:
+        guard = _unprotect(ledger, attachments)
+    except Exception as failure:  # noqa: BLE001 - reported together, whatever they are
+        failures.append(failure)
+    try:
+        veth.remove(host, *(name for item in attachments for name in names.of_host(item)))
+        if ledger and not failures:
+            ledger.release(*attachments)
+        if release:
+            release()
+    except Exception as failure:  # noqa: BLE001 - reported together, whatever they are
+        failures.append(failure)
+    if guard:
+        guard.close()  # now: what it deleted and the interfaces are waited for at once
+    return failures
+
+
+def problems(
+    wanted: "Plan", container: "OpenNetns", ledger: "Ledger | None", mac: str
+) -> "Iterator[str]":
+    """Every difference between the plan and what there is: what, expected, found.
+
+    `mac`: the container end's, as the runtime knows it.
+    """
+    from cni_bridge.parts import inspection  # CHECK only
+
+    host = netlink.Socket()
+    yield from bridge.problems(host, wanted.bridge)
+    yield from inspection.problems(host, container, wanted.veth, mac)
+    yield from inline.problems(host, container, wanted)
+    if wanted.firewall and ledger:
+        from cni_bridge import protection
+
+        yield from protection.problems(guards.open_register(ledger), wanted)
+
+
+def _create(host: netlink.Socket, container: "OpenNetns", wanted: "Plan") -> "Link":
+    shared = bridge.ensure(host, wanted.bridge)
+    veth.create(host, container, shared.index, wanted.veth)
+    return shared
+
+
+def _protect(ledger: "Ledger", wanted: "Plan") -> None:
+    from cni_bridge import protection  # only where the config wants it
+
+    register = guards.open_register(ledger)
+    protection.apply(register, protection.claim(register, wanted))
+
+
+def _unprotect(
+    ledger: "Ledger | None", attachments: "Sequence[Attachment]"
+) -> "netlink.Socket | None":
+    """Undo what the firewall does; the socket that is returned wants to be closed last."""
+    register = guards.find_register(ledger, attachments)
+    if register is None:
+        return None
+    from cni_bridge import protection
+
+    return protection.remove(register, attachments)

@@ -1,0 +1,84 @@
+"""The keys of the config that are the firewall's -> FirewallConfig.
+
+Loaded only for networks that use one of them; types, bounds and defaults were the schema's matter.
+"""
+
+from cni_bridge import address
+from cni_bridge.csocket import csocket
+from cni_bridge.edge import ipam
+from cni_bridge.errors import InvalidConfig, UnsupportedField
+from cni_bridge.rules import FirewallConfig, PublishedPort
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Json = dict[str, Any]
+
+PROTOCOLS = {
+    "tcp": csocket.IPPROTO_TCP,
+    "udp": csocket.IPPROTO_UDP,
+    "sctp": csocket.IPPROTO_SCTP,
+}
+MAPPINGS = "runtimeConfig.portMappings"
+
+
+def parse(document: "Json") -> FirewallConfig | None:
+    """What the firewall is to do; None for nothing. Raises InvalidConfig, UnsupportedField."""
+    for key in ("conditionsV4", "conditionsV6"):
+        if document.get(key):
+            raise UnsupportedField(
+                f"{key}: conditions on published ports are not supported, "
+                f"found {' '.join(document[key])}",
+                "Rules are the same for every container here; chain the reference portmap for them.",
+            )
+    wanted = FirewallConfig(
+        masquerades=document["ipMasq"],
+        ports=_ports(ipam.runtime(document).get("portMappings", ())),
+        translates_source=document["snat"],
+        translates_every_source=document["masqAll"],
+        isolation=document["isolation"] or "off",
+        is_internal=document["internal"],
+        is_closed=document["closed"],
+        allows_icc=document["icc"],
+        checks_mac=document["macspoofchk"],
+        checks_ip=document["ipspoofchk"],
+    )
+    without_ports = {"translates_source": True, "translates_every_source": False}
+    is_idle = (
+        not wanted.ports and FirewallConfig(**{**vars(wanted), **without_ports}) == FirewallConfig()
+    )
+    return None if is_idle else wanted
+
+
+def _ports(mappings: "list[Json]") -> tuple[PublishedPort, ...]:
+    ports = [_port(item, f"{MAPPINGS}[{index}]") for index, item in enumerate(mappings)]
+    distinct = tuple(dict.fromkeys(ports))
+    fixed = [(item.protocol, item.host_port, item.host_ip) for item in distinct if item.host_port]
+    if len(set(fixed)) < len(fixed):
+        twice = next(item for item in fixed if fixed.count(item) > 1)
+        raise InvalidConfig(f"{MAPPINGS}: host port {twice[1]} is to lead to two container ports")
+    return distinct
+
+
+def _port(mapping: "Json", path: str) -> PublishedPort:
+    protocol = mapping["protocol"].lower() or "tcp"
+    if protocol not in PROTOCOLS:
+        raise InvalidConfig(
+            f"{path}.protocol: expected tcp, udp or sctp, found {mapping['protocol']!r}"
+        )
+    return PublishedPort(
+        protocol=PROTOCOLS[protocol],
+        host_port=mapping["hostPort"],
+        container_port=mapping["containerPort"],
+        host_ip=_host_ip(mapping["hostIP"], f"{path}.hostIP"),
+    )
+
+
+def _host_ip(text: str, path: str) -> bytes:
+    if not text:
+        return b""
+    try:
+        return address.parse(text.removeprefix("[").removesuffix("]"))
+    except ValueError as error:
+        raise InvalidConfig(f"{path}: {error}") from None

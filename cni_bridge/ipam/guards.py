@@ -1,0 +1,68 @@
+"""Who is guarded by the firewall: all that a run has to know of it that has nothing to do with it.
+
+The records themselves are in `register`, which is loaded only for those that are.
+"""
+
+from cni_bridge.ipam import statedir, store
+from cni_bridge.model import Attachment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cni_bridge.ipam.database import Database
+    from cni_bridge.ipam.register import Register
+    from cni_bridge.ipam.store import Ledger
+
+# Ports, bridges and tables are the host's: they are recorded in its ledger, even if a network keeps
+# its addresses in one of its own.
+
+
+def open_register(ledger: "Ledger") -> "Register":
+    """The firewall's records, to write to."""
+    from cni_bridge.ipam.register import Register
+
+    return Register(_hosts(ledger) or store.open_ledger(statedir.HOST).database)
+
+
+def find_register(
+    ledger: "Ledger | None", attachments: "Iterable[Attachment]"
+) -> "Register | None":
+    """The firewall's records, if one of the attachments is guarded."""
+    database = _find(ledger)
+    if database is None or not any(_is_guarded(database, item) for item in attachments):
+        return None
+    from cni_bridge.ipam.register import Register
+
+    return Register(database)
+
+
+def guarded(ledger: "Ledger | None", network: str) -> tuple[Attachment, ...]:
+    """The attachments of a network that are guarded, whatever became of its own ledger."""
+    database = _find(ledger)
+    if database is None:
+        return ()
+    rows = database.select("select container, ifname from guarded where network = ?", network)
+    return tuple(
+        Attachment(network=network, container=container, ifname=ifname)
+        for container, ifname in rows
+    )
+
+
+def _is_guarded(database: "Database", attachment: Attachment) -> bool:
+    sql = "select 1 from guarded where network = ? and container = ? and ifname = ?"
+    return bool(database.select(sql, attachment.network, attachment.container, attachment.ifname))
+
+
+def _find(ledger: "Ledger | None") -> "Database | None":
+    database = _hosts(ledger) if ledger else None
+    if database is None:
+        found = store.find_ledger(statedir.HOST)
+        database = found.database if found else None
+    return database
+
+
+def _hosts(ledger: "Ledger") -> "Database | None":
+    """The ledger's file if it is the host's own."""
+    own = ledger.database
+    return own if own.path.rpartition("/")[0].rstrip("/") == statedir.HOST else None

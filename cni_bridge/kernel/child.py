@@ -1,0 +1,120 @@
+"""A child process that is run to its end: another plugin, or a tool.
+
+Nothing here knows which, nor what its output means.
+"""
+
+import posix
+import sys
+from select import POLLIN, poll
+
+from cni_bridge.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LIBRARIES = b"LD_LIBRARY_PATH"
+LIBRARIES_BEFORE = b"LD_LIBRARY_PATH_ORIG"
+BUNDLE_PREFIX = b"_PYI_"
+GRACE_MS = 1_000
+
+
+@record
+class Finished:
+    """How a child ended."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+def run(
+    arguments: tuple[str, ...],
+    stdin: bytes = b"",
+    variables: "Mapping[bytes, bytes] | None" = None,
+    *,
+    timeout_ms: int,
+) -> Finished:
+    """Execute the file that the first argument is a path of.
+
+    Raises OSError if that can't be done, TimeoutError if it does not end in time. Files for all
+    three streams: no pipe can fill up, nor a grandchild that keeps one open hold us up.
+    """
+    given, output, complaints = (
+        posix.memfd_create(name, posix.MFD_CLOEXEC) for name in ("stdin", "stdout", "stderr")
+    )
+    try:
+        _fill(given, stdin)
+        process = posix.posix_spawn(
+            arguments[0],
+            arguments,
+            environment(variables or {}),
+            file_actions=[
+                (posix.POSIX_SPAWN_DUP2, stream, number)
+                for number, stream in enumerate((given, output, complaints))
+            ],
+            setsigdef=range(1, 32),
+        )
+        status = _wait(process, timeout_ms)
+        return Finished(status=status, stdout=_content(output), stderr=_content(complaints))
+    finally:
+        for descriptor in (given, output, complaints):
+            posix.close(descriptor)
+
+
+def environment(variables: "Mapping[bytes, bytes]") -> dict[bytes, bytes]:
+    """Our environment for a child: with changes, and nothing of our bundle's.
+
+    PyInstaller's bootloader sets variables for itself; a child that inherits them loads our
+    libraries instead of its own.
+    """
+    inherited = dict(posix.environ)
+    if hasattr(sys, "_MEIPASS"):
+        before = inherited.pop(LIBRARIES_BEFORE, None)
+        if before is not None:
+            inherited[LIBRARIES] = before
+        elif _is_bundles(inherited.get(LIBRARIES, b"")):
+            del inherited[LIBRARIES]
+        for name in [name for name in inherited if name.startswith(BUNDLE_PREFIX)]:
+            del inherited[name]
+    return inherited | dict(variables)
+
+
+def _is_bundles(libraries: bytes) -> bool:
+    root: str = sys._MEIPASS  # type: ignore[attr-defined]  # set by the bootloader
+    return root.encode(errors="surrogateescape") in libraries.split(b":")
+
+
+def _wait(process: int, timeout_ms: int) -> int:
+    """The exit status of a child, which ends before this does."""
+    try:
+        if not _has_ended(process, timeout_ms):
+            raise TimeoutError
+    except BaseException:
+        posix.kill(process, 15)
+        if not _has_ended(process, GRACE_MS):
+            posix.kill(process, 9)
+        posix.waitpid(process, 0)
+        raise
+    return posix.waitstatus_to_exitcode(posix.waitpid(process, 0)[1])
+
+
+def _has_ended(process: int, timeout_ms: int) -> bool:
+    handle = posix.pidfd_open(process)
+    try:
+        waiting = poll()
+        waiting.register(handle, POLLIN)
+        return bool(waiting.poll(timeout_ms))
+    finally:
+        posix.close(handle)
+
+
+def _fill(descriptor: int, content: bytes) -> None:
+    rest = content
+    while rest:
+        rest = rest[posix.write(descriptor, rest) :]
+    posix.lseek(descriptor, 0, 0)
+
+
+def _content(descriptor: int) -> bytes:
+    return posix.pread(descriptor, posix.fstat(descriptor).st_size, 0)

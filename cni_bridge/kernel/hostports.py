@@ -1,0 +1,105 @@
+"""Ports of this host as its processes have them: whether one is free, which is, who has it.
+
+Sockets are bound here for an instant and never listen, so nobody notices; no policy.
+"""
+
+import posix
+from errno import EADDRINUSE
+
+from cni_bridge.csocket import csocket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TCP_LISTEN = "0A"  # net/tcp_states.h, as /proc shows it
+UDP_UNCONNECTED = "07"
+KINDS = {
+    csocket.IPPROTO_TCP: csocket.SOCK_STREAM,
+    csocket.IPPROTO_UDP: csocket.SOCK_DGRAM,
+    csocket.IPPROTO_SCTP: csocket.SOCK_STREAM,
+}
+TABLES = {
+    csocket.IPPROTO_TCP: (("tcp", "tcp6"), TCP_LISTEN),
+    csocket.IPPROTO_UDP: (("udp", "udp6"), UDP_UNCONNECTED),
+}
+
+
+def is_bound(protocol: int, ip: bytes, port: int) -> bool:
+    """Whether a socket of this host has the port, at that address (all zeros: at any).
+
+    False where the kernel can't say: without that protocol, or for an address that it does not have.
+    """
+    try:
+        _bind(protocol, ip, port)
+    except OSError as error:
+        return error.errno == EADDRINUSE
+    return False
+
+
+def choose(protocol: int, ip: bytes) -> int:
+    """A port that is free at that address, of the range of ip_local_port_range. Raises OSError."""
+    return _bind(protocol, ip, 0)
+
+
+def owner(protocol: int, port: int) -> "str | None":
+    """Who waits for connections on the port: `process 812 (sshd)`; None where nobody does.
+
+    A port can be bound although nobody waits there, by a connection that goes out.
+    """
+    inodes = set(_inodes(protocol, port))
+    if not inodes:
+        return None
+    for pid in filter(str.isdecimal, posix.listdir("/proc")):
+        if not inodes.isdisjoint(_sockets(pid)):
+            return f"process {pid} ({_command(pid)})"
+    return "a process that can't be seen from here"
+
+
+def _bind(protocol: int, ip: bytes, port: int) -> int:
+    family = csocket.AF_INET if len(ip) == 4 else csocket.AF_INET6
+    kind = KINDS[protocol] | csocket.SOCK_CLOEXEC
+    probe = csocket.socket(family, kind, protocol)
+    try:
+        if family == csocket.AF_INET6:
+            probe.setsockopt(csocket.IPPROTO_IPV6, csocket.IPV6_V6ONLY, 1)
+        if protocol == csocket.IPPROTO_TCP and port:
+            # Connections that ended a minute ago don't count; somebody who listens still does.
+            probe.setsockopt(csocket.SOL_SOCKET, csocket.SO_REUSEADDR, 1)
+        probe.bind((csocket.inet_ntop(family, ip), port))
+        return int(probe.getsockname()[1])
+    finally:
+        probe.close()
+
+
+def _inodes(protocol: int, port: int) -> "Iterator[str]":
+    """Inodes of the sockets that wait on the port; proc_net(5): address, state and inode are the
+    second, fourth and tenth columns."""
+    tables, state = TABLES.get(protocol, ((), ""))
+    for table in tables:
+        for line in _read(f"/proc/self/net/{table}").splitlines()[1:]:
+            columns = line.split()
+            if columns[3] == state and int(columns[1].rpartition(":")[2], 16) == port:
+                yield columns[9]
+
+
+def _sockets(pid: str) -> "Iterator[str]":
+    try:
+        for name in posix.listdir(f"/proc/{pid}/fd"):
+            target = posix.readlink(f"/proc/{pid}/fd/{name}")
+            if target.startswith("socket:["):
+                yield target[len("socket:[") : -1]
+    except OSError:  # it ended, or is another user's
+        return
+
+
+def _command(pid: str) -> str:
+    return _read(f"/proc/{pid}/comm").strip() or "unknown"
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

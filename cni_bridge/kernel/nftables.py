@@ -1,0 +1,234 @@
+"""Elements of nftables sets and maps as the kernel wants them, and the transactions that carry them.
+
+Rules and chains are never touched here, and what the sets mean is not known.
+"""
+
+from errno import ENOENT
+
+from cni_bridge.csocket import csocket
+from cni_bridge.kernel.messages import NLM_F_ACK, NLM_F_CREATE, NLMSG_ERROR
+from cni_bridge.kernel.netlink import (
+    HEADER_SIZE,
+    KernelError,
+    Request,
+    Socket,
+    decode,
+    encode,
+    failure,
+)
+from cni_bridge.kernel.nfmessages import (
+    ELEMENTS,
+    NETLINK_NETFILTER,
+    NFGENMSG,
+    NFNL_SUBSYS_NFTABLES,
+    NFT_MSG_DELSETELEM,
+    NFT_MSG_GETRULE,
+    NFT_MSG_GETSETELEM,
+    NFT_MSG_GETTABLE,
+    NFT_MSG_NEWSETELEM,
+    NFTA_DATA_VALUE,
+    NFTA_RULE_TABLE,
+    NFTA_SET_ELEM_DATA,
+    NFTA_SET_ELEM_KEY,
+    NFTA_SET_ELEM_KEY_END,
+    NFTA_SET_ELEM_LIST_ELEMENTS,
+    NFTA_SET_ELEM_LIST_SET,
+    NFTA_SET_ELEM_LIST_TABLE,
+    NFTA_TABLE_HANDLE,
+    NFTA_TABLE_NAME,
+    RULE,
+    TABLE,
+)
+from cni_bridge.rules import Element
+
+try:
+    from _struct import pack
+except ImportError:  # an interpreter that renamed its private module still works, only slower
+    from struct import pack
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+NFPROTO_INET = 1  # linux/netfilter.h
+NFPROTO_BRIDGE = 7
+NFNL_MSG_BATCH_BEGIN = 16  # linux/netfilter/nfnetlink.h
+NFNL_MSG_BATCH_END = 17
+NFTA_LIST_ELEM = 1  # linux/netfilter/nf_tables.h
+NLA_F_NESTED = 0x8000  # linux/netlink.h
+SO_SNDBUFFORCE = 32  # asm-generic/socket.h
+
+ELEMENTS_A_MESSAGE = 400  # an attribute's length has 16 bits
+DEFAULT_SEND_BUFFER = 100_000  # safely below net.core.wmem_default, which counts overhead too
+
+
+class Netfilter(Socket):
+    """A socket to netfilter in the namespace that the process is in.
+
+    Closing it after a deletion waits for a grace period of the kernel, so close it last.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(NETLINK_NETFILTER)
+
+    def commit(self, *requests: Request) -> None:
+        """Carry out all requests or, if one fails, none; raises KernelError for the first.
+
+        A failing transaction costs ten milliseconds: never send one to find something out.
+        """
+        if not requests:
+            return
+        size = sum(HEADER_SIZE + len(request.body) for request in requests)
+        if size > DEFAULT_SEND_BUFFER:
+            self._socket.setsockopt(csocket.SOL_SOCKET, SO_SNDBUFFORCE, 2 * size)
+        # The last one alone is acknowledged; kernels differ in what they say of begin and end.
+        *others, last = requests
+        acknowledged = Request(
+            what=last.what, kind=last.kind, body=last.body, flags=last.flags | NLM_F_ACK
+        )
+        batch = (_BEGIN, *others, acknowledged, _END)
+        self._send(batch, 0)
+        for kind, flags, sequence, payload in self._answers():
+            request = batch[sequence - self._first]
+            if kind == NLMSG_ERROR:
+                if refusal := failure(request, flags, payload):
+                    raise refusal
+                if request is acknowledged:
+                    return
+
+
+def add(family: int, table: str, elements: "Iterable[Element]") -> "list[Request]":
+    """Add elements; those that are there already, with the same data, are no failure.
+
+    An element of a map that is there with other data is: EEXIST.
+    """
+    return _changes("add", NFT_MSG_NEWSETELEM, (family, table), elements, NLM_F_CREATE)
+
+
+def delete(family: int, table: str, elements: "Iterable[Element]") -> "list[Request]":
+    """Delete elements by their keys, whatever a map has for them. Absent ones fail: ENOENT."""
+    return _changes("delete", NFT_MSG_DELSETELEM, (family, table), elements)
+
+
+def flush(family: int, table: str, set_name: str) -> Request:
+    """Empty a set."""
+    return Request(
+        what=f"empty nftables set {set_name}",
+        kind=_kind(NFT_MSG_DELSETELEM),
+        body=_elements_body(family, table, set_name, None),
+    )
+
+
+def contains(socket: Socket, family: int, table: str, element: Element) -> bool:
+    """Whether the kernel has that element, with that data."""
+    try:
+        answer = socket.ask(
+            Request(
+                what=f"look up an element of nftables set {element.set_name}",
+                kind=_kind(NFT_MSG_GETSETELEM),
+                body=_elements_body(family, table, element.set_name, (element,)),
+            )
+        )
+    except KernelError as error:
+        if error.errno == ENOENT:
+            return False
+        raise
+    return element.data is None or element.data in answer
+
+
+def handle(socket: Socket, family: int, table: str) -> "int | None":
+    """What tells a table from another of the same name, or None when there is no such table."""
+    try:
+        answer = socket.ask(
+            Request(
+                what=f"look up nftables table {table}",
+                kind=_kind(NFT_MSG_GETTABLE),
+                body=encode(TABLE, (family, 0, 0), {NFTA_TABLE_NAME: table}),
+            )
+        )
+    except KernelError as error:
+        if error.errno == ENOENT:
+            return None
+        raise
+    return decode(TABLE, answer)[1].number(NFTA_TABLE_HANDLE)
+
+
+def count_rules(socket: Socket, family: int, table: str) -> int:
+    """How many rules a table has."""
+    listing = Request(
+        what=f"list the rules of nftables table {table}",
+        kind=_kind(NFT_MSG_GETRULE),
+        body=encode(RULE, (family, 0, 0), {NFTA_RULE_TABLE: table}),
+    )
+    return len(socket.dump(listing))
+
+
+def _changes(
+    verb: str,
+    message: int,
+    where: tuple[int, str],
+    elements: "Iterable[Element]",
+    flags: int = 0,
+) -> "list[Request]":
+    by_set: dict[str, list[Element]] = {}
+    for element in elements:
+        by_set.setdefault(element.set_name, []).append(element)
+    return [
+        Request(
+            what=f"{verb} {len(some)} elements, nftables set {set_name}",
+            kind=_kind(message),
+            flags=flags,
+            body=_elements_body(*where, set_name, some),
+        )
+        for set_name, all_of_set in by_set.items()
+        for some in _slices(all_of_set)
+    ]
+
+
+def _slices(elements: "list[Element]") -> "Iterator[list[Element]]":
+    for start in range(0, len(elements), ELEMENTS_A_MESSAGE):
+        yield elements[start : start + ELEMENTS_A_MESSAGE]
+
+
+def _elements_body(
+    family: int, table: str, set_name: str, elements: "Sequence[Element] | None"
+) -> bytes:
+    head = encode(
+        ELEMENTS,
+        (family, 0, 0),
+        {NFTA_SET_ELEM_LIST_TABLE: table, NFTA_SET_ELEM_LIST_SET: set_name},
+    )
+    if elements is None:
+        return head
+    return head + _nested(NFTA_SET_ELEM_LIST_ELEMENTS, b"".join(map(_element, elements)))
+
+
+def _element(element: Element) -> bytes:
+    body = _data(NFTA_SET_ELEM_KEY, element.key)
+    if element.key_end is not None:
+        body += _data(NFTA_SET_ELEM_KEY_END, element.key_end)
+    if element.data is not None:
+        body += _data(NFTA_SET_ELEM_DATA, element.data)
+    return _nested(NFTA_LIST_ELEM, body)
+
+
+def _data(number: int, value: bytes) -> bytes:
+    """Packed by hand, as there can be thousands; all keys and data are multiples of four bytes."""
+    size = len(value)
+    return pack("HHHH", 8 + size, number | NLA_F_NESTED, 4 + size, NFTA_DATA_VALUE) + value
+
+
+def _nested(number: int, content: bytes) -> bytes:
+    return pack("HH", 4 + len(content), number | NLA_F_NESTED) + content
+
+
+def _kind(message: int) -> int:
+    return NFNL_SUBSYS_NFTABLES << 8 | message
+
+
+def _boundary(what: str, kind: int) -> Request:
+    return Request(what=what, kind=kind, body=pack(NFGENMSG, 0, 0, NFNL_SUBSYS_NFTABLES))
+
+
+_BEGIN = _boundary("begin an nftables transaction", NFNL_MSG_BATCH_BEGIN)
+_END = _boundary("commit an nftables transaction", NFNL_MSG_BATCH_END)

@@ -1,0 +1,144 @@
+"""Limits of what a container gets and sends: token buckets on its host end and on an ifb device.
+
+All of it goes with the host end but the ifb, whose name follows from the attachment.
+"""
+
+from errno import ENOENT, EOPNOTSUPP
+
+from cni_bridge.errors import UnsupportedField
+from cni_bridge.kernel import links, shaping
+from cni_bridge.kernel.netlink import KernelError
+from cni_bridge.model import Bandwidth, Interface, Limit, Shaping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cni_bridge.kernel.links import Link
+    from cni_bridge.kernel.netlink import Request, Socket
+
+QUEUES_PER_SECOND = 40  # a packet waits 25 ms at most, as with the reference
+QUEUE_LIMIT = 0xFFFFFFFF  # bytes; the kernel counts them in 32 bits
+POLICED_BURST = 1 << 17  # bytes; less would drop every packet that the container's TCP batches
+FOR_SHAPING = ("tbf", "ifb", "mirred")
+
+
+def require(host: "Socket", want: Bandwidth) -> None:
+    """Raise UnsupportedField if the kernel can't limit what is to be limited; change nothing."""
+    if want.ingress and not _offers(host, "tbf"):
+        raise UnsupportedField(
+            f"ingressRate {want.ingress.rate * 8}: this kernel can't limit what a container gets",
+            "it needs the module sch_tbf",
+        )
+    if want.egress and not (_offers(host, *FOR_SHAPING) or _offers(host, "police")):
+        raise UnsupportedField(
+            f"egressRate {want.egress.rate * 8}: this kernel can't limit what a container sends",
+            "it needs the modules sch_tbf, ifb and act_mirred, or act_police",
+        )
+
+
+def apply(host: "Socket", want: Shaping) -> tuple[Interface, ...]:
+    """Limit the pair; return the ifb, if one was made."""
+    outer = links.parse(host.ask(links.get(want.host_name)))
+    if want.ingress:
+        host.run(_bucket(outer.index, want.ingress))
+    if not want.egress:
+        return ()
+    host.run(shaping.add_ingress(outer.index))
+    if _offers(host, *FOR_SHAPING):
+        return (_shape(host, outer, want.ifb_name, want.egress),)
+    burst = max(want.egress.burst, POLICED_BURST)
+    host.run(shaping.police(outer.index, rate=want.egress.rate, burst=burst))
+    return ()
+
+
+def problems(host: "Socket", want: Shaping) -> "Iterator[str]":
+    """Every difference between the plan and the kernel: what, expected, found."""
+    answer = host.find(links.get(want.host_name))
+    if answer is None:
+        return  # the veth's problem
+    outer = links.parse(answer)
+    if want.ingress:
+        yield from _bucket_problems(host, outer, want.ingress)
+    if not want.egress:
+        return
+    actions = {
+        action.kind: action
+        for action in map(shaping.parse_filter, host.dump(shaping.filters(outer.index)))
+        if action
+    }
+    if "mirred" in actions:
+        yield from _ifb_problems(host, want.ifb_name, actions["mirred"].target, want.egress)
+    elif "police" not in actions:
+        yield f"filter of {outer.name}: expected a limit of {_text(want.egress)}, found none"
+    elif actions["police"].rate != want.egress.rate:
+        found = actions["police"].rate
+        yield f"policing of {outer.name}: expected {want.egress.rate} bytes/s, found {found} bytes/s"
+
+
+def _shape(host: "Socket", outer: "Link", ifb_name: str, limit: Limit) -> Interface:
+    """Redirect what the container sends through a device of its own, and limit that.
+
+    The redirection comes last: until then the packets go the short way and none is lost.
+    """
+    host.run(shaping.create_ifb(ifb_name, outer.mtu))
+    ifb = links.parse(host.ask(links.get(ifb_name)))
+    host.run(_bucket(ifb.index, limit))
+    host.run(shaping.redirect(outer.index, ifb.index))
+    return Interface(name=ifb.name, mac=ifb.mac, mtu=ifb.mtu)
+
+
+def _offers(host: "Socket", *kinds: str) -> bool:
+    """Whether the kernel has all of these, or can load them; each probe is refused in any case.
+
+    Asked only for what is needed: a probe loads modules, and `ifb` comes with devices of its own.
+    """
+    failures = host.attempt(*map(_probe, kinds))
+    return all(each and each.errno not in (ENOENT, EOPNOTSUPP) for each in failures)
+
+
+def _probe(kind: str) -> "Request":
+    if kind == "ifb":
+        return shaping.probe_ifb("ifb-probe")
+    return shaping.probe_qdisc(kind) if kind == "tbf" else shaping.probe_action(kind)
+
+
+def _bucket(index: int, limit: Limit) -> "Request":
+    return shaping.add_bucket(index, rate=limit.rate, burst=limit.burst, limit=_queue(limit))
+
+
+def _queue(limit: Limit) -> int:
+    return min(limit.rate // QUEUES_PER_SECOND + limit.burst, QUEUE_LIMIT)
+
+
+def _bucket_problems(host: "Socket", link: "Link", want: Limit) -> "Iterator[str]":
+    try:
+        found = shaping.parse_bucket(host.ask(shaping.get_root(link.index)))
+    except KernelError as error:
+        if error.errno != ENOENT:
+            raise
+        found = None
+    if found is None:
+        yield f"queueing of {link.name}: expected a limit of {_text(want)}, found none"
+    elif (found.rate, found.limit) != (want.rate, _queue(want)):
+        yield (
+            f"queueing of {link.name}: expected {_text(want)} with a queue of {_queue(want)} bytes"
+            f", found {found.rate} bytes/s with a queue of {found.limit} bytes"
+        )
+
+
+def _ifb_problems(host: "Socket", name: str, target: int, want: Limit) -> "Iterator[str]":
+    answer = host.find(links.get(name))
+    if answer is None:
+        yield f"interface {name}: expected to exist, found no such interface"
+        return
+    ifb = links.parse(answer)
+    if target != ifb.index:
+        yield f"redirection: expected to {name} (index {ifb.index}), found to index {target}"
+    if not ifb.is_up:
+        yield f"interface {name}: expected up, found down"
+    yield from _bucket_problems(host, ifb, want)
+
+
+def _text(limit: Limit) -> str:
+    return f"{limit.rate} bytes/s"

@@ -1,0 +1,117 @@
+"""Tuning of the container end: sysctls of its namespace and rare settings of the interface.
+
+Everything here goes with the namespace or the interface, so there is nothing to remove.
+"""
+
+import posix
+
+from cni_bridge import bundle
+from cni_bridge.errors import InvalidConfig, IOFailure, KernelRefused, UnsupportedField
+from cni_bridge.kernel import links, netns, sysctl
+from cni_bridge.kernel import tuning as settings
+from cni_bridge.kernel.netlink import Socket
+from cni_bridge.model import Sysctl, TunedInterface, Tuning
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cni_bridge.kernel.netns import OpenNetns
+
+ALLOWLIST = "/etc/cni/tuning/allowlist.conf"  # the reference's
+READ_SIZE = 1 << 16
+
+
+def require(want: Tuning) -> None:
+    """Raise InvalidConfig for a sysctl that the host's allow-list does not match, if it has one."""
+    allowed = _allowlist() if want.sysctls else None
+    if allowed is None:
+        return
+    bundle.open_library()
+    import re  # only where there is such a list
+
+    for item in want.sysctls:
+        try:
+            is_allowed = any(re.search(pattern, item.key) for pattern in allowed)
+        except re.error as error:
+            raise InvalidConfig(f"{ALLOWLIST}: {error.pattern!r}: {error}") from None
+        if not is_allowed:
+            raise InvalidConfig(
+                f"Sysctl {item.key} is not allowed. "
+                f"Only the following sysctls are allowed: [{' '.join(allowed)}]",
+                f"{ALLOWLIST} on this host says so",
+            )
+
+
+def apply(container: "OpenNetns", want: TunedInterface) -> None:
+    """Set everything. Raises UnsupportedField, KernelRefused."""
+    tuning = want.tuning
+    inside = netns.inside(container, lambda: _enter(tuning.sysctls))
+    try:
+        if (tuning.promisc, tuning.allmulti, tuning.tx_queue_length) != (None, None, None):
+            inside.run(
+                settings.change(
+                    want.name,
+                    promisc=tuning.promisc,
+                    allmulti=tuning.allmulti,
+                    tx_queue_length=tuning.tx_queue_length,
+                )
+            )
+    finally:
+        inside.close()
+
+
+def problems(container: "OpenNetns", want: TunedInterface) -> "Iterator[str]":
+    """Every difference between the plan and the kernel: what, expected, found."""
+    tuning = want.tuning
+    inside, values = netns.inside(
+        container, lambda: (Socket(), [sysctl.read(item.path) for item in tuning.sysctls])
+    )
+    for item, value in zip(tuning.sysctls, values, strict=True):
+        # None: it can only be written. And the kernel separates several numbers by tabs.
+        if value is not None and value.split() != item.value.split():
+            yield f"sysctl {item.path}: expected {item.value}, found {value}"
+    answer = inside.find(links.get(want.name))
+    if answer is None:
+        return  # the veth's problem
+    found = settings.parse(answer)
+    for key in ("promisc", "allmulti", "tx_queue_length"):
+        expected, is_now = getattr(tuning, key), getattr(found, key)
+        if expected is not None and expected != is_now:
+            yield f"{key} of {want.name}: expected {expected}, found {is_now}"
+
+
+def _enter(sysctls: tuple[Sysctl, ...]) -> Socket:
+    for item in sysctls:
+        _write(item)
+    return Socket()
+
+
+def _write(item: Sysctl) -> None:
+    try:
+        sysctl.write(item.path, item.value)
+    except FileNotFoundError:
+        raise UnsupportedField(
+            f"sysctl {item.key}: the container's kernel has no such parameter",
+            f"it should be set to {item.value!r}; there is no {sysctl.ROOT}{item.path}",
+        ) from None
+    except OSError as error:
+        raise KernelRefused(
+            f"sysctl {item.key} can't be set to {item.value!r}: {error.strerror}",
+            f"writing {sysctl.ROOT}{item.path}",
+        ) from error
+
+
+def _allowlist() -> list[str] | None:
+    """The patterns, or None where there is no such file: then everything is allowed."""
+    try:
+        descriptor = posix.open(ALLOWLIST, posix.O_RDONLY | posix.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise IOFailure(f"{ALLOWLIST} can't be read", str(error)) from error
+    try:
+        text = posix.read(descriptor, READ_SIZE).decode(errors="replace")
+    finally:
+        posix.close(descriptor)
+    return [line.strip() for line in text.splitlines() if line.strip()]

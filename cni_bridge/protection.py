@@ -1,0 +1,219 @@
+"""The firewall's order of steps, across the ledger, the kernel and the host's ports.
+
+Loaded only for networks that use the firewall. The ledger is the truth: what the kernel lacks is
+made anew from it.
+"""
+
+from cni_bridge import elements, publishing
+from cni_bridge.errors import FirewallRefused, KernelRefused, TryAgainLater
+from cni_bridge.kernel import machine, sysctl
+from cni_bridge.kernel.netlink import KernelError
+from cni_bridge.kernel.nftables import Netfilter
+from cni_bridge.model import Attachment, Plan
+from cni_bridge.parts import firewall
+from cni_bridge.record import record, replace
+from cni_bridge.rules import Element, Firewall
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from cni_bridge.ipam.register import Register
+
+
+@record
+class Change:
+    """What is to become of one table; `fills`: by writing all of it anew."""
+
+    family: int
+    added: tuple[Element, ...]
+    removed: tuple[Element, ...]
+    fills: bool
+
+
+def claim(register: "Register", wanted: Plan) -> Plan:
+    """Write down what the firewall is to do; return the plan with every host port chosen.
+
+    Raises PortInUse: nobody else may have one of the ports, container or process.
+    """
+    want = _firewall(wanted)
+    attachment = wanted.attachment
+
+    def work() -> Firewall:
+        settled = publishing.settled(register, attachment, want)
+        own = elements.of_attachment(settled)
+        register.insert(attachment, elements.of_network(settled), own)
+        publishing.refuse_bound(settled, want)
+        return settled
+
+    return replace(wanted, firewall=register.locked(work))
+
+
+def apply(register: "Register", wanted: Plan) -> None:
+    """Let the kernel do what was recorded; TryAgainLater if a DEL has overtaken the ADD."""
+    want = _firewall(wanted)
+    socket = Netfilter()
+    try:
+        register.locked(lambda: _apply(socket, register, wanted.attachment, want))
+        publishing.forget_udp(elements.of_attachment(want), has_begun=True)
+    finally:
+        socket.close()
+
+
+def remove(register: "Register", attachments: "Sequence[Attachment]") -> Netfilter:
+    """Undo it for attachments, whatever they have; nothing else is asked than who they are.
+
+    Close the socket that is returned after everything else has been removed: the kernel makes its
+    closing wait for what was deleted.
+    """
+    socket = Netfilter()
+    ports = [
+        item
+        for attachment in attachments
+        for item in register.of_attachment(attachment)
+        if item.set_name in elements.PORT_MAPS
+    ]
+    register.locked(lambda: _remove(socket, register, attachments))
+    publishing.forget_udp(ports, has_begun=False)
+    return socket
+
+
+def problems(register: "Register", wanted: Plan) -> "Iterator[str]":
+    """Every difference between the plan, the ledger and the kernel."""
+    want = _firewall(wanted)
+    if not register.has(wanted.attachment):
+        yield "ledger: expected a record of the firewall, found none"
+        return
+    own = register.of_attachment(wanted.attachment)
+    for item in elements.of_attachment(want):
+        is_chosen_later = item.data is not None and elements.port_of(item)[1] == 0
+        if item not in own and not is_chosen_later:
+            yield f"ledger: expected {elements.describe(item)}, found none"
+    hidden = _hidden(register.subnets((want.bridge,)))
+    shared = [item for item in elements.of_network(want) if item not in hidden]
+    socket = Netfilter()
+    for family, some in firewall.by_family((*shared, *own)).items():
+        yield from firewall.problems(socket, family, register.ruleset(family), some)
+    key = _loopback_key(want.bridge)
+    if _answers_on_loopback(want) and sysctl.read(key) != "1":
+        yield f"sysctl {key}: expected 1, found {sysctl.read(key)}"
+
+
+def rehearse() -> None:
+    """Raise FirewallRefused if the rules could not be loaded now."""
+    firewall.find_nft()
+
+
+def restore(register: "Register") -> None:
+    """Make every table of ours anew from the ledger. Raises FirewallRefused."""
+    socket = Netfilter()
+
+    def work() -> None:
+        for family in firewall.by_family(register.everything()):
+            change = Change(family=family, added=(), removed=(), fills=True)
+            _bring_about(socket, register, change, is_loaded=False)
+
+    register.locked(work)
+
+
+# ---------------------------------------------------------------- in the kernel, ledger locked
+
+
+def _apply(socket: Netfilter, register: "Register", attachment: Attachment, want: Firewall) -> None:
+    if not register.has(attachment):
+        raise TryAgainLater(f"{attachment.container} was deleted while it was being added")
+    network = elements.of_network(want)
+    dropped = firewall.by_family(register.drop_flags(attachment.network, network))
+    must_fill = bool(_hidden(register.subnets((want.bridge,))))
+    boot_id = machine.boot_id()
+    for family, some in firewall.by_family((*network, *elements.of_attachment(want))).items():
+        change = Change(
+            family=family,
+            added=tuple(some),
+            removed=tuple(dropped.get(family, ())),
+            fills=must_fill,
+        )
+        is_loaded = firewall.is_loaded(socket, family, register.ruleset(family), boot_id)
+        _bring_about(socket, register, change, is_loaded=is_loaded)
+    if _answers_on_loopback(want):
+        _route_loopback(want.bridge)
+
+
+def _remove(socket: Netfilter, register: "Register", attachments: "Sequence[Attachment]") -> None:
+    gone = register.delete(attachments)
+    for item in gone:
+        if item.set_name == "bridges":
+            # The rules stop to keep the host's loopback closed for this bridge.
+            sysctl.try_write(_loopback_key(elements.bridge_of(item)), "0")
+    subnets = [item for item in gone if item.set_name in elements.SUBNETS]
+    remaining = register.subnets(map(elements.bridge_of, subnets))
+    must_fill = bool(_hidden((*subnets, *remaining)))
+    for family, some in firewall.by_family(gone).items():
+        change = Change(family=family, added=(), removed=tuple(some), fills=must_fill)
+        known, found = register.ruleset(family), firewall.handle(socket, family)
+        is_loaded = known is not None and known.handle == found
+        try:
+            _bring_about(socket, register, change, is_loaded=is_loaded)
+        except FirewallRefused:
+            if found is not None:
+                raise
+            # What was to be removed went with the table; that others lack theirs is not our failure.
+
+
+def _bring_about(
+    socket: Netfilter, register: "Register", change: Change, *, is_loaded: bool
+) -> None:
+    """Change a table or, where it is not what the ledger thinks, make it anew from there."""
+    family = change.family
+    if is_loaded and not change.fills:
+        try:
+            firewall.change(socket, family, change.added, change.removed)
+            return
+        except KernelError:
+            pass  # somebody else has changed it
+    everything = firewall.by_family(register.everything()).get(family, [])
+    hidden = _hidden(item for item in everything if item.set_name in elements.SUBNETS)
+    if not (is_loaded and change.fills):
+        register.loaded(family, firewall.load(socket, family, machine.boot_id()))
+    try:
+        firewall.fill(socket, family, [item for item in everything if item not in hidden])
+    except KernelError as error:
+        raise firewall.refusal(error) from error
+
+
+def _hidden(subnets: "Iterable[Element]") -> "set[Element]":
+    """The subnets that the kernel is not to have, as others contain them."""
+    listed = set(subnets)
+    return listed - elements.effective(listed)
+
+
+# ---------------------------------------------------------------- what else there is to do
+
+
+def _answers_on_loopback(want: Firewall) -> bool:
+    return want.rules.translates_source and any(
+        len(leads_to) == 4
+        for port in want.rules.ports
+        for _, leads_to in elements.targets(want, port)
+    )
+
+
+def _route_loopback(bridge: str) -> None:
+    """Let 127.0.0.1 reach published ports. The rules that keep containers out are there already."""
+    key = _loopback_key(bridge)
+    try:
+        sysctl.write(key, "1")
+    except OSError as error:
+        raise KernelRefused(
+            f"failed to let 127.0.0.1 reach published ports: {key}: {error.strerror}",
+            "make /proc/sys writable, or set snat to false",
+        ) from error
+
+
+def _loopback_key(bridge: str) -> str:
+    return f"net/ipv4/conf/{bridge}/route_localnet"
+
+
+def _firewall(wanted: Plan) -> Firewall:
+    assert wanted.firewall is not None, "asked only where there is something to do"
+    return wanted.firewall

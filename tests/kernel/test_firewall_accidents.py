@@ -1,0 +1,163 @@
+"""The firewall when others interfere or a step fails: CHECK sees it, the next call heals it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.conftest import MakeNetwork
+from tests.kernel.test_failures import disturbed_adds
+from tests.lab import Host, Network
+from tests.lab.namespaces import MS_BIND, mount
+from tests.lab.nft import held, nft, ports
+from tests.lab.publish import mapping, publish, publishing
+
+
+@pytest.fixture
+def version() -> str:
+    """The firewall is the same in every version of the spec."""
+    return "1.1.0"
+
+
+@pytest.fixture
+def masqueraded(make_network: MakeNetwork) -> Network:
+    """A network with ipMasq."""
+    return make_network(ipMasq=True)
+
+
+@contextmanager
+def without_nft(scratch: Path) -> Iterator[None]:
+    """Inside, this private host has no nft."""
+    nothing = scratch / "nft"
+    nothing.touch(mode=0o644)
+    installed = os.path.realpath(str(shutil.which("nft")))
+    mount(str(nothing), installed, flags=MS_BIND)
+    yield
+    subprocess.run(("umount", installed), check=True)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        ("flush", "ruleset"),
+        ("delete", "table", "inet", "cni_bridge"),
+        ("flush", "set", "inet", "cni_bridge", "masq4"),
+        ("delete", "map", "inet", "cni_bridge", "port4"),
+    ],
+)
+def test_what_others_destroy_heals_with_the_next_add(
+    harm: tuple[str, ...], host: Host, masqueraded: Network
+) -> None:
+    first, second = host.container(), host.container()
+    publish(masqueraded, first, mapping(8080)).result()
+    if harm[:2] == ("delete", "map"):  # which is only possible without the rule that uses it
+        nft("flush", "chain", "inet", "cni_bridge", "publish")
+    nft(*harm)
+    if harm[0] == "flush" and harm[1] == "set":
+        assert masqueraded.check(first, config=publishing(mapping(8080))).error()["code"] == 120
+        masqueraded.delete(first).assert_silent_success()
+        publish(masqueraded, first, mapping(8080)).result()
+    masqueraded.add(second).result()
+    for container, config in ((first, publishing(mapping(8080))), (second, {})):
+        masqueraded.check(container, config=config).assert_silent_success()
+    assert ports("port4")[0].startswith("tcp 8080 -> ")
+
+
+def test_what_others_destroy_heals_with_the_next_del(host: Host, masqueraded: Network) -> None:
+    first, second = host.container(), host.container()
+    for container in (first, second):
+        masqueraded.add(container).result()
+    nft("flush", "ruleset")
+    masqueraded.delete(first).assert_silent_success()
+    assert held("masq4") == ["10.88.0.3"]
+    masqueraded.check(second).assert_silent_success()
+
+
+def test_del_succeeds_when_an_element_is_gone_already(host: Host, masqueraded: Network) -> None:
+    first, second = host.container(), host.container()
+    for container in (first, second):
+        masqueraded.add(container).result()
+    nft("delete", "element", "inet", "cni_bridge", "masq4", "{ 10.88.0.2 }")
+    masqueraded.delete(first).assert_silent_success()
+    assert (held("masq4"), held("masq6")) == (["10.88.0.3"], ["fd00:88::3"])
+
+
+def test_a_table_of_elsewhere_with_our_name_is_made_ours(host: Host, masqueraded: Network) -> None:
+    nft("add", "table", "inet", "cni_bridge")
+    nft("add", "set", "inet", "cni_bridge", "masq4", "{ type ipv4_addr; }")
+    nft("add", "element", "inet", "cni_bridge", "masq4", "{ 192.0.2.1 }")
+    container = host.container()
+    masqueraded.add(container).result()
+    assert held("masq4") == ["10.88.0.2"]
+    masqueraded.check(container).assert_silent_success()
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (("delete", "element", "inet", "cni_bridge", "masq4", "{ 10.88.0.2 }"), "set masq4"),
+        (("delete", "element", "inet", "cni_bridge", "port6", "{ tcp . 80 }"), "host port 80/tcp"),
+        (("flush", "chain", "inet", "cni_bridge", "source_masq"), "rules, found"),
+        (("flush", "ruleset"), "expected to exist, found none"),
+    ],
+)
+def test_check_names_what_is_missing(
+    harm: tuple[str, ...], words: str, host: Host, masqueraded: Network
+) -> None:
+    container = host.container()
+    publish(masqueraded, container, mapping(80)).result()
+    masqueraded.check(container, config=publishing(mapping(80))).assert_silent_success()
+    nft(*harm)
+    error = masqueraded.check(container, config=publishing(mapping(80))).error()
+    assert error["code"] == 120
+    assert words in error["details"]
+
+
+def test_an_add_without_nft_says_what_to_install(
+    host: Host, masqueraded: Network, tmp_path: Path
+) -> None:
+    with without_nft(tmp_path):
+        error = masqueraded.add(host.container()).error()
+    assert (error["code"], error["msg"]) == (111, "nft is not installed")
+    assert "install nftables" in error["details"]
+    host.assert_as_before()
+
+
+def test_without_nft_status_says_so_and_what_is_loaded_goes_on(
+    host: Host, masqueraded: Network, tmp_path: Path
+) -> None:
+    first, second = host.container(), host.container()
+    masqueraded.add(first).result()
+    with without_nft(tmp_path):
+        error = masqueraded.do("STATUS", first, "eth0").error()
+        masqueraded.add(second).result()
+        masqueraded.delete(first).assert_silent_success()
+    assert (error["code"], error["msg"]) == (50, "nft is not installed")
+    assert held("masq4") == ["10.88.0.3"]
+
+
+def test_an_add_that_fails_at_any_step_leaves_no_element(
+    host: Host, masqueraded: Network, tmp_path: Path
+) -> None:
+    masqueraded.config |= publishing(mapping(8080))
+    for step, run in disturbed_adds(host, masqueraded, "sendto:error=EPERM", tmp_path):
+        if run.status == 0:
+            masqueraded.delete_all()
+        left = host.left_behind()
+        assert not left, f"{step}: {run.stdout}\n" + "\n".join(left)
+
+
+def test_del_takes_every_element_after_an_add_that_was_killed_at_any_step(
+    host: Host, masqueraded: Network, tmp_path: Path
+) -> None:
+    masqueraded.config |= publishing(mapping(8080))
+    for step, run in disturbed_adds(host, masqueraded, "sendto:signal=KILL", tmp_path):
+        if run.status == 0:
+            continue
+        masqueraded.delete(host.containers[-1]).assert_silent_success()
+        left = host.left_behind()
+        assert not left, f"{step}:\n" + "\n".join(left)

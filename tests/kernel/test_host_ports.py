@@ -1,0 +1,122 @@
+"""Host ports: each has one holder, container or process, and one that is free can be asked for."""
+
+import os
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from tests.lab import Host, Network
+from tests.lab.nft import ports
+from tests.lab.publish import mapping, publish, publishing
+from tests.lab.state import LEDGER
+
+RANGE = range(32768, 61000)  # net.ipv4.ip_local_port_range
+
+
+@pytest.fixture
+def version() -> str:
+    """Ports are the same in every version of the spec."""
+    return "1.1.0"
+
+
+@pytest.fixture
+def listening(host: Host) -> Iterator[socket.socket]:
+    """A process of the host, this one, listens on 127.0.0.1:8080."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 8080))
+        server.listen()
+        yield server
+
+
+def test_a_port_that_another_container_holds_is_refused(host: Host, network: Network) -> None:
+    first, second = host.container(), host.container()
+    publish(network, first, mapping(8080)).result()
+    error = publish(network, second, mapping(8080, hostIP="127.0.0.1")).error()
+    assert error["code"] == 103
+    assert error["msg"] == (
+        "host port 127.0.0.1:8080/tcp is held by container c1 on network testnet"
+    )
+    assert ports("port4") == ["tcp 8080 -> 10.88.0.2 80"]
+    network.check(first, config=publishing(mapping(8080))).assert_silent_success()
+    network.delete(first).assert_silent_success()
+    publish(network, second, mapping(8080)).result()
+
+
+@pytest.mark.parametrize("address", ["", "127.0.0.1", "0.0.0.0"])
+def test_a_port_on_which_a_process_listens_is_refused(
+    address: str, host: Host, network: Network, listening: socket.socket
+) -> None:
+    container = host.container()
+    error = publish(network, container, mapping(8080, hostIP=address)).error()
+    assert error["code"] == 103
+    assert f"is held by process {os.getpid()} (" in error["msg"]
+    host.assert_as_before()
+
+
+def test_a_listener_does_not_notice_being_asked_about(
+    host: Host, network: Network, listening: socket.socket
+) -> None:
+    with socket.create_connection(("127.0.0.1", 8080)) as client:
+        accepted, _ = listening.accept()
+        publish(network, host.container(), mapping(8080)).error()
+        accepted.sendall(b"still here")
+        assert client.recv(100) == b"still here"
+        accepted.close()
+
+
+@pytest.mark.parametrize("address", ["192.0.2.9", "127.0.0.2", "::"])
+def test_a_listener_on_another_address_is_not_in_the_way(
+    address: str, host: Host, network: Network, listening: socket.socket
+) -> None:
+    publish(network, host.container(), mapping(8080, hostIP=address)).result()
+
+
+def test_a_listener_of_another_protocol_is_not_in_the_way(
+    host: Host, network: Network, listening: socket.socket
+) -> None:
+    publish(network, host.container(), mapping(8080, protocol="udp")).result()
+
+
+def test_a_udp_socket_of_a_process_is_in_the_way(host: Host, network: Network) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as server:
+        server.bind(("", 5353))
+        error = publish(network, host.container(), mapping(5353, protocol="udp")).error()
+    assert error["code"] == 103
+    assert error["msg"].startswith("host port 5353/udp is held by process ")
+
+
+def test_a_connection_that_goes_out_is_not_in_the_way(
+    host: Host, network: Network, listening: socket.socket
+) -> None:
+    with socket.create_connection(("127.0.0.1", 8080)) as client:
+        publish(network, host.container(), mapping(client.getsockname()[1])).result()
+
+
+def test_port_zero_is_one_that_is_free_and_the_ledger_has_its_number(
+    host: Host, network: Network
+) -> None:
+    container = host.container()
+    wanted = (mapping(0), mapping(0, 53, protocol="udp"), mapping(0, 443, hostIP="127.0.0.1"))
+    publish(network, container, *wanted).result()
+    published = [entry.split() for name in ("port4", "port4_at") for entry in ports(name)]
+    chosen = [int(words[words.index("->") - 1]) for words in published]
+    assert len(chosen) == 3
+    assert all(number in RANGE for number in chosen)
+    assert [entry.split()[1] for entry in ports("port6")] == [
+        entry.split()[1] for entry in ports("port4")
+    ]
+    with closing(sqlite3.connect(LEDGER)) as ledger:
+        rows = ledger.execute("select key from element where set_name = 'port4'").fetchall()
+    assert {int.from_bytes(key[4:6], "big") for (key,) in rows} <= set(chosen)
+    network.check(container, config=publishing(*wanted)).assert_silent_success()
+
+
+def test_a_port_without_an_address_to_lead_to_is_refused(host: Host, network: Network) -> None:
+    network.config["ipam"]["ranges"] = [[{"subnet": "10.88.0.0/16"}]]
+    error = publish(network, host.container(), mapping(80, hostIP="::")).error()
+    assert error["code"] == 7
+    assert "can't be published on ::" in error["msg"]
+    host.assert_as_before()

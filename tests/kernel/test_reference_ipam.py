@@ -1,0 +1,85 @@
+"""The reference's IPAM plugins, asked by us: host-local, static, and dhcp with its daemon."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.conftest import GATEWAY4, MakeNetwork
+from tests.lab import PEERS, Host, Network
+from tests.lab.dhcp import dhcp_server
+from tests.lab.iproute import ip
+from tests.lab.network import addresses_in
+from tests.lab.plugin import TIMEOUT
+from tests.lab.script import delegate
+from tests.lab.waiting import wait_until
+
+pytestmark = pytest.mark.parametrize("version", ["1.1.0"])
+
+
+@pytest.fixture
+def network(make_network: MakeNetwork) -> Network:
+    """A network whose IPAM the tests replace."""
+    return make_network()
+
+
+def test_the_references_host_local(host: Host, network: Network) -> None:
+    variables = delegate(network, "host-local", ranges=[[{"subnet": "10.88.0.0/30"}]])
+    one, two = host.container(), host.container()
+    result = network.add(one, environment=variables).result()
+    assert addresses_in(result) == ["10.88.0.2/30"]
+    assert (Path("/var/lib/cni/networks/testnet/10.88.0.2")).exists()
+    assert one.can_ping(GATEWAY4)
+    network.check(one, environment=variables).assert_silent_success()
+    network.do("STATUS", one, "eth0", environment=variables).assert_silent_success()
+    gc = {"cni.dev/valid-attachments": [{"containerID": one.name, "ifname": "eth0"}]}
+    network.do("GC", one, "eth0", environment=variables, config=gc).assert_silent_success()
+    error = network.add(two, environment=variables).error()
+    assert "no IP addresses available in range set" in error["msg"]
+    assert two.links() == {"lo"}
+    network.delete(one, environment=variables).assert_silent_success()
+    network.delete(one, environment=variables).assert_silent_success()
+
+
+def test_the_references_static(host: Host, network: Network) -> None:
+    addresses = [{"address": "10.88.3.3/16", "gateway": GATEWAY4}, {"address": "fd00:88::3/64"}]
+    routes = [{"dst": "0.0.0.0/0"}]
+    variables = delegate(network, "static", addresses=addresses, routes=routes)
+    container = host.container()
+    result = network.add(container, environment=variables).result()
+    assert addresses_in(result) == ["10.88.3.3/16", "fd00:88::3/64"]
+    assert container.can_ping(GATEWAY4)
+    network.check(container, environment=variables).assert_silent_success()
+    network.delete(container, environment=variables).assert_silent_success()
+
+
+def test_the_references_dhcp_without_its_daemon(host: Host, network: Network) -> None:
+    variables = delegate(network, "dhcp")
+    error = network.add(host.container(), environment=variables).error()
+    assert "dhcp.sock" in error["msg"] + error.get("details", "")
+
+
+@pytest.mark.usefixtures("dhcp")
+def test_the_references_dhcp(host: Host, network: Network) -> None:
+    variables = delegate(network, "dhcp")
+    container = host.container()
+    result = network.add(container, environment=variables).result()
+    assert addresses_in(result) == ["10.88.9.9/16"]
+    assert container.addresses() == ["10.88.9.9/16"]
+    assert container.can_ping(GATEWAY4)
+    network.check(container, environment=variables).assert_silent_success()
+    network.delete(container, environment=variables).assert_silent_success()
+
+
+@pytest.fixture
+def dhcp(network: Network) -> Iterator[None]:
+    """The dhcp plugin's daemon, and a server on the bridge."""
+    ip("link", "add", network.bridge, "up", "type", "bridge")
+    ip("addr", "add", f"{GATEWAY4}/16", "dev", network.bridge)
+    with dhcp_server(network.bridge, "10.88.9.9", GATEWAY4):
+        daemon = subprocess.Popen([PEERS / "dhcp", "daemon"])
+        wait_until(Path("/run/cni/dhcp.sock").exists)
+        yield
+        daemon.terminate()
+        daemon.wait(TIMEOUT)

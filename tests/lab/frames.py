@@ -1,0 +1,124 @@
+"""Frames made by hand, as an attacker in a container makes them, and who hears them.
+
+Bytes only; which frames are forged and who should hear them is decided by the callers.
+"""
+
+import socket
+import struct
+import time
+from collections.abc import Iterable
+from ipaddress import ip_address
+from pathlib import Path
+
+from tests.lab import namespaces
+
+ETH_P_ALL = 0x0003  # linux/if_ether.h
+ETH_P_IP = 0x0800
+ETH_P_ARP = 0x0806
+ETH_P_8021Q = 0x8100
+ETH_P_IPV6 = 0x86DD
+BROADCAST = "ff:ff:ff:ff:ff:ff"
+NEIGHBOR_ADVERTISEMENT = 136
+PATIENCE = 0.4  # seconds
+
+
+def ethernet(to: str, source: str, kind: int, payload: bytes, vlan: int = 0) -> bytes:
+    """A frame, tagged if a VLAN is named."""
+    tag = struct.pack("!HH", ETH_P_8021Q, vlan) if vlan else b""
+    return _mac(to) + _mac(source) + tag + struct.pack("!H", kind) + payload
+
+
+def udp(source: str, to: str, port: int, data: bytes) -> bytes:
+    """An IP packet with one datagram from and to `port`."""
+    unsummed = struct.pack("!HHHH", port, port, 8 + len(data), 0) + data
+    summed = _with_checksum(unsummed, 6, source, to, socket.IPPROTO_UDP)
+    return _ip(source, to, socket.IPPROTO_UDP, summed)
+
+
+def advertisement(source: str, to: str, claimed: str, hardware: str, nonce: bytes) -> bytes:
+    """A neighbour advertisement: the holder of `claimed` has this hardware address."""
+    solicited_override = 0x60000000
+    head = struct.pack("!BBHI", NEIGHBOR_ADVERTISEMENT, 0, 0, solicited_override)
+    target_address = struct.pack("!BB6s", 2, 1, _mac(hardware))
+    body = head + _packed(claimed) + target_address + struct.pack("!BB6s", 14, 1, nonce)
+    summed = _with_checksum(body, 2, source, to, socket.IPPROTO_ICMPV6)
+    return _ip(source, to, socket.IPPROTO_ICMPV6, summed, hops=255)
+
+
+def arp(hardware: str, sender: str, target: str, data: bytes) -> bytes:
+    """A request: the holder of `sender`, with this hardware address, asks for `target`."""
+    head = struct.pack("!HHBBH", 1, ETH_P_IP, 6, 4, 1)
+    return head + _mac(hardware) + _packed(sender) + bytes(6) + _packed(target) + data
+
+
+def heard(
+    frames: Iterable[bytes], speaker: Path, listener: Path, marks: Iterable[bytes]
+) -> set[bytes]:
+    """Which of the marks arrive at the listener's eth0 when the speaker sends all frames."""
+    marks = tuple(marks)
+    found: set[bytes] = set()
+    with _wire(listener, ETH_P_ALL) as receiving:
+        send(speaker, *frames)
+        deadline = time.monotonic() + PATIENCE
+        while (rest := deadline - time.monotonic()) > 0:
+            receiving.settimeout(rest)
+            try:
+                frame = receiving.recv(2048)
+            except TimeoutError:
+                break
+            found.update(mark for mark in marks if mark in frame)
+    return found
+
+
+def send(speaker: Path, *frames: bytes) -> None:
+    """Sends frames from the speaker's eth0."""
+    with _wire(speaker, 0) as sending:
+        for frame in frames:
+            sending.send(frame)
+
+
+def heard_by(listening: socket.socket) -> str:
+    """The source of the next datagram; nothing where none comes."""
+    listening.settimeout(PATIENCE)
+    try:
+        return str(listening.recvfrom(2048)[1][0])
+    except TimeoutError:
+        return ""
+
+
+def checksum(data: bytes) -> int:
+    """The Internet checksum."""
+    data += b"\0" * (len(data) % 2)
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xFFFF) + (total >> 16)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+
+def _wire(netns: Path, kind: int) -> socket.socket:
+    with namespaces.visiting(netns):
+        wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(kind))
+        wire.bind(("eth0", kind))
+    return wire
+
+
+def _ip(source: str, to: str, protocol: int, payload: bytes, hops: int = 64) -> bytes:
+    pair = _packed(source) + _packed(to)
+    if len(pair) == 32:
+        head = struct.pack("!IHBB", 6 << 28, len(payload), protocol, hops)
+        return head + pair + payload
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), 1, 0, hops, protocol, 0) + pair
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + payload
+
+
+def _with_checksum(body: bytes, at: int, source: str, to: str, protocol: int) -> bytes:
+    """`body` with the checksum over it and the pseudo-header in its place."""
+    pseudo = _packed(source) + _packed(to) + struct.pack("!II", len(body), protocol)
+    return body[:at] + struct.pack("!H", checksum(pseudo + body)) + body[at + 2 :]
+
+
+def _mac(text: str) -> bytes:
+    return bytes.fromhex(text.replace(":", ""))
+
+
+def _packed(address: str) -> bytes:
+    return ip_address(address).packed

@@ -1,0 +1,146 @@
+"""The firewall's keys of a config, and the ports that runtimes want published."""
+
+import pytest
+
+from cni_bridge.address import parse as ip
+from cni_bridge.edge import codec, config, validators
+from cni_bridge.errors import CniError
+from cni_bridge.rules import FirewallConfig, PublishedPort
+
+Json = dict[str, object]
+PLAIN: Json = {"cniVersion": "1.1.0", "name": "net", "type": "cni-bridge"}
+TCP, UDP, SCTP = 6, 17, 132
+
+
+def parse(document: Json) -> FirewallConfig | None:
+    folded = codec.fold(PLAIN | document, validators.FOLD)
+    return config.parse(config.prepare(folded, "ADD"), "", is_delegated=False).firewall
+
+
+def ports(*mappings: Json) -> tuple[PublishedPort, ...]:
+    wanted = parse({"runtimeConfig": {"portMappings": list(mappings)}})
+    assert wanted
+    return wanted.ports
+
+
+def refusal(document: Json) -> CniError:
+    with pytest.raises(CniError) as caught:
+        parse(document)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"ipMasq": False, "isolation": "off", "icc": True},
+        {"isolation": ""},
+        {"snat": False, "masqAll": True},
+        {"runtimeConfig": {"portMappings": []}},
+        {"capabilities": {"portMappings": True}, "conditionsV4": []},
+        {"ipMasqBackend": "iptables", "markMasqBit": 5, "externalSetMarkChain": "MARK"},
+    ],
+)
+def test_the_firewall_has_nothing_to_do(document: Json) -> None:
+    assert parse(document) is None
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ({"ipMasq": True}, FirewallConfig(masquerades=True)),
+        ({"isolation": "on"}, FirewallConfig(isolation="on")),
+        ({"Isolation": "strict"}, FirewallConfig(isolation="strict")),
+        ({"internal": True}, FirewallConfig(is_internal=True)),
+        ({"closed": True}, FirewallConfig(is_closed=True)),
+        ({"icc": False}, FirewallConfig(allows_icc=False)),
+        ({"macspoofchk": True}, FirewallConfig(checks_mac=True)),
+        ({"ipspoofchk": True}, FirewallConfig(checks_ip=True)),
+    ],
+)
+def test_each_key_gives_it_something_to_do(document: Json, expected: FirewallConfig) -> None:
+    assert parse(document) == expected
+
+
+def test_keys_of_the_reference_portmap_are_taken_with_ports() -> None:
+    mapping = {"hostPort": 80, "containerPort": 80}
+    wanted = parse({"snat": False, "masqAll": True, "runtimeConfig": {"portMappings": [mapping]}})
+    assert wanted
+    assert (wanted.translates_source, wanted.translates_every_source) == (False, True)
+
+
+def test_a_mapping_is_tcp_on_every_address_unless_it_says_otherwise() -> None:
+    expected = PublishedPort(protocol=TCP, host_port=8080, container_port=80)
+    assert ports({"HostPort": 8080, "CONTAINERPORT": 80}) == (expected,)
+    assert ports({"hostPort": 8080, "containerPort": 80, "protocol": "", "hostIP": ""}) == (
+        expected,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("tcp", TCP), ("TCP", TCP), ("udp", UDP), ("Udp", UDP), ("SCTP", SCTP)]
+)
+def test_protocols_match_in_any_case(text: str, number: int) -> None:
+    (port,) = ports({"hostPort": 1, "containerPort": 1, "Protocol": text})
+    assert port.protocol == number
+
+
+@pytest.mark.parametrize(
+    ("text", "packed"),
+    [
+        ("127.0.0.1", ip("127.0.0.1")),
+        ("0.0.0.0", bytes(4)),
+        ("::", bytes(16)),
+        ("[fd00::1]", ip("fd00::1")),
+    ],
+)
+def test_a_host_address_is_of_either_family(text: str, packed: bytes) -> None:
+    (port,) = ports({"hostPort": 1, "containerPort": 1, "hostIP": text})
+    assert port.host_ip == packed
+
+
+def test_the_same_mapping_twice_is_one() -> None:
+    mapping: Json = {"hostPort": 80, "containerPort": 80}
+    assert len(ports(mapping, mapping)) == 1
+
+
+def test_host_port_zero_can_be_asked_for_several_times() -> None:
+    assert (
+        len(ports({"hostPort": 0, "containerPort": 80}, {"hostPort": 0, "containerPort": 81})) == 2
+    )
+
+
+@pytest.mark.parametrize(
+    ("document", "code", "words"),
+    [
+        ({"conditionsV4": ["!", "-s", "192.0.2.0/24"]}, 2, "conditionsV4: conditions on published"),
+        ({"conditionsV6": ["-d", "fd00::1"]}, 2, "found -d fd00::1"),
+        ({"isolation": "yes"}, 7, "isolation: expected one of"),
+        ({"isolation": True}, 7, "isolation: expected one of"),
+        ({"markMasqBit": 32}, 7, "markMasqBit: expected a whole number, 0 to 31"),
+    ],
+)
+def test_what_is_wrong_is_named(document: Json, code: int, words: str) -> None:
+    error = refusal(document)
+    assert error.code == code
+    assert words in error.msg
+
+
+@pytest.mark.parametrize(
+    ("mapping", "words"),
+    [
+        ({"protocol": "icmp"}, "portMappings[0].protocol: expected tcp, udp or sctp, found 'icmp'"),
+        ({"hostIP": "somewhere"}, "portMappings[0].hostIP: 'somewhere' is not an IP address"),
+    ],
+)
+def test_a_wrong_mapping_is_named_with_its_path(mapping: Json, words: str) -> None:
+    whole = {"hostPort": 80, "containerPort": 80} | mapping
+    error = refusal({"runtimeConfig": {"portMappings": [whole]}})
+    assert error.code == 7
+    assert words in error.msg
+
+
+def test_a_host_port_cannot_lead_to_two_container_ports() -> None:
+    mappings = [{"hostPort": 80, "containerPort": port} for port in (80, 81)]
+    error = refusal({"runtimeConfig": {"portMappings": mappings}})
+    assert "host port 80 is to lead to two container ports" in error.msg

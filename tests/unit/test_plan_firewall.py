@@ -1,0 +1,60 @@
+"""What the plan of an attachment says about the firewall, and what follows for the bridge port."""
+
+from cni_bridge.address import parse, parse_prefix
+from cni_bridge.model import Ipam, Range
+from cni_bridge.record import replace
+from cni_bridge.rules import Firewall, FirewallConfig, PublishedPort
+from tests.unit.test_plan import CONFIG, DUAL, build
+
+PORTS = (PublishedPort(protocol=6, host_port=80, container_port=80),)
+
+
+def firewall(rules: FirewallConfig) -> Firewall:
+    planned = build(replace(CONFIG, firewall=rules), *DUAL).firewall
+    assert planned
+    return planned
+
+
+def test_without_wishes_there_is_no_firewall() -> None:
+    assert build(CONFIG, *DUAL).firewall is None
+
+
+def test_the_firewall_knows_the_containers_addresses_and_the_networks_subnets() -> None:
+    planned = firewall(FirewallConfig(masquerades=True))
+    assert planned.addresses == (parse("10.1.0.2"), parse("fd00::2"))
+    assert planned.subnets == (parse_prefix("10.1.0.0/24"), parse_prefix("fd00::/64"))
+    assert (planned.bridge, planned.mac) == ("cni0", None)
+
+
+def test_all_ranges_are_subnets_of_the_network_whichever_was_leased_from() -> None:
+    slices = tuple(
+        Range(subnet=parse_prefix(text), start=b"", end=b"", gateway=b"")
+        for text in ("10.1.0.0/24", "10.2.0.0/24")
+    )
+    ranges = replace(CONFIG, ipam=Ipam(range_sets=(slices,)))
+    planned = build(replace(ranges, firewall=FirewallConfig(masquerades=True)), *DUAL).firewall
+    assert planned
+    assert [len(item.ip) for item in planned.subnets] == [4, 4, 16]
+
+
+def test_a_mac_that_is_checked_is_known_beforehand_and_stays() -> None:
+    rules = FirewallConfig(checks_mac=True)
+    made = build(replace(CONFIG, firewall=rules), *DUAL)
+    assert made.firewall
+    assert made.veth.mac == made.firewall.mac == firewall(rules).mac
+    assert made.veth.mac
+    assert made.veth.mac[0] & 3 == 2, "locally administered, and of one interface"
+    asked = bytes.fromhex("020000000005")
+    made = build(replace(CONFIG, mac=asked, firewall=rules), *DUAL)
+    assert made.veth.mac == asked
+
+
+def test_published_ports_make_the_bridge_port_a_hairpin_unless_promiscuous() -> None:
+    rules = FirewallConfig(ports=PORTS)
+    assert build(replace(CONFIG, firewall=rules)).veth.port.hairpin
+    assert not build(replace(CONFIG, promisc_mode=True, firewall=rules)).veth.port.hairpin
+
+
+def test_containers_that_may_not_talk_have_isolated_ports() -> None:
+    assert build(replace(CONFIG, firewall=FirewallConfig(allows_icc=False))).veth.port.isolated
+    assert not build(replace(CONFIG, firewall=FirewallConfig(masquerades=True))).veth.port.isolated
