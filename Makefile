@@ -14,8 +14,8 @@ PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 
-.PHONY: help setup fmt lint type unit check check-kernel check-guest check-vlan test build generate docs \
-	install uninstall demo bench proof peers lock clean
+.PHONY: help setup fmt lint type unit check check-kernel check-guest check-vlan test build generate \
+	docs install uninstall demo bench proof peers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \

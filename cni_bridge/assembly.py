@@ -77,11 +77,11 @@ def detach(
 
 
 def problems(
-    wanted: "Plan", container: "OpenNetns", ledger: "Ledger | None", mac: str
+    wanted: "Plan", container: "OpenNetns", ledger: "Ledger | None", mac: str = ""
 ) -> "Iterator[str]":
     """Every difference between the plan and what there is: what, expected, found.
 
-    `mac`: the container end's, as the runtime knows it.
+    `mac`: the container end's as the runtime knows it, if it does.
     """
     from cni_bridge.parts import inspection  # CHECK only
 
@@ -105,7 +105,7 @@ def _protect(ledger: "Ledger", wanted: "Plan") -> None:
     from cni_bridge import protection  # only where the config wants it
 
     register = guards.open_register(ledger)
-    protection.apply(register, protection.claim(register, wanted))
+    protection.apply(register, wanted)
 
 
 def _unprotect(

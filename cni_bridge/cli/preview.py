@@ -111,7 +111,7 @@ def _print_differences(
         raise InvalidEnvironment("--diff needs CNI_NETNS", "and CNI_CONTAINERID, CNI_IFNAME")
     container = netns.open_netns(asked.netns_path)
     who = f"{asked.ifname} of {asked.container}"
-    problems = list(assembly.problems(wanted, container, ledger, ""))
+    problems = list(assembly.problems(wanted, container, ledger))
     if holding is None:
         problems.insert(0, f"ledger: expected a record of {asked.container}, found none")
     if problems:

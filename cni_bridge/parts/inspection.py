@@ -29,6 +29,8 @@ def problems(host: "Socket", container: "OpenNetns", want: Veth, mac: str = "") 
     if inner is None:
         yield f"interface {want.container_name}: expected in {container.identity.path}, found none"
     else:
+        if mac and inner.mac != mac:
+            yield f"MAC of {inner.name}: expected {mac}, found {inner.mac}"
         yield from _container_problems(inside, inner, want)
     outer = find(host, want.host_name)
     if outer is None:

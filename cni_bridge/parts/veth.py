@@ -81,21 +81,6 @@ def configure(host: "Socket", container: "OpenNetns", want: Veth) -> tuple[Inter
     )
 
 
-def sysctls(want: Veth) -> "Iterator[tuple[str, str]]":
-    """What is set in the container's namespace, as far as the kernel has and permits it."""
-    name = want.container_name
-    if any(family(item.ip) == AF_INET6 for item in want.addresses):
-        yield "net/ipv6/conf/lo/disable_ipv6", "0"
-        yield f"net/ipv6/conf/{name}/disable_ipv6", "0"
-        yield f"net/ipv6/conf/{name}/keep_addr_on_down", "1"
-        yield f"net/ipv6/conf/{name}/ndisc_notify", "1"
-    if want.addresses:
-        yield f"net/ipv4/conf/{name}/arp_notify", "1"
-        yield f"net/ipv6/conf/{name}/accept_dad", "1" if want.detects_duplicates else "0"
-    if want.detects_duplicates:
-        yield f"net/ipv6/conf/{name}/enhanced_dad", "1"
-
-
 def remove(host: "Socket", *names: str) -> None:
     """Delete pairs by the names of their host ends, and what stands beside them; absent is success."""
     if len(names) <= FEW:
@@ -135,6 +120,25 @@ def host_end(host: "Socket", container: "OpenNetns", ifname: str) -> "Link | Non
     return outer if inner and outer and outer.peer == inner.index else None
 
 
+def sysctls(want: Veth) -> "Iterator[tuple[str, str]]":
+    """What is set in the container's namespace, as far as the kernel has and permits it."""
+    name = want.container_name
+    if _has_ipv6(want):
+        yield "net/ipv6/conf/lo/disable_ipv6", "0"
+        yield f"net/ipv6/conf/{name}/disable_ipv6", "0"
+        yield f"net/ipv6/conf/{name}/keep_addr_on_down", "1"
+        yield f"net/ipv6/conf/{name}/ndisc_notify", "1"
+    if want.addresses:
+        yield f"net/ipv4/conf/{name}/arp_notify", "1"
+        yield f"net/ipv6/conf/{name}/accept_dad", "1" if want.detects_duplicates else "0"
+    if want.detects_duplicates:
+        yield f"net/ipv6/conf/{name}/enhanced_dad", "1"
+
+
+def _has_ipv6(want: Veth) -> bool:
+    return any(family(item.ip) == AF_INET6 for item in want.addresses)
+
+
 def _enter(want: Veth) -> "tuple[Socket, Socket | None]":
     """Run inside the netns: its sysctls, and sockets that go on working from outside.
 
@@ -142,8 +146,8 @@ def _enter(want: Veth) -> "tuple[Socket, Socket | None]":
     """
     for key, value in sysctls(want):
         sysctl.try_write(key, value)
-    has_ipv6 = any(family(item.ip) == AF_INET6 for item in want.addresses)
-    return Socket(), Socket(groups=RTMGRP_IPV6_IFADDR) if has_ipv6 else None
+    events = Socket(groups=RTMGRP_IPV6_IFADDR) if _has_ipv6(want) else None
+    return Socket(), events
 
 
 def _configuration(inner: "Link", want: Veth) -> "list[Request]":
