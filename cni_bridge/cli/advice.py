@@ -92,11 +92,11 @@ def _on_bridge(checked: Checked) -> Iterator[Finding]:
 
 
 def _on_reach(checked: Checked) -> Iterator[Finding]:
-    config = checked.config
-    masquerades = config.firewall is not None and config.firewall.masquerades
-    if masquerades and not checked.subnets and not config.ipam.type:
+    config, rules = checked.config, checked.config.firewall
+    is_hidden = rules is not None and (rules.masquerades or rules.is_internal)
+    if is_hidden and not checked.subnets and not config.ipam.type:
         yield warning(_node(checked, "ipMasq"), "no effect: the network has no addresses")
-    if config.is_default_gateway and not masquerades and any(map(_is_private, checked.subnets)):
+    if config.is_default_gateway and not is_hidden and any(map(_is_private, checked.subnets)):
         yield warning(
             _node(checked, "isDefaultGateway"),
             "containers have a default route, but from beyond this host nothing can answer them",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from cni_bridge import address, names
 from cni_bridge.address import prefix_text
+from cni_bridge.cli import extras
 from cni_bridge.cli.sightings import Interface, Space
 from cni_bridge.kernel import machine, sysctl
 from cni_bridge.model import Holding, Lease, Plan, Route
@@ -45,6 +46,7 @@ def of(plan: Plan, found: Situation) -> list[Step]:
         *_bridge(plan, found.host.interface(plan.bridge.name)),
         *_pair(plan, found.host, is_taken=inner is not None and own is None),
         *_inside(plan, inner),
+        *(Step(mark=NEW, place=place, text=text) for place, text in extras.of_plan(plan)),
         Step(mark=NEW, place="ledger", text="confirm, unless a DEL came in between"),
     ]
 

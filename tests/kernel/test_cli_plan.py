@@ -125,3 +125,13 @@ def test_another_ipam_plugin_is_named_and_not_run(host: Host, make_network: Make
     network = make_network()
     texts = [text for _, text in steps(host, network, ipam={"type": "dhcp"})]
     assert "addresses from plugin dhcp, which is not run now" in texts
+
+
+def test_the_firewalls_part_is_planned_too(host: Host, network: Network) -> None:
+    host.container()
+    mapping = {"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}
+    changes = {"ipMasq": True, "isolation": "strict", "runtimeConfig": {"portMappings": [mapping]}}
+    texts = [text for _, text in steps(host, network, **changes)]
+    assert "masquerade what 10.88.0.0/16, fd00:88::/64 sends to others" in texts
+    assert "publish tcp 8080 to port 80 of 10.88.0.2, fd00:88::2" in texts
+    assert "isolation from other networks: strict" in texts
