@@ -14,8 +14,8 @@ PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 
-.PHONY: help setup fmt lint type unit check check-kernel test build generate \
-	install uninstall demo bench proof peers lock clean
+.PHONY: help setup fmt lint type unit check check-kernel check-guest check-vlan test build generate \
+	docs install uninstall demo bench proof peers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -45,20 +45,32 @@ check: $(READY) ## formatting, lint, type, unit: under 30 s
 	@$(MAKE) --no-print-directory lint type unit
 
 check-kernel: build peers ## the executable on the real kernel, in private namespaces
-	$(PYTHON) -m pytest -q -n auto tests/kernel
+	$(PYTHON) -m pytest -q -n auto --ignore=tests/kernel/guest tests/kernel
+
+TESTS ?= tests/kernel/guest
+
+check-guest: build ## TESTS on Debian's kernel, in an emulated machine
+	$(PYTHON) build/guest.py -v $(TESTS)
+
+check-vlan: ## VLANs on a kernel that has them, in an emulated machine
+	@$(MAKE) --no-print-directory check-guest TESTS="tests/kernel/guest/test_vlan.py tests/kernel/test_vlan.py"
 
 test: check check-kernel ## everything: check, build, check-kernel
 
 build: dist/cni-bridge/cni-bridge ## the executable, both shapes, into dist/
 
 dist/cni-bridge/cni-bridge: $(READY) $(SOURCES)
-	PYTHONHASHSEED=0 $(PYTHON) -m PyInstaller --noconfirm --log-level WARN \
+	PYTHONHASHSEED=0 PYTHONNODEBUGRANGES=1 $(PYTHON) -m PyInstaller --noconfirm --log-level WARN \
 		--workpath .cache/pyinstaller --distpath dist build/cni-bridge.spec
 	@touch $@
 
 generate: $(READY) ## the validators from schemas/, the message tables from pyroute2
 	$(PYTHON) build/generate_messages.py
 	$(PYTHON) build/generate_validators.py
+
+docs: build ## docs/commands.md, recorded anew, and the man page
+	$(PYTHON) build/record_commands.py
+	$(PYTHON) build/generate_man.py
 
 # Renames only, so that a runtime that calls the plugin meanwhile finds the old one or the new one.
 install: build ## to DESTDIR: PREFIX/lib/cni-bridge, and /opt/cni/bin/cni-bridge pointing there

@@ -49,7 +49,7 @@ CONSTANTS: Constants = (
     (netlink, "NETLINK_ROUTE SOL_NETLINK NETLINK_EXT_ACK NETLINK_GET_STRICT_CHK"),
     (netlink, "NLM_F_REQUEST NLM_F_ACK NLM_F_DUMP_INTR NLM_F_DUMP NLM_F_EXCL NLM_F_CREATE"),
     (netlink, "NLM_F_ACK_TLVS NLM_F_ECHO NLMSG_ERROR NLMSG_DONE"),
-    (rtnl, "RTMGRP_LINK RTM_NEWLINK RTM_DELLINK RTM_GETLINK RTM_SETLINK"),
+    (rtnl, "RTMGRP_LINK RTMGRP_IPV6_IFADDR RTM_NEWLINK RTM_DELLINK RTM_GETLINK RTM_SETLINK"),
     (rtnl, "RTM_NEWADDR RTM_DELADDR RTM_GETADDR RTM_NEWROUTE RTM_GETROUTE RTM_DELNEIGH"),
     (rtnl, "RTM_NEWQDISC RTM_GETQDISC RTM_NEWTFILTER RTM_GETTFILTER RTM_NEWACTION"),
     (rtnl, "TC_H_ROOT TC_H_INGRESS"),
@@ -84,7 +84,7 @@ MESSAGES: Tables = (
     (
         "ROUTE",
         rtmsg.rtmsg,
-        "RTA_DST RTA_OIF RTA_GATEWAY RTA_PRIORITY RTA_METRICS RTA_TABLE",
+        "RTA_DST RTA_OIF RTA_GATEWAY RTA_PRIORITY RTA_METRICS RTA_MULTIPATH RTA_TABLE",
     ),
     ("NEIGHBOUR", ndmsg.ndmsg, "NDA_DST"),
     ("TRAFFIC", tcmsg.tcmsg, "TCA_KIND TCA_OPTIONS"),
@@ -97,7 +97,11 @@ NESTED: Tables = (
         "IFLA_INFO_KIND IFLA_INFO_DATA IFLA_INFO_SLAVE_KIND IFLA_INFO_SLAVE_DATA",
     ),
     ("VETH", LINKINFO.veth_data, "VETH_INFO_PEER"),
-    ("BRIDGE", LINKINFO.bridge_data, "IFLA_BR_VLAN_FILTERING"),
+    (
+        "BRIDGE",
+        LINKINFO.bridge_data,
+        "IFLA_BR_VLAN_FILTERING IFLA_BR_VLAN_PROTOCOL IFLA_BR_VLAN_DEFAULT_PVID",
+    ),
     (
         "BRIDGE_PORT",
         LINKINFO.bridge_slave_data,
@@ -171,7 +175,7 @@ MODULES = {
 }
 
 TEXT = {"asciiz"}
-RAW = {"l2addr", "lladdr", "ipaddr", "ip4addr", "ip6addr", "target", "binary"}
+RAW = {"l2addr", "lladdr", "ipaddr", "ip4addr", "ip6addr", "target", "binary", "*get_nh"}
 RAW |= {"rtab", "u32_sel"}  # u32_sel: mixed byte orders
 
 

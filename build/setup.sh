@@ -37,6 +37,7 @@ command -v nft >/dev/null || missing+=(nftables)
 command -v iptables >/dev/null || missing+=(iptables) # the reference's firewall and portmap
 command -v strace >/dev/null || missing+=(strace)
 command -v ping >/dev/null || missing+=(iputils-ping)
+command -v valgrind >/dev/null || missing+=(valgrind)
 ((${#missing[@]} == 0)) || install "${missing[@]}"
 new_enough "$python" || fail "Python 3.11 or newer is needed, $python is $("$python" -V 2>&1)"
 

@@ -36,11 +36,14 @@ def attach(
     else:
         wanted = plan.build(holding.attachment, settings, addresses.grant(holding, settings))
         shared = _create(host, container, wanted)
+    gateway = inline.ensure_gateway(host, shared, wanted)
+    bridge.ensure_gateways(host, gateway, wanted.bridge)
     if wanted.firewall:
         _protect(ledger, wanted)  # before the container's end is up
     outer, inner = veth.configure(host, container, wanted.veth)
+    others = () if gateway is shared else (bridge.describe(gateway),)
     more = inline.apply(host, container, wanted)
-    return wanted, (bridge.describe(shared), outer, *more, inner)
+    return wanted, (bridge.describe(shared), outer, inner, *others, *more)
 
 
 def detach(
@@ -74,15 +77,17 @@ def detach(
 
 
 def problems(
-    wanted: "Plan", container: "OpenNetns", ledger: "Ledger | None", mac: str
+    wanted: "Plan", container: "OpenNetns", ledger: "Ledger | None", mac: str = ""
 ) -> "Iterator[str]":
     """Every difference between the plan and what there is: what, expected, found.
 
-    `mac`: the container end's, as the runtime knows it.
+    `mac`: the container end's as the runtime knows it, if it does.
     """
+    from cni_bridge.parts import inspection  # CHECK only
+
     host = netlink.Socket()
     yield from bridge.problems(host, wanted.bridge)
-    yield from veth.problems(host, container, wanted.veth, mac)
+    yield from inspection.problems(host, container, wanted.veth, mac)
     yield from inline.problems(host, container, wanted)
     if wanted.firewall and ledger:
         from cni_bridge import protection
@@ -100,7 +105,7 @@ def _protect(ledger: "Ledger", wanted: "Plan") -> None:
     from cni_bridge import protection  # only where the config wants it
 
     register = guards.open_register(ledger)
-    protection.apply(register, protection.claim(register, wanted))
+    protection.apply(register, wanted)
 
 
 def _unprotect(

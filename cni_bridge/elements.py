@@ -25,8 +25,9 @@ PORT_MAPS = ("port4", "port6", "port4_at", "port6_at")
 SPOOF_SETS = ("mac_guarded", "mac_ok", "ip_guarded", "ip4_ok", "ip6_ok", "nd_ok")
 
 IFNAMSIZ = 16  # linux/if.h
-PORT_KEY = "=B3x2s2x"  # inet_proto . inet_service, each filled up to four bytes
+PORT_KEY = ">B3xH2x"  # inet_proto . inet_service, each filled up to four bytes
 PORT_KEY_SIZE = 8
+PORT_DATA = ">H2x"
 PROTOCOLS = {
     csocket.IPPROTO_TCP: "tcp",
     csocket.IPPROTO_UDP: "udp",
@@ -61,30 +62,38 @@ def of_attachment(firewall: Firewall) -> tuple[Element, ...]:
     return (*_of_addresses(firewall), *_of_ports(firewall), *_of_guards(firewall))
 
 
-def targets(firewall: Firewall, port: PublishedPort) -> "Iterator[tuple[bytes, bytes]]":
-    """Where the host listens (all zeros: everywhere) and the container's address, by family."""
-    lengths = {len(ip): ip for ip in reversed(firewall.addresses)}  # the first of each family
-    for length in (4, 16):
-        if length in lengths and len(port.host_ip) in (0, length):
-            yield port.host_ip or bytes(length), lengths[length]
+def first_addresses(firewall: Firewall) -> tuple[bytes, ...]:
+    """The container's first address of each family: ports lead there."""
+    firsts: dict[int, bytes] = {}
+    for ip in firewall.addresses:
+        firsts.setdefault(len(ip), ip)
+    return tuple(firsts.values())
+
+
+def targets(addresses: tuple[bytes, ...], port: PublishedPort) -> list[tuple[bytes, bytes]]:
+    """Where the host listens (all zeros: everywhere) and which of the container's addresses that
+    leads to; nothing where the container has none of that family."""
+    wanted = port.host_ip
+    return [
+        (wanted or bytes(len(ip)), ip) for ip in addresses if not wanted or len(wanted) == len(ip)
+    ]
 
 
 def of_port(listens: bytes, leads_to: bytes, port: PublishedPort) -> Element:
     """A published port, of one family."""
     is_everywhere = not any(listens)
-    number = port.host_port.to_bytes(2, "big")
-    key = pack(PORT_KEY, port.protocol, number)
+    key = pack(PORT_KEY, port.protocol, port.host_port)
     return Element(
         set_name=_of_family("port", leads_to) + ("" if is_everywhere else "_at"),
         key=key if is_everywhere else listens + key,
-        data=leads_to + pack("=2s2x", port.container_port.to_bytes(2, "big")),
+        data=leads_to + pack(PORT_DATA, port.container_port),
     )
 
 
 def port_of(element: Element) -> tuple[int, int, bytes]:
     """Protocol, host port and host address (empty: every one) of a published port."""
     protocol, number = unpack(PORT_KEY, element.key[-PORT_KEY_SIZE:])
-    return protocol, int.from_bytes(number, "big"), element.key[:-PORT_KEY_SIZE]
+    return protocol, number, element.key[:-PORT_KEY_SIZE]
 
 
 def address_behind(element: Element) -> bytes:
@@ -130,8 +139,9 @@ def _of_addresses(firewall: Firewall) -> "Iterator[Element]":
 
 
 def _of_ports(firewall: Firewall) -> "Iterator[Element]":
+    addresses = first_addresses(firewall)
     for port in firewall.rules.ports:
-        for listens, leads_to in targets(firewall, port):
+        for listens, leads_to in targets(addresses, port):
             yield of_port(listens, leads_to, port)
 
 

@@ -7,6 +7,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cni_bridge.kernel.links import Link
     from cni_bridge.kernel.netlink import Socket
     from cni_bridge.kernel.netns import OpenNetns
     from cni_bridge.model import Interface, NetworkConfig, Plan
@@ -17,6 +18,10 @@ def require(host: "Socket", settings: "NetworkConfig") -> None:
 
     Raises UnsupportedField, InvalidConfig, IOFailure.
     """
+    if settings.vlan:
+        from cni_bridge.parts import vlan
+
+        vlan.demand(host, settings.vlan)
     if settings.tuning:
         from cni_bridge.parts import tuning
 
@@ -25,6 +30,15 @@ def require(host: "Socket", settings: "NetworkConfig") -> None:
         from cni_bridge.parts import bandwidth
 
         bandwidth.require(host, settings.bandwidth)
+
+
+def ensure_gateway(host: "Socket", shared: "Link", wanted: "Plan") -> "Link":
+    """The interface that is to have the gateway addresses: the bridge, or one of its VLAN."""
+    if not wanted.bridge.gateway_vlan:
+        return shared
+    from cni_bridge.parts import vlan
+
+    return vlan.ensure_gateway(host, shared, wanted.bridge)
 
 
 def apply(host: "Socket", container: "OpenNetns", wanted: "Plan") -> "tuple[Interface, ...]":
@@ -42,6 +56,10 @@ def apply(host: "Socket", container: "OpenNetns", wanted: "Plan") -> "tuple[Inte
 
 def problems(host: "Socket", container: "OpenNetns", wanted: "Plan") -> "Iterator[str]":
     """Every difference between the plan and the kernel: what, expected, found."""
+    if wanted.bridge.filters_vlans:
+        from cni_bridge.parts import vlan
+
+        yield from vlan.problems(host, wanted.bridge, wanted.veth)
     if wanted.tuned:
         from cni_bridge.parts import tuning
 

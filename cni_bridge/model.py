@@ -141,7 +141,7 @@ class NetworkConfig:
     vlan: VlanFilter | None
     mac: bytes | None
     ipam: Ipam
-    dns: Dns
+    dns: Dns | None  # None: that of IPAM
     firewall: "FirewallConfig | None" = None  # None: nothing for it to do
     attachment_mtu: int = 0  # 0: as the network's
     tuning: Tuning | None = None
@@ -204,6 +204,7 @@ class Bridge:
     replaces_address: bool
     is_promiscuous: bool
     filters_vlans: bool
+    gateway_vlan: int = 0  # 0: the bridge itself has the gateways; else an access port of that VLAN
 
 
 @record

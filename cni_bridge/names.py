@@ -46,6 +46,16 @@ def container_mac(attachment: Attachment) -> bytes:
     return b"\x02" + blake2b(_identity(attachment), digest_size=5).digest()
 
 
+def gateway(bridge: str, vlan: int) -> str:
+    """The interface that has the gateway addresses of one VLAN of a bridge, as in the reference."""
+    return f"{bridge}.{vlan}"
+
+
+def gateway_port(bridge: str, vlan: int) -> str:
+    """The other end of that veth pair, which is the bridge's port."""
+    return "veth" + blake2b(gateway(bridge, vlan).encode(), digest_size=6).hexdigest()[:11]
+
+
 def bridge_mac(bridge: str, machine: str) -> bytes:
     """A locally administered MAC that a bridge keeps when it is made anew on the same machine.
 

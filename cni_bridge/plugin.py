@@ -26,9 +26,22 @@ def run() -> int:
         asked = request.read(request.environment())
         _carry_out(asked)
     except BaseException as error:  # noqa: BLE001 - whatever happened, the runtime gets its JSON
-        _report(_as_cni_error(error), asked)
+        _report(as_cni_error(error), asked)
         return 1
     return 0
+
+
+def as_cni_error(error: BaseException) -> CniError:
+    """Whatever happened, as an error with a code; what nobody foresaw is a Bug."""
+    if isinstance(error, CniError):
+        known = error
+    elif isinstance(error, KernelError):
+        known = KernelRefused(str(error))
+    else:
+        known = Bug(f"{type(error).__name__}: {error}", _traceback(error))
+    notes = getattr(error, "__notes__", ())
+    known.details = "\n".join(filter(None, (known.details, *notes)))
+    return known
 
 
 def _carry_out(asked: "Request") -> None:
@@ -52,18 +65,6 @@ def _role(asked: "Request") -> "Commands":
     from cni_bridge import allocation  # a role that most runs don't have
 
     return allocation.COMMANDS
-
-
-def _as_cni_error(error: BaseException) -> CniError:
-    if isinstance(error, CniError):
-        known = error
-    elif isinstance(error, KernelError):
-        known = KernelRefused(str(error))
-    else:
-        known = Bug(f"{type(error).__name__}: {error}", _traceback(error))
-    notes = getattr(error, "__notes__", ())
-    known.details = "\n".join(filter(None, (known.details, *notes)))
-    return known
 
 
 def _traceback(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.kernel.nftables import Netfilter
 from cni_bridge.model import Attachment, Plan
 from cni_bridge.parts import firewall
-from cni_bridge.record import record, replace
+from cni_bridge.record import record
 from cni_bridge.rules import Element, Firewall
 
 TYPE_CHECKING = False
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from cni_bridge.ipam.register import Register
+
+
+@record
+class Claimed:
+    """What the ledger has for an attachment."""
+
+    firewall: Firewall  # with every host port chosen
+    network: tuple[Element, ...]
+    own: tuple[Element, ...]
 
 
 @record
@@ -31,31 +40,17 @@ class Change:
     fills: bool
 
 
-def claim(register: "Register", wanted: Plan) -> Plan:
-    """Write down what the firewall is to do; return the plan with every host port chosen.
-
-    Raises PortInUse: nobody else may have one of the ports, container or process.
-    """
-    want = _firewall(wanted)
-    attachment = wanted.attachment
-
-    def work() -> Firewall:
-        settled = publishing.settled(register, attachment, want)
-        own = elements.of_attachment(settled)
-        register.insert(attachment, elements.of_network(settled), own)
-        publishing.refuse_bound(settled, want)
-        return settled
-
-    return replace(wanted, firewall=register.locked(work))
-
-
 def apply(register: "Register", wanted: Plan) -> None:
-    """Let the kernel do what was recorded; TryAgainLater if a DEL has overtaken the ADD."""
-    want = _firewall(wanted)
+    """Record what the firewall is to do for an attachment, then let the kernel do it.
+
+    Raises PortInUse if another container or a process has one of the host ports, and TryAgainLater
+    if a DEL has overtaken the ADD.
+    """
+    claimed = register.locked(lambda: _claim(register, wanted.attachment, _firewall(wanted)))
     socket = Netfilter()
     try:
-        register.locked(lambda: _apply(socket, register, wanted.attachment, want))
-        publishing.forget_udp(elements.of_attachment(want), has_begun=True)
+        register.locked(lambda: _apply(socket, register, wanted.attachment, claimed))
+        publishing.forget_udp(claimed.own, has_begun=True)
     finally:
         socket.close()
 
@@ -116,17 +111,27 @@ def restore(register: "Register") -> None:
     register.locked(work)
 
 
-# ---------------------------------------------------------------- in the kernel, ledger locked
+# ---------------------------------------------------------------- with the ledger locked
 
 
-def _apply(socket: Netfilter, register: "Register", attachment: Attachment, want: Firewall) -> None:
+def _claim(register: "Register", attachment: Attachment, want: Firewall) -> Claimed:
+    settled = publishing.settled(register, attachment, want)
+    network, own = elements.of_network(settled), elements.of_attachment(settled)
+    register.insert(attachment, network, own)
+    publishing.refuse_bound(settled, want)
+    return Claimed(firewall=settled, network=network, own=own)
+
+
+def _apply(
+    socket: Netfilter, register: "Register", attachment: Attachment, claimed: Claimed
+) -> None:
     if not register.has(attachment):
         raise TryAgainLater(f"{attachment.container} was deleted while it was being added")
-    network = elements.of_network(want)
+    want, network = claimed.firewall, claimed.network
     dropped = firewall.by_family(register.drop_flags(attachment.network, network))
     must_fill = bool(_hidden(register.subnets((want.bridge,))))
     boot_id = machine.boot_id()
-    for family, some in firewall.by_family((*network, *elements.of_attachment(want))).items():
+    for family, some in firewall.by_family((*network, *claimed.own)).items():
         change = Change(
             family=family,
             added=tuple(some),
@@ -191,10 +196,11 @@ def _hidden(subnets: "Iterable[Element]") -> "set[Element]":
 
 
 def _answers_on_loopback(want: Firewall) -> bool:
+    addresses = elements.first_addresses(want)
     return want.rules.translates_source and any(
         len(leads_to) == 4
         for port in want.rules.ports
-        for _, leads_to in elements.targets(want, port)
+        for _, leads_to in elements.targets(addresses, port)
     )
 
 

@@ -28,8 +28,9 @@ def settled(register: "Register", attachment: Attachment, want: Firewall) -> Fir
     """With a number for every port that may be any."""
     ports: list[PublishedPort] = []
     taken = {(port.protocol, port.host_port) for port in want.rules.ports}
+    addresses = elements.first_addresses(want)
     for port in want.rules.ports:
-        if not any(elements.targets(want, port)):
+        if not elements.targets(addresses, port):
             raise InvalidConfig(
                 f"runtimeConfig.portMappings: container port {port.container_port} can't be "
                 f"published on {address.text(port.host_ip) if port.host_ip else 'this host'}",
@@ -43,17 +44,18 @@ def settled(register: "Register", attachment: Attachment, want: Firewall) -> Fir
 
 def refuse_bound(settled: Firewall, want: Firewall) -> None:
     """Raise PortInUse for a port on which a process of the host waits."""
+    addresses = elements.first_addresses(settled)
     for port, asked in zip(settled.rules.ports, want.rules.ports, strict=True):
         if not asked.host_port:  # chosen because it is free
             continue
-        for listens, leads_to in elements.targets(settled, port):
-            if not hostports.is_bound(port.protocol, listens, port.host_port):
-                continue
-            if owner := hostports.owner(port.protocol, port.host_port):
-                what = elements.describe(elements.of_port(listens, leads_to, port))
-                raise PortInUse(
-                    f"{what} is held by {owner}", "publish another host port, or stop it"
-                )
+        targets = elements.targets(addresses, port)
+        # One look for both families, where both are published.
+        ip = targets[0][0] if len(targets) == 1 else b""
+        if not hostports.is_bound(port.protocol, ip, port.host_port):
+            continue
+        if owner := hostports.owner(port.protocol, port.host_port):
+            what = elements.describe(elements.of_port(*targets[0], port))
+            raise PortInUse(f"{what} is held by {owner}", "publish another host port, or stop it")
 
 
 def forget_udp(ports: "Iterable[Element]", *, has_begun: bool) -> None:
@@ -63,11 +65,10 @@ def forget_udp(ports: "Iterable[Element]", *, has_begun: bool) -> None:
     """
     published: dict[int, dict[int, list[Element]]] = {}
     for item in ports:
-        if item.set_name in elements.PORT_MAPS:
-            protocol, number, _ = elements.port_of(item)
-            if protocol == csocket.IPPROTO_UDP:
-                family = address.family(elements.address_behind(item))
-                published.setdefault(family, {}).setdefault(number, []).append(item)
+        if item.data is not None and elements.port_of(item)[0] == csocket.IPPROTO_UDP:
+            number = elements.port_of(item)[1]
+            family = address.family(elements.address_behind(item))
+            published.setdefault(family, {}).setdefault(number, []).append(item)
     if not published:
         return
     from cni_bridge.kernel import conntrack  # UDP only
@@ -96,7 +97,7 @@ def _choose(
     choice: "tuple[PublishedPort, set[tuple[int, int]]]",
 ) -> PublishedPort:
     port, taken = choice
-    where = tuple(elements.targets(want, port))
+    where = elements.targets(elements.first_addresses(want), port)
     for _ in range(ATTEMPTS):
         number = _suggestion(port.protocol, where[0][0])
         candidate = replace(port, host_port=number)

@@ -1,17 +1,82 @@
-"""The people's commands.
+"""The people's commands: which there are, and what happens when one fails.
 
-Without arguments: what this is, and which protocol versions it speaks.
+What a command does stands in a module of its own, which has a `register`.
 """
 
+import argparse
+import gc
+import signal
 import sys
 
 import cni_bridge
+from cni_bridge import plugin
+from cni_bridge.cli import (
+    cleaning,
+    completion,
+    drawing,
+    laboratory,
+    preview,
+    show,
+    starting,
+    terminal,
+    validate,
+)
+from cni_bridge.cli.options import Options
 from cni_bridge.edge import versions
+
+COMMANDS = (
+    *(validate, show, drawing, preview),
+    *(laboratory, cleaning, starting, completion),
+)
+DESCRIPTION = """\
+Docker-style networking for containers: a bridge, veth pairs, addresses, routes.
+Container runtimes execute it as a CNI plugin; these commands are for people."""
+EPILOG = """\
+`cni-bridge COMMAND --help` tells more, with examples. Exit status: 0 all well, 1 something is
+wrong, 2 wrong usage."""
+INTERRUPTED = 130  # as a shell reports SIGINT
 
 
 def run(arguments: list[str]) -> int:
     """Carry out a command line; return the exit status: 0, 1 failed, 2 wrong usage."""
+    if not arguments:
+        return _banner()
+    gc.enable()  # the executable turns it off, for plugin runs
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `cni-bridge show | head` ends without a word
+    options = build_parser().parse_args(arguments)
+    return _carry_out(options)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="cni-bridge",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"cni-bridge {cni_bridge.__version__}"
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in COMMANDS:
+        module.register(commands)
+    return parser
+
+
+def _carry_out(options: Options) -> int:
+    try:
+        status: int = options.run(options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - people get what runtimes get: a sentence, details
+        return terminal.fail(plugin.as_cni_error(error))
+    return status
+
+
+def _banner() -> int:
     print(f"CNI cni-bridge plugin {cni_bridge.__version__}", file=sys.stderr)
-    spoken = ", ".join(versions.SUPPORTED)
-    print(f"CNI protocol versions supported: {spoken}", file=sys.stderr)
-    return 2 if arguments else 0
+    print(f"CNI protocol versions supported: {', '.join(versions.SUPPORTED)}", file=sys.stderr)
+    print("By hand: cni-bridge --help", file=sys.stderr)
+    return 0

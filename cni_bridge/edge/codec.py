@@ -76,6 +76,25 @@ def encode(value: object, indent: int = 4) -> str:
     return _write(value, " " * indent, "\n" if indent else "")
 
 
+def flaw(text: str) -> tuple[int, str]:
+    """Where and why text was not decoded: the public json knows all that is not JSON, we the rest."""
+    bundle.open_library()
+    import json
+
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return error.pos, error.msg if text.strip(BLANKS) else "nothing there"
+    except (ValueError, RecursionError):
+        pass
+    return next(_flaws(text), (0, "not a JSON object"))
+
+
+def position(text: str, place: int) -> tuple[int, int]:
+    """Line and column, both from 1."""
+    return text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
+
+
 # ---------------------------------------------------------------- reading
 
 
@@ -185,24 +204,10 @@ def _two_spellings(data: "Object", name: str, path: str) -> InvalidConfig:
 
 
 def _refusal(text: str) -> UndecodableContent:
-    """Why the text was not decoded: the public json knows all that is not JSON, we the rest."""
-    bundle.open_library()
-    import json
-
-    try:
-        json.loads(text)
-    except json.JSONDecodeError as error:
-        place, flaw = error.pos, error.msg
-        if not text.strip(BLANKS):
-            flaw = "nothing there"
-    except (ValueError, RecursionError):
-        place, flaw = next(_flaws(text))
-    else:
-        place, flaw = next(_flaws(text))
-    line = text.count("\n", 0, place) + 1
-    column = place - text.rfind("\n", 0, place)
+    place, reason = flaw(text)
+    line, column = position(text, place)
     return UndecodableContent(
-        f"cannot decode the JSON: line {line}, column {column}: {flaw}", _excerpt(text, place)
+        f"cannot decode the JSON: line {line}, column {column}: {reason}", _excerpt(text, place)
     )
 
 

@@ -7,7 +7,7 @@ exclusions) is checked here, with a path to the value. No default is written her
 from cni_bridge.edge import arguments, codec, ipam, request, shapes, validators, versions
 from cni_bridge.errors import InvalidConfig
 from cni_bridge.ipam import statedir
-from cni_bridge.model import Attachment, Bandwidth, Ipam, NetworkConfig, Tuning, VlanFilter
+from cni_bridge.model import Attachment, Bandwidth, Dns, Ipam, NetworkConfig, Tuning, VlanFilter
 
 Json = shapes.Json
 TYPE_CHECKING = False
@@ -27,6 +27,7 @@ FIREWALL_KEYS = (
 )
 TUNING = ("sysctl", "promisc", "allmulti", "txQLen")
 BANDWIDTH = ("ingressRate", "ingressBurst", "egressRate", "egressBurst")
+RESOLVER_LISTS = frozenset(("nameservers", "search", "options"))
 
 
 def prepare(document: Json, command: str) -> "dict[str, Any]":
@@ -147,7 +148,7 @@ def parse(document: "dict[str, Any]", cni_args: str, *, is_delegated: bool) -> N
         vlan=_vlan(document),
         mac=_mac(document, wanted),
         ipam=_ipam(document, wanted, is_delegated=is_delegated),
-        dns=ipam.dns(document.get("dns", {})),
+        dns=_dns(document.get("dns", {})),
         firewall=_firewall(document),
         attachment_mtu=_attachment_mtu(document),
         tuning=_tuning(document),
@@ -191,6 +192,12 @@ def _ipam(document: "dict[str, Any]", wanted: "Arguments", *, is_delegated: bool
     families = [len(range_set[0].subnet.ip) for range_set in leasing.range_sets]
     shapes.check_addresses(version(document), families)
     return leasing
+
+
+def _dns(section: "dict[str, Any]") -> Dns | None:
+    """What replaces all of the resolver settings of IPAM: an empty list does so too, as in Go."""
+    is_given = section.get("domain") or not RESOLVER_LISTS.isdisjoint(section)
+    return ipam.dns(section) if is_given else None
 
 
 def _interface_name(name: str) -> str:

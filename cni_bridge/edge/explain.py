@@ -87,6 +87,15 @@ def schema() -> "Object":
     return loaded
 
 
+def path_text(path: "Path") -> str:
+    """`ipam.ranges[0][1].subnet`."""
+    steps = (
+        f".{step}" if isinstance(step, str) and step.isidentifier() else f"[{encode(step)}]"
+        for step in path
+    )
+    return "".join(steps).removeprefix(".")
+
+
 def _problems_of(error: "ValidationError") -> "Iterator[Problem]":
     path = tuple(error.absolute_path)
     rule: Json = error.validator_value
@@ -100,10 +109,10 @@ def _problems_of(error: "ValidationError") -> "Iterator[Problem]":
         }
     else:
         found, expected = _found(instance), _expected(error.schema)
-        yield Problem(path=_text(path), found=found, expected=expected)
+        yield Problem(path=path_text(path), found=found, expected=expected)
         return
     for key in sorted(missing.keys() - instance.keys()):
-        yield Problem(path=_text((*path, key)), found="nothing", expected=missing[key])
+        yield Problem(path=path_text((*path, key)), found="nothing", expected=missing[key])
 
 
 def _expected(schema: "Json") -> str:
@@ -122,11 +131,3 @@ def _expected(schema: "Json") -> str:
 def _found(value: object) -> str:
     text = encode(value, indent=0)
     return text if len(text) <= FOUND_LIMIT else f"{text[:FOUND_LIMIT]}..."
-
-
-def _text(path: "Path") -> str:
-    steps = (
-        f".{step}" if isinstance(step, str) and step.isidentifier() else f"[{encode(step)}]"
-        for step in path
-    )
-    return "".join(steps).removeprefix(".")

@@ -646,8 +646,6 @@ def _validate(data):
                     data__dns_keys.remove('nameservers')
                     data__dns__nameservers = data__dns['nameservers']
                     _validate___definitions_texts(data__dns__nameservers)
-                else:
-                    data__dns['nameservers'] = []
                 if 'domain' in data__dns_keys:
                     data__dns_keys.remove('domain')
                     data__dns__domain = data__dns['domain']
@@ -659,14 +657,10 @@ def _validate(data):
                     data__dns_keys.remove('search')
                     data__dns__search = data__dns['search']
                     _validate___definitions_texts(data__dns__search)
-                else:
-                    data__dns['search'] = []
                 if 'options' in data__dns_keys:
                     data__dns_keys.remove('options')
                     data__dns__options = data__dns['options']
                     _validate___definitions_texts(data__dns__options)
-                else:
-                    data__dns['options'] = []
         if 'args' in data_keys:
             data_keys.remove('args')
             data__args = data['args']

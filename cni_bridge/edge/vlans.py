@@ -3,6 +3,8 @@
 Loaded only for networks that use them; bounds and missing halves were the schema's matter.
 """
 
+from cni_bridge import names
+from cni_bridge.edge import request
 from cni_bridge.errors import InvalidConfig
 from cni_bridge.model import VlanFilter
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
 def parse(folded: "dict[str, Any]") -> VlanFilter:
     """The port's VLANs. Raises InvalidConfig."""
+    _check_gateway_name(folded)
     trunk: set[int] = set()
     for index, item in enumerate(folded.get("vlanTrunk", ())):
         if "id" in item:
@@ -29,3 +32,16 @@ def parse(folded: "dict[str, Any]") -> VlanFilter:
         trunk=tuple(sorted(trunk)),
         keeps_default=folded["preserveDefaultVlan"],
     )
+
+
+def _check_gateway_name(folded: "dict[str, Any]") -> None:
+    """The gateway of a VLAN is an interface of its own: ours must have a valid name."""
+    if not folded["vlan"] or not (folded["isGateway"] or folded["isDefaultGateway"]):
+        return
+    name = names.gateway(folded["bridge"], folded["vlan"])
+    if len(name.encode()) > request.IFNAME_LIMIT:
+        raise InvalidConfig(
+            f"bridge: the name {folded['bridge']!r} is too long for a gateway of vlan {folded['vlan']}",
+            f"the interface {name!r} has more than {request.IFNAME_LIMIT} bytes; "
+            "give the bridge a shorter name",
+        )

@@ -22,6 +22,8 @@ _INSERT = "insert into element values (?, ?, ?, ?, ?, ?, ?) on conflict do nothi
 _ELEMENTS = "select set_name, key, key_end, data from element"
 _OWN = " where network = ? and container = ? and ifname = ?"
 _HAS = "select 1 from guarded where network = ? and container = ? and ifname = ?"
+_ANYBODY = "select 1 from guarded where network = ? limit 1"
+_ANY_HOLDER = "select 1 from element where set_name = ? and key = ? and data is null limit 1"
 _CREATED = "select created from guarded where network = ? and container = ? and ifname = ?"
 _DELETE_ALL = "delete from element where network = ? and container = ? and ifname = ?"
 _DELETE_GUARDED = "delete from guarded where network = ? and container = ? and ifname = ?"
@@ -72,13 +74,6 @@ class Register:
         """Whether the firewall does something for the attachment."""
         return bool(self._database.select(_HAS, *_key(attachment)))
 
-    def attachments(self, network: str) -> tuple[Attachment, ...]:
-        """All attachments of a network that the firewall does something for."""
-        rows = self._database.select(
-            "select network, container, ifname from guarded where network = ?", network
-        )
-        return tuple(_attachment(row) for row in rows)
-
     def of_attachment(self, attachment: Attachment) -> tuple[Element, ...]:
         """The attachment's own elements."""
         return self._elements(_OWN, *_key(attachment))
@@ -100,13 +95,12 @@ class Register:
         return tuple(item for item in listed if elements.bridge_of(item) in wanted)
 
     def orphans(self, candidates: "Iterable[Element]") -> tuple[Element, ...]:
-        """Those that nobody has."""
+        """Those that nobody has; a map's element never has a second holder."""
         return tuple(
             item
             for item in candidates
-            if not self._database.select(
-                "select 1 from element where set_name = ? and key = ?", item.set_name, item.key
-            )
+            if item.data is not None
+            or not self._database.select(_ANY_HOLDER, item.set_name, item.key)
         )
 
     # ------------------------------------------------------------ changes, inside of `locked`
@@ -142,7 +136,7 @@ class Register:
             self._database.change(_DELETE_ALL, *_key(attachment))
             self._database.change(_DELETE_GUARDED, *_key(attachment))
         for network in networks:
-            if not self.attachments(network):
+            if not self._database.select(_ANYBODY, network):
                 gone.update(self.of_network(network))
                 self._database.change(_DELETE_ALL, network, "", "")
         return self.orphans(gone)

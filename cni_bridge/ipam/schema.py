@@ -90,14 +90,13 @@ create table if not exists element (
   network text not null,
   container text not null,
   ifname text not null,
-  primary key (set_name, key, network, container, ifname)
+  primary key (network, container, ifname, set_name, key)
 ) without rowid;
 
-create index if not exists element_of_attachment on element (network, container, ifname);
+create index if not exists element_of_set on element (set_name, key) where data is null;
 
--- Nobody holds a host port twice.
-create unique index if not exists element_of_map on element (set_name, key) where data is not null;
-
--- Protocol and host port are the end of the key, whatever host address goes before.
-create index if not exists element_of_port on element (substr(key, -8)) where data is not null;
+-- Nobody holds a host port twice. Protocol and port are the end of a map's key, whatever host
+-- address goes before.
+create unique index if not exists element_of_port
+  on element (substr(key, -8), set_name, key) where data is not null;
 """

@@ -126,12 +126,13 @@ class Ledger:
 
     # ------------------------------------------------------------ what the other commands do
 
-    def rehearse(self, network: str, range_sets: tuple[RangeSet, ...]) -> None:
-        """Raise what a claim would raise now, RangeExhausted included; change nothing."""
+    def rehearse(self, network: str, range_sets: tuple[RangeSet, ...]) -> tuple[bytes, ...]:
+        """The addresses that a claim would take now; RangeExhausted if it would. Changes nothing."""
         self.database.begin()
         try:
-            for index, range_set in enumerate(range_sets):
-                self._next_free(network, index, range_set)
+            return tuple(
+                self._next_free(network, index, each) for index, each in enumerate(range_sets)
+            )
         finally:
             self.database.rollback()
 

@@ -26,7 +26,8 @@ TABLES = {
 
 
 def is_bound(protocol: int, ip: bytes, port: int) -> bool:
-    """Whether a socket of this host has the port, at that address (all zeros: at any).
+    """Whether a socket of this host has the port, at that address (all zeros: at any; empty: at any
+    of either family).
 
     False where the kernel can't say: without that protocol, or for an address that it does not have.
     """
@@ -62,12 +63,12 @@ def _bind(protocol: int, ip: bytes, port: int) -> int:
     probe = csocket.socket(family, kind, protocol)
     try:
         if family == csocket.AF_INET6:
-            probe.setsockopt(csocket.IPPROTO_IPV6, csocket.IPV6_V6ONLY, 1)
+            probe.setsockopt(csocket.IPPROTO_IPV6, csocket.IPV6_V6ONLY, int(bool(ip)))
         if protocol == csocket.IPPROTO_TCP and port:
             # Connections that ended a minute ago don't count; somebody who listens still does.
             probe.setsockopt(csocket.SOL_SOCKET, csocket.SO_REUSEADDR, 1)
-        probe.bind((csocket.inet_ntop(family, ip), port))
-        return int(probe.getsockname()[1])
+        probe.bind((csocket.inet_ntop(family, ip or bytes(16)), port))
+        return port or int(probe.getsockname()[1])
     finally:
         probe.close()
 

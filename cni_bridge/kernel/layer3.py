@@ -3,6 +3,8 @@
 Pure: builds requests and reads answers. It sends nothing and decides no policy.
 """
 
+import sys
+
 from cni_bridge.address import AF_INET, Prefix, bits, family, last, prefix_text, text
 from cni_bridge.kernel.messages import (
     ADDRESS,
@@ -21,6 +23,7 @@ from cni_bridge.kernel.messages import (
     RTA_DST,
     RTA_GATEWAY,
     RTA_METRICS,
+    RTA_MULTIPATH,
     RTA_OIF,
     RTA_PRIORITY,
     RTA_TABLE,
@@ -35,16 +38,19 @@ from cni_bridge.kernel.messages import (
     RTN_UNICAST,
     RTPROT_BOOT,
 )
-from cni_bridge.kernel.netlink import Request, decode, encode, nest
+from cni_bridge.kernel.netlink import Attributes, Request, decode, encode, nest
 from cni_bridge.model import Route
 from cni_bridge.record import record
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cni_bridge.kernel.netlink import Value
 
 RT_TABLE_MAIN = 254  # linux/rtnetlink.h
+NEXT_HOP_SIZE = 8  # struct rtnexthop
 
 
 @record
@@ -60,7 +66,8 @@ class InterfaceAddress:
 
 @record
 class InstalledRoute:
-    """A route that a table holds; `interface` 0 where it has none or several next hops."""
+    """A route that a table holds; `interface` 0 and `gateway` None where it has several next hops,
+    whose gateways are in `gateways` then."""
 
     destination: Prefix
     gateway: bytes | None
@@ -71,6 +78,7 @@ class InstalledRoute:
     kind: int  # RTN_*
     mtu: int | None
     advmss: int | None
+    gateways: tuple[bytes, ...] = ()
 
 
 def addresses(ip_family: int, interface: int) -> Request:
@@ -126,7 +134,10 @@ def routes(ip_family: int, interface: int = 0) -> Request:
 
 
 def add_route(interface: int, route: Route) -> Request:
-    """Add a route through an interface; without a gateway its destinations are on the link."""
+    """Add a route through an interface; without a gateway its destinations are on the link.
+
+    Beside one to the same destination through another gateway: only the very same is EEXIST.
+    """
     destination = route.destination
     table = RT_TABLE_MAIN if route.table is None else route.table
     header = (
@@ -152,7 +163,7 @@ def add_route(interface: int, route: Route) -> Request:
     return Request(
         what=f"add route {_route_text(route)} through interface {interface}",
         kind=RTM_NEWROUTE,
-        flags=NLM_F_CREATE | NLM_F_EXCL,
+        flags=NLM_F_CREATE,
         body=encode(ROUTE, header, values),
     )
 
@@ -172,6 +183,7 @@ def parse_route(payload: bytes) -> InstalledRoute:
         kind=kind,
         mtu=metrics.number(RTAX_MTU),
         advmss=metrics.number(RTAX_ADVMSS),
+        gateways=tuple(_next_hops(values.raw(RTA_MULTIPATH))),
     )
 
 
@@ -182,6 +194,16 @@ def delete_neighbour(interface: int, ip: bytes) -> Request:
         kind=RTM_DELNEIGH,
         body=encode(NEIGHBOUR, (family(ip), interface, 0, 0, 0), {NDA_DST: ip}),
     )
+
+
+def _next_hops(hops: bytes) -> "Iterator[bytes]":
+    """The gateways of a route with several: each a `struct rtnexthop` with attributes after it."""
+    while len(hops) >= NEXT_HOP_SIZE:
+        size = int.from_bytes(hops[:2], sys.byteorder)
+        gateway = Attributes(ROUTE[1], hops[:size], NEXT_HOP_SIZE).raw(RTA_GATEWAY)
+        if gateway:
+            yield gateway
+        hops = hops[max(size, NEXT_HOP_SIZE) :]
 
 
 def _address(interface: int, address: Prefix, flags: int) -> bytes:

@@ -6,15 +6,10 @@ Pure: builds requests and reads answers. It sends nothing and decides no policy.
 from cni_bridge.kernel.messages import (
     BRIDGE,
     BRIDGE_PORT,
-    BRIDGE_SPEC,
-    BRIDGE_VLAN_INFO_RANGE_BEGIN,
-    BRIDGE_VLAN_INFO_RANGE_END,
     IFF_PROMISC,
     IFF_UP,
     IFLA_ADDRESS,
-    IFLA_AF_SPEC,
     IFLA_BR_VLAN_FILTERING,
-    IFLA_BRIDGE_VLAN_INFO,
     IFLA_BRPORT_ISOLATED,
     IFLA_BRPORT_MODE,
     IFLA_BRPORT_STATE,
@@ -40,7 +35,6 @@ from cni_bridge.kernel.messages import (
     RTM_DELLINK,
     RTM_GETLINK,
     RTM_NEWLINK,
-    RTM_SETLINK,
     VETH,
     VETH_INFO_PEER,
 )
@@ -56,11 +50,8 @@ if TYPE_CHECKING:
 
     Who = int | str  # an interface, by index or by name
 
-AF_BRIDGE = 7  # linux/socket.h
 BR_STATE_FORWARDING = 3  # linux/if_bridge.h
 RTEXT_FILTER_SKIP_STATS = 8  # linux/rtnetlink.h
-VLAN_FIRST = 1
-VLAN_LAST = 4094
 
 
 @record
@@ -138,15 +129,15 @@ def create_veth(
     container_name: str,
     *,
     bridge: int,
-    netns: int,
+    netns: int | None,
     mtu: int,
     mac: bytes | None = None,
     group: int = 0,
 ) -> Request:
     """Create a veth pair: the host end here, up and on the bridge; the other inside `netns`.
 
-    `bridge` is an index, `netns` a descriptor. `mtu` 0 leaves the choice to the kernel. `mac` is
-    the container end's, `group` the host end's.
+    `bridge` is an index, `netns` a descriptor (None: here too). `mtu` 0 leaves the choice to the
+    kernel. `mac` is the container end's, `group` the host end's.
     """
     peer: dict[int, Value] = {
         IFLA_IFNAME: container_name,
@@ -179,11 +170,23 @@ def set_up(who: "Who", is_up: bool = True) -> Request:
     return _change(f"set interface {who} {state}", who, {}, IFF_UP, is_up)
 
 
+def set_master(who: "Who", bridge: int) -> Request:
+    """Make an interface a port of a bridge, given by index."""
+    return _change(f"put interface {who} on bridge {bridge}", who, {IFLA_MASTER: bridge})
+
+
 def set_promiscuous(who: "Who", is_promiscuous: bool = True) -> Request:
     """Let an interface take every frame, or only its own."""
     state = "on" if is_promiscuous else "off"
     what = f"set promiscuous mode of interface {who} {state}"
     return _change(what, who, {}, IFF_PROMISC, is_promiscuous)
+
+
+def filter_vlans(who: "Who") -> Request:
+    """Let a bridge look at VLAN tags."""
+    data = nest(BRIDGE, {IFLA_BR_VLAN_FILTERING: 1})
+    info = nest(LINKINFO, {IFLA_INFO_KIND: "bridge", IFLA_INFO_DATA: data})
+    return _change(f"set VLAN filtering of bridge {who} on", who, {IFLA_LINKINFO: info})
 
 
 def set_mac(who: "Who", mac: bytes) -> Request:
@@ -210,20 +213,6 @@ def delete_group(group: int) -> Request:
     """Delete all interfaces of a group; many take hardly longer than one."""
     body = encode(LINK, (0, 0, 0, 0, 0), {IFLA_GROUP: group})
     return Request(what=f"delete interfaces of group {group}", kind=RTM_DELLINK, body=body)
-
-
-def add_vlans(port: int, first: int, last: int, flags: int = 0) -> Request:
-    """Add a range of VLANs to a bridge port; `flags` are BRIDGE_VLAN_INFO_*."""
-    return _change_vlans(
-        f"add VLANs {first}-{last} to port {port}", RTM_SETLINK, port, (first, last, flags)
-    )
-
-
-def delete_vlans(port: int, first: int = VLAN_FIRST, last: int = VLAN_LAST) -> Request:
-    """Remove a range of VLANs, all by default, from a bridge port; absent ones don't matter."""
-    return _change_vlans(
-        f"remove VLANs {first}-{last} from port {port}", RTM_DELLINK, port, (first, last, 0)
-    )
 
 
 def parse(payload: bytes) -> Link:
@@ -280,19 +269,6 @@ def _change(
     return Request(
         what=what, kind=RTM_NEWLINK, body=encode(LINK, header, {IFLA_IFNAME: name, **values})
     )
-
-
-def _change_vlans(what: str, kind: int, port: int, span: tuple[int, int, int]) -> Request:
-    first, last, flags = span
-    if first == last:
-        spec = nest(BRIDGE_SPEC, {IFLA_BRIDGE_VLAN_INFO: (flags, first)})
-    else:
-        begin = (flags | BRIDGE_VLAN_INFO_RANGE_BEGIN, first)
-        end = (flags | BRIDGE_VLAN_INFO_RANGE_END, last)
-        spec = nest(BRIDGE_SPEC, {IFLA_BRIDGE_VLAN_INFO: begin})
-        spec += nest(BRIDGE_SPEC, {IFLA_BRIDGE_VLAN_INFO: end})
-    body = encode(LINK, (AF_BRIDGE, 0, port, 0, 0), {IFLA_AF_SPEC: spec})
-    return Request(what=what, kind=kind, body=body)
 
 
 def _identity(who: "Who") -> tuple[int, str | None]:

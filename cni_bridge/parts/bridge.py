@@ -11,10 +11,11 @@ from cni_bridge.errors import InvalidConfig, KernelRefused, NameTaken
 from cni_bridge.kernel import layer3, links, machine, sysctl
 from cni_bridge.kernel.messages import IFA_F_NODAD
 from cni_bridge.model import Bridge, Interface
+from cni_bridge.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from cni_bridge.kernel.links import Link
     from cni_bridge.kernel.netlink import Socket
@@ -24,17 +25,26 @@ FORWARDING = {4: "net/ipv4/ip_forward", 16: "net/ipv6/conf/all/forwarding"}
 
 def ensure(host: "Socket", want: Bridge) -> "Link":
     """Make the bridge what the plan says, whoever made it; return it as it is then."""
-    link = find(host, want.name) or _create(host, want)
+    link = _pin_mac(host, find(host, want.name) or _create(host, want))
+    # Whoever made it: a container that sends router advertisements must not become the host's
+    # router (CVE-2020-10749).
+    sysctl.try_write(f"net/ipv6/conf/{want.name}/accept_ra", "0")
     changes = []
     if not link.is_up:
         changes.append(links.set_up(link.index))
     if want.is_promiscuous and not link.is_promiscuous:
         changes.append(links.set_promiscuous(link.index))
+    if want.filters_vlans and not link.filters_vlans:
+        changes.append(links.filter_vlans(link.index))
     host.run(*changes)
+    return link
+
+
+def ensure_gateways(host: "Socket", link: "Link", want: Bridge) -> None:
+    """Give the gateway addresses to the bridge, or to `link` that has them in its place."""
     for length in sorted({len(gateway.ip) for gateway in want.gateways}):
         _ensure_addresses(host, link, want, length)
         _ensure_forwarding(length)
-    return link
 
 
 def problems(host: "Socket", want: Bridge) -> "Iterator[str]":
@@ -47,14 +57,20 @@ def problems(host: "Socket", want: Bridge) -> "Iterator[str]":
         yield f"bridge {want.name}: expected up, found down"
     if want.is_promiscuous and not link.is_promiscuous:
         yield f"bridge {want.name}: expected promiscuous, found not"
-    for length in sorted({len(gateway.ip) for gateway in want.gateways}):
-        present = _addresses(host, link, length)
-        for gateway in _of_length(want.gateways, length):
-            if gateway not in present:
-                found = ", ".join(map(prefix_text, present)) or "none"
-                yield f"bridge {want.name} address: expected {prefix_text(gateway)}, found {found}"
-        if sysctl.read(FORWARDING[length]) != "1":
-            yield f"sysctl {FORWARDING[length]}: expected 1, found {sysctl.read(FORWARDING[length])}"
+    if want.filters_vlans and not link.filters_vlans:
+        yield f"bridge {want.name}: expected to filter VLANs, found not"
+    yield from _gateway_problems(host, link, want)
+
+
+def conflicts(want: Bridge, gateway: Prefix, present: "Iterable[Prefix]") -> list[Prefix]:
+    """The addresses that are in a gateway's way: any other of IPv4, overlapping ones of IPv6."""
+    return [
+        prefix
+        for prefix in present
+        if prefix not in want.gateways
+        and len(prefix.ip) == len(gateway.ip)
+        and (len(prefix.ip) == 4 or overlap(prefix, gateway))
+    ]
 
 
 def describe(link: "Link") -> Interface:
@@ -84,7 +100,6 @@ def _create(host: "Socket", want: Bridge) -> "Link":
         want.name, mac=mac, mtu=want.mtu, filters_vlans=want.filters_vlans
     )
     host.run(request, tolerate=EEXIST)  # another ADD may have made it first
-    sysctl.try_write(f"net/ipv6/conf/{want.name}/accept_ra", "0")
     link = find(host, want.name)
     if link is None:
         raise KernelRefused(f"bridge {want.name} vanished while it was created")
@@ -96,33 +111,32 @@ def _ensure_addresses(host: "Socket", link: "Link", want: Bridge, length: int) -
     missing = [gateway for gateway in _of_length(want.gateways, length) if gateway not in present]
     if not missing:
         return
-    conflicts = [
-        prefix
-        for prefix in present
-        if prefix not in want.gateways
-        and (length == 4 or any(overlap(prefix, gateway) for gateway in missing))
-    ]
-    if conflicts and not want.replaces_address:
+    in_the_way = dict.fromkeys(item for each in missing for item in conflicts(want, each, present))
+    if in_the_way and not want.replaces_address:
         raise InvalidConfig(
-            f'"{want.name}" already has an IP address different from {prefix_text(missing[0])}',
-            f"it has {', '.join(map(prefix_text, conflicts))}; use another bridge, "
+            f'"{link.name}" already has an IP address different from {prefix_text(missing[0])}',
+            f"it has {', '.join(map(prefix_text, in_the_way))}; use another bridge, "
             "or set forceAddress to replace it",
         )
-    host.run(*(layer3.delete_address(link.index, prefix) for prefix in conflicts))
+    host.run(*(layer3.delete_address(link.index, prefix) for prefix in in_the_way))
     additions = [layer3.add_address(link.index, gateway, IFA_F_NODAD) for gateway in missing]
     host.run(*additions, tolerate=EEXIST)  # another ADD may have added it first
-    _pin_mac(host, link)
 
 
-def _pin_mac(host: "Socket", link: "Link") -> None:
+def _pin_mac(host: "Socket", link: "Link") -> "Link":
     """Give a bridge that somebody else made a MAC of its own: the one it has, or ours if none.
 
-    Done with the first address only: from then on the bridge's neighbours depend on it.
+    Otherwise it would change with the ports, and be zero when the last one goes. Whether somebody
+    has done so already can't be asked by netlink; doing it again changes nothing.
     """
+    ours = names.bridge_mac(link.name, machine.machine_id())
     mac = bytes.fromhex(link.mac.replace(":", ""))
+    if mac == ours:
+        return link
     if not any(mac):
-        mac = names.bridge_mac(link.name, machine.machine_id())
+        mac = ours
     host.run(links.set_mac(link.index, mac))
+    return replace(link, mac=mac.hex(":"))
 
 
 def _ensure_forwarding(length: int) -> None:
@@ -136,6 +150,25 @@ def _ensure_forwarding(length: int) -> None:
             f"failed to enable forwarding: {key}: {error.strerror}",
             "isGateway needs it; set it on the host, or make /proc/sys writable",
         ) from error
+
+
+def _gateway_problems(host: "Socket", bridge: "Link", want: Bridge) -> "Iterator[str]":
+    link = bridge
+    if want.gateway_vlan:
+        name = names.gateway(want.name, want.gateway_vlan)
+        answer = host.find(links.get(name))
+        if answer is None:
+            yield f"interface {name}: expected to exist, found no such interface"
+            return
+        link = links.parse(answer)
+    for length in sorted({len(gateway.ip) for gateway in want.gateways}):
+        present = _addresses(host, link, length)
+        for gateway in _of_length(want.gateways, length):
+            if gateway not in present:
+                found = ", ".join(map(prefix_text, present)) or "none"
+                yield f"address of {link.name}: expected {prefix_text(gateway)}, found {found}"
+        if sysctl.read(FORWARDING[length]) != "1":
+            yield f"sysctl {FORWARDING[length]}: expected 1, found {sysctl.read(FORWARDING[length])}"
 
 
 def _addresses(host: "Socket", link: "Link", length: int) -> list[Prefix]:

@@ -7,12 +7,12 @@ import posix
 import time
 from errno import EEXIST, ENODEV
 
-from cni_bridge.address import AF_INET6, Prefix, family, prefix_text, text
-from cni_bridge.errors import KernelRefused, NameTaken, TryAgainLater
+from cni_bridge.address import AF_INET6, family
+from cni_bridge.errors import NameTaken, TryAgainLater
 from cni_bridge.kernel import layer3, links, netns, sysctl
-from cni_bridge.kernel.messages import IF_OPER_UP, RTMGRP_LINK
+from cni_bridge.kernel.messages import IF_OPER_UP, RTMGRP_IPV6_IFADDR, RTMGRP_LINK
 from cni_bridge.kernel.netlink import KernelError, Socket
-from cni_bridge.model import Interface, Route, Veth
+from cni_bridge.model import Interface, Veth
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ FEW = 2  # interfaces that one attachment can have
 GROUPS = 0x63000000  # with a process id added, a number that nobody is likely to use
 BR_STATE_DISABLED = 0  # linux/if_bridge.h
 PORT_UP_TIMEOUT_S = 2.5  # the reference waits as long
-SETTLE_TIMEOUT_S = 5.0  # and so for this
-SETTLE_STEP_S = 0.001
 
 
 def create(host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth) -> None:
@@ -58,20 +56,24 @@ def create(host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth
         )
     )
     sysctl.try_write(f"net/ipv6/conf/{want.host_name}/accept_ra", "0")
+    if port.vlan:
+        from cni_bridge.kernel import vlans  # few networks have any
+
+        host.run(*vlans.configure(_link(host, want.host_name).index, port.vlan))
 
 
 def configure(host: "Socket", container: "OpenNetns", want: Veth) -> tuple[Interface, Interface]:
     """Give the pair what is planned for it; return host end and container end as they are then."""
-    inside = netns.inside(container, lambda: _enter(want))
-    try:
-        inner = _link(inside, want.container_name)
-        inside.run(*_configuration(inner, want))
-        outer = _wait_until_up(host, want) if want.is_up else _link(host, want.host_name)
-        if want.is_up and want.addresses:
-            _settle(inside, inner, want)
-            inside.run(_announcement(inner))
-    finally:
-        inside.close()
+    inside, events = netns.inside(container, lambda: _enter(want))
+    inner = _link(inside, want.container_name)
+    inside.run(*_configuration(inner, want))
+    outer = _wait_until_up(host, want) if want.is_up else _link(host, want.host_name)
+    if want.is_up and want.addresses:
+        if events:
+            from cni_bridge.kernel import duplicates  # only where there is IPv6
+
+            duplicates.wait(inside, events, inner.index)
+        inside.run(_announcement(inner))
     path = container.identity.path
     return (
         Interface(name=outer.name, mac=outer.mac, mtu=outer.mtu),
@@ -118,19 +120,34 @@ def host_end(host: "Socket", container: "OpenNetns", ifname: str) -> "Link | Non
     return outer if inner and outer and outer.peer == inner.index else None
 
 
-def _enter(want: Veth) -> "Socket":
-    """Run inside the netns: its sysctls, and a socket that goes on working from outside."""
+def sysctls(want: Veth) -> "Iterator[tuple[str, str]]":
+    """What is set in the container's namespace, as far as the kernel has and permits it."""
     name = want.container_name
-    if any(family(item.ip) == AF_INET6 for item in want.addresses):
-        for interface in ("lo", name):
-            sysctl.try_write(f"net/ipv6/conf/{interface}/disable_ipv6", "0")
-        sysctl.try_write(f"net/ipv6/conf/{name}/keep_addr_on_down", "1")
-        sysctl.try_write(f"net/ipv6/conf/{name}/ndisc_notify", "1")
+    if _has_ipv6(want):
+        yield "net/ipv6/conf/lo/disable_ipv6", "0"
+        yield f"net/ipv6/conf/{name}/disable_ipv6", "0"
+        yield f"net/ipv6/conf/{name}/keep_addr_on_down", "1"
+        yield f"net/ipv6/conf/{name}/ndisc_notify", "1"
     if want.addresses:
-        sysctl.try_write(f"net/ipv4/conf/{name}/arp_notify", "1")
-        detection = "1" if want.detects_duplicates else "0"
-        sysctl.try_write(f"net/ipv6/conf/{name}/accept_dad", detection)
-    return Socket()
+        yield f"net/ipv4/conf/{name}/arp_notify", "1"
+        yield f"net/ipv6/conf/{name}/accept_dad", "1" if want.detects_duplicates else "0"
+    if want.detects_duplicates:
+        yield f"net/ipv6/conf/{name}/enhanced_dad", "1"
+
+
+def _has_ipv6(want: Veth) -> bool:
+    return any(family(item.ip) == AF_INET6 for item in want.addresses)
+
+
+def _enter(want: Veth) -> "tuple[Socket, Socket | None]":
+    """Run inside the netns: its sysctls, and sockets that go on working from outside.
+
+    The second hears when IPv6 addresses can be used; there is none where there are none.
+    """
+    for key, value in sysctls(want):
+        sysctl.try_write(key, value)
+    events = Socket(groups=RTMGRP_IPV6_IFADDR) if _has_ipv6(want) else None
+    return Socket(), events
 
 
 def _configuration(inner: "Link", want: Veth) -> "list[Request]":
@@ -144,35 +161,6 @@ def _configuration(inner: "Link", want: Veth) -> "list[Request]":
         requests.append(links.set_up(inner.index))
     requests += [layer3.add_route(inner.index, route) for route in want.routes]
     return requests
-
-
-def _settle(inside: "Socket", inner: "Link", want: Veth) -> None:
-    """Wait until the IPv6 addresses are in use, which takes a work queue's turn even without DAD.
-
-    Until then the kernel neither announces nor answers for them. IFA_F_NODAD would only hide that.
-    """
-    deadline = time.monotonic() + SETTLE_TIMEOUT_S
-    while pending := _tentative(inside, inner, want):
-        if time.monotonic() > deadline:
-            raise TryAgainLater(
-                f"address {prefix_text(pending[0])} is still tentative",
-                f"waited {SETTLE_TIMEOUT_S} s for the kernel's duplicate address detection",
-            )
-        time.sleep(SETTLE_STEP_S)
-
-
-def _tentative(inside: "Socket", inner: "Link", want: Veth) -> list[Prefix]:
-    if not any(family(item.ip) == AF_INET6 for item in want.addresses):
-        return []
-    answers = inside.dump(layer3.addresses(AF_INET6, inner.index))
-    found = [item for item in map(layer3.parse_address, answers) if item.address in want.addresses]
-    for item in found:
-        if item.is_duplicate:
-            raise KernelRefused(
-                f"address {prefix_text(item.address)} is a duplicate (DAD failed)",
-                f"another interface on {want.bridge} has it already",
-            )
-    return [item.address for item in found if item.is_tentative]
 
 
 def _announcement(inner: "Link") -> "Request":
@@ -215,97 +203,3 @@ def _is_passing(host: "Socket", outer: "Link") -> bool:
 
 def _link(socket: "Socket", name: str) -> "Link":
     return links.parse(socket.ask(links.get(name)))
-
-
-# ---------------------------------------------------------------- CHECK
-
-
-def problems(host: "Socket", container: "OpenNetns", want: Veth, mac: str = "") -> "Iterator[str]":
-    """Every difference between the plan and the kernel: what, expected, found.
-
-    `mac` is what the runtime was told of the container end. A later plugin of the chain may lower
-    the container end's MTU, change promiscuity, or move a route to another table; none of that is
-    a problem (SPEC 1.0, CHECK).
-    """
-    inside = netns.inside(container, Socket)
-    inner = find(inside, want.container_name)
-    if inner is None:
-        yield f"interface {want.container_name}: expected in {container.identity.path}, found none"
-    else:
-        yield from _container_problems(inside, inner, want)
-    outer = find(host, want.host_name)
-    if outer is None:
-        yield f"host end {want.host_name}: expected to exist, found no such interface"
-        return
-    if inner is not None and outer.peer != inner.index:
-        yield (
-            f"host end {want.host_name}: expected to be the peer of {want.container_name} "
-            f"(index {inner.index}), found index {outer.peer}"
-        )
-    if want.mtu and outer.mtu != want.mtu:
-        yield f"MTU of {outer.name}: expected {want.mtu}, found {outer.mtu}"
-    if inner is not None and inner.mtu > outer.mtu:
-        yield (
-            f"MTU of {inner.name}: expected {outer.mtu} at most, found {inner.mtu}: "
-            "the host end drops what is larger"
-        )
-    yield from _port_problems(host, outer, want)
-
-
-def _container_problems(inside: "Socket", inner: "Link", want: Veth) -> "Iterator[str]":
-    name = want.container_name
-    if inner.kind != "veth":
-        yield f"interface {name}: expected a veth, found {inner.kind or 'another kind'}"
-    if inner.is_up != want.is_up:
-        yield f"interface {name}: expected {_state(want.is_up)}, found {_state(inner.is_up)}"
-    yield from _address_problems(inside, inner, want.addresses)
-    yield from _route_problems(inside, inner, want.routes)
-
-
-def _address_problems(
-    inside: "Socket", inner: "Link", wanted: tuple[Prefix, ...]
-) -> "Iterator[str]":
-    for version in sorted({family(item.ip) for item in wanted}):
-        answers = map(layer3.parse_address, inside.dump(layer3.addresses(version, inner.index)))
-        present = {item.address: item for item in answers}
-        for item in wanted:
-            if family(item.ip) != version:
-                continue
-            if item not in present:
-                found = ", ".join(map(prefix_text, present)) or "none"
-                yield f"address of {inner.name}: expected {prefix_text(item)}, found {found}"
-            elif present[item].is_duplicate:
-                yield f"address {prefix_text(item)}: expected usable, found a duplicate (DAD failed)"
-
-
-def _route_problems(inside: "Socket", inner: "Link", wanted: tuple[Route, ...]) -> "Iterator[str]":
-    for version in sorted({family(route.destination.ip) for route in wanted}):
-        present = {
-            (route.destination, route.gateway)
-            for route in map(layer3.parse_route, inside.dump(layer3.routes(version, inner.index)))
-        }
-        for route in wanted:
-            if family(route.destination.ip) != version:
-                continue
-            if (route.destination, route.gateway) not in present:
-                via = f" via {text(route.gateway)}" if route.gateway else ""
-                what = f"route {prefix_text(route.destination)}{via}"
-                yield f"{what}: expected on {inner.name}, found none"
-
-
-def _port_problems(host: "Socket", outer: "Link", want: Veth) -> "Iterator[str]":
-    if not outer.is_up:
-        yield f"host end {outer.name}: expected up, found down"
-    bridge = find(host, outer.master) if outer.master else None
-    master = bridge.name if bridge else "none"
-    if outer.port is None or master != want.bridge:
-        yield f"host end {outer.name}: expected a port of {want.bridge}, found master {master}"
-        return
-    for flag in ("hairpin", "isolated"):
-        expected, found = getattr(want.port, flag), getattr(outer.port, flag)
-        if expected != found:
-            yield f"bridge port {outer.name} {flag}: expected {expected}, found {found}"
-
-
-def _state(is_up: bool) -> str:
-    return "up" if is_up else "down"

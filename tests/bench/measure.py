@@ -77,7 +77,7 @@ def _stages(workload: Workload, variants: Sequence[Variant], hosts: ExitStack) -
         if host is None or place is None or workload.is_apart:
             host = hosts.enter_context(Host())
             place = hosts.enter_context(closing(Place()))
-        stages.append((place, Stage(variant, host, number)))
+        stages.append((place, Stage(variant, host, number, workload.is_dual)))
     return stages
 
 

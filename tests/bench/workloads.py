@@ -3,15 +3,18 @@
 How often, in what order and with what statistics is decided in `measure`.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.bench.process import Command
 from tests.lab import PLUGIN, PLUGIN_PORTABLE, Attachment, Host, Json, Network, Plugin, peer
 
 INTERPRETER = "/usr/bin/python3"
 FLAGS = ("-I", "-S", "-E", "-c", "pass")
+BRIDGE_PORTS = 500  # of a crowd; the kernel's limit is 1023
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,26 @@ class Stage:
     variant: Variant
     host: Host
     number: int
+    is_dual: bool = False
     network: Network = field(init=False)
     attachments: list[Attachment] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         plugin = Plugin.at(self.variant.path)
         self.network = self.host.network(plugin, self._config(plugin))
+
+    def crowd(self, count: int) -> None:
+        """Attaches as many interfaces of one more container, to bridges of their own."""
+        container = self.host.container(f"crowd{self.number}")
+        for part, start in enumerate(range(0, count, BRIDGE_PORTS)):
+            name = f"crowd{self.number}-{part}"
+            ranges = [[{"subnet": f"10.{110 + 10 * self.number + part}.0.0/16"}]]
+            changes = {"name": name, "bridge": name, "isDefaultGateway": False, "isGateway": True}
+            ipam = {**self.network.config["ipam"], "ranges": ranges}
+            config = {**self.network.config, **changes, "ipam": ipam}
+            network = self.host.network(self.network.plugin, config)
+            for index in range(start, min(start + BRIDGE_PORTS, count)):
+                network.add(container, f"e{index}").result()
 
     def enter(self, count: int = 1) -> None:
         """Makes fresh containers for this round."""
@@ -88,11 +105,12 @@ class Stage:
             "type": plugin.type,
             "bridge": f"bench{self.number}",
             "isDefaultGateway": True,
-            "ipam": {
-                "type": plugin.ipam_type,
-                "ranges": [[{"subnet": f"10.{100 + self.number}.0.0/16"}]],
-            },
+            "ipam": {"type": plugin.ipam_type, "ranges": [[each] for each in self._subnets()]},
         }
+
+    def _subnets(self) -> list[Json]:
+        subnets = [{"subnet": f"10.{100 + self.number}.0.0/16"}]
+        return [*subnets, {"subnet": f"fd00:{self.number}::/64"}] if self.is_dual else subnets
 
 
 Step = Callable[[Stage], object]
@@ -115,6 +133,7 @@ class Workload:
     before: Step = lambda _: None
     after: Step = lambda _: None
     rounds: int = 40
+    is_dual: bool = False  # whether the network has IPv6 too
     is_apart: bool = False  # every variant has a host of its own
 
 
@@ -143,8 +162,65 @@ def _detach(stage: Stage) -> None:
     stage.leave()
 
 
+def _among(count: int) -> Step:
+    def prepare(stage: Stage) -> None:
+        _keep_the_bridge(stage)
+        stage.crowd(count)
+
+    return prepare
+
+
+def _collection(stage: Stage) -> list[Command]:
+    """GC, with nothing on the list of valid attachments."""
+    environment = {"CNI_COMMAND": "GC", "CNI_PATH": stage.network.plugin.search_path}
+    config = {**stage.network.config, "cniVersion": "1.1.0", "cni.dev/valid-attachments": []}
+    return [Command((str(stage.variant.path),), environment, json.dumps(config))]
+
+
 PLUGINS = (OURS, PORTABLE, REFERENCE)
-AT_ONCE = 30
+
+
+def _add(name: str, about: str, **changes: Any) -> Workload:
+    settings: dict[str, Any] = {"prepare": _keep_the_bridge, "before": Stage.enter, **changes}
+    return Workload(
+        name=name,
+        about=about,
+        variants=settings.pop("variants", PLUGINS),
+        base=REFERENCE,
+        timed=lambda stage: stage.commands("ADD"),
+        after=_detach,
+        **settings,
+    )
+
+
+def _delete(name: str, about: str, **changes: Any) -> Workload:
+    settings: dict[str, Any] = {"prepare": _keep_the_bridge, "before": _attached(), **changes}
+    return Workload(
+        name=name,
+        about=about,
+        variants=settings.pop("variants", PLUGINS),
+        base=REFERENCE,
+        timed=lambda stage: stage.commands("DEL"),
+        after=Stage.leave,
+        **settings,
+    )
+
+
+def _adds_at_once(count: int) -> Workload:
+    about = f"{count} ADDs started at once, until the last is done"
+    return _add(f"add-{count}", about, before=lambda stage: stage.enter(count), rounds=5)
+
+
+def _deletes_at_once(count: int) -> Workload:
+    about = f"{count} DELs started at once, until the last is done"
+    return _delete(f"del-{count}", about, before=_attached(count), rounds=5)
+
+
+def _amidst(make: Callable[..., Workload], command: str, count: int) -> Workload:
+    about = f"{command.upper()} of one container on a host that has {count} attachments more"
+    variants = (OURS, REFERENCE)
+    return make(f"{command}-amidst-{count}", about, variants=variants, prepare=_among(count))
+
 
 WORKLOADS = (
     Workload(
@@ -154,46 +230,33 @@ WORKLOADS = (
         base=PYTHON,
         timed=_start,
     ),
+    _add("add", "ADD of one container; the bridge exists"),
+    _delete("del", "DEL of one container; the bridge stays"),
+    _add("add-dual", "ADD of one container with an IPv4 and an IPv6 address", is_dual=True),
+    _delete("del-dual", "DEL of one container with an IPv4 and an IPv6 address", is_dual=True),
     Workload(
-        name="add",
-        about="ADD of one container; the bridge exists",
-        variants=PLUGINS,
-        base=REFERENCE,
-        prepare=_keep_the_bridge,
-        before=Stage.enter,
-        timed=lambda stage: stage.commands("ADD"),
-        after=_detach,
-    ),
-    Workload(
-        name="del",
-        about="DEL of one container; the bridge stays",
+        name="check",
+        about="CHECK of one container",
         variants=PLUGINS,
         base=REFERENCE,
         prepare=_keep_the_bridge,
         before=_attached(),
-        timed=lambda stage: stage.commands("DEL"),
-        after=Stage.leave,
-    ),
-    Workload(
-        name="add-30",
-        about=f"{AT_ONCE} ADDs started at once, until the last is done",
-        variants=PLUGINS,
-        base=REFERENCE,
-        prepare=_keep_the_bridge,
-        before=lambda stage: stage.enter(AT_ONCE),
-        timed=lambda stage: stage.commands("ADD"),
+        timed=lambda stage: stage.commands("CHECK"),
         after=_detach,
-        rounds=5,
     ),
+    _adds_at_once(50),
+    _deletes_at_once(50),
+    _adds_at_once(100),
+    *(_amidst(_add, "add", count) for count in (250, 1000, 4000)),
+    _amidst(_delete, "del", 1000),
     Workload(
-        name="del-30",
-        about=f"{AT_ONCE} DELs started at once, until the last is done",
-        variants=PLUGINS,
-        base=REFERENCE,
-        prepare=_keep_the_bridge,
-        before=_attached(AT_ONCE),
-        timed=lambda stage: stage.commands("DEL"),
+        name="gc-500",
+        about="GC of 500 stale attachments",
+        variants=(OURS,),
+        base=OURS,
+        before=_attached(500),
+        timed=_collection,
         after=Stage.leave,
-        rounds=5,
+        rounds=2,
     ),
 )

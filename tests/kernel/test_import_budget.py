@@ -15,6 +15,7 @@ def test_an_add_imports_c_modules_and_our_own_code_only(host: Host, network: Net
     network.delete(host.containers[0]).assert_silent_success()
     assert {name for name in loaded if name.partition(".")[0] != OURS} - allowed() == set()
     assert f"{OURS}.parts.veth" in loaded, "this was no ADD"
+    assert not [name for name in loaded if "vlan" in name], "this network has none"
 
 
 def test_an_add_by_the_executable_opens_no_more_than_that(

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from cni_bridge.address import parse, parse_prefix, prefix_text
-from cni_bridge.kernel import layer3, links, messages
-from cni_bridge.kernel.netlink import KernelError, Request, Socket
+from cni_bridge.kernel import layer3, links, messages, vlans
+from cni_bridge.kernel.netlink import KernelError, Socket
 from cni_bridge.kernel.netns import OpenNetns, close, inside, open_netns
-from cni_bridge.model import Route
+from cni_bridge.model import Route, VlanFilter
 from tests.lab.iproute import ip, ip_json
 from tests.lab.namespaces import NETNS_DIR, create_netns, delete_netns, private_host
 
@@ -275,6 +275,13 @@ def test_more_requests_than_one_datagram_takes_are_all_carried_out(
 def test_a_vlan_request_reaches_the_bridge(kernel: Socket, container: Socket) -> None:
     """Kernels without VLAN filtering answer EOPNOTSUPP; a request they can't read gets EINVAL."""
     index = links.parse(kernel.ask(links.get("veth01"))).index
-    requests: tuple[Request, ...] = (links.delete_vlans(index), links.add_vlans(index, 100, 110))
-    for failure in kernel.attempt(*requests):
+    for failure in kernel.attempt(*vlans.configure(index, VlanFilter(trunk=(100, 101, 110)))):
         assert failure is None or failure.errno == errno.EOPNOTSUPP
+    kernel.dump(vlans.listing())
+
+
+def test_asking_for_vlan_filtering_makes_nothing(kernel: Socket) -> None:
+    (refusal,) = kernel.attempt(vlans.probe())
+    assert refusal
+    assert refusal.errno in (errno.EPROTONOSUPPORT, errno.EBADF)
+    assert [link["ifname"] for link in ip_json("link", "show")] == ["lo"]

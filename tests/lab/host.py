@@ -70,7 +70,7 @@ class Host:
 
     def left_behind(self) -> list[str]:
         """What differs from the start, dead containers and the shared bridges aside."""
-        return self._differences(shared={network.bridge for network in self.networks})
+        return self._differences(shared=set().union(*(each.shared for each in self.networks)))
 
     def assert_as_before(self) -> None:
         """Nothing was left and nothing was taken."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.lab.containers import Container
+from tests.lab.iproute import ip_json
 from tests.lab.plugin import Json, Plugin, Run, run_all
 
 Call = tuple[dict[str, str], str]
@@ -36,6 +37,13 @@ class Network:
     def bridge(self) -> str:
         """The shared bridge's name."""
         return str(self.config.get("bridge", "cni0"))
+
+    @property
+    def shared(self) -> set[str]:
+        """The bridge, and the pair that is the gateway of its VLAN if there is one."""
+        gateway = f"{self.bridge}.{self.config.get('vlan', 0)}"
+        ends = [link for link in ip_json("link") if gateway in (link["ifname"], link.get("link"))]
+        return {self.bridge, *(link["ifname"] for link in ends)}
 
     @property
     def has_check(self) -> bool:

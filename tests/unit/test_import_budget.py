@@ -11,6 +11,7 @@ RARE = {
     "cni_bridge.edge.firewall",
     "cni_bridge.elements",
     "cni_bridge.edge.inline",
+    "cni_bridge.edge.vlans",
     "cni_bridge.ipam.delegate",
     "cni_bridge.ipam.register",
     "cni_bridge.ipam.schema",
@@ -22,6 +23,8 @@ RARE = {
     "cni_bridge.kernel.tuning",
     "cni_bridge.parts.bandwidth",
     "cni_bridge.parts.tuning",
+    "cni_bridge.kernel.vlans",
+    "cni_bridge.parts.vlan",
 }
 
 

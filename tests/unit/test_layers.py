@@ -63,7 +63,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "edge.shapes": {"edge.versions"},
     "edge.validators": set(),
     "edge.versions": set(),
-    "edge.vlans": set(),
+    "edge.vlans": {"edge.request", "names"},
     # addresses
     "ipam": set(),
     "ipam.database": {"csqlite", "ipam.schema", "ipam.statedir"},
@@ -82,12 +82,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "parts.bandwidth": {"kernel"},
     "parts.bridge": {"kernel", "names"},
     "parts.firewall": {"bundle", "elements", "kernel"},
+    "parts.inspection": {"kernel", "parts.veth"},
     "parts.tuning": {"bundle", "kernel"},
     "parts.veth": {"kernel", "names"},
+    "parts.vlan": {"kernel", "names"},
     # bytes, errno, /proc, descriptors
     "kernel": set(),
     "kernel.child": set(),
     "kernel.conntrack": {"kernel.netlink", "kernel.nfmessages"},
+    "kernel.duplicates": {"kernel.layer3", "kernel.messages", "kernel.netlink"},
     "kernel.hostports": set(),
     "kernel.layer3": {"kernel.messages", "kernel.netlink"},
     "kernel.links": {"kernel.messages", "kernel.netlink"},
@@ -101,6 +104,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "kernel.signals": set(),
     "kernel.sysctl": set(),
     "kernel.tuning": {"kernel.messages", "kernel.netlink"},
+    "kernel.vlans": {"kernel.messages", "kernel.netlink"},
 }
 FOR_PEOPLE = "cli"  # may import everything; nobody imports it
 

@@ -40,3 +40,10 @@ def test_a_bridge_mac_is_local_unicast_and_the_same_every_time() -> None:
     assert mac == names.bridge_mac("cni0", "machine")
     assert mac != names.bridge_mac("cni0", "other machine")
     assert mac != names.bridge_mac("cni1", "machine")
+
+
+def test_the_gateway_of_a_vlan_has_the_references_name_and_its_port_one_of_ours() -> None:
+    assert names.gateway("cni0", 100) == "cni0.100"
+    port = names.gateway_port("cni0", 100)
+    assert len(port) == 15
+    assert port != names.gateway_port("cni0", 10)

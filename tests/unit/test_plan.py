@@ -15,6 +15,7 @@ from cni_bridge.model import (
     Route,
     Sysctl,
     Tuning,
+    VlanFilter,
 )
 from cni_bridge.record import replace
 
@@ -37,7 +38,7 @@ CONFIG = NetworkConfig(
     vlan=None,
     mac=None,
     ipam=Ipam(),
-    dns=Dns(),
+    dns=None,
 )
 GATEWAY = replace(CONFIG, is_gateway=True)
 DEFAULT_GATEWAY = replace(GATEWAY, is_default_gateway=True)
@@ -185,3 +186,17 @@ def test_limits_belong_to_the_attachments_own_devices() -> None:
 
 def test_a_network_that_asks_for_neither_is_neither_tuned_nor_limited() -> None:
     assert (build(CONFIG).tuned, build(CONFIG).shaping) == (None, None)
+
+
+def test_vlans_make_the_bridge_filter_and_reach_the_port() -> None:
+    made = build(replace(CONFIG, vlan=VlanFilter(trunk=(5,))), DUAL[0])
+    assert (made.bridge.filters_vlans, made.bridge.gateway_vlan) == (True, 0)
+    assert made.veth.port.vlan == VlanFilter(trunk=(5,))
+
+
+def test_an_access_vlan_has_a_gateway_of_its_own() -> None:
+    access = VlanFilter(access=100)
+    assert build(replace(GATEWAY, vlan=access), DUAL[0]).bridge.gateway_vlan == 100
+    assert build(replace(GATEWAY, vlan=access)).bridge.gateway_vlan == 0, "nothing to put on it"
+    assert build(replace(CONFIG, vlan=access), DUAL[0]).bridge.gateway_vlan == 0
+    assert build(replace(GATEWAY, vlan=VlanFilter(trunk=(5,))), DUAL[0]).bridge.gateway_vlan == 0

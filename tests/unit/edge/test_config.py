@@ -177,3 +177,11 @@ def test_half_a_vlan_range_is_refused(item: Json, words: str) -> None:
     error = refusal({"vlanTrunk": [item]})
     assert isinstance(error, InvalidConfig)
     assert words in error.msg
+
+
+def test_the_gateway_of_a_vlan_needs_a_name_that_fits() -> None:
+    assert parse({"bridge": "bridge-of12", "vlan": 100, "isGateway": True}).vlan
+    assert parse({"bridge": "bridge-of-12", "vlan": 100}).vlan, "no gateway, no name"
+    error = refusal({"bridge": "bridge-of-12", "vlan": 100, "isDefaultGateway": True})
+    assert "'bridge-of-12'" in error.msg
+    assert "'bridge-of-12.100' has more than 15 bytes" in error.details

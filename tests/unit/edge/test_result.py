@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from cni_bridge import address
 from cni_bridge.edge import result
 from cni_bridge.model import Attachment, Bridge, Dns, Interface, Lease, Plan, Port, Route, Veth
+from cni_bridge.record import replace
 
 if TYPE_CHECKING:
     from cni_bridge.edge.shapes import Json
@@ -100,3 +101,10 @@ def test_what_came_before_in_the_chain_is_kept_and_indexes_move() -> None:
 def test_our_dns_replaces_an_earlier_one() -> None:
     made = result.build(plan((), dns=Dns(search=("a",))), INTERFACES, {"dns": {"domain": "b"}})
     assert made["dns"] == {"search": ["a"]}
+
+
+def test_the_addresses_are_the_container_ends_whatever_comes_after_it() -> None:
+    gateway = replace(INTERFACES[0], name="cni0.100")
+    made = result.build(plan((LEASE,)), (*INTERFACES, gateway), None)
+    assert isinstance(made["ips"], list)
+    assert [item["interface"] for item in made["ips"]] == [2]

@@ -13,6 +13,7 @@ from cni_bridge.model import Route
 from tests.unit.kernel.oracle import address, neighbour, nested, route
 
 CREATE = 0x600  # NLM_F_CREATE | NLM_F_EXCL
+BESIDE = 0x400  # NLM_F_CREATE
 MAIN = 254
 
 
@@ -96,7 +97,7 @@ REQUESTS = {
             3, Route(destination=parse_prefix("0.0.0.0/0"), gateway=parse("10.1.2.1"))
         ),
         rtnl.RTM_NEWROUTE,
-        CREATE,
+        BESIDE,
         route(
             ("RTA_GATEWAY", "10.1.2.1"),
             ("RTA_OIF", 3),
@@ -118,7 +119,7 @@ REQUESTS = {
             ),
         ),
         rtnl.RTM_NEWROUTE,
-        CREATE,
+        BESIDE,
         route(
             ("RTA_DST", "fd01::"),
             ("RTA_GATEWAY", "fd00::1"),
@@ -132,7 +133,7 @@ REQUESTS = {
     "add route on the link": (
         layer3.add_route(3, Route(destination=parse_prefix("10.9.0.0/16"))),
         rtnl.RTM_NEWROUTE,
-        CREATE,
+        BESIDE,
         route(
             ("RTA_DST", "10.9.0.0"),
             ("RTA_OIF", 3),

@@ -1,7 +1,5 @@
 """Requests about links have pyroute2's bytes; links that pyroute2 encodes are understood."""
 
-from socket import AF_BRIDGE
-
 import pytest
 from pyroute2.netlink import rtnl
 from pyroute2.netlink.rtnl import ifinfmsg
@@ -153,54 +151,23 @@ REQUESTS = {
         link(("IFLA_IFNAME", "veth01")),
     ),
     "delete by index": (links.delete(4), rtnl.RTM_DELLINK, 0, link(index=4)),
-    "add one VLAN": (
-        links.add_vlans(
-            4,
-            100,
-            100,
-            messages.BRIDGE_VLAN_INFO_PVID | messages.BRIDGE_VLAN_INFO_UNTAGGED,
-        ),
-        rtnl.RTM_SETLINK,
+    "set master": (links.set_master(4, 5), rtnl.RTM_NEWLINK, 0, link(("IFLA_MASTER", 5), index=4)),
+    "filter VLANs": (
+        links.filter_vlans(4),
+        rtnl.RTM_NEWLINK,
         0,
-        link(
-            (
-                "IFLA_AF_SPEC",
-                nested(("IFLA_BRIDGE_VLAN_INFO", {"vid": 100, "flags": ["pvid", "untagged"]})),
-            ),
-            family=AF_BRIDGE,
-            index=4,
-        ),
+        link(info("bridge", ("IFLA_BR_VLAN_FILTERING", 1)), index=4),
     ),
-    "add VLANs": (
-        links.add_vlans(4, 100, 110),
-        rtnl.RTM_SETLINK,
-        0,
+    "create veth with both ends here": (
+        links.create_veth("veth01", "cni0.100", bridge=5, netns=None, mtu=0),
+        rtnl.RTM_NEWLINK,
+        CREATE,
         link(
-            (
-                "IFLA_AF_SPEC",
-                nested(
-                    ("IFLA_BRIDGE_VLAN_INFO", {"vid": 100, "flags": ["range_begin"]}),
-                    ("IFLA_BRIDGE_VLAN_INFO", {"vid": 110, "flags": ["range_end"]}),
-                ),
-            ),
-            family=AF_BRIDGE,
-            index=4,
-        ),
-    ),
-    "delete all VLANs": (
-        links.delete_vlans(4),
-        rtnl.RTM_DELLINK,
-        0,
-        link(
-            (
-                "IFLA_AF_SPEC",
-                nested(
-                    ("IFLA_BRIDGE_VLAN_INFO", {"vid": 1, "flags": ["range_begin"]}),
-                    ("IFLA_BRIDGE_VLAN_INFO", {"vid": 4094, "flags": ["range_end"]}),
-                ),
-            ),
-            family=AF_BRIDGE,
-            index=4,
+            ("IFLA_IFNAME", "veth01"),
+            ("IFLA_MASTER", 5),
+            info("veth", ("VETH_INFO_PEER", nested(("IFLA_IFNAME", "cni0.100")))),
+            flags=ifinfmsg.IFF_UP,
+            change=ifinfmsg.IFF_UP,
         ),
     ),
 }

@@ -1,0 +1,183 @@
+"""`make docs`: docs/commands.md, every command with what it printed, recorded in private namespaces.
+
+What the commands do is not explained here but in a sentence each; their help says the rest.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tests.lab import PLUGIN, Host, Json, Plugin
+from tests.lab.namespaces import become_root
+from tests.lab.network import addresses_in, bare
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "docs/commands.md"
+WIDTH = "100"
+HEAD = """\
+# Commands
+
+What `cni-bridge` does for people. `cni-bridge COMMAND --help` lists every option; the man page is
+[cni-bridge.8](cni-bridge.8). This page is made by `make docs`: everything below was really run, in
+private namespaces.
+
+Errors are one red line, and indented details. Exit status: 0 all well, 1 something is wrong, 2
+wrong usage.
+"""
+BAD: Json = {
+    "cniVersion": "1.0.0",
+    "name": "web",
+    "plugins": [
+        {
+            "type": "cni-bridge",
+            "bridge": "docker0",
+            "isGatway": True,
+            "mtu": "1500",
+            "ipam": {"type": "cni-bridge", "subnet": "10.88.0.7/24"},
+        }
+    ],
+}
+
+
+class Recorder:
+    """The page so far, and where its commands run."""
+
+    def __init__(self, directory: Path) -> None:
+        self.page = [HEAD]
+        self.directory = directory
+
+    def section(self, command: str, text: str) -> None:
+        """A new section."""
+        self.page.append(f"\n## {command}\n\n{text}\n")
+
+    def run(self, *lines: str, language: str = "console") -> None:
+        """Commands with what each printed, as one session."""
+        session = "\n".join(f"$ {line}\n{self._output(line)}".rstrip() for line in lines)
+        self.page.append(f"\n```{language}\n{session}\n```\n")
+
+    def quiet(self, line: str) -> str:
+        """What a command prints, without recording it."""
+        return self._output(line)
+
+    def _output(self, line: str) -> str:
+        environment = {"PATH": f"{PLUGIN.parent}:{os.environ['PATH']}", "COLUMNS": WIDTH}
+        done = subprocess.run(
+            ["bash", "-c", line],
+            cwd=self.directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return "\n".join(each.rstrip() for each in done.stdout.splitlines())
+
+
+def written(file: Path) -> Json:
+    """What a runtime makes of a list of one plugin."""
+    conflist = json.loads(file.read_text())
+    (plugin,) = conflist["plugins"]
+    return {**plugin, "name": conflist["name"], "cniVersion": conflist["cniVersion"]}
+
+
+def config(name: str, subnet: str, **more: object) -> Json:
+    """The config of one of the page's networks."""
+    ipam = {"type": "cni-bridge", "subnet": subnet}
+    shared = {"cniVersion": "1.1.0", "type": "cni-bridge", "isGateway": True}
+    return {**shared, "name": name, "bridge": f"{name}0", "ipam": ipam, **more}
+
+
+def main() -> int:
+    """Records the page."""
+    become_root()
+    plugin = Plugin.at(PLUGIN)
+    with Host() as host, tempfile.TemporaryDirectory() as directory:
+        recorder = Recorder(Path(directory))
+        record_configs(recorder)
+        front, cache, store = (host.container(name) for name in ("front", "cache", "store"))
+        web = host.network(plugin, written(recorder.directory / "web.conflist"))
+        database = host.network(plugin, config("db", "10.99.0.0/24"))
+        web.add(front).result()
+        reply = web.add(cache).result()
+        for container, ifname in ((front, "eth1"), (store, "eth0")):
+            database.add(container, ifname).result()
+        front.can_ping(bare(addresses_in(reply)[0]))
+        record_host(recorder)
+        store.delete()
+        time.sleep(0.5)  # the kernel removes what was in a namespace some time later
+        record_gc(recorder)
+        record_lab(recorder)
+    TARGET.write_text("".join(recorder.page))
+    return 0
+
+
+def record_configs(recorder: Recorder) -> None:
+    """The commands that need no network."""
+    recorder.section("init", "A config to begin with, on a subnet that nothing on this host uses.")
+    recorder.run("cni-bridge init web -o web.conflist", "cat web.conflist")
+    recorder.section(
+        "validate",
+        "Every mistake with its place, the nearest known key, and what is legal but rarely meant. "
+        "`--format json` for programs, `--strict` to fail on warnings.",
+    )
+    (recorder.directory / "bad.conflist").write_text(json.dumps(BAD, indent=2))
+    recorder.run("cni-bridge validate web.conflist", "cni-bridge validate bad.conflist")
+
+
+def record_host(recorder: Recorder) -> None:
+    """The commands that look at what is there."""
+    recorder.section(
+        "plan",
+        "What an ADD would do: `+` is to be done, `=` is there already, `!` makes it fail. "
+        "`--diff` compares what is there with the plan, as CHECK does.",
+    )
+    recorder.run("CNI_CONTAINERID=batch cni-bridge plan web.conflist")
+    recorder.section("show", "Ledger and kernel, joined. `--watch` for a live view.")
+    recorder.run("cni-bridge show", "cni-bridge show cache")
+    filter_words = shlex.quote(".attachments[0] | {network, container, health, addresses}")
+    recorder.page.append(f"\nFor programs: `cni-bridge show --json | jq {filter_words}`\n")
+    recorder.section("graph", "The same as a picture: text, Mermaid, DOT, SVG or HTML.")
+    recorder.run("cni-bridge graph")
+    drawing = recorder.quiet("cni-bridge graph --format mermaid")
+    recorder.page.append(f"\n`cni-bridge graph --format mermaid`:\n\n```mermaid\n{drawing}\n```\n")
+
+
+def record_gc(recorder: Recorder) -> None:
+    """A container died without a DEL."""
+    recorder.section(
+        "gc", "Frees the addresses of containers that are provably dead: here, of `store`."
+    )
+    recorder.run("cni-bridge show db", "cni-bridge gc --dry-run", "cni-bridge gc")
+
+
+def record_lab(recorder: Recorder) -> None:
+    """A lab from up to down."""
+    recorder.section(
+        "lab",
+        "Networks to learn from and to break: `tutorial`, `direct`, `bridge`, `two-networks`. "
+        "A namespace of its own plays the host, so this machine's network is never touched.",
+    )
+    recorder.run("cni-bridge lab up tutorial", "cni-bridge lab graph", "cni-bridge lab ping")
+    recorder.quiet(f"cni-bridge lab graph --format svg -o {ROOT}/docs/lab.svg")
+    recorder.page.append("\n`cni-bridge lab graph --format svg`:\n\n![the lab](lab.svg)\n")
+    recorder.run(
+        "cni-bridge lab exec c1 -- ip route",
+        "cni-bridge lab exec host -- ip link set lab0 down",
+        "cni-bridge lab ping",
+        "cni-bridge lab down",
+    )
+    recorder.section("completion", "For bash:")
+    recorder.page.append("\n```console\n$ source <(cni-bridge completion)\n```\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""`cni-bridge graph`: the host's picture, in the notation asked for.
+
+Also for others that have an inventory to show.
+"""
+
+import argparse
+from pathlib import Path
+
+from cni_bridge.cli import inventory, terminal
+from cni_bridge.cli.graph import dot, mermaid, page, svg, text
+from cni_bridge.cli.graph import picture as pictures
+from cni_bridge.cli.inventory import Inventory
+from cni_bridge.cli.options import Commands, Options, add_command, add_state_dir
+from cni_bridge.errors import IOFailure
+
+NOTATIONS = {
+    "text": text.as_plain_text,
+    "mermaid": mermaid.render,
+    "dot": dot.render,
+    "svg": svg.render,
+    "html": page.render,
+}
+EXAMPLES = """\
+  cni-bridge graph
+  cni-bridge graph --format svg -o network.svg     # for a slide, light and dark
+  cni-bridge graph --format mermaid                # for a README
+  cni-bridge graph --format dot | dot -Tpng > network.png"""
+
+
+def register(commands: Commands) -> None:
+    """The command's options."""
+    parser = add_command(
+        commands,
+        "graph",
+        run,
+        summary="a picture of namespaces, veth pairs and bridges",
+        description="Draws what `show` lists: namespaces, veth pairs, bridges, addresses, ways "
+        "out.",
+        examples=EXAMPLES,
+    )
+    add_format(parser)
+    add_state_dir(parser)
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """How to draw, and where to."""
+    parser.add_argument(
+        "--format", choices=NOTATIONS, default="text", help="a tree in the terminal if not given"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="a file instead of stdout")
+
+
+def run(options: Options) -> int:
+    """Draw the host."""
+    return draw(inventory.take(options.state_dir), options)
+
+
+def draw(found: Inventory, options: Options) -> int:
+    """Draw an inventory as the options want it."""
+    picture = pictures.draw(found)
+    if options.format == "text" and options.output is None:
+        terminal.console().print(text.render(picture))
+        return 0
+    drawing = NOTATIONS[options.format](picture) + "\n"
+    if options.output is None:
+        print(drawing, end="")
+        return 0
+    try:
+        Path(options.output).write_text(drawing, encoding="utf-8")
+    except OSError as error:
+        raise IOFailure(f"cannot write {options.output}: {error.strerror}") from error
+    return 0

@@ -1,0 +1,36 @@
+"""The picture as one HTML page: the SVG, and below it the same as a table."""
+
+from html import escape
+
+from cni_bridge.cli.graph import svg
+from cni_bridge.cli.graph.picture import Picture
+
+PAGE = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="color-scheme" content="light dark">
+<title>cni-bridge</title>
+<style>
+body{{font:14px system-ui,sans-serif;margin:2em}}
+svg{{max-width:100%;height:auto}}
+table{{border-collapse:collapse;margin-top:1em}}
+td,th{{text-align:left;padding:.3em 1em .3em 0;border-bottom:1px solid #8c959f66}}
+</style>
+{drawing}
+<table>
+<tr><th>namespace<th>interface<th>addresses<th>host end<th>bridge
+{rows}
+</table>
+</html>"""
+
+
+def render(picture: Picture) -> str:
+    """The text of the page."""
+    rows = [
+        (box.key, chip.name, " ".join(chip.lines), chip.host_end, chip.bar)
+        for box in picture.boxes
+        for chip in box.chips
+    ]
+    lines = ["<tr>" + "".join(f"<td>{escape(cell)}" for cell in row) for row in rows]
+    return PAGE.format(drawing=svg.render(picture), rows="\n".join(lines))

@@ -1,0 +1,156 @@
+"""What is drawn: boxes with chips, bars that chips are wired to, and ways out.
+
+Made from an inventory; how it looks is each notation's own matter.
+"""
+
+from cni_bridge.cli import inventory
+from cni_bridge.cli.inventory import Attached, Inventory
+from cni_bridge.cli.sightings import HOST, Interface, Space
+from cni_bridge.record import record
+
+LATEST = 1 << 63
+TITLE_LENGTH = 12  # of a container id, as Docker shows it
+
+
+@record
+class Chip:
+    """An interface in a box: wired to a bar by way of its host end, or to a chip of another box."""
+
+    name: str
+    lines: tuple[str, ...]
+    is_well: bool
+    bar: str = ""
+    host_end: str = ""
+    peer_box: str = ""
+    peer_chip: str = ""
+
+
+@record
+class Box:
+    """A network namespace other than the host's."""
+
+    key: str
+    title: str
+    chips: tuple[Chip, ...]
+
+
+@record
+class Bar:
+    """A bridge."""
+
+    name: str
+    lines: tuple[str, ...]
+    is_well: bool
+    is_gateway: bool
+    foreign: tuple[str, ...]
+
+
+@record
+class Uplink:
+    """An interface of the host that a default route leaves by."""
+
+    name: str
+    lines: tuple[str, ...]
+    gateway: str
+
+
+@record
+class Picture:
+    """Everything there is to draw."""
+
+    boxes: tuple[Box, ...]
+    bars: tuple[Bar, ...]
+    uplinks: tuple[Uplink, ...]
+
+
+def draw(found: Inventory) -> Picture:
+    """The picture of an inventory."""
+    containers: dict[str, list[Attached]] = {}
+    for each in _in_order(found.attachments):
+        containers.setdefault(each.attachment.container, []).append(each)
+    boxes = [_container(key, rows) for key, rows in containers.items()]
+    seen = {HOST, *containers}
+    boxes += [_space(each) for each in found.spaces if each.name not in seen]
+    return Picture(
+        boxes=tuple(boxes),
+        bars=tuple(_bar(each, found) for each in found.bridges),
+        uplinks=tuple(_uplinks(found.host)),
+    )
+
+
+def direct_wires(picture: Picture) -> list[tuple[Box, Chip, Box, Chip]]:
+    """Each pair of chips that are wired to each other, once."""
+    chips = {(box.key, chip.name): (box, chip) for box in picture.boxes for chip in box.chips}
+    pairs: dict[frozenset[tuple[str, str]], tuple[Box, Chip, Box, Chip]] = {}
+    for (key, name), (box, chip) in chips.items():
+        other = (chip.peer_box, chip.peer_chip)
+        if other in chips:
+            pairs.setdefault(frozenset(((key, name), other)), (box, chip, *chips[other]))
+    return list(pairs.values())
+
+
+def _in_order(attachments: tuple[Attached, ...]) -> list[Attached]:
+    """Network by network, so that a bridge's containers stand side by side; the oldest first."""
+    oldest: dict[str, int] = {}
+    for each in attachments:
+        network = each.attachment.network
+        oldest[network] = min(oldest.get(network, LATEST), each.created or LATEST)
+    return sorted(
+        attachments,
+        key=lambda each: (oldest[each.attachment.network], each.created or LATEST),
+    )
+
+
+def _container(key: str, rows: list[Attached]) -> Box:
+    return Box(key=key, title=key[:TITLE_LENGTH], chips=tuple(_attached(row) for row in rows))
+
+
+def _attached(each: Attached) -> Chip:
+    is_well = each.health in (inventory.OK, inventory.ADDING)
+    return Chip(
+        name=each.attachment.ifname,
+        lines=(*each.addresses, *(() if is_well else (each.health,))),
+        is_well=is_well,
+        bar=each.bridge,
+        host_end=each.host_name if each.host_end else "",
+    )
+
+
+def _space(space: Space) -> Box:
+    """A namespace without attachments; its `lo` is worth showing where there is nothing else."""
+    shown = [each for each in space.interfaces if each.name != "lo"] or space.interfaces
+    return Box(key=space.name, title=space.name, chips=tuple(_interface(each) for each in shown))
+
+
+def _interface(each: Interface) -> Chip:
+    peer = each.peer
+    return Chip(
+        name=each.name,
+        lines=(*each.addresses, *(() if each.is_up else ("down",))),
+        is_well=True,
+        peer_box=peer.space if peer else "",
+        peer_chip=peer.interface if peer else "",
+    )
+
+
+def _bar(bridge: Interface, found: Inventory) -> Bar:
+    return Bar(
+        name=bridge.name,
+        lines=(*bridge.addresses, *(() if bridge.is_up else ("down",))),
+        is_well=bridge.is_up,
+        is_gateway=bool(bridge.addresses),
+        foreign=tuple(each.name for each in found.foreign if each.master == bridge.name),
+    )
+
+
+def _uplinks(host: Space) -> list[Uplink]:
+    gateways = {
+        route.device: route.gateway
+        for route in reversed(host.routes)
+        if route.destination in ("0.0.0.0/0", "::/0")
+    }
+    return [
+        Uplink(name=each.name, lines=each.addresses, gateway=gateways[each.name])
+        for each in host.interfaces
+        if each.name in gateways
+    ]

@@ -1,0 +1,144 @@
+"""The picture as an SVG that needs nothing else: no fonts, no scripts, light and dark.
+
+Places come from `layout`; here is only what they look like.
+"""
+
+from collections.abc import Iterator
+from html import escape
+
+from cni_bridge.cli.graph import layout
+from cni_bridge.cli.graph.layout import GAP, LINE, Layout, Rectangle
+from cni_bridge.cli.graph.picture import Picture
+
+# Written out for both schemes, without variables: some viewers know none.
+LIGHT = """\
+.page{fill:#ffffff}.host{fill:#f6f8fa;stroke:#8c959f}.box{fill:#ddf4ff;stroke:#218bff}
+.chip{fill:#ffffff;stroke:#54aeff}.bad{stroke:#cf222e;stroke-width:2}
+.bar{fill:#fff1cc;stroke:#bf8700}.port{fill:#bf8700}.uplink{fill:#ffffff;stroke:#8c959f}
+.wire{stroke:#57606a}.way{stroke:#8c959f}text{fill:#1f2328}.small{fill:#57606a}
+.halo{stroke:#f6f8fa}"""
+DARK = """\
+.page{fill:#0d1117}.host{fill:#161b22;stroke:#6e7681}.box{fill:#0c2d6b;stroke:#388bfd}
+.chip{fill:#0d1117;stroke:#1f6feb}.bad{stroke:#f85149;stroke-width:2}
+.bar{fill:#4b2900;stroke:#d29922}.port{fill:#d29922}.uplink{fill:#0d1117;stroke:#6e7681}
+.wire{stroke:#b1bac4}.way{stroke:#6e7681}text{fill:#f0f6fc}.small{fill:#b1bac4}
+.halo{stroke:#161b22}"""
+STYLE = f"""\
+text{{font:12px ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace}}
+.title{{font-weight:bold}}.small{{font-size:10px}}.halo{{stroke-width:4;stroke-linejoin:round}}
+.host{{stroke-dasharray:6 4}}.wire,.way{{fill:none;stroke-width:1.5}}.way{{stroke-dasharray:3 4}}
+{LIGHT}
+@media(prefers-color-scheme:dark){{
+{DARK}
+}}"""
+CORNER = 8
+
+
+def render(picture: Picture) -> str:
+    """The text of an SVG file."""
+    places = layout.arrange(picture)
+    width, height = round(places.width), round(places.height)
+    body = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" role="img">',
+        f"<title>{escape(_title(picture))}</title>",
+        f"<style>{STYLE}</style>",
+        f'<rect class="page" width="{width}" height="{height}"/>',
+        *_host(places),
+        *_boxes(picture, places),
+        *_wires(picture, places),
+        *_bars(picture, places),
+        *_uplinks(picture, places),
+        "</svg>",
+    ]
+    return "\n".join(body)
+
+
+def _title(picture: Picture) -> str:
+    return f"{len(picture.boxes)} namespaces on {len(picture.bars)} bridges"
+
+
+def _host(places: Layout) -> Iterator[str]:
+    if places.host.width:
+        yield _rectangle("host", places.host)
+        yield _text(places.host.x + GAP, places.host.y + 20, "host", "title")
+
+
+def _boxes(picture: Picture, places: Layout) -> Iterator[str]:
+    for box in picture.boxes:
+        place = places.boxes[box.key]
+        yield _rectangle("box", place)
+        yield _text(place.x + GAP, place.y + 20, box.title, "title")
+        for chip in box.chips:
+            inner = places.chips[box.key, chip.name]
+            yield _rectangle("chip" if chip.is_well else "chip bad", inner)
+            yield from _stack(inner, (chip.name, *chip.lines))
+
+
+def _wires(picture: Picture, places: Layout) -> Iterator[str]:
+    for start, end, top, depth in places.cables:
+        yield f'<path class="wire" d="M{start:.0f} {top:.0f}V{depth:.0f}H{end:.0f}V{top:.0f}"/>'
+        yield _text((start + end) / 2, depth + 13, "veth", "small", centred=True)
+    for box in picture.boxes:
+        for chip in box.chips:
+            if chip.bar in places.bars:
+                place, bar = places.chips[box.key, chip.name], places.bars[chip.bar]
+                x = f"{place.middle:.0f}"
+                yield f'<path class="wire" d="M{x} {place.bottom:.0f}V{bar.y:.0f}"/>'
+
+
+def _bars(picture: Picture, places: Layout) -> Iterator[str]:
+    for bar in picture.bars:
+        place = places.bars[bar.name]
+        for uplink in places.uplinks.values() if bar.is_gateway else ():
+            start, level = place.x + 2 * GAP, uplink.y - GAP
+            yield (
+                f'<path class="way" d="M{start:.0f} {place.bottom:.0f}V{level:.0f}'
+                f'H{uplink.middle:.0f}V{uplink.y:.0f}"/>'
+            )
+        yield _rectangle("bar" if bar.is_well else "bar bad", place)
+        yield _text(place.x + GAP, place.y + 19, bar.name, "title")
+        yield _text(place.x + GAP, place.y + 35, layout.bar_text(bar))
+        for box in picture.boxes:
+            for chip in box.chips:
+                if chip.bar == bar.name:
+                    yield from _port(
+                        places.chips[box.key, chip.name].middle, place.y, chip.host_end
+                    )
+
+
+def _port(x: float, y: float, name: str) -> Iterator[str]:
+    """The host end: a dot on the bridge, its name above, readable across the wire."""
+    yield f'<circle class="port" cx="{x:.0f}" cy="{y:.0f}" r="4"/>'
+    yield _text(x, y - 10, name, "small halo", centred=True)
+    yield _text(x, y - 10, name, "small", centred=True)
+
+
+def _uplinks(picture: Picture, places: Layout) -> Iterator[str]:
+    for uplink in picture.uplinks:
+        place = places.uplinks[uplink.name]
+        end = places.host.bottom + 30
+        yield f'<path class="way" d="M{place.middle:.0f} {place.bottom:.0f}V{end:.0f}"/>'
+        yield _rectangle("uplink", place)
+        yield from _stack(place, (uplink.name, *uplink.lines))
+        way = f"outside, by {uplink.gateway}" if uplink.gateway else "outside"
+        yield _text(place.middle, end + LINE, way, "small", centred=True)
+
+
+def _stack(place: Rectangle, lines: tuple[str, ...]) -> Iterator[str]:
+    for at, line in enumerate(lines):
+        y = place.y + 20 + at * LINE
+        yield _text(place.middle, y, line, "small" if at else "title", centred=True)
+
+
+def _rectangle(kind: str, place: Rectangle) -> str:
+    return (
+        f'<rect class="{kind}" x="{place.x:.0f}" y="{place.y:.0f}" width="{place.width:.0f}" '
+        f'height="{place.height:.0f}" rx="{CORNER}"/>'
+    )
+
+
+def _text(x: float, y: float, text: str, kind: str = "", *, centred: bool = False) -> str:
+    anchor = ' text-anchor="middle"' if centred else ""
+    name = f' class="{kind}"' if kind else ""
+    return f'<text x="{x:.0f}" y="{y:.0f}"{name}{anchor}>{escape(text)}</text>'

@@ -1,0 +1,58 @@
+"""The picture as a tree for the terminal."""
+
+from io import StringIO
+
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+from cni_bridge.cli.graph.picture import Bar, Box, Chip, Picture
+
+BAD = "bold red"
+WIDTH = 200
+
+
+def render(picture: Picture) -> Tree:
+    """The host with its bridges and what is on them, then what is on none."""
+    root = Tree(Text("host", style="bold"), guide_style="dim")
+    for bar in picture.bars:
+        _grow_bar(root, bar, picture.boxes)
+    for uplink in picture.uplinks:
+        way = f" to {uplink.gateway}" if uplink.gateway else ""
+        root.add(Text.assemble((uplink.name, "bold"), f"  {' '.join(uplink.lines)}{way}  uplink"))
+    for box in picture.boxes:
+        rest = [chip for chip in box.chips if not chip.bar]
+        if rest:
+            branch = root.add(Text.assemble((box.title, "bold cyan"), "  namespace"))
+            for chip in rest:
+                branch.add(_chip(chip, picture.boxes))
+    return root
+
+
+def as_plain_text(picture: Picture) -> str:
+    """The tree for a file."""
+    file = StringIO()
+    Console(width=WIDTH, file=file, emoji=False).print(render(picture))
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+
+
+def _grow_bar(root: Tree, bar: Bar, boxes: tuple[Box, ...]) -> None:
+    style = "bold yellow" if bar.is_well else BAD
+    branch = root.add(Text.assemble((bar.name, style), f"  {' '.join(bar.lines)}  bridge"))
+    for box in boxes:
+        for chip in box.chips:
+            if chip.bar == bar.name:
+                wire = Text(f"{chip.host_end} ── ", style="dim")
+                line = Text.assemble(wire, (chip.name, "green" if chip.is_well else BAD))
+                line.append(" in ").append(box.title, "bold cyan")
+                branch.add(line.append(f"  {' '.join(chip.lines)}"))
+    for name in bar.foreign:
+        branch.add(Text(f"{name}  not ours", style="dim"))
+
+
+def _chip(chip: Chip, boxes: tuple[Box, ...]) -> Text:
+    line = Text.assemble((chip.name, "green" if chip.is_well else BAD), f"  {' '.join(chip.lines)}")
+    titles = {box.key: box.title for box in boxes}
+    if chip.peer_box in titles:
+        line.append(f" ── {chip.peer_chip} in ").append(titles[chip.peer_box], "bold cyan")
+    return line

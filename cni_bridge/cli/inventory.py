@@ -1,0 +1,232 @@
+"""What there is: the ledger's records joined with what the kernel shows.
+
+Read only. Every picture and table of attachments is made from this one model.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+
+from cni_bridge import names
+from cni_bridge.address import prefix_text
+from cni_bridge.cli import sightings
+from cni_bridge.cli.sightings import Interface, Space
+from cni_bridge.ipam import store
+from cni_bridge.kernel import machine
+from cni_bridge.kernel.netns import OWN_NETNS
+from cni_bridge.model import Attachment, Holding, Netns
+from cni_bridge.record import record
+
+OK = "ok"
+ADDING = "adding"  # an ADD is at work
+MISSING = "missing"  # recorded, and its container lives, but not all of it is there
+LEAKED = "leaked"  # nobody's any more: a record of something gone, or an interface without record
+FOREIGN = "foreign"  # on a bridge of ours, but not ours
+
+
+@record
+class Attached:
+    """One attachment as the ledger and the kernel know it together.
+
+    `created` is Unix time in milliseconds; None where there is no record.
+    """
+
+    attachment: Attachment
+    health: str
+    notes: tuple[str, ...]
+    space: str | None
+    netns_path: str
+    bridge: str
+    host_name: str
+    host_end: Interface | None
+    container_end: Interface | None
+    addresses: tuple[str, ...]
+    created: int | None
+
+    @property
+    def traffic(self) -> tuple[int, int]:
+        """Bytes that the container has received and sent: the host end has it reversed."""
+        if self.host_end is None:
+            return 0, 0
+        return self.host_end.counters.sent_bytes, self.host_end.counters.received_bytes
+
+
+@record
+class Inventory:
+    """The host's space first, then the containers' that can be entered."""
+
+    spaces: tuple[Space, ...]
+    bridges: tuple[Interface, ...]
+    attachments: tuple[Attached, ...]
+    foreign: tuple[Interface, ...]
+
+    @property
+    def host(self) -> Space:
+        """The host's own namespace."""
+        return self.spaces[0]
+
+    def space(self, name: str) -> Space | None:
+        """The space of that name."""
+        return next((each for each in self.spaces if each.name == name), None)
+
+
+def take(
+    state_dir: str, *, host_path: str = OWN_NETNS, others: Mapping[str, str] | None = None
+) -> Inventory:
+    """Everything of the ledger of a state directory, and what it corresponds to.
+
+    `others`: name and path of namespaces to look at although no record names them.
+    """
+    ledger = store.find_ledger(state_dir)
+    holdings = ledger.holdings() if ledger else ()
+    spaces = sightings.look({**(others or {}), **_paths(holdings)}, host_path)
+    host = spaces[0]
+    boot = machine.boot_id()
+    attachments = [_recorded(each, spaces, boot) for each in holdings]
+    known = {each.host_name for each in attachments}
+    attachments += [
+        _unrecorded(each, state_dir) for each in host.interfaces if _is_lost(each, known)
+    ]
+    attachments.sort(key=lambda each: (each.attachment.network, not each.created, each.created))
+    bridges = tuple(_bridges(host, attachments))
+    ours = {bridge.name for bridge in bridges}
+    known |= {each.host_name for each in attachments}
+    return Inventory(
+        spaces=spaces,
+        bridges=bridges,
+        attachments=tuple(attachments),
+        foreign=tuple(
+            each for each in host.interfaces if each.master in ours and each.name not in known
+        ),
+    )
+
+
+def dead(state_dir: str) -> tuple[Holding, ...]:
+    """The records of which nothing can be alive: proven, never guessed."""
+    ledger = store.find_ledger(state_dir)
+    holdings = ledger.holdings() if ledger else ()
+    spaces = sightings.look(_paths(holdings))
+    boot = machine.boot_id()
+    return tuple(each for each in holdings if _is_dead(_recorded(each, spaces, boot), each, boot))
+
+
+def _is_dead(attached: Attached, holding: Holding, boot: str) -> bool:
+    if holding.boot_id != boot:
+        return True
+    if not holding.netns.inode:  # another plugin made the interface, wherever that is
+        return False
+    return attached.host_end is None and attached.space is None
+
+
+def _paths(holdings: tuple[Holding, ...]) -> dict[str, str]:
+    """A path for each container's namespace, under the container's id."""
+    return {each.attachment.container: each.netns.path for each in holdings if each.netns.path}
+
+
+def _recorded(holding: Holding, spaces: tuple[Space, ...], boot: str) -> Attached:
+    attachment = holding.attachment
+    host_end = spaces[0].interface(holding.host_name)
+    space = _home(holding.netns, spaces)
+    container_end = space.interface(attachment.ifname) if space else None
+    found = Attached(
+        attachment=attachment,
+        health=OK,
+        notes=(),
+        space=space.name if space else None,
+        netns_path=holding.netns.path,
+        bridge=host_end.master if host_end else "",
+        host_name=holding.host_name,
+        host_end=host_end,
+        container_end=container_end,
+        addresses=tuple(prefix_text(lease.address) for lease in holding.leases),
+        created=holding.created,
+    )
+    health, notes = _health(found, holding, boot)
+    return Attached(**{**vars(found), "health": health, "notes": notes})
+
+
+def _home(identity: Netns, spaces: tuple[Space, ...]) -> Space | None:
+    """The space that is the very namespace of the record, whatever is at its path now."""
+    key = (identity.device, identity.inode)
+    found = ((each.identity.device, each.identity.inode) for each in spaces)
+    return next((each for each, its in zip(spaces, found, strict=True) if its == key), None)
+
+
+def _health(found: Attached, holding: Holding, boot: str) -> tuple[str, tuple[str, ...]]:
+    if _is_dead(found, holding, boot):
+        why = "its namespace and interfaces are gone"
+        if holding.boot_id != boot:
+            why = "it was recorded before the last boot"
+        return LEAKED, (f"{why}; `cni-bridge gc` frees its addresses",)
+    if not holding.netns.inode:
+        return OK, ("addresses only: another plugin made the interface",)
+    if not holding.is_confirmed:
+        if os.path.exists(f"/proc/{holding.pid}"):
+            return ADDING, ()
+        return LEAKED, (f"its ADD (process {holding.pid}) died half-way; send DEL for it",)
+    notes = tuple(_missing(found))
+    if not notes and found.space is None:
+        return OK, (f"its namespace is not at {found.netns_path} any more",)
+    return (MISSING if notes else OK), notes
+
+
+def _missing(found: Attached) -> Iterator[str]:
+    """What of an attachment is not as ADD left it, as far as can be seen without its config."""
+    host_end, container_end = found.host_end, found.container_end
+    if host_end is None:
+        yield f"host end {found.host_name} is gone"
+    elif not host_end.is_up:
+        yield f"host end {found.host_name} is down"
+    elif not host_end.master:
+        yield f"host end {found.host_name} is on no bridge"
+    if found.space is None:
+        return
+    if container_end is None:
+        yield f"{found.attachment.ifname} is gone from {found.netns_path}"
+        return
+    for prefix in found.addresses:
+        if prefix not in container_end.addresses:
+            yield f"{prefix} is not on {container_end.name}"
+
+
+def _is_lost(interface: Interface, known: set[str]) -> bool:
+    """Whether it is a host end of ours that no record tells of: name and alias prove it."""
+    owner = _owner(interface)
+    return owner is not None and interface.name not in known
+
+
+def _owner(interface: Interface) -> Attachment | None:
+    identity = interface.alias.removeprefix("cni-bridge ").split("/")
+    if interface.kind != "veth" or len(identity) != 3:
+        return None
+    network, container, ifname = identity
+    attachment = Attachment(network=network, container=container, ifname=ifname)
+    return attachment if names.host_name(attachment) == interface.name else None
+
+
+def _unrecorded(interface: Interface, state_dir: str) -> Attached:
+    attachment = _owner(interface)
+    if attachment is None:
+        raise ValueError(f"{interface.name} is not ours")
+    return Attached(
+        attachment=attachment,
+        health=LEAKED,
+        notes=(f"no record in {state_dir}; DEL removes it, or it belongs to another --state-dir",),
+        space=None,
+        netns_path="",
+        bridge=interface.master,
+        host_name=interface.name,
+        host_end=interface,
+        container_end=None,
+        addresses=(),
+        created=None,
+    )
+
+
+def _bridges(host: Space, attachments: list[Attached]) -> Iterator[Interface]:
+    """Those that attachments are on, and those that were made by us: the MAC tells."""
+    used = {each.bridge for each in attachments}
+    this_machine = machine.machine_id()
+    for each in host.interfaces:
+        made_by_us = names.bridge_mac(each.name, this_machine).hex(":")
+        if each.kind == "bridge" and (each.name in used or each.mac == made_by_us):
+            yield each

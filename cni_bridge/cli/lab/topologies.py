@@ -1,0 +1,61 @@
+"""What each lab consists of, as data.
+
+Nothing is built here.
+"""
+
+from cni_bridge.record import record
+
+CONTAINERS = range(2, 51)
+USUAL_CONTAINERS = 3
+
+
+@record
+class Cable:
+    """A bare veth pair between two namespaces, with an address at each end."""
+
+    one: str
+    other: str
+    addresses: tuple[str, str]
+
+
+@record
+class Network:
+    """A network of ours; the first one that a container joins gives it the default route."""
+
+    name: str
+    subnet: str
+    members: tuple[str, ...]
+
+
+@record
+class Topology:
+    """Namespaces with nothing in them, cables, networks."""
+
+    fresh: tuple[str, ...] = ()
+    cables: tuple[Cable, ...] = ()
+    networks: tuple[Network, ...] = ()
+
+
+NAMES = {
+    "tutorial": "a fresh namespace, two on a cable, some on a bridge",
+    "direct": "two namespaces on a bare veth pair",
+    "bridge": "containers on one bridge",
+    "two-networks": "two bridges, and a container on both",
+}
+
+
+def topology(name: str, count: int) -> Topology:
+    """The lab of that name with so many containers."""
+    containers = tuple(f"c{number}" for number in range(1, count + 1))
+    cable = Cable(one="one", other="two", addresses=("10.0.1.1/24", "10.0.1.2/24"))
+    network = Network(name="lab", subnet="10.0.2.0/24", members=containers)
+    if name == "direct":
+        return Topology(cables=(cable,))
+    if name == "bridge":
+        return Topology(networks=(network,))
+    if name == "tutorial":
+        return Topology(fresh=("fresh",), cables=(cable,), networks=(network,))
+    middle = count // 2
+    front = Network(name="front", subnet="10.0.2.0/24", members=containers[: middle + 1])
+    back = Network(name="back", subnet="10.0.3.0/24", members=containers[middle:])
+    return Topology(networks=(front, back))

@@ -1,0 +1,197 @@
+"""`cni-bridge lab`: builds the pictures of how containers are wired, to look at and to break.
+
+Everything lives in network namespaces named cni-bridge-lab-*, one of which plays the host.
+"""
+
+import argparse
+import os
+import subprocess
+
+from rich.table import Table
+from rich.text import Text
+
+from cni_bridge.cli import drawing, inventory, terminal
+from cni_bridge.cli.inventory import Inventory
+from cni_bridge.cli.lab import spaces, topologies
+from cni_bridge.cli.options import Commands, Options, add_command, add_json
+from cni_bridge.errors import InvalidConfig, IOFailure
+
+EXAMPLES = """\
+  cni-bridge lab up tutorial
+  cni-bridge lab graph
+  cni-bridge lab ping
+  cni-bridge lab exec c1 -- ip route
+  cni-bridge lab exec host -- ip link set lab0 down     # break something, ping again
+  cni-bridge lab down"""
+NO_LAB = "there is no lab"
+
+
+def register(commands: Commands) -> None:
+    """The command's own commands."""
+    parser = add_command(
+        commands,
+        "lab",
+        _help,
+        summary="build, see and try networks that are gone without a trace",
+        description="Builds networks to learn from, in namespaces of their own: nothing of this "
+        "machine's own\nnetwork is touched, and `lab down` leaves nothing.",
+        examples=EXAMPLES,
+    )
+    parser.set_defaults(parser=parser)
+    own = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    up = add_command(own, "up", _up, summary="build a lab", description="Builds a lab.")
+    listed = "; ".join(f"{name}: {what}" for name, what in topologies.NAMES.items())
+    up.add_argument("topology", choices=topologies.NAMES, help=listed)
+    up.add_argument(
+        "--containers",
+        metavar="N",
+        type=_containers,
+        default=topologies.USUAL_CONTAINERS,
+        help=f"containers on bridges, {topologies.USUAL_CONTAINERS} by default, "
+        f"{topologies.CONTAINERS[0]} to {topologies.CONTAINERS[-1]}",
+    )
+    ping = add_command(own, "ping", _ping, summary="who reaches whom", description="One echo each.")
+    add_json(ping)
+    graph = add_command(own, "graph", _graph, summary="draw it", description="Draws the lab.")
+    drawing.add_format(graph)
+    run = add_command(
+        own, "exec", _exec, summary="run a command inside", description="Runs a command inside."
+    )
+    run.add_argument("name", metavar="NAME", help="a namespace of the lab, `host` included")
+    run.add_argument(
+        "command", metavar="-- CMD", nargs=argparse.REMAINDER, help="and its arguments"
+    )
+    add_command(own, "down", _down, summary="remove it", description="Removes the lab.")
+
+
+def _help(options: Options) -> int:
+    options.parser.print_help()
+    return 2
+
+
+def _up(options: Options) -> int:
+    from cni_bridge.cli.lab import builder  # loads pyroute2
+
+    _need_root()
+    if spaces.names():
+        raise InvalidConfig("a lab is up already", "`cni-bridge lab down` removes it")
+    screen = terminal.console()
+    try:
+        for line in builder.build(topologies.topology(options.topology, options.containers)):
+            command, sharp, note = line.partition("   #")
+            screen.print(Text.assemble("$ ", command, (sharp + note, "green")), soft_wrap=True)
+    except BaseException:
+        builder.remove()
+        raise
+    screen.print("next: cni-bridge lab graph, lab ping, lab exec NAME -- CMD, lab down")
+    return 0
+
+
+def _ping(options: Options) -> int:
+    from cni_bridge.cli.lab import ping
+
+    found = _inventory()
+    columns = _addresses(found)
+    host, *containers = spaces.names()
+    rows = [*containers, host]
+    heard = ping.reachable(rows, columns.values())
+    if options.json:
+        terminal.print_json(
+            [
+                {"from": name, "to": title, "address": address, "answers": (name, address) in heard}
+                for name in rows
+                for title, address in columns.items()
+            ]
+        )
+        return 0
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    for title in ("from", *(f"{title}\n{address}" for title, address in columns.items())):
+        table.add_column(title)
+    for name in rows:
+        ticks = [
+            Text("✓", style="green") if (name, address) in heard else Text("✗", style="red")
+            for address in columns.values()
+        ]
+        table.add_row(Text(name, style="bold cyan"), *ticks)
+    terminal.console().print(table)
+    return 0
+
+
+def _graph(options: Options) -> int:
+    return drawing.draw(_inventory(), options)
+
+
+def _exec(options: Options) -> int:
+    from cni_bridge.cli.lab import builder
+
+    _need_lab()
+    command = options.command[1:] if options.command[:1] == ["--"] else options.command
+    if options.name not in spaces.names():
+        raise InvalidConfig(
+            f"the lab has no namespace {options.name}", f"there are {', '.join(spaces.names())}"
+        )
+    if not command:
+        raise InvalidConfig("no command given", f"cni-bridge lab exec {options.name} -- ip addr")
+
+    def run() -> int:
+        return subprocess.call(command, env=builder.own_environment())
+
+    try:
+        return spaces.work_in(options.name, run)
+    except FileNotFoundError as error:
+        raise IOFailure(f"no such command: {command[0]}") from error
+
+
+def _down(_options: Options) -> int:
+    from cni_bridge.cli.lab import builder
+
+    _need_root()
+    gone = builder.remove()
+    terminal.console().print(f"removed: {', '.join(gone)}" if gone else NO_LAB)
+    return 0
+
+
+# ---------------------------------------------------------------- helpers
+
+
+def _inventory() -> Inventory:
+    """What there is, the lab's host in the place of ours."""
+    from cni_bridge.cli.lab import builder
+
+    _need_lab()
+    others = {name: spaces.path(name) for name in spaces.names() if name != spaces.HOST}
+    return inventory.take(builder.STATE_DIR, host_path=spaces.path(spaces.HOST), others=others)
+
+
+def _addresses(found: Inventory) -> dict[str, str]:
+    """Every address by who has it: `c1`, or `c1 eth1` where it has several interfaces."""
+    titles: dict[str, str] = {}
+    for space in (*found.spaces[1:], found.host):
+        wired = [each for each in space.interfaces if each.addresses and each.name != "lo"]
+        for each in wired:
+            name = space.name or each.name
+            title = f"{name} {each.name}" if space.name and len(wired) > 1 else name
+            titles[title] = each.addresses[0].partition("/")[0]
+    return titles
+
+
+def _need_lab() -> None:
+    _need_root()
+    if not spaces.names():
+        raise InvalidConfig(NO_LAB, "`cni-bridge lab up tutorial` builds one")
+
+
+def _need_root() -> None:
+    if os.geteuid():
+        raise IOFailure(
+            "a lab needs root, for its network namespaces",
+            "sudo cni-bridge lab ..., or all of it within `unshare --map-root-user --net --mount`",
+        )
+
+
+def _containers(text: str) -> int:
+    number = int(text)
+    if number not in topologies.CONTAINERS:
+        first, last = topologies.CONTAINERS[0], topologies.CONTAINERS[-1]
+        raise argparse.ArgumentTypeError(f"{text} is not between {first} and {last}")
+    return number

@@ -1,0 +1,46 @@
+"""What several commands have in common on the command line.
+
+Only argparse here; what the options mean is the commands' matter.
+"""
+
+import argparse
+from collections.abc import Callable
+from typing import TypeAlias
+
+from cni_bridge.edge.config import STATE_DIR
+
+Options: TypeAlias = argparse.Namespace
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Run: TypeAlias = Callable[[Options], int]
+
+
+def add_command(
+    commands: Commands, name: str, run: Run, *, summary: str, description: str, examples: str = ""
+) -> argparse.ArgumentParser:
+    """A command: one line for the list of commands, a paragraph and examples for its own help."""
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=f"examples:\n{examples}" if examples else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_state_dir(parser: argparse.ArgumentParser) -> None:
+    """Where the ledger is."""
+    parser.add_argument(
+        "--state-dir",
+        metavar="DIR",
+        default=STATE_DIR,
+        help=f"directory of the ledger, {STATE_DIR} by default; for a network with ipam.dataDir it "
+        "is cni-bridge below that",
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Output for programs."""
+    parser.add_argument("--json", action="store_true", help="JSON, for programs")

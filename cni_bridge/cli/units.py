@@ -1,0 +1,28 @@
+"""Numbers as people read them.
+
+Pure: no clock is read here.
+"""
+
+STEPS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+def age(milliseconds: int) -> str:
+    """The largest unit that fits, and the next: `3h 12m`."""
+    seconds = max(0, milliseconds // 1000)
+    for at, (size, unit) in enumerate(STEPS):
+        if seconds >= size:
+            rest = seconds % size
+            smaller, name = STEPS[min(at + 1, len(STEPS) - 1)]
+            more = f" {rest // smaller}{name}" if rest // smaller and at < len(STEPS) - 1 else ""
+            return f"{seconds // size}{unit}{more}"
+    return "0s"
+
+
+def size(count: int) -> str:
+    """Bytes in powers of 1000: `1.2 MB`."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"

@@ -1,0 +1,48 @@
+"""IPv6 addresses that are not in use yet: wait for duplicate address detection, by notification.
+
+Without detection it takes a work queue's turn all the same, which IFA_F_NODAD would only hide;
+until then the kernel neither announces an address nor answers for it.
+"""
+
+import time
+
+from cni_bridge.address import AF_INET6, prefix_text
+from cni_bridge.errors import AddressInUse, TryAgainLater
+from cni_bridge.kernel import layer3
+from cni_bridge.kernel.netlink import Socket
+
+TIMEOUT_S = 5.0  # the reference waits as long
+
+
+def wait(inside: Socket, events: Socket, interface: int) -> None:
+    """Return when every IPv6 address of the interface can be used, the link-local one too.
+
+    `events` hears of IPv6 addresses (RTMGRP_IPV6_IFADDR) since before they were added.
+
+    Raises AddressInUse when another holder of one was found, TryAgainLater when it took too long.
+    """
+    deadline = time.monotonic() + TIMEOUT_S
+    while tentative := _tentative(inside, interface):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TryAgainLater(
+                f"failed to settle addresses: {tentative} is still tentative",
+                f"waited {TIMEOUT_S} s for duplicate address detection",
+            )
+        events.wait(int(left * 1000) + 1)
+
+
+def _tentative(inside: Socket, interface: int) -> str:
+    """An address whose detection is not over, as text; empty when there is none."""
+    tentative = ""
+    for answer in inside.dump(layer3.addresses(AF_INET6, interface)):
+        found = layer3.parse_address(answer)
+        if found.is_duplicate:
+            raise AddressInUse(
+                f"failed to settle addresses: {prefix_text(found.address)} is a duplicate "
+                "(DADFAILED)",
+                "another interface on this bridge answered for it; enabledad asked to look",
+            )
+        if found.is_tentative:
+            tentative = prefix_text(found.address)
+    return tentative

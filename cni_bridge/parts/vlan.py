@@ -1,0 +1,129 @@
+"""VLANs: does the kernel have them, the shared gateway of one, and CHECK of both and of the ports.
+
+Loaded only for networks that have VLANs; addresses of the gateway are the bridge's matter.
+"""
+
+from errno import EBADF, EEXIST, EOPNOTSUPP, EPROTONOSUPPORT
+
+from cni_bridge import names
+from cni_bridge.errors import NameTaken, UnsupportedField
+from cni_bridge.kernel import links, sysctl, vlans
+from cni_bridge.model import Bridge, Veth, VlanFilter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cni_bridge.kernel.links import Link
+    from cni_bridge.kernel.netlink import Socket
+    from cni_bridge.kernel.vlans import PortVlans
+
+
+def demand(host: "Socket", wanted: VlanFilter) -> None:
+    """Raise UnsupportedField where the kernel can't filter VLANs; it would ignore them in silence.
+
+    Nothing is made to find out.
+    """
+    (refusal,) = host.attempt(vlans.probe())
+    assert refusal, "a bridge was made in a network namespace that does not exist"
+    if refusal.errno == EPROTONOSUPPORT:
+        return
+    if refusal.errno not in (EBADF, EOPNOTSUPP):
+        raise refusal
+    field = f"vlan: {wanted.access}" if wanted.access else f"vlanTrunk: {list(wanted.trunk)}"
+    raise UnsupportedField(
+        f"{field}: the kernel's bridges can't filter VLANs",
+        "it is built without CONFIG_BRIDGE_VLAN_FILTERING, or has no bridges at all; "
+        "remove the key, or use a kernel with that option",
+    )
+
+
+def ensure_gateway(host: "Socket", bridge: "Link", want: Bridge) -> "Link":
+    """The interface for the gateway addresses of a VLAN: one end of a pair whose other is a port.
+
+    Shared as the bridge is: whoever made it, it is completed and never removed.
+    """
+    link = _find_gateway(host, want) or _create_gateway(host, bridge, want)
+    port = _port(host, link)
+    if port is None or port.master not in (0, bridge.index):
+        raise NameTaken(
+            f'"{link.name}" already exists but does not lead to bridge {want.name}',
+            "another kind of interface has the name; remove it, or name another bridge",
+        )
+    if port.master != bridge.index:
+        host.run(links.set_master(port.index, bridge.index))
+    wanted = VlanFilter(access=want.gateway_vlan)
+    if _vlans_of(host, port) != vlans.wanted(wanted):
+        host.run(*vlans.configure(port.index, wanted))
+    host.run(*(links.set_up(end.index) for end in (port, link) if not end.is_up))
+    return link
+
+
+def _find_gateway(host: "Socket", want: Bridge) -> "Link | None":
+    answer = host.find(links.get(names.gateway(want.name, want.gateway_vlan)))
+    return links.parse(answer) if answer else None
+
+
+def _create_gateway(host: "Socket", bridge: "Link", want: Bridge) -> "Link":
+    name = names.gateway(want.name, want.gateway_vlan)
+    port = names.gateway_port(want.name, want.gateway_vlan)
+    creation = links.create_veth(port, name, bridge=bridge.index, netns=None, mtu=bridge.mtu)
+    host.run(creation, tolerate=EEXIST)  # another ADD may have made it first
+    for end in (name, port):
+        sysctl.try_write(f"net/ipv6/conf/{end}/accept_ra", "0")
+    return links.parse(host.ask(links.get(name)))
+
+
+def _port(host: "Socket", gateway: "Link") -> "Link | None":
+    """The other end of the pair, whatever its name: the reference gives it a random one."""
+    if gateway.kind != "veth" or gateway.peer_netns is not None:
+        return None
+    return links.parse(host.ask(links.get(gateway.peer)))
+
+
+def _vlans_of(host: "Socket", port: "Link") -> "PortVlans":
+    return vlans.of_port(port.index, host.dump(vlans.listing()))
+
+
+# ---------------------------------------------------------------- CHECK
+
+
+def problems(host: "Socket", bridge: Bridge, veth: Veth) -> "Iterator[str]":
+    """Every difference between the plan and the kernel: what, expected, found.
+
+    What the bridge and the veth pair report themselves is not said twice.
+    """
+    if bridge.gateway_vlan and (gateway := _find_gateway(host, bridge)):
+        yield from _gateway_problems(host, gateway, bridge)
+    answer = host.find(links.get(veth.host_name))
+    if answer and veth.port.vlan:
+        yield from _port_problems(host, links.parse(answer), veth.port.vlan)
+
+
+def _gateway_problems(host: "Socket", gateway: "Link", want: Bridge) -> "Iterator[str]":
+    master = host.find(links.get(want.name))
+    port = _port(host, gateway)
+    if port is None or master is None or port.master != links.parse(master).index:
+        yield f"interface {gateway.name}: expected to lead to bridge {want.name}, found not"
+        return
+    for end in (gateway, port):
+        if not end.is_up:
+            yield f"interface {end.name}: expected up, found down"
+    yield from _port_problems(host, port, VlanFilter(access=want.gateway_vlan))
+
+
+def _port_problems(host: "Socket", port: "Link", want: VlanFilter) -> "Iterator[str]":
+    wanted, present = vlans.wanted(want), _vlans_of(host, port)
+    kept = _default_vlan(host, port.master) if want.keeps_default else 0
+    for vlan in sorted({*wanted, *present}):
+        expected, found = wanted.get(vlan), present.get(vlan)
+        if expected != found and not (vlan == kept and expected is None):
+            yield (
+                f"VLAN {vlan} of port {port.name}: expected {vlans.describe(expected)}, "
+                f"found {vlans.describe(found)}"
+            )
+
+
+def _default_vlan(host: "Socket", bridge: int) -> int:
+    answer = host.find(links.get(bridge)) if bridge else None
+    return vlans.default_vlan(answer) if answer else 0

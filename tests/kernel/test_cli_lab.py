@@ -1,0 +1,137 @@
+"""`cni-bridge lab`: what it builds works, and nothing of it is left, nor ever outside of it."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.lab import PLUGIN, Host
+from tests.lab.iproute import ip, ip_json
+from tests.lab.people import command, printed, printed_json
+
+FULL_NAME = "cni-bridge-lab-{}".format
+
+
+@pytest.fixture
+def lab(host: Host, request: pytest.FixtureRequest) -> str:
+    """A lab of the kind that the test names; what there was before is remembered by the host."""
+    words = str(request.param).split()
+    return printed("lab", "up", *words)
+
+
+def answers() -> set[tuple[str, str]]:
+    """Who reaches what, by the columns' titles."""
+    return {
+        (each["from"], each["to"])
+        for each in printed_json("lab", "ping", "--json")
+        if each["answers"]
+    }
+
+
+def down() -> None:
+    """Removes the lab, and sees that it is gone."""
+    printed("lab", "down")
+    assert list(Path("/run/netns").iterdir()) == []
+    assert not Path("/run/cni-bridge-lab").exists()
+
+
+@pytest.mark.parametrize("lab", ["tutorial"], indirect=True)
+def test_the_tutorial_has_all_three_pictures(host: Host, lab: str) -> None:
+    assert f"ip netns add {FULL_NAME('fresh')}" in lab
+    (lo,) = ip_json("link", container=FULL_NAME("fresh"))
+    assert (lo["ifname"], "UP" in lo["flags"]) == ("lo", False)
+    heard = answers()
+    assert {("one", "two"), ("two", "one"), ("c1", "c2"), ("c3", "lab0"), ("host", "c1")} <= heard
+    assert not {("one", "c1"), ("c1", "one"), ("fresh", "c1")} & heard
+    down()
+
+
+@pytest.mark.parametrize("lab", ["two-networks --containers 3"], indirect=True)
+def test_a_container_on_two_networks_reaches_both(host: Host, lab: str) -> None:
+    assert {("c2", "c1"), ("c2", "c3"), ("c1", "c2 eth0"), ("c3", "c2 eth1")} <= answers()
+    down()
+
+
+@pytest.mark.parametrize("lab", ["bridge --containers 2"], indirect=True)
+def test_what_is_broken_shows_in_ping_and_graph(host: Host, lab: str) -> None:
+    assert ("c1", "c2") in answers()
+    printed("lab", "exec", "host", "--", "ip", "link", "set", "lab0", "down")
+    assert ("c1", "c2") not in answers()
+    assert "lab0  10.0.2.1/24 down  bridge" in printed("lab", "graph")
+    down()
+
+
+@pytest.mark.parametrize("lab", ["direct"], indirect=True)
+def test_a_lab_touches_nothing_of_the_hosts_network(host: Host, lab: str) -> None:
+    host.assert_as_before()
+    assert "eth0 in two" in printed("lab", "graph")
+    assert "<svg" in printed("lab", "graph", "--format", "svg")
+    down()
+
+
+@pytest.mark.parametrize("lab", ["direct"], indirect=True)
+def test_exec_runs_inside_and_hands_the_status_on(host: Host, lab: str) -> None:
+    assert "10.0.1.1/24" in printed("lab", "exec", "one", "--", "ip", "addr")
+    assert command("lab", "exec", "one", "--", "sh", "-c", "exit 7").status == 7
+    environment = printed("lab", "exec", "one", "--", "env")
+    assert not [
+        line for line in environment.splitlines() if line.startswith(("_PYI", "LD_", "CNI_"))
+    ]
+    down()
+
+
+MISTAKES = {
+    "up bridge": "a lab is up already",
+    "exec nobody -- true": "the lab has no namespace nobody",
+    "exec one": "no command given",
+    "exec one -- no-such-command": "no such command",
+}
+
+
+@pytest.mark.parametrize("lab", ["direct"], indirect=True)
+def test_a_mistake_is_told_and_the_lab_goes_on(host: Host, lab: str) -> None:
+    for words, complaint in MISTAKES.items():
+        run = command("lab", *words.split())
+        assert run.status == 1
+        assert complaint in run.stderr
+    assert ("one", "two") in answers()
+    down()
+
+
+@pytest.mark.parametrize("words", [("ping",), ("graph",), ("exec", "c1", "--", "true")])
+def test_without_a_lab_they_say_how_to_build_one(host: Host, words: tuple[str, ...]) -> None:
+    run = command("lab", *words)
+    assert run.status == 1
+    assert "lab up tutorial" in run.stderr
+
+
+def test_down_without_a_lab_succeeds(host: Host) -> None:
+    assert "there is no lab" in printed("lab", "down")
+
+
+def test_a_lab_that_can_not_be_built_leaves_nothing(host: Host) -> None:
+    Path("/run/cni-bridge-lab").write_text("in the way of the ledger")
+    run = command("lab", "up", "bridge")
+    assert run.status == 1
+    assert run.stderr.startswith("cni-bridge: ")
+    Path("/run/cni-bridge-lab").unlink()
+    assert not ip("netns")
+    down()
+
+
+def test_it_works_in_a_user_namespace(host: Host) -> None:
+    script = f"{PLUGIN} lab up bridge --containers 2 && {PLUGIN} lab ping --json"
+    private = ("unshare", "--map-root-user", "--net", "--mount", "sh", "-ec")
+    mounts = "mount -t tmpfs tmpfs /run"
+    done = subprocess.run(
+        (*private, f"{mounts}; {script}"),
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    heard = json.loads(done.stdout[done.stdout.index("[\n") :])
+    assert all(each["answers"] for each in heard)

@@ -1,0 +1,101 @@
+"""`cni-bridge gc` and `init`: what is dead is found, what is alive is left, what is free is taken."""
+
+import json
+import os
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.lab import Host, Network
+from tests.lab.iproute import ip
+from tests.lab.people import command, printed, printed_json, settled
+from tests.lab.state import LEDGER
+
+
+@pytest.fixture
+def version() -> str:
+    """What people see does not depend on the spec version."""
+    return "1.1.0"
+
+
+def sql(statement: str) -> None:
+    """Changes the ledger behind the plugin's back."""
+    with closing(sqlite3.connect(LEDGER)) as ledger, ledger:
+        ledger.execute(statement)
+
+
+def health() -> dict[str, str]:
+    """The health of each container."""
+    found = printed_json("show", "--json")["attachments"]
+    return {each["container"]: each["health"] for each in found}
+
+
+def test_gc_frees_what_is_dead_and_leaves_what_may_live(host: Host, network: Network) -> None:
+    for container in (host.container(name) for name in ("alive", "dead", "cut", "old")):
+        network.add(container).result()
+    alive, dead, cut, _ = host.containers
+    dead.delete()
+    cut.ip("link", "del", "eth0")
+    sql("update holding set boot_id = 'x' where container = 'old'")
+    deadline = time.monotonic() + 10
+    while health()["dead"] != "leaked":  # the kernel takes its time with a namespace
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    before = settled(host)
+    assert printed("gc", "--dry-run").count("would free 10.88.0.") == 2
+    assert settled(host) == before
+    assert printed("gc").count("freed 10.88.0.") == 2
+    assert health() == {"alive": "ok", "cut": "missing"}
+    assert alive.can_ping("10.88.0.1")
+    assert "nothing is provably dead" in printed("gc")
+
+
+def test_gc_without_a_ledger_makes_none(host: Host) -> None:
+    printed("gc")
+    assert not LEDGER.parent.exists()
+
+
+def subnets(*words: str) -> list[str]:
+    """What `init` takes."""
+    (plugin,) = json.loads(printed("init", "web", *words))["plugins"]
+    return [each[0]["subnet"] for each in plugin["ipam"]["ranges"]]
+
+
+def test_init_takes_a_subnet_that_nothing_uses(host: Host) -> None:
+    first, first6 = subnets("--dual-stack")
+    ip("link", "add", "x", "type", "veth", "peer", "name", "y")
+    ip("link", "set", "x", "up")
+    ip("addr", "add", first.replace(".0/", ".9/"), "dev", "x")
+    ip("-6", "route", "add", first6, "dev", "x")
+    second, second6 = subnets("--dual-stack")
+    assert (first, first6) != (second, second6)
+    assert not {first, first6} & {second, second6}
+    ip("link", "del", "x")
+
+
+def test_what_init_writes_is_valid_and_never_overwrites(host: Host, tmp_path: Path) -> None:
+    file = tmp_path / "web.conflist"
+    printed("init", "web", "-o", str(file))
+    assert "ok" in printed("validate", "--strict", str(file))
+    run = command("init", "web", "-o", str(file))
+    assert run.status == 1
+    assert os.strerror(17) in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("a/b",), "network name"),
+        (("web", "--subnet", "10.1.0.5/24"), "host bits"),
+        (("web", "--mtu", "-1"), "mtu"),
+    ],
+)
+def test_init_refuses_what_the_plugin_would_refuse(
+    host: Host, words: tuple[str, ...], complaint: str
+) -> None:
+    run = command("init", *words)
+    assert (run.status, run.stdout) == (1, "")
+    assert complaint in run.stderr

@@ -1,0 +1,45 @@
+"""The executable as a person runs it: with arguments, in the calling thread's namespaces.
+
+What the commands do is not known here.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+from tests.lab.host import Host
+from tests.lab.paths import PLUGIN
+from tests.lab.plugin import TIMEOUT, Run
+from tests.lab.state import State
+
+
+def command(*words: str, stdin: str = "", environment: Mapping[str, str] | None = None) -> Run:
+    """`cni-bridge WORDS`."""
+    done = subprocess.run(
+        (str(PLUGIN), *words),
+        input=stdin,
+        env={"PATH": os.environ["PATH"], **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+    return Run(done.returncode, done.stdout, done.stderr)
+
+
+def printed(*words: str, **more: Any) -> str:
+    """What a command prints that succeeds."""
+    run = command(*words, **more)
+    assert (run.status, run.stderr) == (0, ""), run
+    return run.stdout
+
+
+def printed_json(*words: str, **more: Any) -> Any:
+    """The same, of one that prints JSON."""
+    return json.loads(printed(*words, **more))
+
+
+def settled(host: Host) -> State:
+    """What there is, but for the link-local addresses, which come when the kernel trusts them."""
+    return frozenset(line for line in host.state() if "fe80:" not in line.text)

@@ -1,0 +1,80 @@
+"""Inventories made by hand, to draw and to judge."""
+
+from cni_bridge import names
+from cni_bridge.cli.inventory import OK, Attached, Inventory
+from cni_bridge.cli.sightings import Counters, End, Interface, Route, Space
+from cni_bridge.model import Attachment, Netns
+
+NO_TRAFFIC = Counters(received_bytes=0, received_packets=0, sent_bytes=0, sent_packets=0, dropped=0)
+
+
+def interface(name: str, kind: str = "veth", *addresses: str, **changes: object) -> Interface:
+    """An interface that is up."""
+    values: dict[str, object] = {
+        "index": 2,
+        "name": name,
+        "kind": kind,
+        "mac": "02:00:00:00:00:01",
+        "mtu": 1500,
+        "is_up": True,
+        "has_carrier": True,
+        "addresses": addresses,
+        "master": "",
+        "peer": None,
+        "alias": "",
+        "counters": NO_TRAFFIC,
+    }
+    return Interface(**{**values, **changes})  # type: ignore[arg-type]  # as the fields are
+
+
+def space(name: str, *interfaces: Interface, routes: tuple[Route, ...] = ()) -> Space:
+    """A namespace."""
+    identity = Netns(path=f"/run/netns/{name}", device=4, inode=hash(name) & 0xFFFF)
+    return Space(name=name, identity=identity, interfaces=interfaces, routes=routes)
+
+
+def attached(network: str, container: str, address: str, **changes: object) -> Attached:
+    """An attachment that is well."""
+    attachment = Attachment(network=network, container=container, ifname="eth0")
+    host_name = names.host_name(attachment)
+    values: dict[str, object] = {
+        "attachment": attachment,
+        "health": OK,
+        "notes": (),
+        "space": container,
+        "netns_path": f"/run/netns/{container}",
+        "bridge": f"{network}0",
+        "host_name": host_name,
+        "host_end": interface(host_name, master=f"{network}0"),
+        "container_end": interface("eth0", "veth", address),
+        "addresses": (address,),
+        "created": 1,
+    }
+    return Attached(**{**values, **changes})  # type: ignore[arg-type]  # as the fields are
+
+
+def two_networks() -> Inventory:
+    """Two networks, an uplink, and two namespaces on a cable of their own."""
+    uplink = interface("ens3", "", "192.0.2.7/24")
+    bridges = (
+        interface("web0", "bridge", "10.1.0.1/24"),
+        interface("db0", "bridge", "10.2.0.1/24"),
+    )
+    way = Route(destination="0.0.0.0/0", gateway="192.0.2.1", device="ens3")
+    one = interface("eth0", "veth", "10.0.1.1/24", peer=End(space="two", interface="eth0"))
+    two = interface("eth0", "veth", "10.0.1.2/24", peer=End(space="one", interface="eth0"))
+    return Inventory(
+        spaces=(
+            space("", *bridges, uplink, routes=(way,)),
+            space("one", one),
+            space("two", two),
+            space("fresh", interface("lo", "", is_up=False)),
+        ),
+        bridges=bridges,
+        attachments=(
+            attached("db", "store", "10.2.0.2/24"),
+            attached("web", "front", "10.1.0.2/24"),
+            attached("web", "gone", "10.1.0.3/24", health="leaked", host_end=None, bridge=""),
+        ),
+        foreign=(interface("tap9", "tun", master="web0"),),
+    )

@@ -1,0 +1,89 @@
+"""The host's picture in every notation: whoever is there is in it, and nothing covers another."""
+
+import re
+from itertools import combinations
+
+import pytest
+
+from cni_bridge.cli import drawing
+from cni_bridge.cli.graph import layout, mermaid, picture, svg
+from cni_bridge.cli.graph.layout import Rectangle
+from tests.unit.cli.samples import interface, space, two_networks
+
+PICTURE = picture.draw(two_networks())
+FACTS = (
+    *("web0", "db0", "10.1.0.1/24", "10.2.0.1/24", "ens3", "192.0.2.7/24", "tap9", "not ours"),
+    *("front", "store", "gone", "leaked", "10.1.0.2/24", "one", "two", "fresh", "10.0.1.1/24"),
+)
+
+
+@pytest.mark.parametrize("notation", drawing.NOTATIONS)
+def test_every_notation_has_every_fact(notation: str) -> None:
+    drawn = drawing.NOTATIONS[notation](PICTURE)
+    assert [fact for fact in FACTS if fact not in drawn] == []
+
+
+@pytest.mark.parametrize("notation", drawing.NOTATIONS)
+def test_nothing_can_be_drawn_too(notation: str) -> None:
+    empty = picture.Picture(boxes=(), bars=(), uplinks=())
+    assert drawing.NOTATIONS[notation](empty)
+
+
+def test_a_cable_between_two_namespaces_is_drawn_once() -> None:
+    pairs = [(box.key, other.key) for box, _, other, _ in picture.direct_wires(PICTURE)]
+    assert pairs == [("one", "two")]
+
+
+def test_a_namespace_shows_lo_only_where_there_is_nothing_else() -> None:
+    chips = {box.key: [chip.name for chip in box.chips] for box in PICTURE.boxes}
+    assert chips["fresh"] == ["lo"]
+    assert chips["one"] == ["eth0"]
+
+
+def overlap(one: Rectangle, other: Rectangle) -> bool:
+    """Whether two places share a point."""
+    return (
+        one.x < other.right
+        and other.x < one.right
+        and one.y < other.bottom
+        and other.y < one.bottom
+    )
+
+
+def test_no_place_overlaps_another_and_all_are_on_the_page() -> None:
+    places = layout.arrange(PICTURE)
+    for group in (places.boxes, places.chips, places.bars, places.uplinks):
+        assert not any(overlap(*pair) for pair in combinations(group.values(), 2))
+        for place in group.values():
+            assert place.x >= 0
+            assert place.y >= 0
+            assert place.right <= places.width
+            assert place.bottom <= places.height
+
+
+def test_a_bridge_spans_the_containers_that_are_on_it() -> None:
+    places = layout.arrange(PICTURE)
+    chip, bar = places.chips["front", "eth0"], places.bars["web0"]
+    assert bar.x <= chip.middle <= bar.right
+
+
+def test_the_svg_needs_nothing_else_and_has_both_colour_schemes() -> None:
+    drawn = svg.render(PICTURE)
+    assert re.findall(r"https?://[^\"]*", drawn) == ["http://www.w3.org/2000/svg"]
+    assert "prefers-color-scheme:dark" in drawn
+    assert "<script" not in drawn
+
+
+def test_names_are_text_in_every_notation_whatever_letters_they_have() -> None:
+    nasty = 'a"<b>&#'
+    found = two_networks()
+    boxes = picture.draw(
+        type(found)(
+            spaces=(found.host, space(nasty, interface(nasty))),
+            bridges=(),
+            attachments=(),
+            foreign=(),
+        )
+    )
+    assert "<b>" not in svg.render(boxes)
+    assert mermaid.render(boxes).count("#quot;") == 2

@@ -1,0 +1,31 @@
+"""The command line as such: help, usage, and what a failure looks like."""
+
+import pytest
+
+from cni_bridge.cli import main, terminal
+from cni_bridge.errors import InvalidConfig
+
+
+def test_without_arguments_it_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run([]) == 0
+    assert "protocol versions supported: 0.1.0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["frobnicate"], ["validate"], ["--frobnicate"]])
+def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main.run(arguments)
+    assert "usage: cni-bridge" in capsys.readouterr().err
+
+
+def test_help_has_a_line_for_each_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main.run(["--help"])
+    listed = capsys.readouterr().out
+    for name in ("validate", "show", "graph"):
+        assert f"    {name} " in listed
+
+
+def test_a_failure_is_one_line_and_indented_details(capsys: pytest.CaptureFixture[str]) -> None:
+    assert terminal.fail(InvalidConfig("mtu: wrong", "one\ntwo")) == 1
+    assert capsys.readouterr().err == "cni-bridge: mtu: wrong\n  one\n  two\n"
