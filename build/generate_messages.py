@@ -62,7 +62,10 @@ CONSTANTS: Constants = (
 NAMED_VALUES: Named = (
     (rtnl.rtypes, "RTN_UNICAST"),
     (rtnl.rtprotos, "RTPROT_BOOT"),
-    ({f"IF_OPER_{name}": value for value, name in enumerate(ifinfmsg.states)}, "IF_OPER_UP"),
+    (
+        {f"IF_OPER_{name}": value for value, name in enumerate(ifinfmsg.states)},
+        "IF_OPER_UP IF_OPER_UNKNOWN",
+    ),
 )
 
 LINKINFO = ifinfmsg.ifinfmsg.ifinfo

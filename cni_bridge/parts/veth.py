@@ -10,7 +10,7 @@ from errno import EEXIST, ENODEV
 from cni_bridge.address import AF_INET6, family
 from cni_bridge.errors import NameTaken, TryAgainLater
 from cni_bridge.kernel import layer3, links, netns, sysctl
-from cni_bridge.kernel.messages import IF_OPER_UP, RTMGRP_IPV6_IFADDR, RTMGRP_LINK
+from cni_bridge.kernel.messages import IF_OPER_UNKNOWN, IF_OPER_UP, RTMGRP_IPV6_IFADDR, RTMGRP_LINK
 from cni_bridge.kernel.netlink import KernelError, Socket
 from cni_bridge.model import Interface, Veth
 
@@ -198,7 +198,9 @@ def _is_passing(host: "Socket", outer: "Link") -> bool:
     is_forwarding = outer.port is not None and outer.port.state != BR_STATE_DISABLED
     if outer.operstate != IF_OPER_UP or not is_forwarding:
         return False
-    return links.parse(host.ask(links.get(outer.master))).operstate == IF_OPER_UP
+    bridge = links.parse(host.ask(links.get(outer.master)))
+    # Unknown is what a bridge says that had a carrier from the start: as good as up (netif_oper_up).
+    return bridge.operstate in (IF_OPER_UP, IF_OPER_UNKNOWN)
 
 
 def _link(socket: "Socket", name: str) -> "Link":

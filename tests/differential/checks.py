@@ -34,7 +34,6 @@ ROWS = (
         "container's interface down",
         "eth0",
         inside("link set eth0 down"),
-        differs=("down-stays-usable",),
     ),
     noticed("bridge gone", "cni0", ByHand("link del cni0")),
     noticed("port off the bridge", "cni0", ByHand("link set {port} nomaster")),

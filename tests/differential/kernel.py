@@ -63,14 +63,21 @@ class Snapshot:
 
     @property
     def is_settled(self) -> bool:
-        """Whether duplicate address detection is over, that of link-local addresses aside."""
+        """Whether duplicate address detection is over, that of link-local addresses aside: the
+        kernel adds the route to an address after that, even when nothing was detected."""
         return not any(
-            address.get("tentative") and not address.get("dadfailed")
-            for links in self._links.values()
+            address["family"] == "inet6"
+            and address["scope"] != "link"
+            and not address.get("dadfailed")
+            and (address.get("tentative") or address["local"] not in self._destinations(place))
+            for place, links in self._links.items()
             for link in links
             for address in link["addr_info"]
-            if "UP" in link["flags"] and address["scope"] != "link"
+            if "UP" in link["flags"]
         )
+
+    def _destinations(self, place: str) -> set[str]:
+        return {route["dst"] for _, route in self._routes[place]}
 
     def fields(self) -> Fields:
         """Everything, by field."""
