@@ -91,7 +91,7 @@ class RangeExhausted(CniError):
 
 
 class AddressInUse(CniError):
-    """A requested address is held by another attachment, named in the details."""
+    """A requested address is held by another attachment, named in the details, or by another host."""
 
     code = 101
 

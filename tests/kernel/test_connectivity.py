@@ -85,6 +85,6 @@ def test_a_duplicate_is_found_and_undone(host: Host, make_network: MakeNetwork) 
     network.add(squatter).result()
     squatter.ip("addr", "add", "fd00:88::77/64", "dev", "eth0", "nodad")
     error = network.add(container, config={"runtimeConfig": {"ips": REUSED}}).error()
-    assert error["code"] == 110
+    assert error["code"] == 101
     assert "fd00:88::77/64 is a duplicate" in error["msg"]
     assert container.links() == {"lo"}
