@@ -162,9 +162,9 @@ def test_what_is_not_there_is_an_error(host: Host, network: Network) -> None:
 
 def test_watch_goes_on_until_ctrl_c(host: Host, network: Network) -> None:
     network.add(host.container()).result()
-    process = subprocess.Popen(
-        (str(PLUGIN), "show", "--watch", "0.2"), stdout=subprocess.PIPE, text=True
-    )
+    # A job in the background ignores Ctrl-C, and so would all that it starts.
+    attentive = ("env", "--default-signal=INT", str(PLUGIN), "show", "--watch", "0.2")
+    process = subprocess.Popen(attentive, stdout=subprocess.PIPE, text=True)
     time.sleep(1.5)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
