@@ -69,8 +69,9 @@ generate: $(READY) ## the validators from schemas/, the message tables from pyro
 	$(PYTHON) build/generate_messages.py
 	$(PYTHON) build/generate_validators.py
 
-docs: build ## docs/commands.md, recorded anew, and the man page
+docs: build ## the pages that are made: commands, recorded anew; configuration; the man page
 	$(PYTHON) build/record_commands.py
+	$(PYTHON) build/generate_configuration.py
 	$(PYTHON) build/generate_man.py
 
 install: build ## everything to DESTDIR: PREFIX, and PLUGIN_DIR/cni-bridge pointing there

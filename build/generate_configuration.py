@@ -1,0 +1,98 @@
+"""`make docs`: docs/configuration.md, every key that a config may have, from its schema.
+
+No word about a key is written here: what it means stands in schemas/network.schema.json.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+SCHEMA = ROOT / "schemas/network.schema.json"
+TARGET = ROOT / "docs/configuration.md"
+# What runtimes pass back and forth among their calls; nobody writes it.
+RUNTIMES_OWN = ("prevResult", "cni.dev/valid-attachments", "cni.dev/attachments")
+HEAD = """\
+# Configuration
+
+Every key, as [schemas/network.schema.json](../schemas/network.schema.json) has it; this page is made from there by `make docs`.
+Keys match in any case, `null` means absent, unknown keys are ignored. An editor that knows JSON schemas completes and checks a
+plugin entry when it is told where the schema is (`json.schemas` in VS Code's settings); `cni-bridge validate FILE` checks whole
+files, with more than a schema can say.
+
+Examples: [conf/](../conf). By subject: [firewall](firewall.md), [tuning and bandwidth](tuning.md), [VLANs](vlan.md).
+"""
+
+Schema = dict[str, Any]
+
+
+def page(schema: Schema) -> str:
+    """The whole page."""
+    schema["properties"] = {
+        key: value for key, value in schema["properties"].items() if key not in RUNTIMES_OWN
+    }
+    sections = _sections("", schema, schema["definitions"])
+    return HEAD + "".join(f"\n{section}" for section in sections)
+
+
+def _sections(path: str, described: Schema, definitions: Schema) -> Iterator[str]:
+    """A table of an object's keys, then one for each key that is an object or a list of them."""
+    required = described.get("required", ())
+    rows, deeper = [], []
+    for key, raw in described["properties"].items():
+        value = _resolved(raw, definitions)
+        inner, depth = value, 0
+        while "items" in inner:
+            inner, depth = _resolved(inner["items"], definitions), depth + 1
+        if "properties" in inner:
+            deeper.append((f"{path}.{key}".lstrip(".") + "[]" * depth, inner))
+        default = "required" if key in required else _default(value)
+        rows.append(f"| `{key}` | {_kind(value, inner, depth)} | {default} | {_text(value)} |\n")
+    title = f"`{path}`" if path else "The plugin entry"
+    yield f"## {title}\n\n| key | type | default | |\n|---|---|---|---|\n{''.join(rows)}"
+    for name, inner in deeper:
+        yield from _sections(name, inner, definitions)
+
+
+def _resolved(value: Schema, definitions: Schema) -> Schema:
+    """What a reference stands for; the words beside the reference win."""
+    return (
+        definitions[value.get("$ref", "").rpartition("/")[2]] | value if "$ref" in value else value
+    )
+
+
+def _kind(value: Schema, inner: Schema, depth: int) -> str:
+    if "enum" in value:
+        return ", ".join(f"`{json.dumps(each)}`" for each in value["enum"])
+    kinds = inner.get("type", "any")
+    named = (
+        kinds if isinstance(kinds, str) else " or ".join(kind for kind in kinds if kind != "null")
+    )
+    low, high = inner.get("minimum"), inner.get("maximum")
+    limits = f", {low} to {high}" if high is not None and high < 2**31 else ""
+    return "list of " * depth + named + limits
+
+
+def _default(value: Schema) -> str:
+    return f"`{json.dumps(value['default'])}`" if value.get("default") not in (None, {}, []) else ""
+
+
+def _text(value: Schema) -> str:
+    return str(value["description"]).replace("|", "\\|")
+
+
+def main() -> int:
+    """Write the page; with --check, only tell whether it is what the schema says."""
+    text = page(json.loads(SCHEMA.read_text()))
+    if "--check" not in sys.argv:
+        TARGET.write_text(text)
+    elif text != TARGET.read_text():
+        print(f"{TARGET.relative_to(ROOT)} is stale: make docs", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
