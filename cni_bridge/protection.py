@@ -99,16 +99,21 @@ def rehearse() -> None:
     firewall.find_nft()
 
 
-def restore(register: "Register") -> None:
-    """Make every table of ours anew from the ledger. Raises FirewallRefused."""
+def restore(register: "Register") -> int:
+    """Make every table of ours anew from the ledger; how many elements there are.
+
+    Raises FirewallRefused.
+    """
     socket = Netfilter()
 
-    def work() -> None:
-        for family in firewall.by_family(register.everything()):
+    def work() -> int:
+        everything = register.everything()
+        for family in firewall.by_family(everything):
             change = Change(family=family, added=(), removed=(), fills=True)
             _bring_about(socket, register, change, is_loaded=False)
+        return len(everything)
 
-    register.locked(work)
+    return register.locked(work)
 
 
 # ---------------------------------------------------------------- with the ledger locked
