@@ -3,6 +3,8 @@
 It knows nothing of the kernel's interfaces, and no transaction outlives the call that began it.
 """
 
+import time
+
 from cni_bridge import address, errors
 from cni_bridge.address import Prefix
 from cni_bridge.ipam import database, ranges, statedir, wording
@@ -27,6 +29,15 @@ update holding set is_confirmed = 1
 where network = ? and container = ? and ifname = ? and pid = ? and created = ?
 """
 _RELEASE = "delete from holding where network = ? and container = ? and ifname = ?"
+_REST = """
+replace into resting (freed, network, address)
+select ?, network, address from lease where network = ? and container = ? and ifname = ?
+"""
+_IS_RESTING = "select 1 from resting where network = ? and address = ? and freed > ?"
+_FORGET_RESTED = """
+delete from resting where freed <= ? and row in (select row from resting order by row limit 100)
+"""
+COOL_DOWN_MS = 30_000  # what other hosts remember of an address has been looked at anew by then
 
 
 def open_ledger(state_dir: str, patience_s: float = PATIENCE_S) -> "Ledger":
@@ -146,7 +157,15 @@ class Ledger:
 
     def release(self, *attachments: Attachment) -> None:
         """Forget attachments and free their addresses; success too when there is nothing to do."""
-        self.database.change_all(_RELEASE, map(_key, attachments))
+        keys = [_key(each) for each in attachments]
+
+        def work() -> None:
+            now = _now_ms()
+            self.database.change_all(_REST, [(now, *key) for key in keys])
+            self.database.change_all(_RELEASE, keys)
+            self.database.change(_FORGET_RESTED, now - COOL_DOWN_MS)
+
+        self.database.locked(work)
 
     def holdings(self, network: str | None = None) -> tuple[Holding, ...]:
         """All records, or those of one network, ordered by network, container and ifname."""
@@ -219,7 +238,14 @@ class Ledger:
         found = ranges.first_free(spans, taken)
         if found is None:
             raise self._exhausted(network, index, range_set)
-        return found.to_bytes(len(range_set[0].start), "big")
+        ip = found.to_bytes(len(range_set[0].start), "big")
+        since = _now_ms() - COOL_DOWN_MS
+        if not self.database.select(_IS_RESTING, network, ip, since):
+            return ip
+        from cni_bridge.ipam import resting  # only where addresses come round within seconds
+
+        runs = tuple(ranges.sweep(range_set, rows[0][0] if rows else None))
+        return resting.prefer_rested(runs, taken, resting.listed(self.database, network, since), ip)
 
     def _counter(self, network: str, range_set: RangeSet) -> "ranges.Count":
         """A function that counts the leases from one address to another."""
@@ -288,6 +314,10 @@ def _holding(columns: "tuple[Any, ...]", leases: list[Lease]) -> Holding:
         is_confirmed=bool(is_confirmed),
         leases=tuple(leases),
     )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _key(attachment: Attachment) -> tuple[str, str, str]:

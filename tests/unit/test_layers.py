@@ -76,6 +76,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ipam.ranges": set(),
     "ipam.register": {"elements"},
     "ipam.resolver": set(),
+    "ipam.resting": {"ipam.ranges"},
     "ipam.schema": set(),
     "ipam.statedir": set(),
     "ipam.store": {"ipam"},
