@@ -157,17 +157,15 @@ def _configure(database: Database) -> None:
 
 
 def _migrate(database: Database, version: int) -> None:
-    """Bring an older ledger to our schema, in one transaction; refuse a newer one.
-
-    Every version so far has only added to the one before, so what is missing is made.
-    """
+    """Bring an older ledger to our schema, in one transaction; refuse a newer one."""
     if version > SCHEMA_VERSION:
         from cni_bridge.ipam import trouble
 
         raise trouble.foreign(database.path, version, SCHEMA_VERSION)
-    from cni_bridge.ipam.schema import SCHEMA
+    from cni_bridge.ipam.schema import CHANGES, SCHEMA
 
-    database.run_script(f"begin immediate;\n{SCHEMA}")
+    steps = [CHANGES.get(each, "") for each in range(version + 1, SCHEMA_VERSION + 1)]
+    database.run_script("\n".join(("begin immediate;", *steps, SCHEMA)))
     database.change("update ledger set schema_version = ?", SCHEMA_VERSION)
     database.commit()
 

@@ -5,7 +5,7 @@ It knows nothing of the kernel's interfaces, and no transaction outlives the cal
 
 import time
 
-from cni_bridge import address, errors
+from cni_bridge import errors
 from cni_bridge.address import Prefix
 from cni_bridge.ipam import database, ranges, statedir, wording
 from cni_bridge.ipam.database import PATIENCE_S, Database
@@ -116,13 +116,8 @@ class Ledger:
 
         A claim that a later ADD has made for the same attachment is not mistaken for this one.
         """
-        is_there = self.database.change(
-            _CONFIRM,
-            *_key(holding.attachment),
-            holding.pid,
-            holding.created,
-        )
-        if not is_there:
+        its = _key(holding.attachment)
+        if not self.database.change(_CONFIRM, *its, holding.pid, holding.created):
             raise errors.TryAgainLater(
                 f"{wording.name(holding.attachment)} was deleted while it was being added"
             )
@@ -196,15 +191,9 @@ class Ledger:
         if is_new:
             return
         if earlier := self.find(attachment):
-            raise errors.AttachmentExists(
-                f"{wording.name(attachment)} exists already, duplicate allocation is not allowed",
-                f"{wording.facts(earlier)} Send DEL for it first.",
-            )
+            raise wording.exists(earlier)
         (owner,) = self._select(" where host_name = ?", holding.host_name)
-        raise errors.NameTaken(
-            f"the host end's name {holding.host_name} is that of {wording.name(owner.attachment)}",
-            f"{wording.facts(owner)} Names follow from network, container id and ifname: change one.",
-        )
+        raise wording.name_taken(owner)
 
     def _lease(
         self, attachment: Attachment, index: int, range_set: RangeSet, requested: bytes | None
@@ -234,17 +223,17 @@ class Ledger:
             "select address from last_leased where network = ? and range_set = ?", network, index
         )
         taken = self._counter(network, range_set)
-        spans = ranges.sweep(range_set, rows[0][0] if rows else None)
-        found = ranges.first_free(spans, taken)
+        last = rows[0][0] if rows else None
+        found = ranges.first_free(ranges.sweep(range_set, last), taken)
         if found is None:
-            raise self._exhausted(network, index, range_set)
+            raise wording.exhausted(network, index, range_set, taken)
         ip = found.to_bytes(len(range_set[0].start), "big")
         since = _now_ms() - COOL_DOWN_MS
         if not self.database.select(_IS_RESTING, network, ip, since):
             return ip
         from cni_bridge.ipam import resting  # only where addresses come round within seconds
 
-        runs = tuple(ranges.sweep(range_set, rows[0][0] if rows else None))
+        runs = tuple(ranges.sweep(range_set, last))
         return resting.prefer_rested(runs, taken, resting.listed(self.database, network, since), ip)
 
     def _counter(self, network: str, range_set: RangeSet) -> "ranges.Count":
@@ -275,21 +264,7 @@ class Ledger:
             network,
             ip,
         )
-        who = f"{wording.name(holder.attachment)}. {wording.facts(holder)}"
-        return wording.unavailable(ip, range_set, who)
-
-    def _exhausted(self, network: str, index: int, range_set: RangeSet) -> errors.RangeExhausted:
-        taken = self._counter(network, range_set)
-        counts = "; ".join(
-            f"{ranges.range_text(each)}: {count} leases"
-            for each in range_set
-            for count in [taken(address.number(each.start), address.number(each.end))]
-        )
-        return errors.RangeExhausted(
-            f"failed to allocate for range {index}: "
-            f"no IP addresses available in range set: {ranges.set_text(range_set)}",
-            f"{counts}. Delete containers of network {network}, or give it a larger range.",
-        )
+        return wording.held(ip, range_set, holder)
 
     def _select(self, where: str, *values: object) -> tuple[Holding, ...]:
         rows = self.database.select(_HOLDINGS + where + _IN_ORDER, *values)
