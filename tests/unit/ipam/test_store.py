@@ -96,6 +96,29 @@ def test_a_freed_address_rests_until_all_others_had_their_turn(ledger: Ledger) -
     assert turns == [f"10.1.0.{n}" for n in (3, 4, 5, 6, 2)]
 
 
+def test_an_address_freed_a_moment_ago_rests_while_there_is_another(ledger: Ledger) -> None:
+    for who in "abcde":  # 2 to 6
+        claim(ledger, who, SMALL)
+    for who in "da":
+        ledger.release(attachment(who))
+    assert leased(ledger, "f", SMALL) == "10.1.0.5"  # it was freed first, though it is 2's turn
+    ledger.release(attachment("b"))
+    ledger.database.change("update resting set freed = freed - 31000 where address = x'0a010003'")
+    assert leased(ledger, "g", SMALL) == "10.1.0.3"  # it has rested
+    assert leased(ledger, "h", SMALL, "10.1.0.2") == "10.1.0.2"  # whoever asks for it gets it
+
+
+def test_what_has_rested_is_forgotten(ledger: Ledger) -> None:
+    for who in "abc":
+        claim(ledger, who, DUAL)
+        ledger.release(attachment(who))
+    assert ledger.database.select("select count(*) from resting") == [(6,)]
+    ledger.database.change("update resting set freed = freed - 31000")
+    claim(ledger, "d", DUAL)
+    ledger.release(attachment("d"))
+    assert ledger.database.select("select count(*) from resting") == [(2,)]
+
+
 def test_the_round_robin_goes_on_after_a_requested_address(ledger: Ledger) -> None:
     assert leased(ledger, "a", SMALL, "10.1.0.5") == "10.1.0.5"
     assert leased(ledger, "b", SMALL) == "10.1.0.6"
