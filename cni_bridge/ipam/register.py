@@ -60,8 +60,8 @@ class Register:
 
     def locked(self, work: "Callable[[], T]") -> "T":
         """What `work` returns when nobody else can write; if it fails, its changes are undone."""
-        self._database.begin()
         try:
+            self._database.begin()
             outcome = work()
             self._database.commit()
         finally:

@@ -88,14 +88,14 @@ class Ledger:
             is_confirmed=False,
             leases=(),
         )
-        self.database.begin()
         try:
+            self.database.begin()
             self._insert(holding)
             leases = tuple(
                 self._lease(attachment, index, range_set, wanted[index])
                 for index, range_set in enumerate(range_sets)
             )
-            self.database.commit()
+            self._commit(holding)
         finally:
             self.database.rollback()
         return replace(holding, leases=leases)
@@ -105,12 +105,7 @@ class Ledger:
 
         A claim that a later ADD has made for the same attachment is not mistaken for this one.
         """
-        is_there = self.database.change(
-            _CONFIRM,
-            *_key(holding.attachment),
-            holding.pid,
-            holding.created,
-        )
+        is_there = self.database.change(_CONFIRM, *_claim_key(holding))
         if not is_there:
             raise errors.TryAgainLater(
                 f"{wording.name(holding.attachment)} was deleted while it was being added"
@@ -128,8 +123,8 @@ class Ledger:
 
     def rehearse(self, network: str, range_sets: tuple[RangeSet, ...]) -> tuple[bytes, ...]:
         """The addresses that a claim would take now; RangeExhausted if it would. Changes nothing."""
-        self.database.begin()
         try:
+            self.database.begin()
             return tuple(
                 self._next_free(network, index, each) for index, each in enumerate(range_sets)
             )
@@ -184,6 +179,15 @@ class Ledger:
             f"the host end's name {holding.host_name} is that of {wording.name(owner.attachment)}",
             f"{wording.facts(owner)} Names follow from network, container id and ifname: change one.",
         )
+
+    def _commit(self, holding: Holding) -> None:
+        """A commit can fail after it was made, and what has failed must have left no record."""
+        try:
+            self.database.commit()
+        except errors.CniError:
+            self.database.rollback()
+            self.database.change(f"{_RELEASE} and pid = ? and created = ?", *_claim_key(holding))
+            raise
 
     def _lease(
         self, attachment: Attachment, index: int, range_set: RangeSet, requested: bytes | None
@@ -290,3 +294,7 @@ def _holding(columns: "tuple[Any, ...]", leases: list[Lease]) -> Holding:
 
 def _key(attachment: Attachment) -> tuple[str, str, str]:
     return attachment.network, attachment.container, attachment.ifname
+
+
+def _claim_key(holding: Holding) -> tuple[str, str, str, int, int]:
+    return (*_key(holding.attachment), holding.pid, holding.created)

@@ -42,7 +42,12 @@ State = frozenset[Line]
 
 def of_host() -> State:
     """Everything that an attachment could leave on the host."""
-    return frozenset((*_network("host"), *_ruleset(), *_ledger(), *_files()))
+    return of_kernel().union(_ledger(), _files())
+
+
+def of_kernel() -> State:
+    """The part of it that the kernel holds; files are not even opened."""
+    return frozenset((*_network("host"), *_ruleset()))
 
 
 def of_container(name: str) -> State:
