@@ -51,20 +51,27 @@ def add(request: "Request") -> str:
     host = netlink.Socket()
     inline.require(host, settings)
     ledger = store.open_ledger(settings.state_dir)
+    signals.hold()
     # Where this fails, nothing here is ours to undo.
     holding = claim(ledger, attachment, settings, container.identity)
-    try:
-        signals.interrupt()
+
+    def make() -> str:
         wanted, interfaces = assembly.attach(
             host, container, ledger, (holding, settings, addresses)
         )
         ledger.confirm(holding)
         made = result.build(wanted, interfaces, config.previous_result(document))
         return codec.encode(shapes.downgrade(made, settings.cni_version))
-    except BaseException as error:
-        signals.ignore()
-        _roll_back(host, ledger, holding, addresses, error)
-        raise
+
+    def undo(error: BaseException) -> None:
+        try:
+            netns.come_home(container)
+        except OSError as failure:  # what belongs to the host can't be reached from here
+            error.add_note(f"while rolling back: can't leave the container's netns: {failure}")
+        else:
+            _roll_back(host, ledger, holding, addresses, error)
+
+    return signals.undoing(make, undo)
 
 
 def delete(request: "Request") -> None:
@@ -190,6 +197,7 @@ def _roll_back(
 ) -> None:
     """Undo an ADD, unless a DEL has done so and what is there now is a later ADD's."""
     try:
+        ledger.database.rollback()  # or what is forgotten now would be part of what was begun
         if ledger.is_superseded(holding):
             return
     except CniError as failure:

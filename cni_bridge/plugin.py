@@ -8,7 +8,8 @@ import sys
 
 from cni_bridge import commands
 from cni_bridge.edge import codec, config, request, shapes, versions
-from cni_bridge.errors import Bug, CniError, IOFailure, KernelRefused
+from cni_bridge.errors import Bug, CniError, IOFailure, KernelRefused, TryAgainLater
+from cni_bridge.kernel import signals
 from cni_bridge.kernel.netlink import KernelError
 
 TYPE_CHECKING = False
@@ -17,13 +18,16 @@ if TYPE_CHECKING:
     from cni_bridge.edge.request import Request
 
 DETAILS_LIMIT = 2000
+STDIN_PATIENCE_S = 60  # runtimes lose theirs later, and would say nothing of the cause
 
 
 def run() -> int:
     """Carry out what the environment and stdin ask for; return the exit status."""
     asked = None
     try:
+        signals.limit(STDIN_PATIENCE_S, _give_up_reading)
         asked = request.read(request.environment())
+        signals.limit(0, _give_up_reading)
         _carry_out(asked)
     except BaseException as error:  # noqa: BLE001 - whatever happened, the runtime gets its JSON
         _report(as_cni_error(error), asked)
@@ -37,11 +41,22 @@ def as_cni_error(error: BaseException) -> CniError:
         known = error
     elif isinstance(error, KernelError):
         known = KernelRefused(str(error))
+    elif isinstance(error, OSError):
+        known = IOFailure(str(error), _traceback(error))
+    elif isinstance(error, MemoryError):
+        known = TryAgainLater("out of memory", _traceback(error))
     else:
         known = Bug(f"{type(error).__name__}: {error}", _traceback(error))
     notes = getattr(error, "__notes__", ())
     known.details = "\n".join(filter(None, (known.details, *notes)))
     return known
+
+
+def _give_up_reading(_number: int, _frame: object) -> None:
+    raise IOFailure(
+        f"stdin did not end within {STDIN_PATIENCE_S} s",
+        "the caller has to close it behind the network config",
+    )
 
 
 def _carry_out(asked: "Request") -> None:
