@@ -4,7 +4,7 @@ Removal has one code path, `detach`, with three callers: DEL, GC and the rollbac
 here knows commands, configs or results.
 """
 
-from cni_bridge import inline, names, plan
+from cni_bridge import inline, names, plan, steps
 from cni_bridge.ipam import guards
 from cni_bridge.kernel import netlink
 from cni_bridge.model import Grant
@@ -38,8 +38,10 @@ def attach(
         shared = _create(host, container, wanted)
     gateway = inline.ensure_gateway(host, shared, wanted)
     bridge.ensure_gateways(host, gateway, wanted.bridge)
+    steps.done("gateway")
     if wanted.firewall:
         _protect(ledger, wanted)  # before the container's end is up
+        steps.done("firewall")
     outer, inner = veth.configure(host, container, wanted.veth)
     others = () if gateway is shared else (bridge.describe(gateway),)
     more = inline.apply(host, container, wanted)
@@ -61,12 +63,15 @@ def detach(
     guard = None
     try:
         guard = _unprotect(ledger, attachments)
+        steps.done("firewall removed")
     except Exception as failure:  # noqa: BLE001 - reported together, whatever they are
         failures.append(failure)
     try:
         veth.remove(host, *(name for item in attachments for name in names.of_host(item)))
+        steps.done("pair removed")
         if ledger and not failures:
             ledger.release(*attachments)
+            steps.done("released")
         if release:
             release()
     except Exception as failure:  # noqa: BLE001 - reported together, whatever they are
@@ -97,7 +102,9 @@ def problems(
 
 def _create(host: netlink.Socket, container: "OpenNetns", wanted: "Plan") -> "Link":
     shared = bridge.ensure(host, wanted.bridge)
+    steps.done("bridge")
     veth.create(host, container, shared.index, wanted.veth)
+    steps.done("pair")
     return shared
 
 
