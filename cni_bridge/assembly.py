@@ -4,7 +4,7 @@ Removal has one code path, `detach`, with three callers: DEL, GC and the rollbac
 here knows commands, configs or results.
 """
 
-from cni_bridge import inline, names, plan
+from cni_bridge import inline, names, plan, steps
 from cni_bridge.errors import LedgerUnusable
 from cni_bridge.ipam import guards
 from cni_bridge.kernel import netlink
@@ -42,8 +42,10 @@ def attach(
         shared = _create(host, container, wanted)
     gateway = inline.ensure_gateway(host, shared, wanted)
     bridge.ensure_gateways(host, gateway, wanted.bridge)
+    steps.done("gateway")
     if wanted.firewall:
         _protect(ledger, wanted)  # before the container's end is up
+        steps.done("firewall")
     outer, inner = veth.configure(host, container, wanted.veth)
     others = () if gateway is shared else (bridge.describe(gateway),)
     more = inline.apply(host, container, wanted)
@@ -65,12 +67,15 @@ def detach(
     """
     failures: list[Exception] = []
     guard = _tried(failures, lambda: _unprotect(ledger, attachments, addresses))
+    steps.done("firewall removed")
     interfaces = [name for item in attachments for name in names.of_host(item)]
     _tried(failures, lambda: veth.remove(host, *interfaces))
+    steps.done("pair removed")
     # A ledger that can't be used keeps nothing alive that would need an address.
     if all(isinstance(failure, LedgerUnusable) for failure in failures):
         if ledger:
             _tried(failures, lambda: ledger.release(*attachments))
+            steps.done("released")
         if release:
             _tried(failures, release)
     if guard:
@@ -99,7 +104,9 @@ def problems(
 
 def _create(host: netlink.Socket, container: "OpenNetns", wanted: "Plan") -> "Link":
     shared = bridge.ensure(host, wanted.bridge)
+    steps.done("bridge")
     veth.create(host, container, shared.index, wanted.veth)
+    steps.done("pair")
     return shared
 
 

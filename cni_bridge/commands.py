@@ -6,7 +6,7 @@ Nothing here builds messages, reads JSON or knows an errno.
 import posix
 import time
 
-from cni_bridge import assembly, inline, names, plan, sources
+from cni_bridge import assembly, inline, names, plan, sources, steps
 from cni_bridge.edge import codec, config, ipam, result, shapes
 from cni_bridge.errors import (
     AddressInUse,
@@ -48,18 +48,21 @@ def add(request: "Request") -> str:
     settings = config.parse(document, request.args, is_delegated=addresses.is_delegated)
     attachment = config.attachment(document, request)
     container = netns.open_netns(request.netns_path, may_be_own=request.may_be_own_netns)
+    steps.done("config")
     host = netlink.Socket()
     inline.require(host, settings)
     ledger = store.open_ledger(settings.state_dir)
     signals.hold()
     # Where this fails, nothing here is ours to undo.
     holding = claim(ledger, attachment, settings, container.identity)
+    steps.done("claim")
 
     def make() -> str:
         wanted, interfaces = assembly.attach(
             host, container, ledger, (holding, settings, addresses)
         )
         ledger.confirm(holding)
+        steps.done("confirm")
         made = result.build(wanted, interfaces, config.previous_result(document))
         return codec.encode(shapes.downgrade(made, settings.cni_version))
 
@@ -82,6 +85,7 @@ def delete(request: "Request") -> None:
     attachment = config.attachment(document, request)
     host = netlink.Socket()
     ledger, failures = _usable_ledger(document)
+    steps.done("ledger")
 
     def release() -> None:
         reserved = sources.predecessor(config.reservations_dir(document))
