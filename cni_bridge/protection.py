@@ -118,7 +118,7 @@ def _claim(register: "Register", attachment: Attachment, want: Firewall) -> Clai
     settled = publishing.settled(register, attachment, want)
     network, own = elements.of_network(settled), elements.of_attachment(settled)
     register.insert(attachment, network, own)
-    publishing.refuse_bound(settled, want)
+    publishing.refuse_bound(attachment, settled, want)
     return Claimed(firewall=settled, network=network, own=own)
 
 

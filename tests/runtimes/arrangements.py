@@ -1,0 +1,71 @@
+"""The ways in which operators arrange plugins on a machine: ours alone, or in the usual chain.
+
+Documents only; which file they go to is decided by the callers.
+"""
+
+from dataclasses import dataclass
+
+from tests.lab.plugin import Json
+
+NETWORK = "web"
+SUBNET4, SUBNET6 = "10.99.0.0/24", "fd99::/64"
+GATEWAY4, GATEWAY6 = "10.99.0.1", "fd99::1"
+RANGES = [[{"subnet": SUBNET4}], [{"subnet": SUBNET6}]]
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """A conflist, and what is different about it."""
+
+    name: str
+    conflist: Json
+
+    @property
+    def bridges(self) -> list[str]:
+        """The bridges that it makes."""
+        return [each["bridge"] for each in self.conflist["plugins"] if "bridge" in each]
+
+
+ALONE = Arrangement(
+    "alone",
+    {
+        "cniVersion": "1.0.0",
+        "name": NETWORK,
+        "plugins": [
+            {
+                "type": "cni-bridge",
+                "bridge": "web0",
+                "isDefaultGateway": True,
+                "ipMasq": True,
+                "capabilities": {"portMappings": True, "ips": True, "mac": True},
+                "ipam": {"type": "cni-bridge", "ranges": RANGES},
+            }
+        ],
+    },
+)
+# As podman 4's `network create` writes it, and much like containerd's example.
+CHAIN = Arrangement(
+    "chain",
+    {
+        "cniVersion": "0.4.0",
+        "name": NETWORK,
+        "plugins": [
+            {
+                "type": "bridge",
+                "bridge": "web0",
+                "isGateway": True,
+                "ipMasq": True,
+                "hairpinMode": True,
+                "ipam": {
+                    "type": "host-local",
+                    "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}],
+                    "ranges": RANGES,
+                },
+            },
+            {"type": "portmap", "capabilities": {"portMappings": True}},
+            {"type": "firewall", "backend": ""},
+            {"type": "tuning"},
+        ],
+    },
+)
+ARRANGEMENTS = (ALONE, CHAIN)
