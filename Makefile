@@ -14,7 +14,7 @@ PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 
-.PHONY: help setup fmt lint type unit check check-kernel check-guest check-vlan test build generate \
+.PHONY: help setup fmt lint type unit check check-kernel check-guest check-vlan check-runtimes test build generate \
 	docs install uninstall demo bench proof peers lock clean
 
 help: ## list the targets
@@ -55,7 +55,13 @@ check-guest: build ## TESTS on Debian's kernel, in an emulated machine
 check-vlan: ## VLANs on a kernel that has them, in an emulated machine
 	@$(MAKE) --no-print-directory check-guest TESTS="tests/kernel/guest/test_vlan.py tests/kernel/test_vlan.py"
 
-test: check check-kernel ## everything: check, build, check-kernel
+check-runtimes: build ## the executable under podman, containerd and buildah, in private namespaces
+	@build/runtimes.sh
+	rm -f .cache/runtimes.json
+	$(PYTHON) -m tests.runtimes -q -n auto tests/runtimes
+	$(PYTHON) -m tests.runtimes.table --check
+
+test: check check-kernel check-runtimes ## everything: check, build, check-kernel, check-runtimes
 
 build: dist/cni-bridge/cni-bridge ## the executable, both shapes, into dist/
 

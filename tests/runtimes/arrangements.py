@@ -5,6 +5,8 @@ Documents only; which file they go to is decided by the callers.
 
 from dataclasses import dataclass
 
+import pytest
+
 from tests.lab.plugin import Json
 
 NETWORK = "web"
@@ -69,3 +71,6 @@ CHAIN = Arrangement(
     },
 )
 ARRANGEMENTS = (ALONE, CHAIN)
+
+# For what the reference's chain does not do: it gives the second holder of a port nothing, silently.
+only_alone = pytest.mark.parametrize("arrangement", [ALONE], indirect=True, ids=["alone"])

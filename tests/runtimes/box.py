@@ -32,7 +32,9 @@ def assert_reach_each_other(one: Box, other: Box) -> None:
         assert not silent, f"{here.name} gets no answer from {silent}"
 
 
-def assert_published(town: Town, box: Box, sibling: Box, host_port: int, port: int, kind: str) -> None:
+def assert_published(
+    town: Town, box: Box, sibling: Box, host_port: int, port: int, kind: str
+) -> None:
     """A published port answers the host, its localhost, the world outside, a sibling and the box itself."""
     town.servers.listen(box.name, port, netns=box.netns)
     host4, host6 = OUTSIDE["host"]

@@ -5,10 +5,12 @@ Which runtime it is, and what its containers should reach, is decided by the cal
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from tests.lab import PLUGIN, Host, Json, namespaces
@@ -30,7 +32,22 @@ CNI_BIN, CNI_CONF = Path("/opt/cni/bin"), Path("/etc/cni/net.d")
 DEBIANS_PLUGINS = Path("/usr/lib/cni")
 BESIDE_US = ("firewall", "host-local", "loopback", "portmap", "tuning")
 UNIFIED = Path("/sys/fs/cgroup/unified")
-APPLETS = ("cat", "false", "hostname", "httpd", "ip", "ls", "nc", "ping", "sh", "sleep", "true", "wget")
+APPLETS = (
+    "cat",
+    "false",
+    "hostname",
+    "httpd",
+    "ip",
+    "ls",
+    "nc",
+    "ping",
+    "sh",
+    "sleep",
+    "true",
+    "wget",
+)
+NEWER = os.environ.get("RUNTIMES", "")  # a directory with newer ones than Debian's
+PATH = f"{NEWER}:/usr/sbin:/usr/bin:/sbin:/bin:{CNI_BIN}".removeprefix(":")
 TIMEOUT = 60  # seconds, of one command
 
 
@@ -40,7 +57,7 @@ class Machine:
     def __init__(self, town: Town, arrangement: Arrangement) -> None:
         self.town = town
         self.arrangement = arrangement
-        self.environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
+        self.environment = {"PATH": PATH, "HOME": "/root"}
         self.shared = set(arrangement.bridges)
         CNI_BIN.mkdir()
         CNI_CONF.mkdir()
@@ -99,6 +116,10 @@ class Machine:
                 stderr=stream,
             )
 
+    def version(self, program: str) -> str:
+        """The version of a program, as it tells it."""
+        return _version(shutil.which(program, path=PATH) or program)
+
     def left_behind(self) -> list[str]:
         """What differs from the start but for bridges, and for what the other plugins share."""
         host = self.town.host
@@ -110,6 +131,14 @@ class Machine:
         """Nothing was left."""
         left = self.left_behind()
         assert not left, "left behind:\n" + "\n".join(left)
+
+
+@cache
+def _version(program: str) -> str:
+    printed = subprocess.run((program, "--version"), capture_output=True, text=True, check=True)
+    found = re.search(r"\d+(\.\d+)+", printed.stdout)
+    assert found, printed
+    return found[0]
 
 
 @contextmanager

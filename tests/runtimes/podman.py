@@ -26,14 +26,19 @@ network_config_dir = "{CNI_CONF}"
 SLEEP = ("/bin/sleep", "600")
 
 
+def configure(machine: Machine) -> None:
+    """Lets podman and buildah use CNI and its places, and no systemd."""
+    config = Path("/run/containers.conf")
+    config.write_text(CONFIG)
+    machine.environment["CONTAINERS_CONF"] = str(config)
+
+
 class Podman:
     """podman, and the containers that it has on this machine."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        config = Path("/run/containers.conf")
-        config.write_text(CONFIG)
-        machine.environment["CONTAINERS_CONF"] = str(config)
+        configure(machine)
 
     def __call__(self, *words: str) -> str:
         """What `podman WORDS` prints; it must succeed."""
