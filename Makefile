@@ -8,18 +8,19 @@ PREFIX ?= /usr
 LIBRARY := $(PREFIX)/lib/cni-bridge
 PLUGIN := /opt/cni/bin/cni-bridge
 PEERS := .cache/peers/bin
+NEWER := .cache/peers/runtimes
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 
-.PHONY: help setup fmt lint type unit check check-kernel check-guest check-vlan check-runtimes test build generate \
-	docs install uninstall demo bench proof peers lock clean
+.PHONY: help setup fmt lint type unit check check-kernel check-guest check-vlan check-runtimes \
+	check-runtimes-newer test build generate docs install uninstall demo bench proof peers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
-		printf '  %-14s %s\n' "$$target" "$$text"; done
+		printf '  %-22s %s\n' "$$target" "$$text"; done
 
 setup: $(READY) ## install what is missing, then a venv in .venv
 
@@ -58,7 +59,15 @@ check-vlan: ## VLANs on a kernel that has them, in an emulated machine
 check-runtimes: build ## the executable under podman, containerd and buildah, in private namespaces
 	@build/runtimes.sh
 	rm -f .cache/runtimes.json
-	$(PYTHON) -m tests.runtimes -q -n auto tests/runtimes
+	$(PYTHON) -m tests.runtimes -q -n auto --ignore=tests/runtimes/newer tests/runtimes
+	$(PYTHON) -m tests.runtimes.table --check
+
+check-runtimes-newer: build ## the same under containerd 2, built here; not in `make test`
+	@build/runtimes.sh
+	@build/newer-runtimes.sh $(NEWER)
+	rm -f .cache/runtimes.json
+	RUNTIMES=$(abspath $(NEWER)) $(PYTHON) -m tests.runtimes -q -n auto tests/runtimes/test_ctr.py \
+		tests/runtimes/test_cri.py tests/runtimes/newer
 	$(PYTHON) -m tests.runtimes.table --check
 
 test: check check-kernel check-runtimes ## everything: check, build, check-kernel, check-runtimes

@@ -123,6 +123,14 @@ def mount(
     _call("mount", *(a.encode() for a in arguments), ctypes.c_ulong(flags), options.encode())
 
 
+def layer(path: str) -> None:
+    """Shows the directory as it is, and keeps what is changed in it in the /run of the time."""
+    upper, work = (Path("/run", kind + path.replace("/", "-")) for kind in ("upper", "work"))
+    upper.mkdir()
+    work.mkdir()
+    mount("overlay", path, "overlay", options=f"lowerdir={path},upperdir={upper},workdir={work}")
+
+
 def _cover(directories: Iterable[str]) -> None:
     """Puts empty tmpfs on the directories without creating anything on the disk below."""
     layered = set()
@@ -130,18 +138,10 @@ def _cover(directories: Iterable[str]) -> None:
         parent = os.path.dirname(path)
         if not os.path.isdir(path):
             if parent not in layered:
-                _layer(parent)
+                layer(parent)
                 layered.add(parent)
             os.mkdir(path)
         mount("tmpfs", path, "tmpfs", options="mode=0755")
-
-
-def _layer(path: str) -> None:
-    """Shows the directory as it is, and keeps what is made in it in the /run of the time."""
-    upper, work = (Path("/run", kind + path.replace("/", "-")) for kind in ("upper", "work"))
-    upper.mkdir()
-    work.mkdir()
-    mount("overlay", path, "overlay", options=f"lowerdir={path},upperdir={upper},workdir={work}")
 
 
 def _show_own_network_in_sysfs() -> None:

@@ -71,6 +71,7 @@ CHAIN = Arrangement(
     },
 )
 ARRANGEMENTS = (ALONE, CHAIN)
+ALONE_1_1 = Arrangement("alone", ALONE.conflist | {"cniVersion": "1.1.0"})
 
 # For what the reference's chain does not do: it gives the second holder of a port nothing, silently.
 only_alone = pytest.mark.parametrize("arrangement", [ALONE], indirect=True, ids=["alone"])

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 IMAGE, PAUSE = "localhost/busybox:1", "localhost/pause:1"
 SLEEP = ("/bin/sleep", "600")
 CONFIG, LOG = Path("/run/containerd.toml"), Path("/run/containerd.log")
-CONFIGURED = f"""
-version = 2
+DEBIANS_CONFIG = Path("/etc/containerd/config.toml")
+# No registry, and nobody may set a process's score freely without CAP_SYS_RESOURCE.
+OFFLINE = f"""
 [plugins."io.containerd.grpc.v1.cri"]
 sandbox_image = "{PAUSE}"
-restrict_oom_score_adj = true # without CAP_SYS_RESOURCE nobody may set it freely
+restrict_oom_score_adj = true
 """
 KUBERNETES = "k8s.io"  # the namespace of containerd's CRI
 SERIAL = str(os.getpid())  # cgroups are not private: others may run the same test beside us
@@ -33,10 +34,11 @@ SERIAL = str(os.getpid())  # cgroups are not private: others may run the same te
 class Containerd:
     """The daemon, inside the `with` block, with an image for containers and one for sandboxes."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, config: Path = CONFIG) -> None:
         self.machine = machine
+        self._config = config
         self._started: list[subprocess.Popen[bytes]] = []
-        CONFIG.write_text(CONFIGURED)
+        CONFIG.write_text("version = 2\n" + OFFLINE)
 
     def __enter__(self) -> "Containerd":
         self.start()
@@ -60,7 +62,7 @@ class Containerd:
 
     def start(self) -> None:
         """Starts the daemon and waits until it answers."""
-        self._started.append(self.machine.start("containerd", "--config", CONFIG, log=LOG))
+        self._started.append(self.machine.start("containerd", "--config", self._config, log=LOG))
         wait_until(lambda: not self.machine.try_to_run("ctr", "version").returncode)
 
     def kill(self) -> None:

@@ -95,6 +95,12 @@ class Cri:
         """RemovePodSandbox."""
         self.each(self.forget, [pod_id])
 
+    def remove_wholly(self, pod_id: str) -> None:
+        """As a kubelet does it: it stops a pod more than once."""
+        self.stop(pod_id)
+        self.stop(pod_id)
+        self.remove(pod_id)
+
     def box(self, pod_id: str) -> Box:
         """A running pod as the network sees it."""
         request = {"pod_sandbox_id": pod_id, "verbose": True}

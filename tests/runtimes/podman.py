@@ -11,13 +11,15 @@ from tests.runtimes.arrangements import NETWORK
 from tests.runtimes.box import Box
 from tests.runtimes.machine import CNI_BIN, CNI_CONF, Machine
 
-CONFIG = f"""
+WITHOUT_SYSTEMD = """
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 runtime = "crun"
 [containers]
 log_driver = "k8s-file"
+"""
+CONFIG = f"""
 [network]
 network_backend = "cni"
 cni_plugin_dirs = ["{CNI_BIN}"]
@@ -29,7 +31,7 @@ SLEEP = ("/bin/sleep", "600")
 def configure(machine: Machine) -> None:
     """Lets podman and buildah use CNI and its places, and no systemd."""
     config = Path("/run/containers.conf")
-    config.write_text(CONFIG)
+    config.write_text(CONFIG + WITHOUT_SYSTEMD)
     machine.environment["CONTAINERS_CONF"] = str(config)
 
 

@@ -23,19 +23,12 @@ def cri(containerd: Containerd) -> Iterator[Cri]:
         yield connected
 
 
-def remove(cri: Cri, *pods: str) -> None:
-    """As a kubelet does it: it stops a pod more than once."""
-    for pod in pods:
-        cri.stop(pod)
-        cri.stop(pod)
-        cri.remove(pod)
-
-
 @proves(REACH)
 def test_two_pods_reach_each_other_by_both_families(cri: Cri) -> None:
     pods = cri.run(Pod("a")), cri.run(Pod("b"))
     assert_reach_each_other(*map(cri.box, pods))
-    remove(cri, *pods)
+    for pod in pods:
+        cri.remove_wholly(pod)
 
 
 @proves(PORTS)
@@ -48,7 +41,8 @@ def test_host_ports_answer_from_everywhere(cri: Cri, containerd: Containerd) -> 
     cri.stop(a)
     assert_not_published(town, 8080, "tcp")
     assert_not_published(town, 9053, "udp")
-    remove(cri, a, b)
+    cri.remove_wholly(a)
+    cri.remove_wholly(b)
 
 
 @proves(REPEATED)
@@ -59,7 +53,7 @@ def test_a_stopped_pod_can_be_stopped_again_and_leaves_nothing(
     cri.stop(pod)
     containerd.machine.assert_as_before()
     cri.stop(pod)
-    remove(cri, pod)
+    cri.remove_wholly(pod)
 
 
 @proves(MANY)
@@ -88,7 +82,7 @@ def test_a_pod_outlives_a_crash_of_the_runtime_and_is_removed_after_it(
     assert ask(Question(town.netns("world"), OUTSIDE["host"][0], 8080)).startswith("a:80")
     town.servers.end("a")
     containerd.start()
-    remove(cri, pod)
+    cri.remove_wholly(pod)
 
 
 @proves(TAKEN_PORT)
@@ -101,7 +95,7 @@ def test_a_pod_that_cannot_be_attached_says_why_and_leaves_nothing(
     with pytest.raises(RefusedError, match="host port 8080/tcp is held by container"):
         cri.run(Pod("b", ports=((8080, 80, "tcp"),)))
     assert containerd.machine.left_behind() == before
-    remove(cri, a)
+    cri.remove_wholly(a)
 
 
 @proves(READY)
