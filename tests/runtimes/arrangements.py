@@ -4,11 +4,14 @@ Documents only; which file they go to is decided by the callers.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from tests.lab import PEERS, PLUGIN, peer
 from tests.lab.plugin import Json
 
+DEBIANS = Path("/usr/lib/cni")
 NETWORK = "web"
 SUBNET4, SUBNET6 = "10.99.0.0/24", "fd99::/64"
 GATEWAY4, GATEWAY6 = "10.99.0.1", "fd99::1"
@@ -17,10 +20,12 @@ RANGES = [[{"subnet": SUBNET4}], [{"subnet": SUBNET6}]]
 
 @dataclass(frozen=True)
 class Arrangement:
-    """A conflist, and what is different about it."""
+    """A conflist, and where its plugins come from."""
 
     name: str
     conflist: Json
+    bridge: Path = PLUGIN  # what has that name
+    others: Path = DEBIANS
 
     @property
     def bridges(self) -> list[str]:
@@ -75,3 +80,14 @@ ALONE_1_1 = Arrangement("alone", ALONE.conflist | {"cniVersion": "1.1.0"})
 
 # For what the reference's chain does not do: it gives the second holder of a port nothing, silently.
 only_alone = pytest.mark.parametrize("arrangement", [ALONE], indirect=True, ids=["alone"])
+
+
+def measured(version: str, length: int) -> tuple[Arrangement, ...]:
+    """What is timed beside each other: ours, ours in a chain of that length, and the reference there."""
+    alone, chain = (each.conflist | {"cniVersion": version} for each in (ALONE, CHAIN))
+    chain["plugins"] = chain["plugins"][:length]
+    return (
+        Arrangement("cni-bridge alone", alone, others=PEERS),
+        Arrangement("cni-bridge as `bridge`, in a chain", chain, others=PEERS),
+        Arrangement("the reference's chain", chain, bridge=peer("bridge"), others=PEERS),
+    )

@@ -3,7 +3,6 @@
 What a test marked with a feature has found goes to `table`.
 """
 
-import os
 from collections import defaultdict
 from collections.abc import Generator, Iterator
 
@@ -12,7 +11,8 @@ import pytest
 from tests.runtimes import table
 from tests.runtimes.arrangements import ARRANGEMENTS, Arrangement
 from tests.runtimes.containerd import Containerd
-from tests.runtimes.machine import Machine, private_machine
+from tests.runtimes.enclosure import is_inside
+from tests.runtimes.machine import Machine, private_machine, version_of
 from tests.runtimes.podman import Podman
 
 FEATURE = "feature"
@@ -22,7 +22,7 @@ _found: table.Outcomes = defaultdict(lambda: defaultdict(dict))
 def pytest_configure(config: pytest.Config) -> None:
     """What a runtime leaves running must end with the tests."""
     config.addinivalue_line("markers", f"{FEATURE}(name): the feature that the test proves")
-    if os.readlink("/proc/1/exe") != os.readlink("/proc/self/exe"):
+    if not is_inside():
         raise pytest.UsageError("these tests need namespaces: make check-runtimes")
 
 
@@ -39,7 +39,7 @@ def machine(arrangement: Arrangement, request: pytest.FixtureRequest) -> Iterato
     with private_machine(arrangement) as made:
         if marker := request.node.get_closest_marker(FEATURE):
             runtime, program = request.module.RUNTIME
-            proved = (f"{runtime} {made.version(program)}", marker.args[0], arrangement.name)
+            proved = (f"{runtime} {version_of(program)}", marker.args[0], arrangement.name)
             request.node.user_properties.append((FEATURE, proved))
         yield made
 

@@ -65,6 +65,11 @@ class Containerd:
         self._started.append(self.machine.start("containerd", "--config", self._config, log=LOG))
         wait_until(lambda: not self.machine.try_to_run("ctr", "version").returncode)
 
+    @property
+    def pid(self) -> int:
+        """The daemon's."""
+        return self._started[0].pid
+
     def kill(self) -> None:
         """Ends the daemon as a crash does; its containers go on."""
         daemon = self._started.pop()

@@ -22,6 +22,7 @@ from tests.runtimes.cri_messages import CLASSES, PACKAGE
 SOCKET = "/run/containerd/containerd.sock"
 DEADLINE = 60.0  # seconds, of one call
 PROTOCOLS = {"tcp": 0, "udp": 1, "sctp": 2}
+HOSTS_NETWORK = 2  # NamespaceMode.NODE
 CGROUP = "/cni-bridge-tests"
 
 Outcome = TypeVar("Outcome")
@@ -37,18 +38,24 @@ class Pod:
 
     name: str
     ports: tuple[tuple[int, int, str], ...] = ()
+    is_on_host: bool = False  # without a network of its own
 
     @property
     def config(self) -> Json:
         """The same as a message."""
         return {
             "metadata": {"name": self.name, "uid": f"uid-{self.name}", "namespace": "default"},
-            "hostname": self.name,
+            "hostname": "" if self.is_on_host else self.name,
             "port_mappings": [
                 {"host_port": host, "container_port": port, "protocol": PROTOCOLS[protocol]}
                 for host, port, protocol in self.ports
             ],
-            "linux": {"cgroup_parent": CGROUP},
+            "linux": {
+                "cgroup_parent": CGROUP,
+                "security_context": {
+                    "namespace_options": {"network": HOSTS_NETWORK * self.is_on_host}
+                },
+            },
         }
 
 

@@ -29,7 +29,12 @@ MESSAGES: dict[str, dict[str, tuple[int, str | list[str]]]] = {
         "host_port": (3, "int32"),
         "host_ip": (4, "string"),
     },
-    "LinuxPodSandboxConfig": {"cgroup_parent": (1, "string")},
+    "NamespaceOption": {"network": (1, "int32")},
+    "LinuxSandboxSecurityContext": {"namespace_options": (1, "NamespaceOption")},
+    "LinuxPodSandboxConfig": {
+        "cgroup_parent": (1, "string"),
+        "security_context": (2, "LinuxSandboxSecurityContext"),
+    },
     "PodSandboxConfig": {
         "metadata": (1, "PodSandboxMetadata"),
         "hostname": (2, "string"),

@@ -29,7 +29,6 @@ DIRECTORIES = (
     "/opt/cni",
 )
 CNI_BIN, CNI_CONF = Path("/opt/cni/bin"), Path("/etc/cni/net.d")
-DEBIANS_PLUGINS = Path("/usr/lib/cni")
 BESIDE_US = ("firewall", "host-local", "loopback", "portmap", "tuning")
 UNIFIED = Path("/sys/fs/cgroup/unified")
 APPLETS = (
@@ -61,10 +60,10 @@ class Machine:
         self.shared = set(arrangement.bridges)
         CNI_BIN.mkdir()
         CNI_CONF.mkdir()
-        for name in ("bridge", "cni-bridge"):
-            (CNI_BIN / name).symlink_to(PLUGIN.resolve())
+        (CNI_BIN / "cni-bridge").symlink_to(PLUGIN.resolve())
+        (CNI_BIN / "bridge").symlink_to(arrangement.bridge.resolve())
         for name in BESIDE_US:
-            (CNI_BIN / name).symlink_to(DEBIANS_PLUGINS / name)
+            (CNI_BIN / name).symlink_to(arrangement.others.resolve() / name)
         self.configure(arrangement.conflist)
 
     def configure(self, conflist: Json) -> None:
@@ -116,10 +115,6 @@ class Machine:
                 stderr=stream,
             )
 
-    def version(self, program: str) -> str:
-        """The version of a program, as it tells it."""
-        return _version(shutil.which(program, path=PATH) or program)
-
     def left_behind(self) -> list[str]:
         """What differs from the start but for bridges, and for what the other plugins share."""
         host = self.town.host
@@ -134,8 +129,10 @@ class Machine:
 
 
 @cache
-def _version(program: str) -> str:
-    printed = subprocess.run((program, "--version"), capture_output=True, text=True, check=True)
+def version_of(program: str) -> str:
+    """The version of a program, as it tells it."""
+    path = shutil.which(program, path=PATH) or program
+    printed = subprocess.run((path, "--version"), capture_output=True, text=True, check=True)
     found = re.search(r"\d+(\.\d+)+", printed.stdout)
     assert found, printed
     return found[0]
