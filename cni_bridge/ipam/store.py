@@ -30,7 +30,7 @@ _RELEASE = "delete from holding where network = ? and container = ? and ifname =
 
 
 def open_ledger(state_dir: str, patience_s: float = PATIENCE_S) -> "Ledger":
-    """The ledger of a state directory, made if missing; raises IOFailure, TryAgainLater."""
+    """The ledger of a state directory, made if missing; raises LedgerUnusable, TryAgainLater."""
     statedir.ensure(state_dir)
     return Ledger(database.opened(state_dir, patience_s) or database.created(state_dir, patience_s))
 
@@ -44,7 +44,7 @@ def find_ledger(state_dir: str, patience_s: float = PATIENCE_S) -> "Ledger | Non
 
 
 class Ledger:
-    """An open ledger; every method may raise IOFailure and TryAgainLater."""
+    """An open ledger; every method may raise LedgerUnusable and TryAgainLater."""
 
     def __init__(self, opened: Database) -> None:
         self.database = opened  # public for the firewall's half of it
@@ -130,6 +130,8 @@ class Ledger:
         """The addresses that a claim would take now; RangeExhausted if it would. Changes nothing."""
         self.database.begin()
         try:
+            # SQLite begins and reads as well where it could not write.
+            self.database.change("update ledger set row = row")
             return tuple(
                 self._next_free(network, index, each) for index, each in enumerate(range_sets)
             )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cni_bridge import errors
-from cni_bridge.ipam import database, store
+from cni_bridge.ipam import database, store, trouble
 from cni_bridge.ipam.database import Database
 from cni_bridge.ipam.schema import SCHEMA
 from cni_bridge.ipam.store import Ledger
@@ -169,10 +169,12 @@ def test_lock_holders_are_those_of_the_file_that_do_not_wait() -> None:
         "1: POSIX  ADVISORY  WRITE 4711 00:19:81 1073741825 1073741825\n"
         "1: -> POSIX  ADVISORY  WRITE 4712 00:19:81 1073741825 1073741825\n"
         "2: POSIX  ADVISORY  READ  4711 00:19:81 1073741826 1073742335\n"
+        "2: POSIX  ADVISORY  READ  4713 00:1a:81 1073741826 1073742335\n"
         "3: FLOCK  ADVISORY  WRITE 815 00:19:181 0 EOF\n"
     )
-    assert database.lock_holders(locks, 81) == ("4711",)
-    assert database.lock_holders("", 81) == ()
+    assert trouble.lock_holders(locks, os.makedev(0, 0x19), 81) == ("4711",)
+    assert trouble.lock_holders(locks, os.makedev(0, 0x1B), 81) == ("4711", "4713")
+    assert trouble.lock_holders("", 0, 81) == ()
 
 
 def test_another_schema_version_names_both_and_what_to_do(tmp_path: Path) -> None:
@@ -181,7 +183,7 @@ def test_another_schema_version_names_both_and_what_to_do(tmp_path: Path) -> Non
     opened.close()
     with pytest.raises(errors.IOFailure) as caught:
         store.find_ledger(str(tmp_path))
-    assert "has schema version 7, this cni-bridge needs version 2" in caught.value.msg
+    assert "has schema version 7, this cni-bridge knows versions up to" in caught.value.msg
     assert "Go on with the cni-bridge that wrote it" in caught.value.details
 
 
@@ -190,7 +192,7 @@ def test_what_is_no_database_is_named_with_what_to_do(tmp_path: Path) -> None:
     for find in (store.open_ledger, store.find_ledger):
         with pytest.raises(errors.IOFailure, match=r"ledger .*/ledger.sqlite is damaged: ") as it:
             find(str(tmp_path))
-        assert "Move the file away" in it.value.details
+        assert "restore --from-kernel" in it.value.details
 
 
 def test_a_damaged_page_is_named_with_what_to_do(tmp_path: Path) -> None:
@@ -202,7 +204,7 @@ def test_a_damaged_page_is_named_with_what_to_do(tmp_path: Path) -> None:
         file.write(b"\xff" * (file_of(tmp_path).stat().st_size - 4096))
     with pytest.raises(errors.IOFailure, match="is damaged: ") as caught:
         store.open_ledger(str(tmp_path))
-    assert "Move the file away" in caught.value.details
+    assert "restore --from-kernel" in caught.value.details
 
 
 def test_a_full_disk_refuses_the_claim_and_keeps_the_rest(tmp_path: Path) -> None:
