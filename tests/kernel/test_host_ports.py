@@ -56,6 +56,24 @@ def test_a_port_on_which_a_process_listens_is_refused(
     host.assert_as_before()
 
 
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::"])
+def test_one_port_of_many_on_which_a_process_waits_is_named(
+    kind: socket.SocketKind, address: str, host: Host, network: Network
+) -> None:
+    protocol = "tcp" if kind == socket.SOCK_STREAM else "udp"
+    many = [mapping(number, protocol=protocol) for number in range(3000, 3050)]
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind) as server:
+        server.bind((address, 3025))
+        if protocol == "tcp":
+            server.listen()
+        error = publish(network, host.container(), *many).error()
+        free = [mapping(number, hostIP="127.0.0.9") for number in range(3000, 3024)]
+        publish(network, host.container(), *free).result()
+    assert (error["code"], "3025" in error["msg"]) == (103, True)
+    assert f"is held by process {os.getpid()} (" in error["msg"]
+
+
 def test_a_listener_does_not_notice_being_asked_about(
     host: Host, network: Network, listening: socket.socket
 ) -> None:

@@ -94,7 +94,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "kernel.child": set(),
     "kernel.conntrack": {"kernel.netlink", "kernel.nfmessages"},
     "kernel.duplicates": {"kernel.layer3", "kernel.messages", "kernel.netlink"},
-    "kernel.hostports": set(),
+    "kernel.hostports": {"kernel.netlink"},
     "kernel.layer3": {"kernel.messages", "kernel.netlink"},
     "kernel.links": {"kernel.messages", "kernel.netlink"},
     "kernel.machine": set(),
