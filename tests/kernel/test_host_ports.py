@@ -132,6 +132,16 @@ def test_port_zero_is_one_that_is_free_and_the_ledger_has_its_number(
     network.check(container, config=publishing(*wanted)).assert_silent_success()
 
 
+@pytest.mark.parametrize("masquerades", [True, False])
+def test_check_need_not_be_told_of_the_ports_again(
+    masquerades: bool, host: Host, network: Network
+) -> None:
+    container = host.container()
+    network.config["ipMasq"] = masquerades
+    publish(network, container, mapping(8080)).result()
+    network.check(container).assert_silent_success()
+
+
 def test_a_port_without_an_address_to_lead_to_is_refused(host: Host, network: Network) -> None:
     network.config["ipam"]["ranges"] = [[{"subnet": "10.88.0.0/16"}]]
     error = publish(network, host.container(), mapping(80, hostIP="::")).error()
