@@ -31,22 +31,27 @@ def run(options: Options) -> int:
     """Remove what is dead; 1 if some of it could not be."""
     screen = terminal.console()
     dead = inventory.dead(options.state_dir)
-    ledger = store.find_ledger(options.state_dir)
-    failures: list[Exception] = []
+    if not options.dry_run:
+        free(options.state_dir)
+    verb = "would free" if options.dry_run else "freed"
     for holding in dead:
-        if ledger is None or ledger.is_superseded(holding):  # a runtime was faster
-            continue
         attachment = holding.attachment
         held = ", ".join(prefix_text(lease.address) for lease in holding.leases) or "no address"
-        if not options.dry_run:
-            failures += assembly.detach(netlink.Socket(), ledger, (attachment,))
-        verb = "would free" if options.dry_run else "freed"
         screen.print(
             f"{verb} {held} of {attachment.container} {attachment.ifname} on {attachment.network}",
             soft_wrap=True,
         )
     if not dead:
         screen.print("nothing is provably dead")
+    return 0
+
+
+def free(state_dir: str) -> None:
+    """Forget everything of a ledger that is provably dead. Raises RemovalIncomplete."""
+    ledger = store.find_ledger(state_dir)
+    failures: list[Exception] = []
+    for holding in inventory.dead(state_dir):
+        if ledger and not ledger.is_superseded(holding):  # or a runtime was faster
+            failures += assembly.detach(netlink.Socket(), ledger, (holding.attachment,))
     if failures:
         raise RemovalIncomplete("could not remove everything", "\n".join(map(str, failures)))
-    return 0

@@ -14,6 +14,7 @@ from cni_bridge.cli import (
     cleaning,
     completion,
     drawing,
+    examination,
     laboratory,
     preview,
     restoring,
@@ -26,7 +27,7 @@ from cni_bridge.cli.options import Options
 from cni_bridge.edge import versions
 
 COMMANDS = (
-    *(validate, show, drawing, preview),
+    *(validate, show, drawing, preview, examination),
     *(laboratory, cleaning, restoring, starting, completion),
 )
 DESCRIPTION = """\

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cni_bridge.cli import inventory, terminal, units
+from cni_bridge.cli import conflists, inventory, terminal, units
 from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.cli.options import Commands, Options, add_command, add_json, add_state_dir
 from cni_bridge.cli.sightings import Interface
@@ -25,6 +25,7 @@ STYLES = {
     inventory.MISSING: "bold red",
     inventory.LEAKED: "bold yellow",
     inventory.FOREIGN: "blue",
+    inventory.UNKNOWN: "bold yellow",
 }
 ID_LENGTH = 12  # of a container id, as Docker shows it
 EXAMPLES = """\
@@ -47,7 +48,7 @@ def register(commands: Commands) -> None:
         summary="networks, bridges, containers: addresses, traffic, health",
         description="What the ledger records and what the kernel has, joined. Health: ok; adding, "
         "an ADD is at\nwork; missing, something of what ADD made is gone; leaked, nobody's any "
-        "more; foreign, on\nour bridge but not ours.",
+        "more; foreign, on\nour bridge but not ours; unknown, a host end of ours that no ledger looked at has.",
         examples=EXAMPLES,
     )
     parser.add_argument(
@@ -69,7 +70,7 @@ def run(options: Options) -> int:
     """Print what there is, once or until Ctrl-C."""
     screen = terminal.console()
     if options.watch is None:
-        found = _select(inventory.take(options.state_dir), options.which)
+        found = _select(inventory.take(*conflists.ledgers(options.state_dir)), options.which)
         if options.json:
             terminal.print_json(as_json(found))
         else:
@@ -97,7 +98,7 @@ def as_json(found: Inventory) -> dict[str, Any]:
 def _watch(screen: Console, options: Options) -> None:
     with Live(console=screen, auto_refresh=False, transient=False) as live:
         while True:
-            found = _select(inventory.take(options.state_dir), options.which)
+            found = _select(inventory.take(*conflists.ledgers(options.state_dir)), options.which)
             live.update(_picture(found, options.which), refresh=True)
             time.sleep(options.watch)
 

@@ -93,7 +93,7 @@ HARMS: dict[str, tuple[Harm, str, str]] = {
         "eth0 is gone",
     ),
     "rebooted": (lambda *_: sql("update holding set boot_id = 'x'"), "leaked", "last boot"),
-    "record lost": (lambda *_: sql("delete from holding"), "leaked", "no record"),
+    "record lost": (lambda *_: sql("delete from holding"), "unknown", "no record"),
     "ADD killed": (
         lambda *_: sql("update holding set is_confirmed = 0, pid = 4194304"),
         "leaked",

@@ -83,6 +83,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "parts.bridge": {"kernel", "names"},
     "parts.firewall": {"bundle", "elements", "kernel"},
     "parts.inspection": {"kernel", "parts.veth"},
+    "parts.repair": {"kernel", "parts.veth"},
     "parts.tuning": {"bundle", "kernel"},
     "parts.veth": {"kernel", "names"},
     "parts.vlan": {"kernel", "names"},
