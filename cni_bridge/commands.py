@@ -158,7 +158,7 @@ def rehearse(settings: "NetworkConfig") -> None:
         if settings.firewall:
             from cni_bridge import protection
 
-            protection.rehearse()
+            protection.rehearse(settings.bridge)
     except (FirewallRefused, IOFailure, TryAgainLater, RangeExhausted, UnsupportedField) as error:
         raise NotAvailable(error.msg, error.details) from error
 

@@ -79,7 +79,7 @@ class NotAvailable(CniError):
 
 
 class LimitedConnectivity(CniError):
-    """STATUS: an ADD would fail now, and existing containers may be impaired."""
+    """STATUS: other firewalls of this host drop what containers send."""
 
     code = 51
 

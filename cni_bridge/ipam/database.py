@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Row = tuple[Any, ...]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 FILE_NAME = "ledger.sqlite"
 PATIENCE_S = 10.0  # an ADD or DEL holds the lock for less than a millisecond
 
@@ -175,7 +175,7 @@ def _touch(path: str) -> None:
 def _lock_details(path: str) -> str:
     """Who holds the lock, as far as /proc tells."""
     try:
-        with open("/proc/locks", encoding="ascii") as file:
+        with open("/proc/locks", encoding="utf-8") as file:
             pids = lock_holders(file.read(), posix.stat(path).st_ino)
     except OSError:
         pids = ()

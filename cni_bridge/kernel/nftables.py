@@ -18,15 +18,18 @@ from cni_bridge.kernel.netlink import (
 )
 from cni_bridge.kernel.nfmessages import (
     ELEMENTS,
+    GENERATION,
     NETLINK_NETFILTER,
     NFGENMSG,
     NFNL_SUBSYS_NFTABLES,
     NFT_MSG_DELSETELEM,
+    NFT_MSG_GETGEN,
     NFT_MSG_GETRULE,
     NFT_MSG_GETSETELEM,
     NFT_MSG_GETTABLE,
     NFT_MSG_NEWSETELEM,
     NFTA_DATA_VALUE,
+    NFTA_GEN_ID,
     NFTA_RULE_TABLE,
     NFTA_SET_ELEM_DATA,
     NFTA_SET_ELEM_KEY,
@@ -70,6 +73,7 @@ class Netfilter(Socket):
 
     def __init__(self) -> None:
         super().__init__(NETLINK_NETFILTER)
+        self.commits = 0  # each makes a generation
 
     def commit(self, *requests: Request) -> None:
         """Carry out all requests or, if one fails, none; raises KernelError for the first.
@@ -94,6 +98,7 @@ class Netfilter(Socket):
                 if refusal := failure(request, flags, payload):
                     raise refusal
                 if request is acknowledged:
+                    self.commits += 1
                     return
 
 
@@ -151,6 +156,20 @@ def handle(socket: Socket, family: int, table: str) -> "int | None":
             return None
         raise
     return decode(TABLE, answer)[1].number(NFTA_TABLE_HANDLE)
+
+
+def generation(socket: Socket) -> int:
+    """A number that is another one after every change of anybody's tables in this namespace."""
+    answer = socket.ask(
+        Request(
+            what="ask for the generation of nftables",
+            kind=_kind(NFT_MSG_GETGEN),
+            body=encode(GENERATION, (0, 0, 0), {}),
+        )
+    )
+    found = decode(GENERATION, answer)[1].number(NFTA_GEN_ID)
+    assert found is not None, "every kernel that has nftables says it"
+    return found
 
 
 def count_rules(socket: Socket, family: int, table: str) -> int:

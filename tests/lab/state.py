@@ -17,7 +17,7 @@ from typing import Any
 from tests.lab.iproute import ip_json
 
 LEDGER = Path("/run/cni-bridge/ledger.sqlite")
-LEDGER_TABLES = ("holding", "lease", "guarded", "element")
+LEDGER_TABLES = ("holding", "lease", "guarded", "element", "accepting")
 CNI_DIR = Path("/var/lib/cni")
 HOST_LOCAL_KEEPS = ("last_reserved_ip.", "lock")
 OUR_TABLE = "cni_bridge"

@@ -70,6 +70,11 @@ def elements_in(body: bytes) -> Any:
     return _meaning(nft_set_elem_list_msg, body)
 
 
+def rule_in(body: bytes) -> Any:
+    """What pyroute2 reads in the body of an NFT_MSG_*RULE message, for the same reason."""
+    return _meaning(nft_rule_msg, body)
+
+
 def connection_in(body: bytes) -> Any:
     """What pyroute2 reads in the body of an IPCTNL_MSG_CT_* message, for the same reason."""
     return _meaning(nfct_msg, body)
