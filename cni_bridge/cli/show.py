@@ -27,6 +27,7 @@ STYLES = {
     inventory.FOREIGN: "blue",
     inventory.UNKNOWN: "bold yellow",
 }
+PORTS = "published"  # shown where there are any
 ID_LENGTH = 12  # of a container id, as Docker shows it
 EXAMPLES = """\
   cni-bridge show
@@ -153,7 +154,14 @@ def _apart(blocks: Sequence[RenderableType]) -> Group:
 def _heading(network: str, rows: list[Attached], found: Inventory) -> Text:
     used = {each.bridge for each in rows}
     bridges = [_bridge(each) for each in found.bridges if each.name in used]
-    return Text.assemble((network, "bold cyan"), "  ", ", ".join(bridges))
+    heading = Text.assemble((network, "bold cyan"), "  ", ", ".join(bridges))
+    facts = [
+        "masquerade" if any(each.guarded.masquerades for each in rows) else "",
+        *dict.fromkeys(each.guarded.fences for each in rows),
+    ]
+    if listed := ", ".join(filter(None, facts)):
+        heading.append(f"  {listed}", style="yellow")
+    return heading
 
 
 def _bridge(bridge: Interface) -> str:
@@ -165,10 +173,12 @@ def _bridge(bridge: Interface) -> str:
 
 def _table(rows: list[Attached]) -> Table:
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    for title, _ in COLUMNS:
+    is_published = any(each.guarded.ports for each in rows)
+    shown = [column for column in COLUMNS if is_published or column[0] != PORTS]
+    for title, _ in shown:
         table.add_column(title, overflow="fold")
     for each in rows:
-        table.add_row(*(cell(each) for _, cell in COLUMNS))
+        table.add_row(*(cell(each) for _, cell in shown))
     return table
 
 
@@ -199,6 +209,9 @@ def _details(each: Attached) -> Table:
         ("on the host", _end(each.host_name, outer)),
         ("bridge", each.bridge or "none"),
         ("addresses", _addresses(each)),
+        (PORTS, "\n".join(each.guarded.port_texts) or "none"),
+        ("masquerade", "yes" if each.guarded.masquerades else "no"),
+        ("closed off", each.guarded.fences or "no"),
         (
             "received",
             f"{units.size(received)}, {outer.counters.sent_packets if outer else 0} packets",
@@ -249,6 +262,7 @@ COLUMNS: tuple[Column, ...] = (
     ("interface", lambda each: each.attachment.ifname),
     ("host end", lambda each: each.host_name),
     ("addresses", _addresses),
+    (PORTS, lambda each: "\n".join(each.guarded.port_texts) or "-"),
     ("MAC", lambda each: each.container_end.mac if each.container_end else "-"),
     ("received / sent", _traffic),
     ("age", _age),

@@ -375,3 +375,48 @@ def test_a_ledger_that_can_not_be_read_is_no_finding(host: Host, conf: Path) -> 
     assert run.status == 2
     assert "ledger" in run.stderr
     LEDGER.unlink()
+
+
+DROPPING = "{ type filter hook forward priority 0; policy drop; }"
+
+
+def test_a_firewall_that_a_rule_helps_against_gets_it(conf: Path, container: Container) -> None:
+    iptables("-P", "FORWARD", "DROP")
+    (found,) = findings(conf)
+    assert (found["check"], found["is_fixable"]) == ("foreign", True)
+    assert "ip filter FORWARD drops by its policy" in found["cause"]
+    assert doctor(conf, "--fix").status == 0
+    assert "--mark 0x1000/0x1000 -j ACCEPT" in iptables("-S", "FORWARD")
+    nft("delete", "table", "ip", "filter")
+
+
+def test_a_table_that_only_its_owner_can_open_is_named(conf: Path, container: Container) -> None:
+    nft("add", "table", "inet", "strict")
+    nft("add", "chain", "inet", "strict", "across", DROPPING)
+    (found,) = findings(conf)
+    assert (found["check"], found["is_fixable"]) == ("foreign", False)
+    assert "inet strict across drops by its policy" in found["cause"]
+    subprocess.run(["bash", "-c", found["command"]], check=True, timeout=30)
+    assert findings(conf) == []
+    nft("delete", "table", "inet", "strict")
+
+
+def test_a_network_without_our_firewall_is_let_through_by_its_interface(
+    host: Host, conf: Path, make_network: MakeNetwork
+) -> None:
+    bare = make_network(isDefaultGateway=True)
+    write(conf, bare.config)
+    bare.add(host.container()).result()
+    nft("add", "table", "inet", "strict")
+    nft("add", "chain", "inet", "strict", "across", DROPPING)
+    (found,) = findings(conf)
+    assert "iifname cni0 accept" in found["command"]
+    subprocess.run(["bash", "-c", found["command"]], check=True, timeout=30)
+    assert findings(conf) == []
+    nft("delete", "table", "inet", "strict")
+
+
+def iptables(*words: str) -> str:
+    """The host's own iptables."""
+    done = subprocess.run(("iptables-nft", *words), capture_output=True, text=True, check=True)
+    return done.stdout

@@ -1,4 +1,4 @@
-"""What is wrong with the files in the config directory, and with the firewall that they ask for.
+"""What is wrong with the files in the config directory, and with the plugins that they name.
 
 Judged from facts alone.
 """
@@ -6,14 +6,11 @@ Judged from facts alone.
 import os
 from collections.abc import Iterator
 
-from cni_bridge import protection
 from cni_bridge.cli import validate
 from cni_bridge.cli.doctor.facts import Facts
-from cni_bridge.cli.doctor.findings import Finding, Mend
+from cni_bridge.cli.doctor.findings import Finding
 from cni_bridge.cli.findings import ERROR
 from cni_bridge.edge import codec
-from cni_bridge.ipam import statedir, store
-from cni_bridge.ipam.register import Register
 
 
 def configs(facts: Facts) -> Iterator[Finding]:
@@ -52,28 +49,6 @@ def plugins(facts: Facts) -> Iterator[Finding]:
                     effect="no container can be attached to this network",
                     command=_installation(name, facts.plugin_dirs[0]),
                 )
-
-
-def rules(facts: Facts) -> Iterator[Finding]:
-    """Tables of ours that are gone, flushed, or lack elements."""
-    for table, problems in facts.tables.items():
-        if not problems:
-            continue
-        more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
-        yield Finding(
-            cause=f"{problems[0]}{more}",
-            effect="masquerade, published ports or isolation don't work"
-            if table.startswith("inet")
-            else "forged addresses are not dropped",
-            command="cni-bridge restore",
-            mend=Mend(what="cni-bridge restore", act=_restore),
-        )
-
-
-def _restore() -> None:
-    ledger = store.find_ledger(statedir.HOST)
-    assert ledger is not None, "what is missing was found in it"
-    protection.restore(Register(ledger.database))
 
 
 def _installation(name: str, directory: str) -> str:

@@ -3,6 +3,7 @@
 No judgement here, and nothing is changed; kernel features are tried in a namespace of their own.
 """
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,16 +14,19 @@ from cni_bridge.cli.conflists import Network
 from cni_bridge.cli.doctor import features
 from cni_bridge.cli.inventory import Inventory
 from cni_bridge.elements import SUBNETS, effective
+from cni_bridge.errors import FirewallRefused
 from cni_bridge.ipam import statedir, store
 from cni_bridge.ipam.register import Register
 from cni_bridge.kernel import sysctl
 from cni_bridge.kernel.nftables import Netfilter
 from cni_bridge.model import Attachment, Grant, Holding, NetworkConfig, Plan
-from cni_bridge.parts import bridge, firewall
+from cni_bridge.parts import bridge, firewall, foreign
+from cni_bridge.parts.foreign import Obstacle
 from cni_bridge.record import record
 
 BRIDGED_IS_FILTERED = "net/bridge/bridge-nf-call-iptables"
 MANAGERS = ("NetworkManager", "systemd-network")  # a comm has fifteen letters
+NFT_TIMEOUT_S = 30
 SNIPPETS = ("/etc", "/run", "/usr/lib")  # where systemd-networkd and NetworkManager look
 
 
@@ -37,6 +41,7 @@ class Facts:
     plans: dict[Attachment, Plan]
     dead: dict[str, tuple[Holding, ...]]  # by state directory
     tables: dict[str, tuple[str, ...]]  # what is wrong with each nftables table of ours
+    obstacles: dict[Obstacle, str]  # chains of others that drop what is forwarded; their rules
     features: features.Missing
     sysctls: dict[str, str | None]
     managers: frozenset[str]  # of networks, that run here
@@ -70,6 +75,7 @@ def gather(state_dir: str, conf_dir: str, plugin_dirs: tuple[str, ...]) -> Facts
         plans=plans,
         dead={each: inventory.dead(each) for each in state_dirs},
         tables=dict(_tables()),
+        obstacles=_obstacles(plans),
         features=features.missing(),
         sysctls=_sysctls(plans),
         managers=frozenset(_running(MANAGERS)),
@@ -120,6 +126,34 @@ def _tables() -> Iterator[tuple[str, tuple[str, ...]]]:
         name = f"{firewall.FAMILY_NAMES[family]} {firewall.TABLE}"
         yield name, tuple(firewall.problems(socket, family, register.ruleset(family), wanted))
         socket.close()
+
+
+def _obstacles(plans: dict[Attachment, Plan]) -> dict[Obstacle, str]:
+    devices = dict.fromkeys(gateway_of(each) for each in plans.values() if each.bridge.gateways)
+    if not devices:
+        return {}
+    socket = Netfilter()
+    try:
+        found = foreign.obstacles(socket, *devices)
+        return {each: _rules(each) for each in found}
+    finally:
+        socket.close()
+
+
+def _rules(obstacle: Obstacle) -> str:
+    """The rules of a chain as text; of iptables' older tables, or without nft, none are shown."""
+    try:
+        nft = firewall.find_nft()
+    except FirewallRefused:
+        return ""
+    done = subprocess.run(
+        [nft, "list", "chain", *obstacle.where.split(" ")],
+        capture_output=True,
+        text=True,
+        timeout=NFT_TIMEOUT_S,
+        check=False,
+    )
+    return done.stdout
 
 
 def _sysctls(plans: dict[Attachment, Plan]) -> dict[str, str | None]:

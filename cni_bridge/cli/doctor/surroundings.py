@@ -11,7 +11,7 @@ from functools import partial
 
 from cni_bridge.address import prefix_text, subnet
 from cni_bridge.cli.doctor import features, mending
-from cni_bridge.cli.doctor.facts import BRIDGED_IS_FILTERED, Facts, gateway_of, loopback_key
+from cni_bridge.cli.doctor.facts import Facts, gateway_of, loopback_key
 from cni_bridge.cli.doctor.findings import Finding, Mend
 from cni_bridge.model import NetworkConfig
 from cni_bridge.parts import bridge
@@ -146,11 +146,6 @@ def _network_manager(facts: Facts) -> Iterator[Finding]:
             command=f"printf '[keyfile]\\nunmanaged-devices+={listed}\\n' "
             "> /etc/NetworkManager/conf.d/90-cni-bridge.conf; nmcli general reload",
         )
-
-
-def bridged_is_filtered(facts: Facts) -> bool:
-    """Whether iptables sees what is only bridged."""
-    return facts.sysctls[BRIDGED_IS_FILTERED] == "1"
 
 
 def _needs(config: NetworkConfig) -> Iterator[str]:

@@ -5,7 +5,7 @@ Only the table.
 
 from collections.abc import Callable, Iterator
 
-from cni_bridge.cli.doctor import attachments, bridges, configuration, surroundings
+from cni_bridge.cli.doctor import attachments, bridges, configuration, firewalls, surroundings
 from cni_bridge.cli.doctor.facts import Facts
 from cni_bridge.cli.doctor.findings import Finding
 
@@ -20,7 +20,8 @@ CHECKS: dict[str, Check] = {
     "forwarding": surroundings.forwarding,
     "loopback": surroundings.loopback,
     "bridges": bridges.bridges,
-    "firewall": configuration.rules,
+    "firewall": firewalls.rules,
+    "foreign": firewalls.foreign,
     "links": attachments.links,
     "addresses": attachments.addresses,
     "routes": attachments.routes,
