@@ -57,6 +57,11 @@ def register(commands: Commands) -> None:
     add_json(ping)
     graph = add_command(own, "graph", _graph, summary="draw it", description="Draws the lab.")
     drawing.add_format(graph)
+    _register_inner(own)
+
+
+def _register_inner(own: Commands) -> None:
+    """What works inside of a lab, and ends it."""
     doctor = add_command(
         own,
         "doctor",
