@@ -3,24 +3,24 @@
 Read only. Every picture and table of attachments is made from this one model.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 
-from cni_bridge import names
+from cni_bridge import names, reclaiming
 from cni_bridge.address import prefix_text
-from cni_bridge.cli import sightings
+from cni_bridge.cli import guarding, sightings
+from cni_bridge.cli.guarding import Guarded, Guards
 from cni_bridge.cli.sightings import Interface, Space
 from cni_bridge.ipam import store
-from cni_bridge.kernel import machine
-from cni_bridge.kernel.netns import OWN_NETNS
+from cni_bridge.kernel import machine, netlink
 from cni_bridge.model import Attachment, Holding, Netns
-from cni_bridge.record import record
+from cni_bridge.record import record, replace
 
 OK = "ok"
 ADDING = "adding"  # an ADD is at work
 MISSING = "missing"  # recorded, and its container lives, but not all of it is there
-LEAKED = "leaked"  # nobody's any more: a record of something gone, or an interface without record
+LEAKED = "leaked"  # nobody's any more: a record of something gone
 FOREIGN = "foreign"  # on a bridge of ours, but not ours
+UNKNOWN = "unknown"  # an interface of ours that no ledger looked at records: another may
 
 
 @record
@@ -41,6 +41,7 @@ class Attached:
     container_end: Interface | None
     addresses: tuple[str, ...]
     created: int | None
+    guarded: Guarded = guarding.NOTHING
 
     @property
     def traffic(self) -> tuple[int, int]:
@@ -69,23 +70,21 @@ class Inventory:
         return next((each for each in self.spaces if each.name == name), None)
 
 
-def take(
-    state_dir: str, *, host_path: str = OWN_NETNS, others: Mapping[str, str] | None = None
-) -> Inventory:
-    """Everything of the ledger of a state directory, and what it corresponds to.
+def take(*state_dirs: str, others: Mapping[str, str] | None = None) -> Inventory:
+    """Everything of the ledgers of state directories, and what it corresponds to.
 
     `others`: name and path of namespaces to look at although no record names them.
     """
-    ledger = store.find_ledger(state_dir)
-    holdings = ledger.holdings() if ledger else ()
-    spaces = sightings.look({**(others or {}), **_paths(holdings)}, host_path)
+    holdings = tuple(holding for each in state_dirs for holding in _holdings(each))
+    spaces = sightings.look({**(others or {}), **_paths(holdings)})
     host = spaces[0]
-    boot = machine.boot_id()
-    attachments = [_recorded(each, spaces, boot) for each in holdings]
+    dead = {each.attachment: why for each, why in reclaiming.dead(netlink.Socket(), holdings)}
+    guards = Guards()
+    attachments = [_recorded(each, spaces, dead.get(each.attachment, "")) for each in holdings]
+    attachments = [replace(each, guarded=guards.of(each.attachment)) for each in attachments]
     known = {each.host_name for each in attachments}
-    attachments += [
-        _unrecorded(each, state_dir) for each in host.interfaces if _is_lost(each, known)
-    ]
+    where = ", ".join(state_dirs)
+    attachments += [_unrecorded(each, where) for each in host.interfaces if _is_lost(each, known)]
     attachments.sort(key=lambda each: (each.attachment.network, not each.created, each.created))
     bridges = tuple(_bridges(host, attachments))
     ours = {bridge.name for bridge in bridges}
@@ -100,21 +99,9 @@ def take(
     )
 
 
-def dead(state_dir: str) -> tuple[Holding, ...]:
-    """The records of which nothing can be alive: proven, never guessed."""
+def _holdings(state_dir: str) -> tuple[Holding, ...]:
     ledger = store.find_ledger(state_dir)
-    holdings = ledger.holdings() if ledger else ()
-    spaces = sightings.look(_paths(holdings))
-    boot = machine.boot_id()
-    return tuple(each for each in holdings if _is_dead(_recorded(each, spaces, boot), each, boot))
-
-
-def _is_dead(attached: Attached, holding: Holding, boot: str) -> bool:
-    if holding.boot_id != boot:
-        return True
-    if not holding.netns.inode:  # another plugin made the interface, wherever that is
-        return False
-    return attached.host_end is None and attached.space is None
+    return ledger.holdings() if ledger else ()
 
 
 def _paths(holdings: tuple[Holding, ...]) -> dict[str, str]:
@@ -122,7 +109,7 @@ def _paths(holdings: tuple[Holding, ...]) -> dict[str, str]:
     return {each.attachment.container: each.netns.path for each in holdings if each.netns.path}
 
 
-def _recorded(holding: Holding, spaces: tuple[Space, ...], boot: str) -> Attached:
+def _recorded(holding: Holding, spaces: tuple[Space, ...], proof: str) -> Attached:
     attachment = holding.attachment
     host_end = spaces[0].interface(holding.host_name)
     space = _home(holding.netns, spaces)
@@ -140,8 +127,8 @@ def _recorded(holding: Holding, spaces: tuple[Space, ...], boot: str) -> Attache
         addresses=tuple(prefix_text(lease.address) for lease in holding.leases),
         created=holding.created,
     )
-    health, notes = _health(found, holding, boot)
-    return Attached(**{**vars(found), "health": health, "notes": notes})
+    health, notes = _health(found, holding, proof)
+    return replace(found, health=health, notes=notes)
 
 
 def _home(identity: Netns, spaces: tuple[Space, ...]) -> Space | None:
@@ -151,17 +138,15 @@ def _home(identity: Netns, spaces: tuple[Space, ...]) -> Space | None:
     return next((each for each, its in zip(spaces, found, strict=True) if its == key), None)
 
 
-def _health(found: Attached, holding: Holding, boot: str) -> tuple[str, tuple[str, ...]]:
-    if _is_dead(found, holding, boot):
-        why = "its namespace and interfaces are gone"
-        if holding.boot_id != boot:
-            why = "it was recorded before the last boot"
-        return LEAKED, (f"{why}; `cni-bridge gc` frees its addresses",)
+def _health(found: Attached, holding: Holding, proof: str) -> tuple[str, tuple[str, ...]]:
+    """`proof`: why it is dead, if it is."""
+    if proof:
+        return LEAKED, (f"{proof}; `cni-bridge gc` frees its addresses",)
     if not holding.netns.inode:
         return OK, ("addresses only: another plugin made the interface",)
+    if reclaiming.is_adding(holding):
+        return ADDING, ()
     if not holding.is_confirmed:
-        if os.path.exists(f"/proc/{holding.pid}"):
-            return ADDING, ()
         return LEAKED, (f"its ADD (process {holding.pid}) died half-way; send DEL for it",)
     notes = tuple(_missing(found))
     if not notes and found.space is None:
@@ -195,22 +180,17 @@ def _is_lost(interface: Interface, known: set[str]) -> bool:
 
 
 def _owner(interface: Interface) -> Attachment | None:
-    identity = interface.alias.removeprefix("cni-bridge ").split("/")
-    if interface.kind != "veth" or len(identity) != 3:
-        return None
-    network, container, ifname = identity
-    attachment = Attachment(network=network, container=container, ifname=ifname)
-    return attachment if names.host_name(attachment) == interface.name else None
+    return names.owner(interface.name, interface.alias) if interface.kind == "veth" else None
 
 
-def _unrecorded(interface: Interface, state_dir: str) -> Attached:
+def _unrecorded(interface: Interface, where: str) -> Attached:
     attachment = _owner(interface)
     if attachment is None:
         raise ValueError(f"{interface.name} is not ours")
     return Attached(
         attachment=attachment,
-        health=LEAKED,
-        notes=(f"no record in {state_dir}; DEL removes it, or it belongs to another --state-dir",),
+        health=UNKNOWN,
+        notes=(f"no record in {where}: a leak, or of a network with another ipam.dataDir",),
         space=None,
         netns_path="",
         bridge=interface.master,

@@ -7,6 +7,7 @@ import posix
 import time
 from errno import EEXIST, ENODEV
 
+from cni_bridge import names, steps
 from cni_bridge.address import AF_INET6, family
 from cni_bridge.errors import NameTaken, TryAgainLater
 from cni_bridge.kernel import layer3, links, netns, sysctl
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from cni_bridge.kernel.links import Link
     from cni_bridge.kernel.netlink import Request
     from cni_bridge.kernel.netns import OpenNetns
+    from cni_bridge.model import Attachment
 
 FEW = 2  # interfaces that one attachment can have
 GROUPS = 0x63000000  # with a process id added, a number that nobody is likely to use
@@ -66,13 +68,16 @@ def configure(host: "Socket", container: "OpenNetns", want: Veth) -> tuple[Inter
     """Give the pair what is planned for it; return host end and container end as they are then."""
     inside, events = netns.inside(container, lambda: _enter(want))
     inner = _link(inside, want.container_name)
-    inside.run(*_configuration(inner, want))
-    outer = _wait_until_up(host, want) if want.is_up else _link(host, want.host_name)
+    inside.run(*configuration(inner, want))
+    steps.done("addresses and routes")
+    outer = wait_until_up(host, want) if want.is_up else _link(host, want.host_name)
+    steps.done("port up")
     if want.is_up and want.addresses:
         if events:
             from cni_bridge.kernel import duplicates  # only where there is IPv6
 
             duplicates.wait(inside, events, inner.index)
+            steps.done("IPv6 addresses usable")
         inside.run(_announcement(inner))
     path = container.identity.path
     return (
@@ -108,6 +113,12 @@ def find(socket: "Socket", who: "str | int") -> "Link | None":
     return links.parse(answer) if answer else None
 
 
+def host_ends(host: "Socket") -> "dict[Attachment, Link]":
+    """All that are ours, whoever has a record of them: name and alias prove it."""
+    listed = map(links.parse, host.dump(links.listing()))
+    return {owner: link for link in listed if (owner := names.owner(link.name, link.alias))}
+
+
 def host_end(host: "Socket", container: "OpenNetns", ifname: str) -> "Link | None":
     """The other end, on the host, of a veth in the container, whoever made it."""
     inside = netns.inside(container, Socket)
@@ -118,6 +129,40 @@ def host_end(host: "Socket", container: "OpenNetns", ifname: str) -> "Link | Non
     outer = find(host, inner.peer) if inner and inner.kind == "veth" and inner.peer else None
     # Its peer's index may be one of another namespace: then there is no such pair here.
     return outer if inner and outer and outer.peer == inner.index else None
+
+
+def configuration(inner: "Link", want: Veth) -> "list[Request]":
+    """Everything for the container end, sent at once.
+
+    Addresses first, so that the kernel can announce them when the link comes up; then the link;
+    then the routes, which need it up.
+    """
+    requests = [layer3.add_address(inner.index, item) for item in want.addresses]
+    if want.is_up:
+        requests.append(links.set_up(inner.index))
+    requests += [layer3.add_route(inner.index, route) for route in want.routes]
+    return requests
+
+
+def wait_until_up(host: "Socket", want: Veth) -> "Link":
+    """The host end once frames pass both ways, which takes a work queue's turn or two."""
+    outer = _link(host, want.host_name)
+    if _is_passing(host, outer):
+        return outer
+    events = Socket(groups=RTMGRP_LINK)
+    try:
+        deadline = time.monotonic() + PORT_UP_TIMEOUT_S
+        while not _is_passing(host, outer := _link(host, want.host_name)):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TryAgainLater(
+                    f"bridge port in error state: {want.host_name} did not come up",
+                    f"waited {PORT_UP_TIMEOUT_S} s; operstate is {outer.operstate}",
+                )
+            events.wait(int(left * 1000) + 1)
+        return outer
+    finally:
+        events.close()
 
 
 def sysctls(want: Veth) -> "Iterator[tuple[str, str]]":
@@ -150,19 +195,6 @@ def _enter(want: Veth) -> "tuple[Socket, Socket | None]":
     return Socket(), events
 
 
-def _configuration(inner: "Link", want: Veth) -> "list[Request]":
-    """Everything for the container end, sent at once.
-
-    Addresses first, so that the kernel can announce them when the link comes up; then the link;
-    then the routes, which need it up.
-    """
-    requests = [layer3.add_address(inner.index, item) for item in want.addresses]
-    if want.is_up:
-        requests.append(links.set_up(inner.index))
-    requests += [layer3.add_route(inner.index, route) for route in want.routes]
-    return requests
-
-
 def _announcement(inner: "Link") -> "Request":
     """Let the kernel announce the addresses, by ARP and neighbour advertisement.
 
@@ -170,27 +202,6 @@ def _announcement(inner: "Link") -> "Request":
     Setting the MAC that the interface has makes it send them again (arp_notify, ndisc_notify).
     """
     return links.set_mac(inner.index, bytes.fromhex(inner.mac.replace(":", "")))
-
-
-def _wait_until_up(host: "Socket", want: Veth) -> "Link":
-    """The host end once frames pass both ways, which takes a work queue's turn or two."""
-    outer = _link(host, want.host_name)
-    if _is_passing(host, outer):
-        return outer
-    events = Socket(groups=RTMGRP_LINK)
-    try:
-        deadline = time.monotonic() + PORT_UP_TIMEOUT_S
-        while not _is_passing(host, outer := _link(host, want.host_name)):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TryAgainLater(
-                    f"bridge port in error state: {want.host_name} did not come up",
-                    f"waited {PORT_UP_TIMEOUT_S} s; operstate is {outer.operstate}",
-                )
-            events.wait(int(left * 1000) + 1)
-        return outer
-    finally:
-        events.close()
 
 
 def _is_passing(host: "Socket", outer: "Link") -> bool:
