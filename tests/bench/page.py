@@ -74,7 +74,12 @@ def _targets(verdicts: list[Verdict]) -> str:
         )
         for each in verdicts
     ]
-    return _table(("ours, in the other's", "at most", "found", "half of the rounds", "met"), rows)
+    table = _table(("ours, in the other's", "at most", "found", "half of the rounds", "met"), rows)
+    return table + "".join(
+        f"\n**{each.target.what}**: {each.target.bound}\n"
+        for each in verdicts
+        if each.target.bound and not each.is_met
+    )
 
 
 def _section(results: Sequence[Result], pictures: Path) -> list[str]:
