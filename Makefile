@@ -17,7 +17,7 @@ SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 
 .PHONY: help setup fmt lint type unit check check-kernel check-guest check-vlan check-runtimes \
 	check-runtimes-newer test build generate docs install uninstall deb release check-packages demo \
-	bench proof peers lock clean
+	bench bench-page proof peers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -110,8 +110,11 @@ check-packages: build ## what a release offers, installed and tried in a bare De
 demo: build peers ## the main job for real: ADD, ping, CHECK, DEL
 	$(PYTHON) build/demo.py
 
-bench: build peers ## ours and the peers, alternating
+bench: build peers ## ours and the peers, alternating; docs/benchmarks.md (10 min, quiet machine)
 	$(PYTHON) -m tests.bench
+
+bench-page: $(READY) ## docs/benchmarks.md, from the figures of the last run
+	$(PYTHON) -m tests.bench --page
 
 proof: build peers ## docs/firewall-proof.md: ours and the reference, by real traffic
 	$(PYTHON) -m tests.traffic

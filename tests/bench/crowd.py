@@ -6,13 +6,14 @@ Each compares this plugin with itself; the peers are in `ports`.
 import json
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
-from tests.bench.ports import OURS, Publisher, commands, detach, keep_the_bridge
+from tests.bench.ports import OURS, Publisher, commands, keep_the_bridge
 from tests.bench.process import Command, timed
 from tests.bench.workloads import Stage, Workload
 from tests.lab import Attachment
 
-CROWDS = (0, 1000, 5000)
+CROWDS = (0, 250, 1000, 4000)
 PORTS = (1, 32, 206)
 AT_ONCE = 4
 BATCH = 100  # interfaces; a bridge takes a thousand
@@ -33,6 +34,10 @@ def _case(name: str, ports: int = 1, crowd: int = 0) -> Case:
 def _size(stage: Stage) -> Case:
     assert isinstance(stage.variant, Case)
     return stage.variant
+
+
+def _call(command: str, stage: Stage) -> list[Command]:
+    return commands(command, _size(stage).ports, stage)
 
 
 def _fill(stage: Stage) -> None:
@@ -63,28 +68,31 @@ def _one_of_many(stage: Stage, container: str, number: int) -> Command:
 BY_PORTS = tuple(_case(f"{count} ports", ports=count) for count in PORTS)
 BY_CROWD = tuple(_case(f"{count} containers", crowd=count) for count in CROWDS)
 
+
+def _by_size(name: str, about: str, cases: tuple[Case, ...], **settings: Any) -> Workload:
+    """ADD and DEL of each case, compared with the smallest."""
+    return Workload(
+        name=name,
+        about=about,
+        variants=cases,
+        base=cases[0],
+        phases={command: partial(_call, command) for command in ("ADD", "DEL")},
+        before=Stage.enter,
+        noting=Stage.remember,
+        after=Stage.leave,
+        **settings,
+    )
+
+
 CROWD_WORKLOADS = (
-    Workload(
-        name="ports",
-        about="ADD with ipMasq and so many published ports",
-        variants=BY_PORTS,
-        base=BY_PORTS[0],
-        prepare=keep_the_bridge,
-        before=Stage.enter,
-        timed=lambda stage: commands("ADD", _size(stage).ports, stage),
-        after=lambda stage: detach(_size(stage).ports)(stage),
-        rounds=20,
+    _by_size(
+        "ports", "masquerading and so many published ports", BY_PORTS, prepare=keep_the_bridge
     ),
-    Workload(
-        name="crowd",
-        about="ADD with ipMasq and a published port among so many containers",
-        variants=BY_CROWD,
-        base=BY_CROWD[0],
+    _by_size(
+        "crowd",
+        "masquerading and a published port, among so many containers",
+        BY_CROWD,
         prepare=_fill,
-        before=Stage.enter,
-        timed=partial(commands, "ADD", 1),
-        after=detach(1),
-        rounds=20,
         is_apart=True,
     ),
 )

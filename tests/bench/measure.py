@@ -1,72 +1,42 @@
-"""Rounds in which the variants alternate, and the statistics over them.
+"""Rounds in which the variants alternate: what each phase of each round took.
 
-Variants are compared within a round, since the machine's mood changes between rounds.
+Variants are compared within a round, since the machine's mood changes between rounds; the
+statistics are in `figures`.
 """
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
-from statistics import median
 
+from tests.bench.figures import Result, Series
 from tests.bench.process import Sample, timed
 from tests.bench.workloads import Stage, Variant, Workload
 from tests.lab import Host
 from tests.lab.namespaces import Place
 
 Placed = tuple[Place, Stage]
-WARM_UP = 2  # rounds that are not counted
+Samples = dict[str, list[Sample]]  # by phase
 
 
-@dataclass(frozen=True)
-class Row:
-    """The figures of one variant, in milliseconds; ratios are medians over the rounds."""
-
-    variant: str
-    wall_min: float
-    wall_median: float
-    wall_p95: float
-    cpu_median: float
-    wall_ratio: float | None
-    cpu_ratio: float | None
-
-
-@dataclass(frozen=True)
-class Result:
-    """One workload, measured."""
-
-    workload: str
-    about: str
-    base: str
-    rounds: int
-    rows: tuple[Row, ...]
-    absent: tuple[str, ...]
-
-
-def measure(workload: Workload, rounds: int, tick: Callable[[], object]) -> Result:
-    """Runs a workload on a fresh host; `tick` is called after every round."""
+def measure(workload: Workload, rounds: int, tick: Callable[[], object]) -> list[Result]:
+    """Runs a workload on a fresh host, a result for each phase; `tick` is called after each round."""
     present = [variant for variant in workload.variants if variant.is_here]
-    samples: dict[Variant, list[Sample]] = {variant: [] for variant in present}
+    samples: dict[Variant, Samples] = {
+        variant: {phase: [] for phase in workload.phases} for variant in present
+    }
     with ExitStack() as hosts:
         stages = _stages(workload, present, hosts)
         for place, stage in stages:
             place.enter()
             workload.prepare(stage)
-        for number in range(WARM_UP + rounds):
+        for number in range(workload.warm_up + rounds):
             for place, stage in _rotated(stages, number):
                 place.enter()
-                sample = _once(workload, stage)
-                if number >= WARM_UP:
-                    samples[stage.variant].append(sample)
+                for phase, sample in _round(workload, stage).items():
+                    if number >= workload.warm_up:
+                        samples[stage.variant][phase].append(sample)
             tick()
-    base = samples.get(workload.base, [])
-    return Result(
-        workload=workload.name,
-        about=workload.about,
-        base=workload.base.name,
-        rounds=rounds,
-        rows=tuple(_row(variant, samples[variant], base) for variant in present),
-        absent=tuple(each.name for each in workload.variants if each not in present),
-    )
+    absent = tuple(each.name for each in workload.variants if each not in present)
+    return [_result(workload, phase, samples, absent) for phase in workload.phases]
 
 
 def _stages(workload: Workload, variants: Sequence[Variant], hosts: ExitStack) -> list[Placed]:
@@ -81,11 +51,14 @@ def _stages(workload: Workload, variants: Sequence[Variant], hosts: ExitStack) -
     return stages
 
 
-def _once(workload: Workload, stage: Stage) -> Sample:
+def _round(workload: Workload, stage: Stage) -> dict[str, Sample]:
     workload.before(stage)
-    sample = timed(workload.timed(stage))
+    samples = {}
+    for phase, commands in workload.phases.items():
+        samples[phase] = timed(commands(stage))
+        workload.noting(stage)
     workload.after(stage)
-    return sample
+    return samples
 
 
 def _rotated(stages: Sequence[Placed], number: int) -> list[Placed]:
@@ -94,21 +67,21 @@ def _rotated(stages: Sequence[Placed], number: int) -> list[Placed]:
     return [*stages[shift:], *stages[:shift]]
 
 
-def _row(variant: Variant, samples: list[Sample], base: list[Sample]) -> Row:
-    walls = sorted(sample.wall for sample in samples)
-    return Row(
-        variant=variant.name,
-        wall_min=walls[0],
-        wall_median=median(walls),
-        wall_p95=walls[round(0.95 * (len(walls) - 1))],
-        cpu_median=median(sample.cpu for sample in samples),
-        wall_ratio=_ratio([each.wall for each in samples], [each.wall for each in base]),
-        cpu_ratio=_ratio([each.cpu for each in samples], [each.cpu for each in base]),
+def _result(
+    workload: Workload, phase: str, samples: dict[Variant, Samples], absent: tuple[str, ...]
+) -> Result:
+    return Result(
+        workload=workload.name,
+        phase=phase,
+        about=workload.about,
+        base=workload.base.name,
+        series=tuple(
+            Series(
+                variant=variant.name,
+                walls=tuple(round(each.wall, 3) for each in by_phase[phase]),
+                cpus=tuple(round(each.cpu, 3) for each in by_phase[phase]),
+            )
+            for variant, by_phase in samples.items()
+        ),
+        absent=absent,
     )
-
-
-def _ratio(values: list[float], base: list[float]) -> float | None:
-    """The median of the rounds' ratios; None where the base is not here."""
-    if not base:
-        return None
-    return median(value / reference for value, reference in zip(values, base, strict=True))

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.bench.process import OUTPUT, PREVIOUS, Command, timed
-from tests.bench.workloads import Stage, Step, Variant, Workload
+from tests.bench.process import PREVIOUS, Command, timed
+from tests.bench.workloads import Stage, Variant, Workload
 from tests.lab import PLUGIN, Attachment, Json, peer
 
 NETAVARK = Path("/usr/lib/podman/netavark")
 REFERENCE = (peer("bridge"), peer("host-local"), peer("portmap"))
-COUNTS = {1: 20, 32: 6, 206: 2}  # ports: rounds
+COUNTS = {1: 20, 32: 5, 206: 2}  # ports: rounds
 SETTLED = "/run/netavark"
 
 
@@ -110,25 +110,25 @@ PUBLISHERS = (OURS, *CHAINS, AVARK)
 
 
 def commands(command: str, count: int, stage: Stage) -> list[Command]:
-    """One call for each of the round's containers; every contestant has ports of its own."""
+    """One call for each of the round's containers; each has ports of its own."""
     assert isinstance(stage.variant, Publisher)
     first = 20000 + 1000 * stage.number
-    ports: list[Json] = [
+    return [
+        stage.variant.commands(stage, command, each, _ports(first + count * index, count))
+        for index, each in enumerate(stage.attachments)
+    ]
+
+
+def _ports(first: int, count: int) -> list[Json]:
+    return [
         {"hostPort": first + number, "containerPort": 80, "protocol": "tcp"}
         for number in range(count)
     ]
-    return [stage.variant.commands(stage, command, each, ports) for each in stage.attachments]
 
 
 def _run(command: str, count: int, stage: Stage) -> None:
     timed(commands(command, count, stage))
-    _remember(stage)
-
-
-def _remember(stage: Stage) -> None:
-    """The result of an ADD, which the chain's DEL wants back."""
-    if (text := Path(OUTPUT).read_text()).strip():
-        stage.network.results[stage.attachments[0]] = json.loads(text)
+    stage.remember()
 
 
 def keep_the_bridge(stage: Stage) -> None:
@@ -139,54 +139,25 @@ def keep_the_bridge(stage: Stage) -> None:
     stage.attachments = []
 
 
-def detach(count: int) -> Step:
-    def after(stage: Stage) -> None:
-        _remember(stage)
-        _run("DEL", count, stage)
-        _forget(stage)
-
-    return after
+def phases(count: int) -> dict[str, Callable[[Stage], list[Command]]]:
+    """ADD and DEL with so many ports."""
+    return {command: partial(commands, command, count) for command in ("ADD", "DEL")}
 
 
-def _attached(count: int) -> Step:
-    def before(stage: Stage) -> None:
-        stage.enter()
-        _run("ADD", count, stage)
-
-    return before
-
-
-def _forget(stage: Stage) -> None:
-    stage.leave()
-    stage.network.results.clear()
-
-
-def _add(count: int) -> Workload:
+def _publishing(count: int) -> Workload:
     return Workload(
-        name=f"add-ports-{count}",
-        about=f"ADD with ipMasq and {count} published ports",
+        name=f"ports-{count}",
+        about=f"masquerading and {count} published ports",
         variants=PUBLISHERS,
         base=OURS,
+        phases=phases(count),
         prepare=keep_the_bridge,
         before=Stage.enter,
-        timed=partial(commands, "ADD", count),
-        after=detach(count),
+        noting=Stage.remember,
+        after=Stage.leave,
         rounds=COUNTS[count],
+        warm_up=int(count == 1),
     )
 
 
-def _del(count: int) -> Workload:
-    return Workload(
-        name=f"del-ports-{count}",
-        about=f"DEL with ipMasq and {count} published ports",
-        variants=PUBLISHERS,
-        base=OURS,
-        prepare=keep_the_bridge,
-        before=_attached(count),
-        timed=partial(commands, "DEL", count),
-        after=_forget,
-        rounds=COUNTS[count],
-    )
-
-
-PORT_WORKLOADS = tuple(make(count) for count in COUNTS for make in (_add, _del))
+PORT_WORKLOADS = tuple(map(_publishing, COUNTS))

@@ -48,6 +48,11 @@ def timed(commands: Sequence[Command]) -> Sample:
     return Sample(wall=(time.perf_counter() - started) * 1000, cpu=cpu * 1000)
 
 
+def spawn(command: Command) -> int:
+    """Starts one command; its process id."""
+    return _spawn(command, _stdin_file(0, command))
+
+
 def _stdin_file(number: int, command: Command) -> str:
     path = STDIN.with_name(f"{STDIN.name}-{number}")
     path.write_text(command.stdin)
@@ -70,7 +75,7 @@ def _wait(child: int, command: Command) -> float:
     seconds = _wait_for_one(child, command)
     for follower in command.following:
         given = follower.given(Path(OUTPUT).read_text())
-        seconds += _wait_for_one(_spawn(given, _stdin_file(0, given)), given)
+        seconds += _wait_for_one(spawn(given), given)
     return seconds
 
 

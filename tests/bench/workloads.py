@@ -7,9 +7,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from tests.bench.process import Command
+from tests.bench.process import OUTPUT, Command
 from tests.lab import PLUGIN, PLUGIN_PORTABLE, Attachment, Host, Json, Network, Plugin, peer
 
 INTERPRETER = "/usr/bin/python3"
@@ -82,16 +81,16 @@ class Stage:
             attachment.container.delete()
             self.host.containers.remove(attachment.container)
         self.attachments = []
+        self.network.results.clear()
 
     def commands(self, command: str) -> list[Command]:
         """This CNI command for every attachment of the round."""
         return [self.command(command, attachment) for attachment in self.attachments]
 
-    def run(self, command: str) -> None:
-        """The same, off the clock."""
-        for each in self.attachments:
-            run = self.network.do(command, each.container, each.ifname)
-            assert run.status == 0, run
+    def remember(self) -> None:
+        """Keeps the last ADD's result, which CHECK and DEL want."""
+        if (text := Path(OUTPUT).read_text()).strip():
+            self.network.results[self.attachments[0]] = json.loads(text)
 
     def command(self, command: str, attachment: Attachment) -> Command:
         """One plugin call as it is executed."""
@@ -118,26 +117,33 @@ Step = Callable[[Stage], object]
 
 @dataclass(frozen=True)
 class Workload:
-    """What `timed` returns is run on the clock; the other steps are not counted.
+    """What a phase returns is run on the clock; the other steps are not counted.
 
-    `prepare` runs once, `before` and `after` in each round. Ratios are to `base`. All variants are
-    on one host, unless it is hosts that are compared.
+    `prepare` runs once, `before` and `after` in each round, `noting` after each phase. Ratios are
+    to `base`. All variants are on one host, unless it is hosts that are compared.
     """
 
     name: str
     about: str
     variants: tuple[Variant, ...]
     base: Variant
-    timed: Callable[[Stage], list[Command]]
+    phases: dict[str, Callable[[Stage], list[Command]]]
     prepare: Step = lambda _: None
     before: Step = lambda _: None
+    noting: Step = lambda _: None
     after: Step = lambda _: None
     rounds: int = 40
+    warm_up: int = 2  # rounds that are not counted
     is_dual: bool = False  # whether the network has IPv6 too
     is_apart: bool = False  # every variant has a host of its own
+    is_long: bool = False  # run only when it is asked for
 
 
-def _keep_the_bridge(stage: Stage) -> None:
+def _all_of(command: str) -> Callable[[Stage], list[Command]]:
+    return lambda stage: stage.commands(command)
+
+
+def keep_the_bridge(stage: Stage) -> None:
     """One container stays, so that the bridge and the state files exist in every round."""
     stage.host.container(f"stays{stage.number}")
     stage.network.add(stage.host.containers[-1]).result()
@@ -149,77 +155,33 @@ def _start(stage: Stage) -> list[Command]:
     return [Command(words, environment, '{"cniVersion": "1.0.0"}')]
 
 
-def _attached(count: int = 1) -> Step:
-    def before(stage: Stage) -> None:
-        stage.enter(count)
-        stage.run("ADD")
-
-    return before
-
-
-def _detach(stage: Stage) -> None:
-    stage.run("DEL")
-    stage.leave()
-
-
 def _among(count: int) -> Step:
     def prepare(stage: Stage) -> None:
-        _keep_the_bridge(stage)
+        keep_the_bridge(stage)
         stage.crowd(count)
 
     return prepare
 
 
-def _collection(stage: Stage) -> list[Command]:
-    """GC, with nothing on the list of valid attachments."""
-    environment = {"CNI_COMMAND": "GC", "CNI_PATH": stage.network.plugin.search_path}
-    config = {**stage.network.config, "cniVersion": "1.1.0", "cni.dev/valid-attachments": []}
-    return [Command((str(stage.variant.path),), environment, json.dumps(config))]
+def _entered(count: int) -> Step:
+    return lambda stage: stage.enter(count)
 
 
 PLUGINS = (OURS, PORTABLE, REFERENCE)
 
 
-def _add(name: str, about: str, **changes: Any) -> Workload:
-    settings: dict[str, Any] = {"prepare": _keep_the_bridge, "before": Stage.enter, **changes}
+def _amidst(count: int) -> Workload:
     return Workload(
-        name=name,
-        about=about,
-        variants=settings.pop("variants", PLUGINS),
+        name=f"amidst-{count}",
+        about=f"one container on a host that has {count} interfaces more",
+        variants=(OURS, REFERENCE),
         base=REFERENCE,
-        timed=lambda stage: stage.commands("ADD"),
-        after=_detach,
-        **settings,
-    )
-
-
-def _delete(name: str, about: str, **changes: Any) -> Workload:
-    settings: dict[str, Any] = {"prepare": _keep_the_bridge, "before": _attached(), **changes}
-    return Workload(
-        name=name,
-        about=about,
-        variants=settings.pop("variants", PLUGINS),
-        base=REFERENCE,
-        timed=lambda stage: stage.commands("DEL"),
+        phases={"ADD": _all_of("ADD"), "DEL": _all_of("DEL")},
+        prepare=_among(count),
+        before=Stage.enter,
         after=Stage.leave,
-        **settings,
+        is_long=True,
     )
-
-
-def _adds_at_once(count: int) -> Workload:
-    about = f"{count} ADDs started at once, until the last is done"
-    return _add(f"add-{count}", about, before=lambda stage: stage.enter(count), rounds=5)
-
-
-def _deletes_at_once(count: int) -> Workload:
-    about = f"{count} DELs started at once, until the last is done"
-    return _delete(f"del-{count}", about, before=_attached(count), rounds=5)
-
-
-def _amidst(make: Callable[..., Workload], command: str, count: int) -> Workload:
-    about = f"{command.upper()} of one container on a host that has {count} attachments more"
-    variants = (OURS, REFERENCE)
-    return make(f"{command}-amidst-{count}", about, variants=variants, prepare=_among(count))
 
 
 WORKLOADS = (
@@ -228,35 +190,43 @@ WORKLOADS = (
         about="CNI_COMMAND=VERSION: start-up and nothing else",
         variants=(*PLUGINS, PYTHON),
         base=PYTHON,
-        timed=_start,
+        phases={"VERSION": _start},
     ),
-    _add("add", "ADD of one container; the bridge exists"),
-    _delete("del", "DEL of one container; the bridge stays"),
-    _add("add-dual", "ADD of one container with an IPv4 and an IPv6 address", is_dual=True),
-    _delete("del-dual", "DEL of one container with an IPv4 and an IPv6 address", is_dual=True),
     Workload(
-        name="check",
-        about="CHECK of one container",
+        name="plain",
+        about="one container with an IPv4 address; the bridge exists",
         variants=PLUGINS,
         base=REFERENCE,
-        prepare=_keep_the_bridge,
-        before=_attached(),
-        timed=lambda stage: stage.commands("CHECK"),
-        after=_detach,
-    ),
-    _adds_at_once(50),
-    _deletes_at_once(50),
-    _adds_at_once(100),
-    *(_amidst(_add, "add", count) for count in (250, 1000, 4000)),
-    _amidst(_delete, "del", 1000),
-    Workload(
-        name="gc-500",
-        about="GC of 500 stale attachments",
-        variants=(OURS,),
-        base=OURS,
-        before=_attached(500),
-        timed=_collection,
+        phases={command: _all_of(command) for command in ("ADD", "CHECK", "DEL")},
+        prepare=keep_the_bridge,
+        before=Stage.enter,
+        noting=Stage.remember,
         after=Stage.leave,
-        rounds=2,
     ),
+    Workload(
+        name="dual",
+        about="one container with an IPv4 and an IPv6 address",
+        variants=PLUGINS,
+        base=REFERENCE,
+        phases={command: _all_of(command) for command in ("ADD", "DEL")},
+        prepare=keep_the_bridge,
+        before=Stage.enter,
+        noting=Stage.remember,
+        after=Stage.leave,
+        rounds=20,
+        is_dual=True,
+    ),
+    Workload(
+        name="at-once-100",
+        about="100 containers at once, until the last is done",
+        variants=(OURS, REFERENCE),
+        base=REFERENCE,
+        phases={command: _all_of(command) for command in ("ADD", "DEL")},
+        prepare=keep_the_bridge,
+        before=_entered(100),
+        after=Stage.leave,
+        rounds=3,
+        warm_up=1,
+    ),
+    *(_amidst(count) for count in (250, 1000, 4000)),
 )

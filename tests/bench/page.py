@@ -1,0 +1,136 @@
+"""docs/benchmarks.md and its plots, from the figures: nothing on the page is written by hand.
+
+Nothing is measured here.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.bench import plots
+from tests.bench.figures import Result, cells, load
+from tests.bench.targets import Verdict, judge
+from tests.lab import ROOT
+
+PAGE = ROOT / "docs/benchmarks.md"
+PICTURES = ROOT / "docs/benchmarks"
+FIGURES = PICTURES / "figures.json"
+
+HEAD = """# Benchmarks
+
+Ours and the peers, started in turn in one loop, in private namespaces, each on the same host with the bridge made already. A round
+runs every contestant once and begins with another one each time; a ratio is the median of the rounds' ratios. CPU is user and
+system time of the whole process tree, and its ratio that of the sums. `make bench` measures everything anew and writes this page;
+`make bench-page` writes it from [the figures](benchmarks/figures.json).
+
+Contestants: the reference plugins v1.9.1 in Go, built as in `build/peers.sh`; the distribution's netavark. netavark gets
+its addresses from its caller, so it does less; the reference's `firewall` has no nftables, so its chain with nftables still
+has that one plugin with iptables.
+
+The rows of `crowd` are containers that died without a DEL: ledger and sets are as full as they would be, while the kernel has no
+thousand interfaces on one bridge.
+"""
+EFFORT = """
+## Effort
+
+One run with its children: instructions in user space (by valgrind), page faults, and peak memory of the largest process. Unlike
+times these hardly depend on what else the machine does; CI holds the executable to them (`tests/budget/costs.json`).
+"""
+
+
+def write(document: dict[str, Any], figures: Path) -> Path:
+    """Writes page and plots, beside figures that are not the page's own too; returns the page."""
+    results = load(document)
+    page, pictures = (
+        (PAGE, PICTURES)
+        if figures == FIGURES
+        else (figures.with_suffix(".md"), figures.parent / "benchmarks")
+    )
+    text = [HEAD, _machine(document["machine"]), "\n## Targets\n\n", _targets(judge(results))]
+    for workload in dict.fromkeys(each.workload for each in results):
+        text += _section([each for each in results if each.workload == workload], pictures)
+    text += _growths(results, pictures)
+    if document["effort"]:
+        text += [EFFORT, "\n", _efforts(document["effort"])]
+    page.write_text("".join(text))
+    return page
+
+
+def _machine(machine: dict[str, Any]) -> str:
+    return (
+        f"\nMeasured on {machine['date']}: {machine['cpus']} CPUs, Linux {machine['kernel']}, "
+        f"load {machine['load_before']} when it began.\n"
+    )
+
+
+def _targets(verdicts: list[Verdict]) -> str:
+    rows = [
+        (
+            each.target.what,
+            f"{each.target.limit:g}",
+            f"{each.found:.3g}",
+            f"{each.spread[0]:.3g} to {each.spread[1]:.3g}",
+            "yes" if each.is_met else "**no**",
+        )
+        for each in verdicts
+    ]
+    table = _table(("ours, in the other's", "at most", "found", "half of the rounds", "met"), rows)
+    return table + "".join(
+        f"\n**{each.target.what}**: {each.target.bound}\n"
+        for each in verdicts
+        if each.target.bound and not each.is_met
+    )
+
+
+def _section(results: Sequence[Result], pictures: Path) -> list[str]:
+    """A workload: its phases' tables, and a plot of all."""
+    first = results[0]
+    picture = pictures / f"{first.workload}.svg"
+    plots.spread(results, picture)
+    text = [f"\n## {first.workload}\n\n{first.about[0].upper()}{first.about[1:]}.\n"]
+    for result in results:
+        rows = [(each.variant, *cells(each, result.of(result.base))) for each in result.series]
+        head = (result.phase, "min", "median", "p95", "CPU", "wall x", "CPU x")
+        text.append(f"\nMilliseconds, {result.rounds} rounds; x is the ratio to {result.base}.\n\n")
+        text.append(_table(head, rows))
+    if first.absent:
+        text.append(f"\nNot on this machine: {', '.join(first.absent)}.\n")
+    return [*text, f"\n![{first.workload}]({pictures.name}/{picture.name})\n"]
+
+
+def _growths(results: Sequence[Result], pictures: Path) -> list[str]:
+    """Time over the number of ports, and over that of containers."""
+    text = []
+    by_ports = [
+        each for each in results if each.workload.startswith("ports-") and each.phase == "ADD"
+    ]
+    by_crowd = [each for each in results if each.workload == "crowd"]
+    if len(by_ports) > 1:
+        lines, file = plots.medians(by_ports), pictures / "by-ports.svg"
+        plots.growth(lines, "published ports, ADD", file, is_logarithmic=True)
+        text.append(f"\n## Over the number of ports\n\n![by ports]({pictures.name}/by-ports.svg)\n")
+    if by_crowd:
+        lines, file = plots.sizes(by_crowd), pictures / "by-crowd.svg"
+        plots.growth(lines, "containers that are there already", file)
+        text.append(
+            f"\n## Over the number of containers\n\n![by crowd]({pictures.name}/by-crowd.svg)\n"
+        )
+    return text
+
+
+def _efforts(efforts: Iterable[dict[str, Any]]) -> str:
+    rows = [
+        (
+            f"{each['phase']}, {each['variant']}",
+            f"{each['instructions'] / 1e6:.1f} M" if each["instructions"] else "-",
+            str(each["page_faults"]),
+            f"{each['peak_kib'] / 1024:.1f} MiB",
+        )
+        for each in sorted(efforts, key=lambda each: str(each["phase"]))
+    ]
+    return _table(("run", "instructions", "page faults", "peak memory"), rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -1,0 +1,62 @@
+"""The benchmarks' figures, targets and page; nothing is measured here."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.bench import page
+from tests.bench.all_workloads import ALL
+from tests.bench.figures import Result, Series, load, wall_ratio
+from tests.bench.targets import GO, OURS, TARGETS, Target, judge
+
+
+def result(ours: tuple[float, ...], go: tuple[float, ...]) -> Result:
+    series = (Series(OURS, ours, ours), Series(GO, go, go))
+    return Result("plain", "ADD", "one container", GO, series, absent=("netavark",))
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.what)
+def test_a_target_names_what_is_measured(target: Target) -> None:
+    (workload,) = (each for each in ALL if each.name == target.workload)
+    assert target.phase in workload.phases
+    assert {target.variant, target.other} <= {"", *(each.name for each in workload.variants)}
+    assert not workload.is_long
+
+
+def test_a_ratio_is_that_within_the_rounds() -> None:
+    # A round that was slow for all says nothing.
+    found = result(ours=(12.0, 24.0, 120.0), go=(10.0, 20.0, 100.0))
+    ours, go = found.series
+    assert wall_ratio(ours, go) == pytest.approx(1.2)
+    assert wall_ratio(ours, None) is None
+
+
+def test_targets_are_met_or_missed() -> None:
+    found = {each.target.what: each.is_met for each in judge([result((12.5,) * 3, (10.0,) * 3)])}
+    assert found == {"plain ADD, wall": True, "plain ADD, CPU": False}
+
+
+def test_the_page_shows_verdicts_and_what_is_absent(tmp_path: Path) -> None:
+    document = {
+        "machine": {"date": "today", "cpus": 2, "kernel": "6.1", "load_before": 0.1},
+        "results": [
+            {
+                "workload": "plain",
+                "phase": "ADD",
+                "about": "one container",
+                "base": GO,
+                "series": [
+                    {"variant": OURS, "walls": [12.5, 13.5], "cpus": [12.5, 13.5]},
+                    {"variant": GO, "walls": [10.0, 11.0], "cpus": [10.0, 11.0]},
+                ],
+                "absent": ["netavark"],
+            }
+        ],
+        "effort": [],
+    }
+    assert load(document)[0].rounds == 2
+    text = page.write(document, tmp_path / "figures.json").read_text()
+    assert "| plain ADD, wall | 1.3 | 1.24 | 1.23 to 1.25 | yes |" in text
+    assert "| plain ADD, CPU | 1.2 | 1.24 | 1.24 to 1.24 | **no** |" in text
+    assert "Not on this machine: netavark." in text
+    assert (tmp_path / "benchmarks/plain.svg").read_text().startswith("<?xml")
