@@ -104,6 +104,7 @@ def check(request: "Request") -> None:
     addresses.forward("CHECK")
     mac = ipam.reported_mac(previous, attachment.ifname)
     if ledger and holding:
+        settings = guards.as_published(settings, ledger, attachment)
         grant = addresses.granted(holding, settings, previous)
         problems = ipam.unreported(grant.leases, previous, attachment.ifname)
         wanted = plan.build(attachment, settings, grant)

@@ -7,7 +7,7 @@ import time
 
 from cni_bridge import elements, errors
 from cni_bridge.model import Attachment
-from cni_bridge.rules import Element, Ruleset
+from cni_bridge.rules import Element, PublishedPort, Ruleset
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -242,6 +242,13 @@ class Register:
             f"Interface {holder.ifname}, since {since}. Publish another host port, or delete that "
             "container.",
         )
+
+
+def published(own: "Iterable[Element]") -> tuple[tuple[PublishedPort, ...], bool]:
+    """The ports that an attachment's elements publish, and whether sources are translated."""
+    own = tuple(own)
+    ports = tuple(elements.published_port(item) for item in own if item.data is not None)
+    return ports, not any(item.set_name.startswith("snat_off") for item in own)
 
 
 def _columns(element: Element) -> "Row":
