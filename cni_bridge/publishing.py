@@ -42,8 +42,8 @@ def settled(register: "Register", attachment: Attachment, want: Firewall) -> Fir
     return replace(want, rules=replace(want.rules, ports=tuple(ports)))
 
 
-def refuse_bound(settled: Firewall, want: Firewall) -> None:
-    """Raise PortInUse for a port on which a process of the host waits."""
+def refuse_bound(attachment: Attachment, settled: Firewall, want: Firewall) -> None:
+    """Raise PortInUse for a port on which a process of the host waits for others than us."""
     addresses = elements.first_addresses(settled)
     is_waiting = _suspicion(settled.rules.ports)
     for port, asked in zip(settled.rules.ports, want.rules.ports, strict=True):
@@ -54,7 +54,7 @@ def refuse_bound(settled: Firewall, want: Firewall) -> None:
         ip = targets[0][0] if len(targets) == 1 else b""
         if not hostports.is_bound(port.protocol, ip, port.host_port):
             continue
-        if owner := hostports.owner(port.protocol, port.host_port):
+        if owner := hostports.owner(port.protocol, port.host_port, attachment.container):
             what = elements.describe(elements.of_port(*targets[0], port))
             raise PortInUse(f"{what} is held by {owner}", "publish another host port, or stop it")
 

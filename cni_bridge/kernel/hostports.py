@@ -75,16 +75,19 @@ def choose(protocol: int, ip: bytes) -> int:
     return _bind(protocol, ip, 0)
 
 
-def owner(protocol: int, port: int) -> "str | None":
-    """Who waits for connections on the port: `process 812 (sshd)`; None where nobody does.
+def owner(protocol: int, port: int, container: str) -> "str | None":
+    """Who waits for connections on the port: `process 812 (sshd)`; None where nobody else does.
 
-    A port can be bound although nobody waits there, by a connection that goes out.
+    A port can be bound although nobody waits there, by a connection that goes out; and podman's
+    conmon, whose arguments name the container, keeps the ports of that container from others.
     """
     inodes = set(_inodes(protocol, port))
     if not inodes:
         return None
     for pid in filter(str.isdecimal, posix.listdir("/proc")):
         if not inodes.isdisjoint(_sockets(pid)):
+            if container in _read(f"/proc/{pid}/cmdline").split("\0"):
+                return None
             return f"process {pid} ({_command(pid)})"
     return "a process that can't be seen from here"
 

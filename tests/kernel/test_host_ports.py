@@ -3,6 +3,8 @@
 import os
 import socket
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -54,6 +56,30 @@ def test_a_port_on_which_a_process_listens_is_refused(
     assert error["code"] == 103
     assert f"is held by process {os.getpid()} (" in error["msg"]
     host.assert_as_before()
+
+
+def test_a_port_that_the_runtime_keeps_for_the_container_is_free_for_it_alone(
+    host: Host, network: Network
+) -> None:
+    """As podman's conmon does, which names the container in its arguments."""
+    first, second = host.container(), host.container()
+    keeping = (
+        "import socket, sys\n"
+        "with socket.create_server(('', 8080)):\n"
+        "    print(flush=True)\n"
+        "    sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        (sys.executable, "-c", keeping, "-c", first.name),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as conmon:
+        assert conmon.stdout
+        conmon.stdout.readline()
+        error = publish(network, second, mapping(8080)).error()
+        assert f"is held by process {conmon.pid} (" in error["msg"]
+        publish(network, first, mapping(8080)).result()
+        conmon.communicate()
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
