@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _INSERT = "insert into element values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing"
 _ELEMENTS = "select set_name, key, key_end, data from element"
+# Without the first condition no index would help, and the rows of all containers be read.
+_SUBNETS = " where data is null and set_name in (?, ?) group by set_name, key"
 _OWN = " where network = ? and container = ? and ifname = ?"
 _HAS = "select 1 from guarded where network = ? and container = ? and ifname = ?"
 _ANYBODY = "select 1 from guarded where network = ? limit 1"
@@ -85,9 +87,7 @@ class Register:
     def subnets(self, bridges: "Iterable[str]") -> tuple[Element, ...]:
         """The subnets of all networks on these bridges, each once."""
         wanted = set(bridges)
-        listed = self._elements(
-            " where set_name in (?, ?) group by set_name, key", *elements.SUBNETS
-        )
+        listed = self._elements(_SUBNETS, *elements.SUBNETS)
         return tuple(item for item in listed if elements.bridge_of(item) in wanted)
 
     def orphans(self, candidates: "Iterable[Element]") -> tuple[Element, ...]:
