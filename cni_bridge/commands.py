@@ -126,6 +126,9 @@ def check(request: "Request") -> None:
     addresses.forward("CHECK")
     mac = ipam.reported_mac(previous, attachment.ifname)
     if ledger and holding:
+        from cni_bridge.ipam import guards  # CHECK only
+
+        settings = guards.as_published(settings, ledger, attachment)
         grant = addresses.granted(holding, settings, previous)
         problems = ipam.unreported(grant.leases, previous, attachment.ifname)
         wanted = plan.build(attachment, settings, grant)

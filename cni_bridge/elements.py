@@ -22,7 +22,7 @@ SUBNETS = ("subnet4", "subnet6")
 NETWORK_SETS = ("bridges", "same_bridge", *FLAGS, *SUBNETS)
 ADDRESS_SETS = ("masq4", "masq6", "snat_off4", "snat_off6", "snat_all4", "snat_all6")
 PORT_MAPS = ("port4", "port6", "port4_at", "port6_at")
-SPOOF_SETS = ("mac_guarded", "mac_ok", "ip_guarded", "ip4_ok", "ip6_ok", "nd_ok")
+BRIDGE_SETS = ("mac_guarded", "mac_ok", "ip_guarded", "ip4_ok", "ip6_ok", "nd_ok", "apart")
 
 IFNAMSIZ = 16  # linux/if.h
 PORT_KEY = ">B3xH2x"  # inet_proto . inet_service, each filled up to four bytes
@@ -96,6 +96,20 @@ def port_of(element: Element) -> tuple[int, int, bytes]:
     return protocol, number, element.key[:-PORT_KEY_SIZE]
 
 
+def published_port(element: Element) -> PublishedPort:
+    """What `of_port` has made this of."""
+    assert element.data is not None, "only maps have ports"
+    protocol, number, ip = port_of(element)
+    leads_to = address_behind(element)
+    (container_port,) = unpack(PORT_DATA, element.data[len(leads_to) :])
+    return PublishedPort(
+        protocol=protocol,
+        host_port=number,
+        container_port=container_port,
+        host_ip=ip or bytes(len(leads_to)),
+    )
+
+
 def address_behind(element: Element) -> bytes:
     """The container's address: a set's key, or where a published port leads to."""
     return element.key if element.data is None else element.data[:-4]
@@ -151,6 +165,8 @@ def _of_ports(firewall: Firewall) -> "Iterator[Element]":
 
 def _of_guards(firewall: Firewall) -> "Iterator[Element]":
     host_end = _ifname(firewall.host_name)
+    if not firewall.rules.allows_icc:
+        yield Element(set_name="apart", key=host_end)
     if firewall.rules.checks_mac and firewall.mac:
         yield Element(set_name="mac_guarded", key=host_end)
         yield Element(set_name="mac_ok", key=host_end + firewall.mac + b"\0\0")

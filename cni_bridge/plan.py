@@ -25,7 +25,7 @@ ETH_DATA_LEN = 1500  # linux/if_ether.h: the kernel's default MTU
 VLAN_ETH_HLEN = 18  # linux/if_vlan.h
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cni_bridge.rules import Firewall
+    from cni_bridge.rules import Firewall, FirewallConfig
 
 DEFAULT = {
     address.AF_INET: Prefix(ip=bytes(4), length=0),
@@ -78,8 +78,7 @@ def _veth(
         mac=config.mac,
         port=Port(
             hairpin=config.hairpin_mode or is_published,
-            # Rules alone don't see what is only bridged.
-            isolated=config.port_isolation or (rules is not None and not rules.allows_icc),
+            isolated=config.port_isolation or _is_apart(rules),
             vlan=config.vlan,
         ),
         is_up=config.container_interface_up,
@@ -87,6 +86,12 @@ def _veth(
         addresses=tuple(lease.address for lease in leases),
         routes=_kernel_routes(leases, routes),
     )
+
+
+def _is_apart(rules: "FirewallConfig | None") -> bool:
+    """Whether the port is to be isolated, which holds whatever becomes of the rules. Not one with
+    published ports: br_netfilter leads to them over the bridge, and the rules alone know which."""
+    return rules is not None and not rules.allows_icc and not rules.ports
 
 
 def _firewall(

@@ -40,7 +40,7 @@ def listed(socket: "Netfilter", set_names: tuple[str, ...]) -> "Iterator[Element
 
 
 def _of(socket: "Netfilter", hosts: set[str], addresses: tuple[bytes, ...]) -> "Iterator[Element]":
-    for item in listed(socket, elements.SPOOF_SETS):
+    for item in listed(socket, elements.BRIDGE_SETS):
         if elements.host_end_of(item) in hosts:
             yield item
     if addresses:

@@ -5,6 +5,7 @@ The records themselves are in `register`, which is loaded only for those that ar
 
 from cni_bridge.ipam import statedir, store
 from cni_bridge.model import Attachment
+from cni_bridge.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from cni_bridge.ipam.database import Database
     from cni_bridge.ipam.register import Register
     from cni_bridge.ipam.store import Ledger
+    from cni_bridge.model import NetworkConfig
 
 # Ports, bridges and tables are the host's: they are recorded in its ledger, even if a network keeps
 # its addresses in one of its own.
@@ -35,6 +37,21 @@ def find_register(
     from cni_bridge.ipam.register import Register
 
     return Register(database)
+
+
+def as_published(
+    settings: "NetworkConfig", ledger: "Ledger | None", attachment: Attachment
+) -> "NetworkConfig":
+    """The config with the ports that ADD has published, which a runtime need not repeat to CHECK."""
+    register = find_register(ledger, (attachment,))
+    if register is None or (settings.firewall and settings.firewall.ports):
+        return settings
+    from cni_bridge.ipam.register import published
+    from cni_bridge.rules import FirewallConfig
+
+    ports, translates_source = published(register.of_attachment(attachment))
+    rules = settings.firewall or FirewallConfig(translates_source=translates_source)
+    return replace(settings, firewall=replace(rules, ports=ports)) if ports else settings
 
 
 def guarded(ledger: "Ledger | None", network: str) -> tuple[Attachment, ...]:

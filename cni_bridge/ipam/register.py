@@ -7,7 +7,7 @@ import time
 
 from cni_bridge import elements, errors
 from cni_bridge.model import Attachment
-from cni_bridge.rules import Element, Ruleset
+from cni_bridge.rules import Element, PublishedPort, Ruleset
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _INSERT = "insert into element values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing"
 _ELEMENTS = "select set_name, key, key_end, data from element"
+# Without the first condition no index would help, and the rows of all containers be read.
+_SUBNETS = " where data is null and set_name in (?, ?) group by set_name, key"
 _OWN = " where network = ? and container = ? and ifname = ?"
 _HAS = "select 1 from guarded where network = ? and container = ? and ifname = ?"
 _ANYBODY = "select 1 from guarded where network = ? limit 1"
@@ -85,9 +87,7 @@ class Register:
     def subnets(self, bridges: "Iterable[str]") -> tuple[Element, ...]:
         """The subnets of all networks on these bridges, each once."""
         wanted = set(bridges)
-        listed = self._elements(
-            " where set_name in (?, ?) group by set_name, key", *elements.SUBNETS
-        )
+        listed = self._elements(_SUBNETS, *elements.SUBNETS)
         return tuple(item for item in listed if elements.bridge_of(item) in wanted)
 
     def orphans(self, candidates: "Iterable[Element]") -> tuple[Element, ...]:
@@ -236,6 +236,13 @@ class Register:
             f"Interface {holder.ifname}, since {since}. Publish another host port, or delete that "
             "container.",
         )
+
+
+def published(own: "Iterable[Element]") -> tuple[tuple[PublishedPort, ...], bool]:
+    """The ports that an attachment's elements publish, and whether sources are translated."""
+    own = tuple(own)
+    ports = tuple(elements.published_port(item) for item in own if item.data is not None)
+    return ports, not any(item.set_name.startswith("snat_off") for item in own)
 
 
 def _columns(element: Element) -> "Row":

@@ -27,11 +27,11 @@ FAMILY_NAMES = {NFPROTO_INET: "inet", NFPROTO_BRIDGE: "bridge"}
 # loaded anew.
 RULES = {
     NFPROTO_INET: ("ruleset.nft", "f6c9d222c483a472"),
-    NFPROTO_BRIDGE: ("spoof.nft", "ccf825e479bb360f"),
+    NFPROTO_BRIDGE: ("spoof.nft", "8ef302054835579c"),
 }
 SETS = {
     NFPROTO_INET: (*elements.NETWORK_SETS, *elements.ADDRESS_SETS, *elements.PORT_MAPS),
-    NFPROTO_BRIDGE: elements.SPOOF_SETS,
+    NFPROTO_BRIDGE: elements.BRIDGE_SETS,
 }
 # Beside PATH: services often run without the directories of the administrator's tools.
 TOOL_DIRS = ("/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin")
@@ -43,7 +43,7 @@ def by_family(mixed: "Iterable[Element]") -> dict[int, list[Element]]:
     """The elements of each table, tables without any left out."""
     sorted_out: dict[int, list[Element]] = {}
     for item in mixed:
-        family = NFPROTO_BRIDGE if item.set_name in elements.SPOOF_SETS else NFPROTO_INET
+        family = NFPROTO_BRIDGE if item.set_name in elements.BRIDGE_SETS else NFPROTO_INET
         sorted_out.setdefault(family, []).append(item)
     return sorted_out
 

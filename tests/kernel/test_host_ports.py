@@ -10,7 +10,7 @@ from contextlib import closing
 
 import pytest
 
-from tests.lab import Host, Network
+from tests.lab import Host, Json, Network
 from tests.lab.nft import ports
 from tests.lab.publish import mapping, publish, publishing
 from tests.lab.state import LEDGER
@@ -158,12 +158,22 @@ def test_port_zero_is_one_that_is_free_and_the_ledger_has_its_number(
     network.check(container, config=publishing(*wanted)).assert_silent_success()
 
 
-@pytest.mark.parametrize("masquerades", [True, False])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ipMasq": True},
+        {"ipMasq": False},
+        {"snat": False},
+        {"icc": False},
+        {"icc": False, "portIsolation": True},
+        {"promiscMode": True},
+    ],
+)
 def test_check_need_not_be_told_of_the_ports_again(
-    masquerades: bool, host: Host, network: Network
+    change: Json, host: Host, network: Network
 ) -> None:
     container = host.container()
-    network.config["ipMasq"] = masquerades
+    network.config |= change
     publish(network, container, mapping(8080)).result()
     network.check(container).assert_silent_success()
 

@@ -16,6 +16,10 @@ from pathlib import Path
 from tests.lab import namespaces
 
 KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+FREEBIND = {  # linux/in.h, linux/in6.h
+    socket.AF_INET: (socket.IPPROTO_IP, 15),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, 78),
+}
 NO_ANSWER = "no answer"
 FAILURES = {
     errno.ECONNREFUSED: "refused",
@@ -59,6 +63,7 @@ class Servers:
                 family = socket.AF_INET6 if ":" in address else socket.AF_INET
                 server = socket.socket(family, kind)
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.setsockopt(*FREEBIND[family], 1)  # an address may still be tentative
             server.bind((address, port))
             if kind == socket.SOCK_STREAM:
                 server.listen(256)

@@ -35,9 +35,14 @@ def group_message(group: str, town: Town) -> str:
     return "a1" if source == town.address("a1", family) else source or NOT_HEARD
 
 
-def service_on_loopback(source: str, town: Town) -> str:
-    """A container sends to 127.0.0.1, addressed to the bridge, while a service listens there."""
+def guarded_loopback(source: str, town: Town) -> str:
+    """A service on the host's 127.0.0.1, where the kernel routes that for a published port."""
     town.attach("a1", *published(PORT))
+    return service_on_loopback(town, source)
+
+
+def service_on_loopback(town: Town, source: str = "") -> str:
+    """A container sends to 127.0.0.1, addressed to the bridge, while a service listens there."""
     frame = ethernet(
         town.bridge_mac("a"),
         town.containers["a1"].link()["address"],

@@ -188,18 +188,14 @@ OPEN = Setting(
 NO_ICC = Setting(
     "icc: false on network a",
     networks={"a": {"ipMasq": True, "icc": False}, "b": {}},
-    containers={"a1": published(8080), "a2": (), "b1": ()},
+    containers={"a1": published(8080), "a2": (), "a3": published(8081), "b1": ()},
     rows=(
         Row("not to a sibling", "a1", "a2", 80, KEPT_OUT),
         Row("nor back", "a2", "a1", 80, KEPT_OUT),
-        Row(
-            "a sibling's published port, unless the kernel bridges it",
-            "a2",
-            "host",
-            8080,
-            "a1:80 saw gateway-a",
-            bridged=KEPT_OUT,
-        ),
+        Row("nor between those that publish ports", "a1", "a3", 80, KEPT_OUT),
+        Row("a sibling's published port", "a2", "host", 8080, "a1:80 saw gateway-a"),
+        Row("that of one that publishes too", "a3", "host", 8080, "a1:80 saw gateway-a"),
+        Row("the container's own published port", "a1", "host", 8080, "a1:80 saw gateway-a"),
         Row("to the host", "a1", "gateway-a", HOST_PORT, "host:9000 saw a1"),
         Row("to the world", "a1", "world", 80, "world:80 saw host"),
         Row("published ports from the world", "world", "host", 8080, "a1:80 saw world"),

@@ -49,10 +49,10 @@ UNTOUCHED = tuple(
 )
 LOOPBACK = (
     _trial(
-        "the host's 127.0.0.1 is out of reach", partial(packets.service_on_loopback, ""), NOT_HEARD
+        "the host's 127.0.0.1 is out of reach", partial(packets.guarded_loopback, ""), NOT_HEARD
     ),
     _trial(
-        "and with 127.0.0.5 as source", partial(packets.service_on_loopback, "127.0.0.5"), NOT_HEARD
+        "and with 127.0.0.5 as source", partial(packets.guarded_loopback, "127.0.0.5"), NOT_HEARD
     ),
 )
 _FIRST_ANSWERS = "refused, a1:80 saw world"

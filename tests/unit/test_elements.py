@@ -141,3 +141,10 @@ def test_a_published_port_can_be_read_back() -> None:
     assert elements.address_behind(item) == IP6
     assert elements.describe(item) == "host port fd00::1:443/tcp"
     assert elements.bridge_of(elements.of_network(PLAIN)[0]) == "cni0"
+
+
+@pytest.mark.parametrize("host_ip", [bytes(4), bytes(16), bytes((192, 0, 2, 1))])
+def test_a_published_port_is_read_back_whole(host_ip: bytes) -> None:
+    port = PublishedPort(protocol=17, host_port=5353, container_port=53, host_ip=host_ip)
+    leads_to = bytes((10,) * len(host_ip))
+    assert elements.published_port(elements.of_port(host_ip, leads_to, port)) == port

@@ -56,7 +56,10 @@ def test_published_ports_make_the_bridge_port_a_hairpin_unless_promiscuous() -> 
 
 
 def test_containers_that_may_not_talk_have_isolated_ports() -> None:
-    assert build(replace(CONFIG, firewall=FirewallConfig(allows_icc=False))).veth.port.isolated
+    apart = FirewallConfig(allows_icc=False)
+    assert build(replace(CONFIG, firewall=apart)).veth.port.isolated
+    published = replace(apart, ports=(PublishedPort(protocol=6, host_port=1, container_port=1),))
+    assert not build(replace(CONFIG, firewall=published)).veth.port.isolated
     assert not build(replace(CONFIG, firewall=FirewallConfig(masquerades=True))).veth.port.isolated
 
 
