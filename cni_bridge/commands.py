@@ -51,6 +51,10 @@ def add(request: "Request") -> str:
     host = netlink.Socket()
     inline.require(host, settings)
     ledger = store.open_ledger(settings.state_dir)
+    if ledger.is_new:
+        from cni_bridge import rebuilding  # once in a ledger's life
+
+        rebuilding.recall(host, ledger, settings.name)
     # Where this fails, nothing here is ours to undo.
     holding = claim(ledger, attachment, settings, container.identity)
     try:

@@ -43,7 +43,8 @@ COOL_DOWN_MS = 30_000  # what other hosts remember of an address has been looked
 def open_ledger(state_dir: str, patience_s: float = PATIENCE_S) -> "Ledger":
     """The ledger of a state directory, made if missing; raises LedgerUnusable, TryAgainLater."""
     statedir.ensure(state_dir)
-    return Ledger(database.opened(state_dir, patience_s) or database.created(state_dir, patience_s))
+    found = database.opened(state_dir, patience_s)
+    return Ledger(found or database.created(state_dir, patience_s), is_new=found is None)
 
 
 def find_ledger(state_dir: str, patience_s: float = PATIENCE_S) -> "Ledger | None":
@@ -57,8 +58,9 @@ def find_ledger(state_dir: str, patience_s: float = PATIENCE_S) -> "Ledger | Non
 class Ledger:
     """An open ledger; every method may raise LedgerUnusable and TryAgainLater."""
 
-    def __init__(self, opened: Database) -> None:
+    def __init__(self, opened: Database, *, is_new: bool = False) -> None:
         self.database = opened  # public for the firewall's half of it
+        self.is_new = is_new  # made a moment ago, though perhaps not the first one here
         self._reserved: Reservations | None = None
 
     def respect(self, reserved: "Reservations | None") -> None:
@@ -164,9 +166,7 @@ class Ledger:
 
     def holdings(self, network: str | None = None) -> tuple[Holding, ...]:
         """All records, or those of one network, ordered by network, container and ifname."""
-        if network is None:
-            return self._select("")
-        return self._select(" where network = ?", network)
+        return self._select(" where network = ?", network) if network else self._select("")
 
     def free(self, network: str, range_set: RangeSet) -> int:
         """How many addresses of a range set are left."""
