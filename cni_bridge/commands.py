@@ -23,8 +23,9 @@ from cni_bridge.errors import (
     TryAgainLater,
     UnsupportedField,
 )
-from cni_bridge.ipam import store
+from cni_bridge.ipam import store, wording
 from cni_bridge.kernel import machine, netlink, netns, signals
+from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.parts import veth
 from cni_bridge.remarks import remark
 
@@ -192,14 +193,21 @@ def _roll_back(
     addresses: "Source",
     error: BaseException,
 ) -> None:
-    """Undo an ADD, unless a DEL has done so and what is there now is a later ADD's."""
+    """Undo an ADD, unless a DEL has done so and what is there now is a later ADD's.
+
+    Raises TryAgainLater where the DEL is why it failed.
+    """
+    is_deleted = False
     try:
         if ledger.is_superseded(holding):
             return
+        is_deleted = ledger.find(holding.attachment) is None
     except CniError as failure:
         error.add_note(f"while rolling back: {failure}")
     for left in assembly.detach(host, ledger, (holding.attachment,), addresses.undo):
         error.add_note(f"while rolling back: {left}")
+    if is_deleted and isinstance(error, KernelError):  # what it was working on has gone
+        raise wording.overtaken(holding.attachment, str(error)) from error
 
 
 def claim(

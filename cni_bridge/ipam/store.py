@@ -120,9 +120,7 @@ class Ledger:
         """
         its = _key(holding.attachment)
         if not self.database.change(_CONFIRM, *its, holding.pid, holding.created):
-            raise errors.TryAgainLater(
-                f"{wording.name(holding.attachment)} was deleted while it was being added"
-            )
+            raise wording.overtaken(holding.attachment)
 
     def is_superseded(self, holding: Holding) -> bool:
         """Whether a later ADD has claimed the same attachment, after a DEL of this one."""

@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "edge",
         "inline",
         "ipam.store",
+        "ipam.wording",
         "kernel",
         "names",
         "parts",
