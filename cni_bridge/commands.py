@@ -52,7 +52,7 @@ def add(request: "Request") -> str:
     host = netlink.Socket()
     inline.require(host, settings)
     ledger = store.open_ledger(settings.state_dir)
-    if ledger.is_new:
+    if not ledger.database.is_whole:
         from cni_bridge import rebuilding  # once in a ledger's life
 
         rebuilding.recall(host, ledger, settings.name)
@@ -174,16 +174,27 @@ def status(request: "Request") -> None:
 def rehearse(settings: "NetworkConfig") -> None:
     """Raise NotAvailable if a claim would fail now."""
     try:
-        inline.require(netlink.Socket(), settings)
+        host = netlink.Socket()
+        inline.require(host, settings)
         ledger = store.open_ledger(settings.state_dir)
         ledger.respect(sources.predecessor(settings.reservations_dir))
-        ledger.rehearse(settings.name, settings.ipam.range_sets)
+        _rehearse_claim(host, ledger, settings)
         if settings.firewall:
             from cni_bridge import protection
 
             protection.rehearse(settings.bridge)
     except (FirewallRefused, IOFailure, TryAgainLater, RangeExhausted, UnsupportedField) as error:
         raise NotAvailable(error.msg, error.details) from error
+
+
+def _rehearse_claim(host: netlink.Socket, ledger: "Ledger", settings: "NetworkConfig") -> None:
+    try:
+        ledger.rehearse(settings.name, settings.ipam.range_sets)
+    except RangeExhausted:
+        from cni_bridge import reclaiming  # an ADD would take from the dead
+
+        if not reclaiming.dead(host, ledger.holdings(settings.name)):
+            raise
 
 
 def _roll_back(

@@ -40,14 +40,15 @@ def rebuild(host: Socket, ledger: "Ledger", network: str | None = None) -> list[
             for attachment, link in veth.host_ends(host).items()
             if attachment not in known and network in (None, attachment.network)
         }
-        recorded = (rebuilt.insert(ledger.database, each) for each in _seen(host, lost))
+        recorded = [rebuilt.insert(ledger.database, each) for each in _seen(host, lost)]
+        rebuilt.complete(ledger.database)
         return [each for each in recorded if each]
 
     return ledger.database.locked(work)
 
 
 def recall(host: Socket, ledger: "Ledger", network: str) -> None:
-    """Let a ledger that has just been made know who is attached: it may not be the first one.
+    """Let a ledger that is new know who is attached: it may not be the first one.
 
     A directory of a network's own is for that network; the host's is for all of them.
     """

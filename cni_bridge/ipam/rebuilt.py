@@ -19,6 +19,11 @@ on conflict do update set address = max(address, excluded.address)
 """
 
 
+def complete(database: "Database") -> None:
+    """From now on, who is not recorded is not attached."""
+    database.change("update ledger set is_whole = 1")
+
+
 def insert(database: "Database", holding: "Holding") -> "Holding | None":
     """Record an attachment unless it is recorded; return it with the addresses that it has alone."""
     attachment, netns = holding.attachment, holding.netns

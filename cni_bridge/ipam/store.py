@@ -43,8 +43,7 @@ COOL_DOWN_MS = 30_000  # what other hosts remember of an address has been looked
 def open_ledger(state_dir: str, patience_s: float = PATIENCE_S) -> "Ledger":
     """The ledger of a state directory, made if missing; raises LedgerUnusable, TryAgainLater."""
     statedir.ensure(state_dir)
-    found = database.opened(state_dir, patience_s)
-    return Ledger(found or database.created(state_dir, patience_s), is_new=found is None)
+    return Ledger(database.opened(state_dir, patience_s) or database.created(state_dir, patience_s))
 
 
 def find_ledger(state_dir: str, patience_s: float = PATIENCE_S) -> "Ledger | None":
@@ -58,9 +57,8 @@ def find_ledger(state_dir: str, patience_s: float = PATIENCE_S) -> "Ledger | Non
 class Ledger:
     """An open ledger; every method may raise LedgerUnusable and TryAgainLater."""
 
-    def __init__(self, opened: Database, *, is_new: bool = False) -> None:
+    def __init__(self, opened: Database) -> None:
         self.database = opened  # public for the firewall's half of it
-        self.is_new = is_new  # made a moment ago, though perhaps not the first one here
         self._reserved: Reservations | None = None
 
     def respect(self, reserved: "Reservations | None") -> None:
