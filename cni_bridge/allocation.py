@@ -30,17 +30,16 @@ def add(request: "Request") -> str:
     ledger = store.open_ledger(settings.state_dir)
     # The namespace may not be one yet, and is the delegating plugin's matter.
     container = Netns(path=request.netns_path, device=0, inode=0)
+    signals.hold()
     holding = commands.claim(ledger, attachment, settings, container)
-    try:
-        signals.interrupt()
+
+    def make() -> str:
         grant = sources.OurLedger().grant(holding, settings)
         ledger.confirm(holding)
         made = result.build_addresses(grant)
         return codec.encode(shapes.downgrade(made, settings.cni_version))
-    except BaseException:
-        signals.ignore()
-        ledger.release(attachment)
-        raise
+
+    return signals.undoing(make, lambda _error: ledger.release(attachment))
 
 
 def delete(request: "Request") -> None:

@@ -4,12 +4,13 @@ Removal has one code path, `detach`, with three callers: DEL, GC and the rollbac
 here knows commands, configs or results.
 """
 
-from cni_bridge import inline, names, plan
+from cni_bridge import inline, names, plan, steps
 from cni_bridge.errors import LedgerUnusable
 from cni_bridge.ipam import guards
 from cni_bridge.kernel import netlink
 from cni_bridge.model import Grant
 from cni_bridge.parts import bridge, veth
+from cni_bridge.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from cni_bridge.ipam.store import Ledger
     from cni_bridge.kernel.links import Link
     from cni_bridge.kernel.netns import OpenNetns
-    from cni_bridge.model import Attachment, Holding, Interface, NetworkConfig, Plan
+    from cni_bridge.model import Attachment, Holding, Interface, NetworkConfig, Plan, Veth
     from cni_bridge.sources import Source
 
     T = TypeVar("T")
@@ -42,8 +43,10 @@ def attach(
         shared = _create(host, container, wanted)
     gateway = inline.ensure_gateway(host, shared, wanted)
     bridge.ensure_gateways(host, gateway, wanted.bridge)
+    steps.done("gateway")
     if wanted.firewall:
         _protect(ledger, wanted)  # before the container's end is up
+        steps.done("firewall")
     outer, inner = veth.configure(host, container, wanted.veth)
     others = () if gateway is shared else (bridge.describe(gateway),)
     more = inline.apply(host, container, wanted)
@@ -65,12 +68,15 @@ def detach(
     """
     failures: list[Exception] = []
     guard = _tried(failures, lambda: _unprotect(ledger, attachments, addresses))
+    steps.done("firewall removed")
     interfaces = [name for item in attachments for name in names.of_host(item)]
     _tried(failures, lambda: veth.remove(host, *interfaces))
+    steps.done("pair removed")
     # A ledger that can't be used keeps nothing alive that would need an address.
     if all(isinstance(failure, LedgerUnusable) for failure in failures):
         if ledger:
             _tried(failures, lambda: ledger.release(*attachments))
+            steps.done("released")
         if release:
             _tried(failures, release)
     if guard:
@@ -89,7 +95,7 @@ def problems(
 
     host = netlink.Socket()
     yield from bridge.problems(host, wanted.bridge)
-    yield from inspection.problems(host, container, wanted.veth, mac)
+    yield from inspection.problems(host, container, _as_published(wanted, ledger), mac)
     yield from inline.problems(host, container, wanted)
     if wanted.firewall and ledger:
         from cni_bridge import protection
@@ -97,9 +103,22 @@ def problems(
         yield from protection.problems(guards.open_register(ledger), wanted)
 
 
+def _as_published(wanted: "Plan", ledger: "Ledger | None") -> "Veth":
+    """The pair as ADD made it, whose ports the runtime need not repeat to CHECK: a published port
+    has made the bridge port a hairpin."""
+    pair = wanted.veth
+    register = guards.find_register(ledger, (wanted.attachment,))
+    if register is None or wanted.bridge.is_promiscuous:
+        return pair
+    is_published = any(item.data is not None for item in register.of_attachment(wanted.attachment))
+    return replace(pair, port=replace(pair.port, hairpin=pair.port.hairpin or is_published))
+
+
 def _create(host: netlink.Socket, container: "OpenNetns", wanted: "Plan") -> "Link":
     shared = bridge.ensure(host, wanted.bridge)
+    steps.done("bridge")
     veth.create(host, container, shared.index, wanted.veth)
+    steps.done("pair")
     return shared
 
 

@@ -6,7 +6,7 @@ Nothing here builds messages, reads JSON or knows an errno.
 import posix
 import time
 
-from cni_bridge import assembly, inline, names, plan, sources
+from cni_bridge import assembly, inline, names, plan, sources, steps
 from cni_bridge.edge import codec, config, ipam, result, shapes
 from cni_bridge.errors import (
     AddressInUse,
@@ -49,6 +49,7 @@ def add(request: "Request") -> str:
     settings = config.parse(document, request.args, is_delegated=addresses.is_delegated)
     attachment = config.attachment(document, request)
     container = netns.open_netns(request.netns_path, may_be_own=request.may_be_own_netns)
+    steps.done("config")
     host = netlink.Socket()
     inline.require(host, settings)
     ledger = store.open_ledger(settings.state_dir)
@@ -56,20 +57,29 @@ def add(request: "Request") -> str:
         from cni_bridge import rebuilding  # once in a ledger's life
 
         rebuilding.recall(host, ledger, settings.name)
+    signals.hold()
     # Where this fails, nothing here is ours to undo.
     holding = claim(ledger, attachment, settings, container.identity)
-    try:
-        signals.interrupt()
+    steps.done("claim")
+
+    def make() -> str:
         wanted, interfaces = assembly.attach(
             host, container, ledger, (holding, settings, addresses)
         )
         ledger.confirm(holding)
+        steps.done("confirm")
         made = result.build(wanted, interfaces, config.previous_result(document))
         return codec.encode(shapes.downgrade(made, settings.cni_version))
-    except BaseException as error:
-        signals.ignore()
-        _roll_back(host, ledger, holding, addresses, error)
-        raise
+
+    def undo(error: BaseException) -> None:
+        try:
+            netns.come_home(container)
+        except OSError as failure:  # what belongs to the host can't be reached from here
+            error.add_note(f"while rolling back: can't leave the container's netns: {failure}")
+        else:
+            _roll_back(host, ledger, holding, addresses, error)
+
+    return signals.undoing(make, undo)
 
 
 def delete(request: "Request") -> None:
@@ -80,6 +90,7 @@ def delete(request: "Request") -> None:
     attachment = config.attachment(document, request)
     host = netlink.Socket()
     ledger, failures = _usable_ledger(document)
+    steps.done("ledger")
 
     def release() -> None:
         reserved = sources.predecessor(config.reservations_dir(document))
@@ -118,11 +129,11 @@ def check(request: "Request") -> None:
     ledger = store.find_ledger(settings.state_dir)
     holding = ledger.find(attachment) if ledger else None
     addresses.forward("CHECK")
+    mac = ipam.reported_mac(previous, attachment.ifname)
     if ledger and holding:
         grant = addresses.granted(holding, settings, previous)
         problems = ipam.unreported(grant.leases, previous, attachment.ifname)
         wanted = plan.build(attachment, settings, grant)
-        mac = ipam.reported_mac(previous, attachment.ifname)
         problems += assembly.problems(wanted, container, ledger, mac)
     elif (reserved := sources.predecessor(settings.reservations_dir)) and reserved.of(attachment):
         from cni_bridge import adoption  # only for what the reference has attached
@@ -130,7 +141,6 @@ def check(request: "Request") -> None:
         problems = adoption.problems(attachment, previous, reserved)
         outer = veth.host_end(netlink.Socket(), container, attachment.ifname)
         wanted = adoption.expected(attachment, settings, previous, outer)
-        mac = ipam.reported_mac(previous, attachment.ifname)
         problems += assembly.problems(wanted, container, ledger, mac)
     else:
         problems = [f"ledger: expected a record of {attachment.container}, found none"]
@@ -210,6 +220,7 @@ def _roll_back(
     """
     is_deleted = False
     try:
+        ledger.database.rollback()  # or what is forgotten now would be part of what was begun
         if ledger.is_superseded(holding):
             return
         is_deleted = ledger.find(holding.attachment) is None

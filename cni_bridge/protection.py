@@ -136,7 +136,7 @@ def _claim(
     settled = publishing.settled(register, attachment, want)
     network, own = elements.of_network(settled), elements.of_attachment(settled)
     register.insert(attachment, network, own)
-    publishing.refuse_bound(settled, want)
+    publishing.refuse_bound(attachment, settled, want)
     return Claimed(
         firewall=settled,
         network=network,

@@ -58,8 +58,8 @@ class Database:
         """
         if self._connection.in_transaction:
             return work()
-        self.begin()
         try:
+            self.begin()
             outcome = work()
             self.commit()
         finally:

@@ -99,14 +99,14 @@ class Ledger:
             is_confirmed=False,
             leases=(),
         )
-        self.database.begin()
         try:
+            self.database.begin()
             self._insert(holding)
             leases = tuple(
                 self._lease(attachment, index, range_set, wanted[index])
                 for index, range_set in enumerate(range_sets)
             )
-            self.database.commit()
+            self._commit(holding)
         finally:
             self.database.rollback()
         return replace(holding, leases=leases)
@@ -116,24 +116,20 @@ class Ledger:
 
         A claim that a later ADD has made for the same attachment is not mistaken for this one.
         """
-        its = _key(holding.attachment)
-        if not self.database.change(_CONFIRM, *its, holding.pid, holding.created):
+        if not self.database.change(_CONFIRM, *_claim_key(holding)):
             raise wording.overtaken(holding.attachment)
 
     def is_superseded(self, holding: Holding) -> bool:
         """Whether a later ADD has claimed the same attachment, after a DEL of this one."""
         current = self.find(holding.attachment)
-        return current is not None and (current.pid, current.created) != (
-            holding.pid,
-            holding.created,
-        )
+        return current is not None and _claim_key(current) != _claim_key(holding)
 
     # ------------------------------------------------------------ what the other commands do
 
     def rehearse(self, network: str, range_sets: tuple[RangeSet, ...]) -> tuple[bytes, ...]:
         """The addresses that a claim would take now; RangeExhausted if it would. Changes nothing."""
-        self.database.begin()
         try:
+            self.database.begin()
             # SQLite begins and reads as well where it could not write.
             self.database.change("update ledger set row = row")
             return tuple(
@@ -153,7 +149,7 @@ class Ledger:
         keys = [_key(each) for each in attachments]
 
         def work() -> None:
-            now = _now_ms()
+            now = time.time_ns() // 1_000_000
             self.database.change_all(_REST, [(now, *key) for key in keys])
             self.database.change_all(_RELEASE, keys)
             self.database.change(_FORGET_RESTED, now - COOL_DOWN_MS)
@@ -163,11 +159,6 @@ class Ledger:
     def holdings(self, network: str | None = None) -> tuple[Holding, ...]:
         """All records, or those of one network, ordered by network, container and ifname."""
         return self._select(" where network = ?", network) if network else self._select("")
-
-    def free(self, network: str, range_set: RangeSet) -> int:
-        """How many addresses of a range set are left."""
-        taken = self._counter(network, range_set)
-        return sum(high - low + 1 - taken(low, high) for low, high in ranges.sweep(range_set))
 
     # ------------------------------------------------------------ helpers
 
@@ -190,6 +181,15 @@ class Ledger:
             raise wording.exists(earlier)
         (owner,) = self._select(" where host_name = ?", holding.host_name)
         raise wording.name_taken(owner)
+
+    def _commit(self, holding: Holding) -> None:
+        """A commit can fail after it was made, and what has failed must have left no record."""
+        try:
+            self.database.commit()
+        except errors.CniError:
+            self.database.rollback()
+            self.database.change(f"{_RELEASE} and pid = ? and created = ?", *_claim_key(holding))
+            raise
 
     def _lease(
         self, attachment: Attachment, index: int, range_set: RangeSet, requested: bytes | None
@@ -224,7 +224,7 @@ class Ledger:
         if found is None:
             raise wording.exhausted(network, index, range_set, taken)
         ip = found.to_bytes(len(range_set[0].start), "big")
-        since = _now_ms() - COOL_DOWN_MS
+        since = time.time_ns() // 1_000_000 - COOL_DOWN_MS
         if not self.database.select(_IS_RESTING, network, ip, since):
             return ip
         from cni_bridge.ipam import resting  # only where addresses come round within seconds
@@ -287,9 +287,9 @@ def _holding(columns: "tuple[Any, ...]", leases: list[Lease]) -> Holding:
     )
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 def _key(attachment: Attachment) -> tuple[str, str, str]:
     return attachment.network, attachment.container, attachment.ifname
+
+
+def _claim_key(holding: Holding) -> tuple[str, str, str, int, int]:
+    return (*_key(holding.attachment), holding.pid, holding.created)

@@ -7,7 +7,7 @@ import posix
 import time
 from errno import EEXIST, ENODEV
 
-from cni_bridge import names
+from cni_bridge import names, steps
 from cni_bridge.address import AF_INET6, family
 from cni_bridge.errors import NameTaken, TryAgainLater
 from cni_bridge.kernel import layer3, links, netns, sysctl
@@ -69,12 +69,15 @@ def configure(host: "Socket", container: "OpenNetns", want: Veth) -> tuple[Inter
     inside, events = netns.inside(container, lambda: _enter(want))
     inner = _link(inside, want.container_name)
     inside.run(*_configuration(inner, want))
+    steps.done("addresses and routes")
     outer = _wait_until_up(host, want) if want.is_up else _link(host, want.host_name)
+    steps.done("port up")
     if want.is_up and want.addresses:
         if events:
             from cni_bridge.kernel import duplicates  # only where there is IPv6
 
             duplicates.wait(inside, events, inner.index)
+            steps.done("IPv6 addresses usable")
         inside.run(_announcement(inner))
     path = container.identity.path
     return (

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cni_bridge import address, errors
 from cni_bridge.ipam.store import Ledger
 from cni_bridge.model import RangeSet
-from tests.unit.ipam.wishes import attachment, claim, one_set, quick, range_of
+from tests.unit.ipam.wishes import attachment, claim, free, one_set, quick, range_of
 
 POOLS = st.sampled_from(
     [
@@ -110,4 +110,4 @@ def test_the_ledger_gives_what_a_plain_model_gives(
     } == model.held
     for range_set, order in zip(pool, model.orders, strict=True):
         held = {ip for ips in model.held.values() for ip in ips}
-        assert shared.free(network, range_set) == len(set(order) - held)
+        assert free(shared, network, range_set) == len(set(order) - held)
