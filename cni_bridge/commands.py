@@ -23,8 +23,9 @@ from cni_bridge.errors import (
     TryAgainLater,
     UnsupportedField,
 )
-from cni_bridge.ipam import store
+from cni_bridge.ipam import store, wording
 from cni_bridge.kernel import machine, netlink, netns, signals
+from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.parts import veth
 from cni_bridge.remarks import remark
 
@@ -52,6 +53,10 @@ def add(request: "Request") -> str:
     host = netlink.Socket()
     inline.require(host, settings)
     ledger = store.open_ledger(settings.state_dir)
+    if not ledger.database.is_whole:
+        from cni_bridge import rebuilding  # once in a ledger's life
+
+        rebuilding.recall(host, ledger, settings.name)
     signals.hold()
     # Where this fails, nothing here is ours to undo.
     holding = claim(ledger, attachment, settings, container.identity)
@@ -182,16 +187,27 @@ def status(request: "Request") -> None:
 def rehearse(settings: "NetworkConfig") -> None:
     """Raise NotAvailable if a claim would fail now."""
     try:
-        inline.require(netlink.Socket(), settings)
+        host = netlink.Socket()
+        inline.require(host, settings)
         ledger = store.open_ledger(settings.state_dir)
         ledger.respect(sources.predecessor(settings.reservations_dir))
-        ledger.rehearse(settings.name, settings.ipam.range_sets)
+        _rehearse_claim(host, ledger, settings)
         if settings.firewall:
             from cni_bridge import protection
 
             protection.rehearse(settings.bridge)
     except (FirewallRefused, IOFailure, TryAgainLater, RangeExhausted, UnsupportedField) as error:
         raise NotAvailable(error.msg, error.details) from error
+
+
+def _rehearse_claim(host: netlink.Socket, ledger: "Ledger", settings: "NetworkConfig") -> None:
+    try:
+        ledger.rehearse(settings.name, settings.ipam.range_sets)
+    except RangeExhausted:
+        from cni_bridge import reclaiming  # an ADD would take from the dead
+
+        if not reclaiming.dead(host, ledger.holdings(settings.name)):
+            raise
 
 
 def _roll_back(
@@ -201,15 +217,22 @@ def _roll_back(
     addresses: "Source",
     error: BaseException,
 ) -> None:
-    """Undo an ADD, unless a DEL has done so and what is there now is a later ADD's."""
+    """Undo an ADD, unless a DEL has done so and what is there now is a later ADD's.
+
+    Raises TryAgainLater where the DEL is why it failed.
+    """
+    is_deleted = False
     try:
         ledger.database.rollback()  # or what is forgotten now would be part of what was begun
         if ledger.is_superseded(holding):
             return
+        is_deleted = ledger.find(holding.attachment) is None
     except CniError as failure:
         error.add_note(f"while rolling back: {failure}")
     for left in assembly.detach(host, ledger, (holding.attachment,), addresses.undo):
         error.add_note(f"while rolling back: {left}")
+    if is_deleted and isinstance(error, KernelError):  # what it was working on has gone
+        raise wording.overtaken(holding.attachment, str(error)) from error
 
 
 def claim(

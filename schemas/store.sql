@@ -2,11 +2,13 @@
 -- The constraints are the lock and the proof that nothing is held twice.
 -- (Comments stand outside of the statements: SQLite keeps those, and reads them at every start.)
 
--- One row. is_durable is 0 on tmpfs, where nothing is gained by waiting for a disk.
+-- One row. is_durable is 0 on tmpfs, where nothing is gained by waiting for a disk. is_whole is 0
+-- until those are recorded who were attached before it was made: it may not be the first one.
 create table if not exists ledger (
   row integer primary key check (row = 1),
   schema_version integer not null,
-  is_durable integer not null
+  is_durable integer not null,
+  is_whole integer not null default 1
 );
 
 -- One attachment, written before the kernel learns of it, dropped after the kernel forgot it.

@@ -28,6 +28,7 @@ class Database:
 
     def __init__(self, path: str, patience_s: float) -> None:
         self.path = path
+        self.is_whole = True
         self._patience_s = patience_s
         try:
             # isolation_level None: transactions begin where we say so.
@@ -134,7 +135,7 @@ def created(state_dir: str, patience_s: float) -> Database:
     try:
         database.run_script(f"begin immediate;\n{SCHEMA}")
         database.change(
-            "insert into ledger values (1, ?, ?) on conflict do nothing",
+            "insert into ledger values (1, ?, ?, 0) on conflict do nothing",
             SCHEMA_VERSION,
             statedir.survives_reboot(state_dir),
         )
@@ -147,9 +148,11 @@ def created(state_dir: str, patience_s: float) -> Database:
 
 
 def _configure(database: Database) -> None:
-    ((version, is_durable),) = database.select("select schema_version, is_durable from ledger")
+    # An asterisk, as an older one has fewer columns.
+    ((_, version, is_durable, *more),) = database.select("select * from ledger")
     if version != SCHEMA_VERSION:
         _migrate(database, version)  # once in a ledger's life
+    database.is_whole = more != [0]
     database.change("pragma foreign_keys = on")
     if not is_durable:
         # Still safe against SIGKILL: the rollback journal is written, only not waited for.
@@ -164,10 +167,16 @@ def _migrate(database: Database, version: int) -> None:
         raise trouble.foreign(database.path, version, SCHEMA_VERSION)
     from cni_bridge.ipam.schema import CHANGES, SCHEMA
 
-    steps = [CHANGES.get(each, "") for each in range(version + 1, SCHEMA_VERSION + 1)]
-    database.run_script("\n".join(("begin immediate;", *steps, SCHEMA)))
-    database.change("update ledger set schema_version = ?", SCHEMA_VERSION)
-    database.commit()
+    def work() -> None:
+        ((current,),) = database.select("select schema_version from ledger")
+        for each in range(current + 1, SCHEMA_VERSION + 1):
+            for statement in CHANGES.get(each, ()):
+                database.change(statement)
+        for statement in SCHEMA.split(";\n"):  # a script would begin with a commit
+            database.change(statement)
+        database.change("update ledger set schema_version = max(schema_version, ?)", SCHEMA_VERSION)
+
+    database.locked(work)
 
 
 def _touch(path: str) -> None:

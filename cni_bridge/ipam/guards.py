@@ -79,6 +79,11 @@ def _find(ledger: "Ledger | None") -> "Database | None":
     return database
 
 
+def is_hosts(ledger: "Ledger") -> bool:
+    """Whether it is the host's own, which all networks share that say nothing else."""
+    return _hosts(ledger) is not None
+
+
 def _hosts(ledger: "Ledger") -> "Database | None":
     """The ledger's file if it is the host's own."""
     own = ledger.database

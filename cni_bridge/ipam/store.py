@@ -117,9 +117,7 @@ class Ledger:
         A claim that a later ADD has made for the same attachment is not mistaken for this one.
         """
         if not self.database.change(_CONFIRM, *_claim_key(holding)):
-            raise errors.TryAgainLater(
-                f"{wording.name(holding.attachment)} was deleted while it was being added"
-            )
+            raise wording.overtaken(holding.attachment)
 
     def is_superseded(self, holding: Holding) -> bool:
         """Whether a later ADD has claimed the same attachment, after a DEL of this one."""
@@ -160,9 +158,7 @@ class Ledger:
 
     def holdings(self, network: str | None = None) -> tuple[Holding, ...]:
         """All records, or those of one network, ordered by network, container and ifname."""
-        if network is None:
-            return self._select("")
-        return self._select(" where network = ?", network)
+        return self._select(" where network = ?", network) if network else self._select("")
 
     # ------------------------------------------------------------ helpers
 

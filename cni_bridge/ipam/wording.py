@@ -6,7 +6,13 @@ Only texts; what is an error is decided in `store`.
 import time
 
 from cni_bridge import address
-from cni_bridge.errors import AddressInUse, AttachmentExists, NameTaken, RangeExhausted
+from cni_bridge.errors import (
+    AddressInUse,
+    AttachmentExists,
+    NameTaken,
+    RangeExhausted,
+    TryAgainLater,
+)
 from cni_bridge.ipam import ranges
 from cni_bridge.model import Attachment, Holding, RangeSet
 
@@ -38,6 +44,11 @@ def unavailable(ip: bytes, range_set: RangeSet, holder: str) -> AddressInUse:
         f"{ranges.set_text(range_set)}",
         f"It is held by {holder}",
     )
+
+
+def overtaken(attachment: Attachment, details: str = "") -> TryAgainLater:
+    """An ADD whose claim a DEL has removed."""
+    return TryAgainLater(f"{name(attachment)} was deleted while it was being added", details)
 
 
 def exists(earlier: Holding) -> AttachmentExists:

@@ -14,7 +14,7 @@ from tests.lab.network import addresses_in
 from tests.lab.state import LEDGER
 from tests.lab.waiting import wait_until
 
-EXHAUSTED = 100
+EXHAUSTED, NOT_AVAILABLE = 100, 50
 THREE = {"ranges": [[{"subnet": "10.88.0.0/29", "rangeEnd": "10.88.0.4"}]]}
 
 
@@ -50,7 +50,9 @@ def die(container: Container) -> None:
 def test_a_full_range_gives_the_addresses_of_the_dead(
     full: list[Container], host: Host, network: Network
 ) -> None:
+    assert network.do("STATUS", full[0], "eth0").error()["code"] == NOT_AVAILABLE
     die(full[1])
+    network.do("STATUS", full[0], "eth0").assert_silent_success()
     run = network.add(host.container())
     assert addresses_in(run.result()) == ["10.88.0.3/29"]
     assert f"reclaimed 10.88.0.3/29 of {full[1].name} eth0 on testnet" in run.stderr

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from tests.lab import Host, Json, Network
-from tests.lab.iproute import ip_json
+from tests.lab.iproute import ip, ip_json
 from tests.lab.namespaces import mount
 from tests.lab.state import LEDGER
 
@@ -104,6 +104,8 @@ def locked(how: str) -> Iterator[None]:
 def forget(host: Host) -> None:
     """The broken ledger is no concern of what every test ends with."""
     host.networks.clear()
+    for name in {*links(), "cni0"}:
+        ip("link", "del", name)
     subprocess.run(["umount", "-l", STATE_DIR], check=False, capture_output=True)
     subprocess.run(["rm", "-rf", STATE_DIR], check=True)
     host.remember()

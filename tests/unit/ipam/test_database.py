@@ -38,13 +38,17 @@ def assert_intact(state_dir: Path) -> None:
 
 
 def definition(state_dir: Path) -> list[tuple[str, str]]:
-    """Version, tables and indexes of a ledger."""
+    """Version, columns, tables and indexes of a ledger."""
     connection = sqlite3.connect(file_of(state_dir))
-    made = connection.execute(
-        "select name, sql from sqlite_master where sql is not null order by 1"
-    )
-    versions = connection.execute("select 'version', schema_version from ledger")
-    found = [*made.fetchall(), *versions.fetchall()]
+    found = [
+        row
+        for query in (
+            "select name, sql from sqlite_master where sql <> '' and name <> 'ledger' order by 1",
+            "select name, type from pragma_table_info('ledger')",
+            "select 'version', schema_version from ledger",
+        )
+        for row in connection.execute(query)
+    ]
     connection.close()
     return found
 
@@ -148,6 +152,21 @@ def test_a_process_killed_between_two_statements_has_claimed_nothing(
     assert ledger.holdings() == ()
     claim(ledger, "dead", POOL)
     ledger.close()
+    assert_intact(tmp_path)
+
+
+def test_twenty_processes_at_once_bring_an_older_ledger_to_ours_once(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "tests/data/ledger/v1.sqlite", file_of(tmp_path))
+    command = [*CLAIMANT, "once", str(tmp_path)]
+    gate, opener = os.pipe()
+    workers = [
+        subprocess.Popen([*command, f"c{n}"], stdin=gate, stdout=subprocess.PIPE, text=True)
+        for n in range(20)
+    ]
+    os.close(gate)
+    os.close(opener)
+    answers = [worker.communicate(timeout=60)[0].strip() for worker in workers]
+    assert sorted(answers) == sorted(f"10.1.0.{n}" for n in range(2, 22))
     assert_intact(tmp_path)
 
 

@@ -1,0 +1,50 @@
+"""The network namespaces of this host, as far as a path leads to them.
+
+Looked for only where no record tells which they are; what is in them is not known here.
+"""
+
+import posix
+
+from cni_bridge.errors import InvalidNetns, UnknownContainer
+from cni_bridge.kernel import netns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cni_bridge.kernel.netns import OpenNetns
+
+# Where runtimes mount them; and whatever a process is in.
+MOUNTED = ("/run/netns", "/run/docker/netns")
+PROCESSES = "/proc"
+
+
+def found() -> "Iterator[OpenNetns]":
+    """Each namespace but our own, once; it is closed when the next one is asked for."""
+    known = set()
+    for path in _paths():
+        try:
+            opened = netns.open_netns(path)
+        except (InvalidNetns, UnknownContainer):  # our own is among them
+            continue
+        try:
+            if opened.identity.inode not in known:
+                known.add(opened.identity.inode)
+                yield opened
+        finally:
+            netns.close(opened)
+
+
+def _paths() -> "Iterator[str]":
+    for directory in MOUNTED:
+        yield from (f"{directory}/{name}" for name in _listed(directory))
+    for name in _listed(PROCESSES):
+        if name.isdecimal():
+            yield f"{PROCESSES}/{name}/ns/net"
+
+
+def _listed(directory: str) -> list[str]:
+    try:
+        return posix.listdir(directory)
+    except OSError:
+        return []
