@@ -10,6 +10,7 @@ from cni_bridge import commands
 from cni_bridge.edge import codec, config, request, shapes, versions
 from cni_bridge.errors import Bug, CniError, IOFailure, KernelRefused
 from cni_bridge.kernel.netlink import KernelError
+from cni_bridge.remarks import remark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,8 +90,8 @@ def _report(failure: CniError, asked: "Request | None") -> None:
     if failure.details:
         document["details"] = failure.details
     who = f" {asked.command} {asked.container} {asked.ifname}" if asked else ""
+    remark(failure.msg, who)
     try:
-        posix.write(2, f"cni-bridge{who}: {failure.msg}\n".encode(errors="replace"))
         _write(codec.encode(document))
     except OSError:
         pass  # nobody listens; the exit status still tells

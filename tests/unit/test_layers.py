@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plan": {"names"},
     "protection": {"elements", "kernel", "parts.firewall", "publishing"},
     "publishing": {"elements", "kernel"},
-    "plugin": {"commands", "edge", "kernel.netlink"},
+    "plugin": {"commands", "edge", "kernel.netlink", "remarks"},
     "reclaiming": {"assembly", "ipam.guards", "kernel", "parts.veth"},
     "record": set(),
     "remarks": set(),
