@@ -15,7 +15,7 @@ READY := $(VENV)/ready
 SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 
 .PHONY: help setup fmt lint type unit check check-kernel check-guest check-vlan test build generate \
-	docs install uninstall demo bench proof peers lock clean
+	docs install uninstall demo simulate fuzz bench proof peers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -48,6 +48,7 @@ check-kernel: build peers ## the executable on the real kernel, in private names
 	$(PYTHON) -m pytest -q -n auto --ignore=tests/kernel/guest tests/kernel
 
 TESTS ?= tests/kernel/guest
+MINUTES ?= 5
 
 check-guest: build ## TESTS on Debian's kernel, in an emulated machine
 	$(PYTHON) build/guest.py -v $(TESTS)
@@ -86,6 +87,12 @@ uninstall: ## remove what install made
 
 demo: build peers ## the main job for real: ADD, ping, CHECK, DEL
 	$(PYTHON) build/demo.py
+
+simulate: build ## 20,000 random operations with a model beside them, some 20 minutes
+	$(PYTHON) -m tests.simulation 20000
+
+fuzz: build ## hostile requests for MINUTES: in process, guided by coverage, and to the executable
+	$(PYTHON) -m tests.fuzz $(MINUTES)
 
 bench: build peers ## ours and the peers, alternating
 	$(PYTHON) -m tests.bench

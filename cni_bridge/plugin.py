@@ -23,6 +23,7 @@ DETAILS_LIMIT = 2000
 def run() -> int:
     """Carry out what the environment and stdin ask for; return the exit status."""
     asked = None
+    posix.umask(0o022)  # a runtime's may be 0, and plugins that are executed inherit it
     try:
         asked = request.read(request.environment())
         _carry_out(asked)

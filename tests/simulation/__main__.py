@@ -11,10 +11,8 @@ from multiprocessing import get_context
 
 from tests.lab import figures
 from tests.lab.namespaces import become_root
-from tests.simulation import TALLY, simulate
+from tests.simulation.turns import HOSTS, OPERATIONS, turn
 
-OPERATIONS_A_HOST = 200
-HOSTS_IN_TURN = 6  # of which the first is hypothesis's simplest: the same operation over and over
 HOSTS_AT_ONCE = 4
 TOTALS = ("operations", "hosts")
 
@@ -22,7 +20,7 @@ TOTALS = ("operations", "hosts")
 def main() -> None:
     """Simulate, then tell."""
     become_root()
-    turns = -(-int(sys.argv[1]) // (OPERATIONS_A_HOST * (HOSTS_IN_TURN - 1)))
+    turns = -(-int(sys.argv[1]) // (OPERATIONS * (HOSTS - 1)))
     started = time.monotonic()
     tally: Counter[str] = Counter()
     with ProcessPoolExecutor(HOSTS_AT_ONCE, mp_context=get_context("spawn")) as pool:
@@ -30,13 +28,6 @@ def main() -> None:
             tally += done.result()
             print(f"{tally['operations']} operations", flush=True)
     record(tally, (time.monotonic() - started) / 60)
-
-
-def turn(number: int) -> "Counter[str]":
-    """What came of the operations on some hosts; no two turns are the same."""
-    TALLY.clear()
-    simulate(HOSTS_IN_TURN, OPERATIONS_A_HOST, seed=time.time_ns() + number)
-    return TALLY
 
 
 def record(tally: "Counter[str]", minutes: float) -> None:
