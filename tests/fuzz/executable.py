@@ -77,7 +77,9 @@ def attack(host: Host, count: int, seed: int) -> Counter[str]:
         request = asked(data[1:])
         if data[0] < 128:
             request.variables["CNI_NETNS"] = places[data[0] % len(places)]
-        request.variables["CNI_PATH"] = str(PLACES)  # other plugins' errors are passed on as they are
+        request.variables["CNI_PATH"] = str(
+            PLACES
+        )  # other plugins' errors are passed on as they are
         try:
             tally[f"code {ask(request)}"] += 1
             assert left_over() == [], left_over()

@@ -97,7 +97,9 @@ class World:
 
     # ------------------------------------------------------------ what happens
 
-    def run(self, command: str, key: Key, config: Json, fault: tuple[str, int] | None = None) -> Run:
+    def run(
+        self, command: str, key: Key, config: Json, fault: tuple[str, int] | None = None
+    ) -> Run:
         """One run of the executable, killed at the n-th system call of a name if one is given."""
         network = self.networks[key.network]
         prefix = _strace(*fault) if fault else ()
