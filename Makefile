@@ -17,7 +17,7 @@ SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 
 .PHONY: help setup fmt lint type unit check check-kernel check-guest check-vlan check-runtimes \
 	check-runtimes-newer test build generate docs install uninstall deb release check-packages demo \
-	bench bench-page proof peers lock clean
+	simulate fuzz bench bench-page proof peers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -50,6 +50,7 @@ check-kernel: build peers ## the executable on the real kernel, in private names
 	$(PYTHON) -m pytest -q -n auto --ignore=tests/kernel/guest tests/kernel
 
 TESTS ?= tests/kernel/guest
+MINUTES ?= 5
 
 check-guest: build ## TESTS on Debian's kernel, in an emulated machine
 	$(PYTHON) build/guest.py -v $(TESTS)
@@ -109,6 +110,12 @@ check-packages: build ## what a release offers, installed and tried in a bare De
 
 demo: build peers ## the main job for real: ADD, ping, CHECK, DEL
 	$(PYTHON) build/demo.py
+
+simulate: build ## 20,000 random operations with a model beside them, some 20 minutes
+	$(PYTHON) -m tests.simulation 20000
+
+fuzz: build ## hostile requests for MINUTES: in process, guided by coverage, and to the executable
+	$(PYTHON) -m tests.fuzz $(MINUTES)
 
 bench: build peers ## ours and the peers, alternating; docs/benchmarks.md (10 min, quiet machine)
 	$(PYTHON) -m tests.bench

@@ -11,6 +11,7 @@ from cni_bridge.edge import codec, config, request, shapes, versions
 from cni_bridge.errors import Bug, CniError, IOFailure, KernelRefused, TryAgainLater
 from cni_bridge.kernel import signals
 from cni_bridge.kernel.netlink import KernelError
+from cni_bridge.remarks import remark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def run() -> int:
     variables = request.environment()
     call = journal.begin(variables)
     asked = None
+    posix.umask(0o022)  # a runtime's may be 0, and plugins that are executed inherit it
     try:
         request.check(variables)
         signals.limit(STDIN_PATIENCE_S, _give_up_reading)
@@ -114,8 +116,8 @@ def _report(failure: CniError, asked: "Request | None") -> str:
         document["details"] = failure.details
     who = f" {asked.command} {asked.container} {asked.ifname}" if asked else ""
     text = codec.encode(document)
+    remark(failure.msg, who)
     try:
-        posix.write(2, f"cni-bridge{who}: {failure.msg}\n".encode(errors="replace"))
         _write(text)
     except OSError:
         pass  # nobody listens; the exit status still tells

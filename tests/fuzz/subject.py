@@ -24,11 +24,18 @@ MESSAGE_LIMIT = 1 << 16
 
 
 class Subject:
-    """The plugin's own code, with a file for stdin."""
+    """The plugin's own code, with a file for stdin until it is closed."""
 
     def __init__(self) -> None:
-        self._stdin = os.memfd_create("stdin")
-        os.dup2(self._stdin, 0)
+        self._before = os.dup(0)
+        given = os.memfd_create("stdin")
+        os.dup2(given, 0)
+        os.close(given)
+
+    def close(self) -> None:
+        """Gives the process its own stdin back."""
+        os.dup2(self._before, 0)
+        os.close(self._before)
 
     def judge(self, asked: Asked, *, as_ipam: bool = False) -> int:
         """Lets the request be read and planned; returns the error's code, 0 for none.

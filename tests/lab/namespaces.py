@@ -58,6 +58,11 @@ def private_host(
     os.chdir(directory)
 
 
+def leave_network() -> None:
+    """From now on this thread has another network, as new as after a start of the machine."""
+    _call("unshare", CLONE_NEWNET)
+
+
 class Place:
     """The network and the mounts that the thread has when this is made, to come back to."""
 

@@ -56,7 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plan": {"names"},
     "protection": {"elements", "kernel", "others", "parts.firewall", "parts.foreign", "publishing"},
     "publishing": {"elements", "kernel"},
-    "plugin": {"commands", "edge", "journal", "kernel.netlink", "kernel.signals"},
+    "plugin": {"commands", "edge", "journal", "kernel.netlink", "kernel.signals", "remarks"},
     "reclaiming": {"assembly", "ipam.guards", "kernel", "parts.veth"},
     "rebuilding": {"ipam.guards", "ipam.rebuilt", "kernel", "parts.veth", "remarks"},
     "recollection": {"elements", "kernel", "parts.veth", "withdrawal"},

@@ -1,0 +1,139 @@
+"""What should be there, in the plainest terms: who was added, who is lost, who was interrupted.
+
+It never looks at a host; what one shows is compared with it by `differences`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from tests.simulation.world import Key, Kind, Sight
+
+OK, UNKNOWN_CONTAINER, EXHAUSTED, EXISTS, PORT_IN_USE = 0, 3, 100, 102, 103
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One attachment that was begun and is not deleted yet."""
+
+    addresses: frozenset[str] = frozenset()
+    port: int = 0
+    is_lost: bool = False  # its namespace is gone, or the kernel that it was in
+    is_certain: bool = True  # no run that was about it has been killed since
+
+
+@dataclass
+class Model:
+    """The month so far."""
+
+    kinds: dict[str, Kind]
+    entries: dict[Key, Entry] = field(default_factory=dict)
+    is_whole: bool = True  # nobody has flushed the ruleset since it was last filled
+
+    def of_network(self, network: str) -> dict[Key, Entry]:
+        """Its entries."""
+        return {key: entry for key, entry in self.entries.items() if key.network == network}
+
+    def living(self) -> list[Key]:
+        """Those that were added and must work."""
+        return [key for key, it in self.entries.items() if it.is_certain and not it.is_lost]
+
+    # ------------------------------------------------------------ what an ADD must answer
+
+    def answer(self, key: Key, port: int, seen: Sight, *, is_alive: bool) -> int:
+        """The code of an ADD; the dead of its network are removed where something is wanting."""
+        if not is_alive:
+            return UNKNOWN_CONTAINER
+        others = set(seen.leases)
+        is_wanting = key in others or self._is_full(key.network, others)
+        if is_wanting:
+            others -= self.reclaim(key.network)
+        if key in others:
+            return EXISTS
+        if self._is_full(key.network, others):
+            return EXHAUSTED
+        holder = seen.ports.get(port)
+        is_held = holder is not None and (holder in self.entries or holder in others)
+        return PORT_IN_USE if port and is_held else OK
+
+    def reclaim(self, network: str) -> set[Key]:
+        """Forget the lost of a network; they are returned."""
+        lost = {key for key, entry in self.of_network(network).items() if entry.is_lost}
+        for key in lost:
+            del self.entries[key]
+        return lost
+
+    def _is_full(self, network: str, holders: set[Key]) -> bool:
+        taken = sum(key.network == network for key in holders)
+        return taken >= self.kinds[network].capacity
+
+    # ------------------------------------------------------------ what happened
+
+    def doubt(self, keys: set[Key]) -> None:
+        """A run that was about these was killed."""
+        for key in keys:
+            self.entries[key] = replace(self.entries.get(key, Entry()), is_certain=False)
+
+    def lose(self, container: str) -> None:
+        """Its namespace is gone."""
+        for key, entry in self.entries.items():
+            if key.container == container:
+                self.entries[key] = replace(entry, is_lost=True)
+
+    def restart(self, *, keeps_run: bool) -> None:
+        """All are lost; ledgers that are not kept forget theirs."""
+        self.entries = {
+            key: replace(entry, is_lost=True)
+            for key, entry in self.entries.items()
+            if keeps_run or self.kinds[key.network].keeps_on_disk
+        }
+        self.is_whole = False
+
+    # ------------------------------------------------------------ what must be seen
+
+    def differences(self, seen: Sight) -> Iterator[str]:
+        """Everything that a host shows and should not, or should and does not."""
+        yield from self._of_ledgers(seen)
+        yield from self._of_kernel(seen)
+        yield from self._of_firewall(seen)
+        yield from map("nobody's interface: {}".format, seen.strangers)
+
+    def _of_ledgers(self, seen: Sight) -> Iterator[str]:
+        certain = {key: it for key, it in self.entries.items() if it.is_certain}
+        for key in sorted(seen.leases.keys() - self.entries.keys()):
+            yield f"ledger: record of {key}, which is deleted"
+        for key, entry in certain.items():
+            if seen.leases.get(key) != entry.addresses:
+                yield f"ledger: {key} has {seen.leases.get(key)}, not {set(entry.addresses)}"
+        given = [address for addresses in seen.leases.values() for address in addresses]
+        for address in {each for each in given if given.count(each) > 1}:
+            yield f"ledger: {address} is given twice"
+
+    def _of_kernel(self, seen: Sight) -> Iterator[str]:
+        living = set(self.living())
+        for key in sorted(living - seen.host_ends):
+            yield f"kernel: no host end of {key}"
+        for key in sorted(seen.host_ends - seen.leases.keys()):
+            yield f"kernel: host end of {key}, which no ledger knows"
+        for key in living:
+            if seen.inside.get(key) != self.entries[key].addresses:
+                yield f"kernel: {key} has {seen.inside.get(key)}"
+        for key in sorted(seen.inside.keys() - self.entries.keys()):
+            yield f"kernel: container end of {key}, which is deleted"
+
+    def _of_firewall(self, seen: Sight) -> Iterator[str]:
+        for name in seen.loaded.keys() | seen.recorded.keys():
+            recorded, loaded = seen.recorded.get(name, {}), seen.loaded.get(name, set())
+            for element in sorted(loaded - recorded.keys()):
+                yield f"firewall: {name} has {element}, which nobody has"
+            for element in sorted(recorded.keys() - loaded):
+                if self.is_whole and not any(map(self._may_lack, recorded[element])):
+                    yield f"firewall: {name} lacks {element} of {recorded[element]}"
+            for owner in {owner for owners in recorded.values() for owner in owners}:
+                if owner.container and owner not in self.entries:
+                    yield f"ledger: {name} of {owner}, which is deleted"
+
+    def _may_lack(self, owner: Key) -> bool:
+        """Whether a killed run may have left the kernel without what the ledger has."""
+        if owner.container:
+            return owner not in self.entries or not self.entries[owner].is_certain
+        return not all(entry.is_certain for entry in self.of_network(owner.network).values())

@@ -1,0 +1,19 @@
+"""A turn: some hosts, one after the other in a process of their own, and what came of it.
+
+How many turns there are is not known here.
+"""
+
+import time
+from collections import Counter
+
+from tests.simulation import TALLY, simulate
+
+OPERATIONS = 200  # on each host
+HOSTS = 6  # of which the first is hypothesis's simplest: the same operation over and over
+
+
+def turn(number: int) -> "Counter[str]":
+    """What came of the operations on some hosts; no two turns are the same."""
+    TALLY.clear()
+    simulate(HOSTS, OPERATIONS, seed=time.time_ns() + number)
+    return TALLY
