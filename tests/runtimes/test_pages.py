@@ -5,14 +5,13 @@ A block whose language is followed by a path is that file; what a machine withou
 
 import json
 import re
-import shutil
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.lab import PLUGIN, ROOT, namespaces
+from tests.lab import ROOT, namespaces
 from tests.runtimes.arrangements import only_alone
 from tests.runtimes.containerd import DEBIANS_CONFIG, OFFLINE, Containerd
 from tests.runtimes.machine import CNI_BIN, CNI_CONF, Machine
@@ -39,10 +38,10 @@ RESTART = Path("/run/restart-containerd")
 @pytest.fixture
 def bare(machine: Machine) -> Machine:
     """A machine on which `make install` has been done and nothing else."""
+    machine.install()
     for each in (*CNI_CONF.iterdir(), *CNI_BIN.iterdir()):
-        each.unlink()
-    installed = shutil.copytree(PLUGIN.parent, CNI_BIN.parent / "cni-bridge")
-    (CNI_BIN / "cni-bridge").symlink_to(installed / PLUGIN.name)
+        if each.name != "cni-bridge":
+            each.unlink()
     for directory in CHANGED:
         namespaces.layer(directory)
     machine.shared.clear()
