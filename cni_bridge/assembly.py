@@ -10,6 +10,7 @@ from cni_bridge.ipam import guards
 from cni_bridge.kernel import netlink
 from cni_bridge.model import Grant
 from cni_bridge.parts import bridge, veth
+from cni_bridge.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from cni_bridge.ipam.store import Ledger
     from cni_bridge.kernel.links import Link
     from cni_bridge.kernel.netns import OpenNetns
-    from cni_bridge.model import Attachment, Holding, Interface, NetworkConfig, Plan
+    from cni_bridge.model import Attachment, Holding, Interface, NetworkConfig, Plan, Veth
     from cni_bridge.sources import Source
 
     T = TypeVar("T")
@@ -94,12 +95,23 @@ def problems(
 
     host = netlink.Socket()
     yield from bridge.problems(host, wanted.bridge)
-    yield from inspection.problems(host, container, wanted.veth, mac)
+    yield from inspection.problems(host, container, _as_published(wanted, ledger), mac)
     yield from inline.problems(host, container, wanted)
     if wanted.firewall and ledger:
         from cni_bridge import protection
 
         yield from protection.problems(guards.open_register(ledger), wanted)
+
+
+def _as_published(wanted: "Plan", ledger: "Ledger | None") -> "Veth":
+    """The pair as ADD made it, whose ports the runtime need not repeat to CHECK: a published port
+    has made the bridge port a hairpin."""
+    pair = wanted.veth
+    register = guards.find_register(ledger, (wanted.attachment,))
+    if register is None or wanted.bridge.is_promiscuous:
+        return pair
+    is_published = any(item.data is not None for item in register.of_attachment(wanted.attachment))
+    return replace(pair, port=replace(pair.port, hairpin=pair.port.hairpin or is_published))
 
 
 def _create(host: netlink.Socket, container: "OpenNetns", wanted: "Plan") -> "Link":

@@ -124,11 +124,11 @@ def check(request: "Request") -> None:
     ledger = store.find_ledger(settings.state_dir)
     holding = ledger.find(attachment) if ledger else None
     addresses.forward("CHECK")
+    mac = ipam.reported_mac(previous, attachment.ifname)
     if ledger and holding:
         grant = addresses.granted(holding, settings, previous)
         problems = ipam.unreported(grant.leases, previous, attachment.ifname)
         wanted = plan.build(attachment, settings, grant)
-        mac = ipam.reported_mac(previous, attachment.ifname)
         problems += assembly.problems(wanted, container, ledger, mac)
     elif (reserved := sources.predecessor(settings.reservations_dir)) and reserved.of(attachment):
         from cni_bridge import adoption  # only for what the reference has attached
@@ -136,7 +136,6 @@ def check(request: "Request") -> None:
         problems = adoption.problems(attachment, previous, reserved)
         outer = veth.host_end(netlink.Socket(), container, attachment.ifname)
         wanted = adoption.expected(attachment, settings, previous, outer)
-        mac = ipam.reported_mac(previous, attachment.ifname)
         problems += assembly.problems(wanted, container, ledger, mac)
     else:
         problems = [f"ledger: expected a record of {attachment.container}, found none"]

@@ -39,7 +39,8 @@ class Subject:
         os.pwrite(0, asked.stdin, 0)
         os.lseek(0, 0, os.SEEK_SET)
         try:
-            read = request.read(asked.variables)
+            request.check(asked.variables)
+            read = request.decode(asked.variables, request.read_stdin())
             if as_ipam and read.command != "DEL":
                 allocation._prepared(read)
             _COMMANDS[read.command](read)
@@ -75,7 +76,9 @@ def _check(read: request.Request) -> None:
     if previous:
         ipam.reported_mac(previous, read.ifname)
         ipam.unreported((), previous, read.ifname)
-        answer = config.answer(read.document["prevResult"], config.version(read.document))
+        given = read.document["prevResult"]
+        assert isinstance(given, dict)
+        answer = config.answer(given, config.version(read.document))
         ipam.grant(answer)
 
 

@@ -110,7 +110,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "kernel.child": set(),
     "kernel.conntrack": {"kernel.netlink", "kernel.nfmessages"},
     "kernel.duplicates": {"kernel.layer3", "kernel.messages", "kernel.netlink"},
-    "kernel.hostports": set(),
+    "kernel.hostports": {"kernel.netlink"},
     "kernel.layer3": {"kernel.messages", "kernel.netlink"},
     "kernel.libc": set(),
     "kernel.links": {"kernel.messages", "kernel.netlink"},
