@@ -9,6 +9,7 @@ from cni_bridge.cli.options import Commands, Options, add_command, add_state_dir
 from cni_bridge.errors import RemovalIncomplete
 from cni_bridge.ipam import store
 from cni_bridge.kernel import netlink
+from cni_bridge.model import Holding
 
 
 def register(parsers: Commands) -> None:
@@ -29,19 +30,28 @@ def register(parsers: Commands) -> None:
 def run(options: Options) -> int:
     """Remove what is dead; 1 if some of it could not be."""
     screen = terminal.console()
-    ledger = store.find_ledger(options.state_dir)
-    host = netlink.Socket()
-    failures: list[Exception] = []
-    if ledger is None or options.dry_run:
-        held = ledger.holdings() if ledger else ()
-        gone = [holding for holding, _ in reclaiming.dead(host, held)]
-    else:
-        gone, failures = reclaiming.reclaim(host, ledger)
+    gone = dead(options.state_dir) if options.dry_run else free(options.state_dir)
     verb = "would free" if options.dry_run else "freed"
     for holding in gone:
         screen.print(f"{verb} {reclaiming.text(holding)}", soft_wrap=True)
-    if failures:
-        raise RemovalIncomplete("could not remove everything", "\n".join(map(str, failures)))
     if not gone:
         screen.print("nothing is provably dead")
     return 0
+
+
+def dead(state_dir: str) -> list[Holding]:
+    """The records of a ledger of which nothing can be alive."""
+    ledger = store.find_ledger(state_dir)
+    held = ledger.holdings() if ledger else ()
+    return [holding for holding, _ in reclaiming.dead(netlink.Socket(), held)]
+
+
+def free(state_dir: str) -> list[Holding]:
+    """Remove all that these have; return them. Raises RemovalIncomplete."""
+    ledger = store.find_ledger(state_dir)
+    if ledger is None:
+        return []
+    gone, failures = reclaiming.reclaim(netlink.Socket(), ledger)
+    if failures:
+        raise RemovalIncomplete("could not remove everything", "\n".join(map(str, failures)))
+    return gone

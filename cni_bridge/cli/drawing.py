@@ -6,7 +6,7 @@ Also for others that have an inventory to show.
 import argparse
 from pathlib import Path
 
-from cni_bridge.cli import inventory, terminal
+from cni_bridge.cli import conflists, inventory, terminal
 from cni_bridge.cli.graph import dot, mermaid, page, svg, text
 from cni_bridge.cli.graph import picture as pictures
 from cni_bridge.cli.inventory import Inventory
@@ -52,7 +52,7 @@ def add_format(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options) -> int:
     """Draw the host."""
-    return draw(inventory.take(options.state_dir), options)
+    return draw(inventory.take(*conflists.ledgers(options.state_dir)), options)
 
 
 def draw(found: Inventory, options: Options) -> int:

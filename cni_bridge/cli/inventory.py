@@ -7,19 +7,20 @@ from collections.abc import Iterator, Mapping
 
 from cni_bridge import names, reclaiming
 from cni_bridge.address import prefix_text
-from cni_bridge.cli import sightings
+from cni_bridge.cli import guarding, sightings
+from cni_bridge.cli.guarding import Guarded, Guards
 from cni_bridge.cli.sightings import Interface, Space
 from cni_bridge.ipam import store
 from cni_bridge.kernel import machine, netlink
-from cni_bridge.kernel.netns import OWN_NETNS
 from cni_bridge.model import Attachment, Holding, Netns
-from cni_bridge.record import record
+from cni_bridge.record import record, replace
 
 OK = "ok"
 ADDING = "adding"  # an ADD is at work
 MISSING = "missing"  # recorded, and its container lives, but not all of it is there
-LEAKED = "leaked"  # nobody's any more: a record of something gone, or an interface without record
+LEAKED = "leaked"  # nobody's any more: a record of something gone
 FOREIGN = "foreign"  # on a bridge of ours, but not ours
+UNKNOWN = "unknown"  # an interface of ours that no ledger looked at records: another may
 
 
 @record
@@ -40,6 +41,7 @@ class Attached:
     container_end: Interface | None
     addresses: tuple[str, ...]
     created: int | None
+    guarded: Guarded = guarding.NOTHING
 
     @property
     def traffic(self) -> tuple[int, int]:
@@ -68,23 +70,21 @@ class Inventory:
         return next((each for each in self.spaces if each.name == name), None)
 
 
-def take(
-    state_dir: str, *, host_path: str = OWN_NETNS, others: Mapping[str, str] | None = None
-) -> Inventory:
-    """Everything of the ledger of a state directory, and what it corresponds to.
+def take(*state_dirs: str, others: Mapping[str, str] | None = None) -> Inventory:
+    """Everything of the ledgers of state directories, and what it corresponds to.
 
     `others`: name and path of namespaces to look at although no record names them.
     """
-    ledger = store.find_ledger(state_dir)
-    holdings = ledger.holdings() if ledger else ()
-    spaces = sightings.look({**(others or {}), **_paths(holdings)}, host_path)
+    holdings = tuple(holding for each in state_dirs for holding in _holdings(each))
+    spaces = sightings.look({**(others or {}), **_paths(holdings)})
     host = spaces[0]
     dead = {each.attachment: why for each, why in reclaiming.dead(netlink.Socket(), holdings)}
+    guards = Guards()
     attachments = [_recorded(each, spaces, dead.get(each.attachment, "")) for each in holdings]
+    attachments = [replace(each, guarded=guards.of(each.attachment)) for each in attachments]
     known = {each.host_name for each in attachments}
-    attachments += [
-        _unrecorded(each, state_dir) for each in host.interfaces if _is_lost(each, known)
-    ]
+    where = ", ".join(state_dirs)
+    attachments += [_unrecorded(each, where) for each in host.interfaces if _is_lost(each, known)]
     attachments.sort(key=lambda each: (each.attachment.network, not each.created, each.created))
     bridges = tuple(_bridges(host, attachments))
     ours = {bridge.name for bridge in bridges}
@@ -97,6 +97,11 @@ def take(
             each for each in host.interfaces if each.master in ours and each.name not in known
         ),
     )
+
+
+def _holdings(state_dir: str) -> tuple[Holding, ...]:
+    ledger = store.find_ledger(state_dir)
+    return ledger.holdings() if ledger else ()
 
 
 def _paths(holdings: tuple[Holding, ...]) -> dict[str, str]:
@@ -123,7 +128,7 @@ def _recorded(holding: Holding, spaces: tuple[Space, ...], proof: str) -> Attach
         created=holding.created,
     )
     health, notes = _health(found, holding, proof)
-    return Attached(**{**vars(found), "health": health, "notes": notes})
+    return replace(found, health=health, notes=notes)
 
 
 def _home(identity: Netns, spaces: tuple[Space, ...]) -> Space | None:
@@ -178,14 +183,14 @@ def _owner(interface: Interface) -> Attachment | None:
     return names.owner(interface.name, interface.alias) if interface.kind == "veth" else None
 
 
-def _unrecorded(interface: Interface, state_dir: str) -> Attached:
+def _unrecorded(interface: Interface, where: str) -> Attached:
     attachment = _owner(interface)
     if attachment is None:
         raise ValueError(f"{interface.name} is not ours")
     return Attached(
         attachment=attachment,
-        health=LEAKED,
-        notes=(f"no record in {state_dir}; DEL removes it, or it belongs to another --state-dir",),
+        health=UNKNOWN,
+        notes=(f"no record in {where}: a leak, or of a network with another ipam.dataDir",),
         space=None,
         netns_path="",
         bridge=interface.master,

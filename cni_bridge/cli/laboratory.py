@@ -6,14 +6,16 @@ Everything lives in network namespaces named cni-bridge-lab-*, one of which play
 import argparse
 import os
 import subprocess
+import sys
 
 from rich.table import Table
 from rich.text import Text
 
-from cni_bridge.cli import drawing, inventory, terminal
+from cni_bridge.cli import drawing, examination, inventory, terminal
 from cni_bridge.cli.inventory import Inventory
 from cni_bridge.cli.lab import spaces, topologies
 from cni_bridge.cli.options import Commands, Options, add_command, add_json
+from cni_bridge.edge.config import STATE_DIR
 from cni_bridge.errors import InvalidConfig, IOFailure
 
 EXAMPLES = """\
@@ -22,6 +24,7 @@ EXAMPLES = """\
   cni-bridge lab ping
   cni-bridge lab exec c1 -- ip route
   cni-bridge lab exec host -- ip link set lab0 down     # break something, ping again
+  cni-bridge lab doctor --fix
   cni-bridge lab down"""
 NO_LAB = "there is no lab"
 
@@ -54,6 +57,19 @@ def register(commands: Commands) -> None:
     add_json(ping)
     graph = add_command(own, "graph", _graph, summary="draw it", description="Draws the lab.")
     drawing.add_format(graph)
+    _register_inner(own)
+
+
+def _register_inner(own: Commands) -> None:
+    """What works inside of a lab, and ends it."""
+    doctor = add_command(
+        own,
+        "doctor",
+        _doctor,
+        summary="find and mend what is broken in it",
+        description="What `cni-bridge doctor` does, for the lab's host.",
+    )
+    examination.add_options(doctor)
     run = add_command(
         own, "exec", _exec, summary="run a command inside", description="Runs a command inside."
     )
@@ -121,6 +137,16 @@ def _graph(options: Options) -> int:
     return drawing.draw(_inventory(), options)
 
 
+def _doctor(options: Options) -> int:
+    from cni_bridge.cli.lab import builder
+
+    _need_lab()
+    spaces.as_host()
+    options.state_dir, options.conf_dir = STATE_DIR, str(builder.CONF_DIR)
+    options.cni_path = os.path.dirname(os.path.realpath(sys.executable))
+    return examination.run(options)
+
+
 def _exec(options: Options) -> int:
     from cni_bridge.cli.lab import builder
 
@@ -137,6 +163,9 @@ def _exec(options: Options) -> int:
         return subprocess.call(command, env=builder.own_environment())
 
     try:
+        if options.name == spaces.HOST:
+            spaces.as_host()
+            return run()
         return spaces.work_in(options.name, run)
     except FileNotFoundError as error:
         raise IOFailure(f"no such command: {command[0]}") from error
@@ -156,11 +185,10 @@ def _down(_options: Options) -> int:
 
 def _inventory() -> Inventory:
     """What there is, the lab's host in the place of ours."""
-    from cni_bridge.cli.lab import builder
-
     _need_lab()
+    spaces.as_host()
     others = {name: spaces.path(name) for name in spaces.names() if name != spaces.HOST}
-    return inventory.take(builder.STATE_DIR, host_path=spaces.path(spaces.HOST), others=others)
+    return inventory.take(STATE_DIR, others=others)
 
 
 def _addresses(found: Inventory) -> dict[str, str]:

@@ -14,6 +14,7 @@ from cni_bridge.cli import (
     cleaning,
     completion,
     drawing,
+    examination,
     laboratory,
     preview,
     restoring,
@@ -27,7 +28,7 @@ from cni_bridge.cli.options import Options
 from cni_bridge.edge import versions
 
 COMMANDS = (
-    *(validate, show, drawing, preview, trace),
+    *(validate, show, drawing, preview, examination, trace),
     *(laboratory, cleaning, restoring, starting, completion),
 )
 DESCRIPTION = """\

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cni_bridge.cli import inventory, terminal, units
+from cni_bridge.cli import conflists, inventory, terminal, units
 from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.cli.options import Commands, Options, add_command, add_json, add_state_dir
 from cni_bridge.cli.sightings import Interface
@@ -25,7 +25,9 @@ STYLES = {
     inventory.MISSING: "bold red",
     inventory.LEAKED: "bold yellow",
     inventory.FOREIGN: "blue",
+    inventory.UNKNOWN: "bold yellow",
 }
+PORTS = "published"  # shown where there are any
 ID_LENGTH = 12  # of a container id, as Docker shows it
 EXAMPLES = """\
   cni-bridge show
@@ -47,7 +49,7 @@ def register(commands: Commands) -> None:
         summary="networks, bridges, containers: addresses, traffic, health",
         description="What the ledger records and what the kernel has, joined. Health: ok; adding, "
         "an ADD is at\nwork; missing, something of what ADD made is gone; leaked, nobody's any "
-        "more; foreign, on\nour bridge but not ours.",
+        "more; foreign, on\nour bridge but not ours; unknown, a host end of ours that no ledger looked at has.",
         examples=EXAMPLES,
     )
     parser.add_argument(
@@ -69,7 +71,7 @@ def run(options: Options) -> int:
     """Print what there is, once or until Ctrl-C."""
     screen = terminal.console()
     if options.watch is None:
-        found = _select(inventory.take(options.state_dir), options.which)
+        found = _select(inventory.take(*conflists.ledgers(options.state_dir)), options.which)
         if options.json:
             terminal.print_json(as_json(found))
         else:
@@ -97,7 +99,7 @@ def as_json(found: Inventory) -> dict[str, Any]:
 def _watch(screen: Console, options: Options) -> None:
     with Live(console=screen, auto_refresh=False, transient=False) as live:
         while True:
-            found = _select(inventory.take(options.state_dir), options.which)
+            found = _select(inventory.take(*conflists.ledgers(options.state_dir)), options.which)
             live.update(_picture(found, options.which), refresh=True)
             time.sleep(options.watch)
 
@@ -152,7 +154,14 @@ def _apart(blocks: Sequence[RenderableType]) -> Group:
 def _heading(network: str, rows: list[Attached], found: Inventory) -> Text:
     used = {each.bridge for each in rows}
     bridges = [_bridge(each) for each in found.bridges if each.name in used]
-    return Text.assemble((network, "bold cyan"), "  ", ", ".join(bridges))
+    heading = Text.assemble((network, "bold cyan"), "  ", ", ".join(bridges))
+    facts = [
+        "masquerade" if any(each.guarded.masquerades for each in rows) else "",
+        *dict.fromkeys(each.guarded.fences for each in rows),
+    ]
+    if listed := ", ".join(filter(None, facts)):
+        heading.append(f"  {listed}", style="yellow")
+    return heading
 
 
 def _bridge(bridge: Interface) -> str:
@@ -164,10 +173,12 @@ def _bridge(bridge: Interface) -> str:
 
 def _table(rows: list[Attached]) -> Table:
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    for title, _ in COLUMNS:
+    is_published = any(each.guarded.ports for each in rows)
+    shown = [column for column in COLUMNS if is_published or column[0] != PORTS]
+    for title, _ in shown:
         table.add_column(title, overflow="fold")
     for each in rows:
-        table.add_row(*(cell(each) for _, cell in COLUMNS))
+        table.add_row(*(cell(each) for _, cell in shown))
     return table
 
 
@@ -198,6 +209,9 @@ def _details(each: Attached) -> Table:
         ("on the host", _end(each.host_name, outer)),
         ("bridge", each.bridge or "none"),
         ("addresses", _addresses(each)),
+        (PORTS, "\n".join(each.guarded.port_texts) or "none"),
+        ("masquerade", "yes" if each.guarded.masquerades else "no"),
+        ("closed off", each.guarded.fences or "no"),
         (
             "received",
             f"{units.size(received)}, {outer.counters.sent_packets if outer else 0} packets",
@@ -248,6 +262,7 @@ COLUMNS: tuple[Column, ...] = (
     ("interface", lambda each: each.attachment.ifname),
     ("host end", lambda each: each.host_name),
     ("addresses", _addresses),
+    (PORTS, lambda each: "\n".join(each.guarded.port_texts) or "-"),
     ("MAC", lambda each: each.container_end.mac if each.container_end else "-"),
     ("received / sent", _traffic),
     ("age", _age),

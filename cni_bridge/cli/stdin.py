@@ -31,7 +31,7 @@ def add_request(text: str) -> Request:
 
     Raises errors 4, 6, 7.
     """
-    document = codec.fold(_plugin(codec.decode(text.encode())), validators.FOLD)
+    document = codec.fold(own_plugin(codec.decode(text.encode())), validators.FOLD)
     variables = {**DEFAULTS, **os.environ}
     container, ifname = variables["CNI_CONTAINERID"], variables["CNI_IFNAME"]
     if not request.is_name(container):
@@ -51,7 +51,7 @@ def add_request(text: str) -> Request:
     )
 
 
-def _plugin(document: dict[str, Any]) -> dict[str, Any]:
+def own_plugin(document: dict[str, Any]) -> dict[str, Any]:
     """The plugin's config that is ours; of a list, with the list's name and version."""
     plugins = document.get("plugins")
     if not isinstance(plugins, list):

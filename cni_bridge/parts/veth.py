@@ -68,9 +68,9 @@ def configure(host: "Socket", container: "OpenNetns", want: Veth) -> tuple[Inter
     """Give the pair what is planned for it; return host end and container end as they are then."""
     inside, events = netns.inside(container, lambda: _enter(want))
     inner = _link(inside, want.container_name)
-    inside.run(*_configuration(inner, want))
+    inside.run(*configuration(inner, want))
     steps.done("addresses and routes")
-    outer = _wait_until_up(host, want) if want.is_up else _link(host, want.host_name)
+    outer = wait_until_up(host, want) if want.is_up else _link(host, want.host_name)
     steps.done("port up")
     if want.is_up and want.addresses:
         if events:
@@ -131,6 +131,40 @@ def host_end(host: "Socket", container: "OpenNetns", ifname: str) -> "Link | Non
     return outer if inner and outer and outer.peer == inner.index else None
 
 
+def configuration(inner: "Link", want: Veth) -> "list[Request]":
+    """Everything for the container end, sent at once.
+
+    Addresses first, so that the kernel can announce them when the link comes up; then the link;
+    then the routes, which need it up.
+    """
+    requests = [layer3.add_address(inner.index, item) for item in want.addresses]
+    if want.is_up:
+        requests.append(links.set_up(inner.index))
+    requests += [layer3.add_route(inner.index, route) for route in want.routes]
+    return requests
+
+
+def wait_until_up(host: "Socket", want: Veth) -> "Link":
+    """The host end once frames pass both ways, which takes a work queue's turn or two."""
+    outer = _link(host, want.host_name)
+    if _is_passing(host, outer):
+        return outer
+    events = Socket(groups=RTMGRP_LINK)
+    try:
+        deadline = time.monotonic() + PORT_UP_TIMEOUT_S
+        while not _is_passing(host, outer := _link(host, want.host_name)):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TryAgainLater(
+                    f"bridge port in error state: {want.host_name} did not come up",
+                    f"waited {PORT_UP_TIMEOUT_S} s; operstate is {outer.operstate}",
+                )
+            events.wait(int(left * 1000) + 1)
+        return outer
+    finally:
+        events.close()
+
+
 def sysctls(want: Veth) -> "Iterator[tuple[str, str]]":
     """What is set in the container's namespace, as far as the kernel has and permits it."""
     name = want.container_name
@@ -161,19 +195,6 @@ def _enter(want: Veth) -> "tuple[Socket, Socket | None]":
     return Socket(), events
 
 
-def _configuration(inner: "Link", want: Veth) -> "list[Request]":
-    """Everything for the container end, sent at once.
-
-    Addresses first, so that the kernel can announce them when the link comes up; then the link;
-    then the routes, which need it up.
-    """
-    requests = [layer3.add_address(inner.index, item) for item in want.addresses]
-    if want.is_up:
-        requests.append(links.set_up(inner.index))
-    requests += [layer3.add_route(inner.index, route) for route in want.routes]
-    return requests
-
-
 def _announcement(inner: "Link") -> "Request":
     """Let the kernel announce the addresses, by ARP and neighbour advertisement.
 
@@ -181,27 +202,6 @@ def _announcement(inner: "Link") -> "Request":
     Setting the MAC that the interface has makes it send them again (arp_notify, ndisc_notify).
     """
     return links.set_mac(inner.index, bytes.fromhex(inner.mac.replace(":", "")))
-
-
-def _wait_until_up(host: "Socket", want: Veth) -> "Link":
-    """The host end once frames pass both ways, which takes a work queue's turn or two."""
-    outer = _link(host, want.host_name)
-    if _is_passing(host, outer):
-        return outer
-    events = Socket(groups=RTMGRP_LINK)
-    try:
-        deadline = time.monotonic() + PORT_UP_TIMEOUT_S
-        while not _is_passing(host, outer := _link(host, want.host_name)):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TryAgainLater(
-                    f"bridge port in error state: {want.host_name} did not come up",
-                    f"waited {PORT_UP_TIMEOUT_S} s; operstate is {outer.operstate}",
-                )
-            events.wait(int(left * 1000) + 1)
-        return outer
-    finally:
-        events.close()
 
 
 def _is_passing(host: "Socket", outer: "Link") -> bool:

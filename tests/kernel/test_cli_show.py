@@ -61,6 +61,45 @@ def test_show_joins_the_ledger_with_the_kernel(host: Host, network: Network) -> 
     assert found["host_end"]["peer"] == {"space": container.name, "interface": "eth0"}
 
 
+def test_show_tells_what_the_firewall_does(host: Host, make_network: MakeNetwork) -> None:
+    network = make_network(ipMasq=True, isolation="strict", capabilities={"portMappings": True})
+    ports = [
+        {"hostPort": 8080, "containerPort": 80, "protocol": "tcp"},
+        {"hostPort": 0, "containerPort": 53, "protocol": "udp"},
+    ]
+    config = {"runtimeConfig": {"portMappings": ports}}
+    network.add(host.container(), config=config).result()
+    network.add(host.container()).result()
+    first, second = printed_json("show", "--json")["attachments"]
+    chosen = {each["host_port"] for each in first["guarded"]["ports"] if each["protocol"] == "udp"}
+    (number,) = chosen
+    assert number > 0
+    assert second["guarded"]["ports"] == []
+    shown = printed("show")
+    for words in ("8080/tcp to 80", f"{number}/udp to 53", "masquerade, strictly isolated"):
+        assert words in shown
+    assert f"{number}/udp to 53" in printed("show", "c1")
+    assert f"{number}/udp to 53" in printed("graph")
+
+
+def test_show_knows_the_ledgers_that_configs_name(host: Host, make_network: MakeNetwork) -> None:
+    elsewhere = make_network({"dataDir": "/run/elsewhere"})
+    elsewhere.add(host.container()).result()
+    assert attachment()["health"] == "unknown"
+    alone = ("unshare", "--mount", "sh", "-ec")
+    script = "mount -t tmpfs tmpfs /etc; mkdir -p /etc/cni/net.d; cat > /etc/cni/net.d/10.conf"
+    done = subprocess.run(
+        (*alone, f"{script}; {PLUGIN} show --json"),
+        input=json.dumps(elsewhere.config),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    (found,) = json.loads(done.stdout)["attachments"]
+    assert (found["health"], found["network"]) == ("ok", "testnet")
+
+
 def test_show_counts_what_the_container_received_and_sent(host: Host, network: Network) -> None:
     one, two = host.container(), host.container()
     network.add(one).result()
@@ -93,7 +132,7 @@ HARMS: dict[str, tuple[Harm, str, str]] = {
         "eth0 is gone",
     ),
     "rebooted": (lambda *_: sql("update holding set boot_id = 'x'"), "leaked", "last boot"),
-    "record lost": (lambda *_: sql("delete from holding"), "leaked", "no record"),
+    "record lost": (lambda *_: sql("delete from holding"), "unknown", "no record"),
     "ADD killed": (
         lambda *_: sql("update holding set is_confirmed = 0, pid = 4194304"),
         "leaked",

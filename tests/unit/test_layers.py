@@ -101,6 +101,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "parts.firewall": {"bundle", "elements", "kernel"},
     "parts.foreign": {"kernel"},
     "parts.inspection": {"kernel", "parts.veth"},
+    "parts.repair": {"kernel", "parts.veth"},
     "parts.tuning": {"bundle", "kernel"},
     "parts.veth": {"kernel", "names"},
     "parts.vlan": {"kernel", "names"},

@@ -53,7 +53,9 @@ def _wires(picture: Picture) -> Iterator[str]:
         for name in bar.foreign:
             yield f"{_name('foreign', name)} -> {_name('bar', bar.name)}"
         for uplink in picture.uplinks if bar.is_gateway else ():
-            yield f"{_name('bar', bar.name)} -> {_name('uplink', uplink.name)} [style=dashed]"
+            label = ', label="masquerade"' if bar.masquerades else ""
+            way = f"{_name('bar', bar.name)} -> {_name('uplink', uplink.name)}"
+            yield f"{way} [style=dashed{label}]"
     for uplink in picture.uplinks:
         yield f'{_name("uplink", uplink.name)} -> "outside" [style=dashed]'
 

@@ -42,7 +42,8 @@ def _wires(picture: Picture, names: "_Names") -> Iterator[str]:
         for name in bar.foreign:
             yield f"{names.of('foreign', name)} --- {names.of('bar', bar.name)}"
         for uplink in picture.uplinks if bar.is_gateway else ():
-            yield f"{names.of('bar', bar.name)} -.- {names.of('uplink', uplink.name)}"
+            label = '|"masquerade"|' if bar.masquerades else ""
+            yield f"{names.of('bar', bar.name)} -.-{label} {names.of('uplink', uplink.name)}"
     for uplink in picture.uplinks:
         yield f"{names.of('uplink', uplink.name)} -.- outside(({_quoted(['outside'])}))"
 

@@ -36,10 +36,11 @@ class Box:
 
 @record
 class Bar:
-    """A bridge."""
+    """A bridge; `masquerades`: what leaves from it gets the host's own address on the way."""
 
     name: str
     lines: tuple[str, ...]
+    masquerades: bool
     is_well: bool
     is_gateway: bool
     foreign: tuple[str, ...]
@@ -109,7 +110,11 @@ def _attached(each: Attached) -> Chip:
     is_well = each.health in (inventory.OK, inventory.ADDING)
     return Chip(
         name=each.attachment.ifname,
-        lines=(*each.addresses, *(() if is_well else (each.health,))),
+        lines=(
+            *each.addresses,
+            *each.guarded.port_texts,
+            *(() if is_well else (each.health,)),
+        ),
         is_well=is_well,
         bar=each.bridge,
         host_end=each.host_name if each.host_end else "",
@@ -134,10 +139,13 @@ def _interface(each: Interface) -> Chip:
 
 
 def _bar(bridge: Interface, found: Inventory) -> Bar:
+    own = [each for each in found.attachments if each.bridge == bridge.name]
+    fences = dict.fromkeys(filter(None, (each.guarded.fences for each in own)))
     return Bar(
         name=bridge.name,
-        lines=(*bridge.addresses, *(() if bridge.is_up else ("down",))),
+        lines=(*bridge.addresses, *fences, *(() if bridge.is_up else ("down",))),
         is_well=bridge.is_up,
+        masquerades=any(each.guarded.masquerades for each in own),
         is_gateway=bool(bridge.addresses),
         foreign=tuple(each.name for each in found.foreign if each.master == bridge.name),
     )

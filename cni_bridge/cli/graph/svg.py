@@ -96,6 +96,8 @@ def _bars(picture: Picture, places: Layout) -> Iterator[str]:
                 f'<path class="way" d="M{start:.0f} {place.bottom:.0f}V{level:.0f}'
                 f'H{uplink.middle:.0f}V{uplink.y:.0f}"/>'
             )
+            if bar.masquerades:
+                yield _text(start + 6, place.bottom + 15, "masquerade", "small")
         yield _rectangle("bar" if bar.is_well else "bar bad", place)
         yield _text(place.x + GAP, place.y + 19, bar.name, "title")
         yield _text(place.x + GAP, place.y + 35, layout.bar_text(bar))

@@ -38,7 +38,8 @@ def as_plain_text(picture: Picture) -> str:
 
 def _grow_bar(root: Tree, bar: Bar, boxes: tuple[Box, ...]) -> None:
     style = "bold yellow" if bar.is_well else BAD
-    branch = root.add(Text.assemble((bar.name, style), f"  {' '.join(bar.lines)}  bridge"))
+    more = ", masquerades" if bar.masquerades else ""
+    branch = root.add(Text.assemble((bar.name, style), f"  {' '.join(bar.lines)}  bridge{more}"))
     for box in boxes:
         for chip in box.chips:
             if chip.bar == bar.name:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from pyroute2.iproute.linux import IPRoute
 
 from cni_bridge.cli.lab import spaces
 from cni_bridge.cli.lab.topologies import Cable, Network, Topology
-from cni_bridge.errors import Delegated, IOFailure
+from cni_bridge.errors import Delegated, FirewallRefused, IOFailure
+from cni_bridge.ipam import statedir
 from cni_bridge.kernel import child, netns
+from cni_bridge.parts import firewall
 
-DATA_DIR = Path("/run/cni-bridge-lab")
-STATE_DIR = str(DATA_DIR / "cni-bridge")
+CONF_DIR = spaces.STATE_DIR / "net.d"
 PLUGIN_TIMEOUT_S = 30
 
 
@@ -35,11 +37,13 @@ def build(topology: Topology) -> Iterator[str]:
         yield from _cable(cable)
     made: set[str] = set()
     for network in topology.networks:
+        config = _config(network, topology)
+        _write(config)
         for member in network.members:
             if member not in made:
                 yield from _namespace(member)
                 _up(member, "lo")
-            yield _attach(network, member, is_first=member not in made)
+            yield _attach(config, member, "eth1" if member in made else "eth0")
             made.add(member)
 
 
@@ -48,7 +52,9 @@ def remove() -> list[str]:
     there = spaces.names()
     for name in there:
         spaces.remove(name)
-    shutil.rmtree(DATA_DIR, ignore_errors=True)
+    shutil.rmtree(spaces.STATE_DIR, ignore_errors=True)
+    with suppress(OSError):  # it is there for the lab's sake only if it is empty
+        Path(statedir.HOST).rmdir()
     return there
 
 
@@ -93,15 +99,16 @@ def _up(name: str, interface: str) -> None:
         socket.link("set", index=index, state="up")
 
 
-def _attach(network: Network, member: str, *, is_first: bool) -> str:
+def _attach(config: dict[str, Any], member: str, ifname: str) -> str:
     """ADD, by the plugin in a process of its own, in the lab's host."""
-    ifname = "eth0" if is_first else "eth1"
-    result = _add(_config(network, is_first=is_first), member, ifname)
+    result = _add(config, member, ifname)
     addresses = " ".join(item["address"] for item in result.get("ips", ()))
-    return f"cni-bridge ADD {network.name} {member} {ifname}   # {addresses}"
+    return f"cni-bridge ADD {config['name']} {member} {ifname}   # {addresses}"
 
 
-def _config(network: Network, *, is_first: bool) -> dict[str, Any]:
+def _config(network: Network, topology: Topology) -> dict[str, Any]:
+    """The network's config; the first network has the way out."""
+    is_first = network == topology.networks[0]
     return {
         "cniVersion": "1.1.0",
         "name": network.name,
@@ -109,8 +116,24 @@ def _config(network: Network, *, is_first: bool) -> dict[str, Any]:
         "bridge": f"{network.name}0",
         "isGateway": True,
         "isDefaultGateway": is_first,
-        "ipam": {"type": "cni-bridge", "subnet": network.subnet, "dataDir": str(DATA_DIR)},
+        "ipMasq": is_first and _has_nft(),
+        "ipam": {"type": "cni-bridge", "subnet": network.subnet},
     }
+
+
+def _write(config: dict[str, Any]) -> None:
+    """Where the lab's doctor looks for it, as runtimes have it."""
+    CONF_DIR.mkdir(parents=True, exist_ok=True)
+    plugin = {key: value for key, value in config.items() if key not in ("name", "cniVersion")}
+    conflist = {key: config[key] for key in ("cniVersion", "name")} | {"plugins": [plugin]}
+    (CONF_DIR / f"{config['name']}.conflist").write_text(json.dumps(conflist, indent=2))
+
+
+def _has_nft() -> bool:
+    try:
+        return bool(firewall.find_nft())
+    except FirewallRefused:
+        return False
 
 
 def _add(config: dict[str, Any], member: str, ifname: str) -> dict[str, Any]:
@@ -122,18 +145,16 @@ def _add(config: dict[str, Any], member: str, ifname: str) -> dict[str, Any]:
     }
     ours = [] if hasattr(sys, "_MEIPASS") else ["-m", "cni_bridge"]
 
-    def run() -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, *ours],
-            input=json.dumps(config),
-            env=own_environment() | {"PYINSTALLER_RESET_ENVIRONMENT": "1"} | call,
-            capture_output=True,
-            text=True,
-            timeout=PLUGIN_TIMEOUT_S,
-            check=False,
-        )
-
-    done = spaces.work_in(spaces.HOST, run)
+    done = subprocess.run(
+        [sys.executable, *ours],
+        input=json.dumps(config),
+        env=own_environment() | {"PYINSTALLER_RESET_ENVIRONMENT": "1"} | call,
+        capture_output=True,
+        text=True,
+        timeout=PLUGIN_TIMEOUT_S,
+        check=False,
+        preexec_fn=spaces.as_host,
+    )
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError:

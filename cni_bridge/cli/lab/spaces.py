@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cni_bridge.errors import IOFailure
+from cni_bridge.ipam import statedir
 from cni_bridge.kernel import netns
 
 T = TypeVar("T")
@@ -18,8 +19,11 @@ T = TypeVar("T")
 DIRECTORY = Path("/run/netns")  # iproute2's, so that `ip netns` finds them
 PREFIX = "cni-bridge-lab-"
 HOST = "host"
+STATE_DIR = Path("/run/cni-bridge-lab")  # of the lab's ledger and configs
 MS_BIND = 0x1000  # linux/mount.h
+MS_REC, MS_PRIVATE = 0x4000, 0x40000
 MNT_DETACH = 2
+CLONE_NEWNS = 0x00020000  # linux/sched.h
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -41,17 +45,23 @@ def create(name: str) -> None:
     try:
         DIRECTORY.mkdir(exist_ok=True)
         file.touch(exist_ok=False)
-        home = os.open(netns.OWN_NETNS, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            _call("unshare", netns.CLONE_NEWNET)
-            try:
-                _call("mount", os.fsencode(netns.OWN_NETNS), bytes(file), b"", MS_BIND, None)
-            finally:
-                _call("setns", home, netns.CLONE_NEWNET)
-        finally:
-            os.close(home)
+        own = os.fsencode(netns.OWN_NETNS)
+        in_fresh(lambda: _call("mount", own, bytes(file), b"", MS_BIND, None))
     except OSError as error:
         raise IOFailure(f"cannot make the network namespace {file}: {error.strerror}") from error
+
+
+def in_fresh(work: Callable[[], T]) -> T:
+    """What `work` returns when it runs in a new namespace; unless it is kept, that is gone then."""
+    home = os.open(netns.OWN_NETNS, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _call("unshare", netns.CLONE_NEWNET)
+        try:
+            return work()
+        finally:
+            _call("setns", home, netns.CLONE_NEWNET)
+    finally:
+        os.close(home)
 
 
 def remove(name: str) -> None:
@@ -66,11 +76,26 @@ def remove(name: str) -> None:
 
 def work_in(name: str, work: Callable[[], T]) -> T:
     """What `work` returns when it runs in a namespace; processes that it starts stay there."""
-    opened = netns.open_netns(path(name))
+    opened = netns.open_netns(path(name), may_be_own=True)
     try:
         return netns.inside(opened, work)
     finally:
         netns.close(opened)
+
+
+def as_host() -> None:
+    """Make the lab's host this process's own, for good: its network, and its ledger in the usual place.
+
+    Without the latter the lab's networks would be recorded beside the machine's.
+    """
+    STATE_DIR.mkdir(mode=0o700, exist_ok=True)
+    Path(statedir.HOST).mkdir(mode=0o700, exist_ok=True)
+    _call("unshare", CLONE_NEWNS)
+    _call("mount", b"none", b"/", None, MS_REC | MS_PRIVATE, None)
+    _call("mount", bytes(STATE_DIR), os.fsencode(statedir.HOST), None, MS_BIND, None)
+    opened = netns.open_netns(path(HOST), may_be_own=True)
+    _call("setns", opened.descriptor, netns.CLONE_NEWNET)
+    netns.close(opened)
 
 
 def _call(function: str, *arguments: object) -> None:

@@ -1,10 +1,23 @@
 """Inventories made by hand, to draw and to judge."""
 
 from cni_bridge import names
+from cni_bridge.cli.guarding import Guarded, Published
 from cni_bridge.cli.inventory import OK, Attached, Inventory
 from cni_bridge.cli.sightings import Counters, End, Interface, Route, Space
 from cni_bridge.model import Attachment, Netns
 
+GUARDED = Guarded(
+    ports=(
+        Published(
+            protocol="tcp", host_ip="", host_port=8080, address="10.2.0.2", container_port=80
+        ),
+        Published(
+            protocol="udp", host_ip="192.0.2.7", host_port=53, address="10.2.0.2", container_port=53
+        ),
+    ),
+    masquerades=True,
+    flags=("isolated", "strict"),
+)
 NO_TRAFFIC = Counters(received_bytes=0, received_packets=0, sent_bytes=0, sent_packets=0, dropped=0)
 
 
@@ -72,7 +85,7 @@ def two_networks() -> Inventory:
         ),
         bridges=bridges,
         attachments=(
-            attached("db", "store", "10.2.0.2/24"),
+            attached("db", "store", "10.2.0.2/24", guarded=GUARDED),
             attached("web", "front", "10.1.0.2/24"),
             attached("web", "gone", "10.1.0.3/24", health="leaked", host_end=None, bridge=""),
         ),

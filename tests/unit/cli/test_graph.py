@@ -13,6 +13,7 @@ from tests.unit.cli.samples import interface, space, two_networks
 PICTURE = picture.draw(two_networks())
 FACTS = (
     *("web0", "db0", "10.1.0.1/24", "10.2.0.1/24", "ens3", "192.0.2.7/24", "tap9", "not ours"),
+    *("8080/tcp to 80", "192.0.2.7:53/udp to 53", "masquerade", "strictly isolated"),
     *("front", "store", "gone", "leaked", "10.1.0.2/24", "one", "two", "fresh", "10.0.1.1/24"),
 )
 

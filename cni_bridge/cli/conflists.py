@@ -1,0 +1,87 @@
+"""The network configs of a directory, as runtimes find them there.
+
+Read, and understood where they are ours; what is wrong with them is for `validate` to say.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from cni_bridge import sources
+from cni_bridge.cli import stdin
+from cni_bridge.edge import codec, config, validators
+from cni_bridge.errors import CniError
+from cni_bridge.model import NetworkConfig
+from cni_bridge.record import record
+
+DIRECTORY = "/etc/cni/net.d"  # where runtimes look unless they are told otherwise
+SUFFIXES = (".conf", ".conflist", ".json")
+
+
+@record
+class Network:
+    """A file; `executables` are the plugins that it names, `config` what ours of them are told."""
+
+    file: str
+    text: str
+    executables: tuple[str, ...]
+    config: NetworkConfig | None
+
+
+def read(directory: str) -> tuple[Network, ...]:
+    """All configs in the order of their names; what can't be read is left out."""
+    found = []
+    for file in sorted(Path(directory).glob("*")):
+        if file.suffix not in SUFFIXES:
+            continue
+        try:
+            text = file.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        found.append(_network(str(file), text))
+    return tuple(found)
+
+
+def ledgers(state_dir: str) -> tuple[str, ...]:
+    """The state directories to look into: the one asked for or, beside the usual one, all that
+    networks of this host name."""
+    if state_dir != config.STATE_DIR:
+        return (state_dir,)
+    return tuple(dict.fromkeys((state_dir, *state_dirs(read(DIRECTORY)))))
+
+
+def state_dirs(networks: tuple[Network, ...]) -> tuple[str, ...]:
+    """Where these networks have their ledgers, each once."""
+    return tuple(dict.fromkeys(each.config.state_dir for each in networks if each.config))
+
+
+def _network(file: str, text: str) -> Network:
+    try:
+        document = codec.decode(text.encode())
+    except CniError:
+        return Network(file=file, text=text, executables=(), config=None)
+    plugins = document.get("plugins")
+    listed = [each for each in plugins if isinstance(each, dict)] if plugins else [document]
+    return Network(
+        file=file, text=text, executables=tuple(_executables(listed)), config=_ours(document)
+    )
+
+
+def _executables(plugins: list[dict[str, Any]]) -> dict[str, None]:
+    """The file names of the plugins and of their IPAM plugins, each once."""
+    sections = (each.get("ipam") for each in plugins)
+    kinds = [each.get("type") for each in plugins]
+    kinds += [each.get("type") for each in sections if isinstance(each, dict)]
+    return dict.fromkeys(kind for kind in kinds if isinstance(kind, str) and kind)
+
+
+def _ours(document: dict[str, Any]) -> NetworkConfig | None:
+    """What the plugin would understand; None where it has no part in it, or would refuse it."""
+    try:
+        folded = codec.fold(stdin.own_plugin(document), validators.FOLD)
+        if folded.get("type") not in stdin.OWN_NAMES:
+            return None
+        prepared = config.prepare(folded, "ADD")
+        is_delegated = config.ipam_type(prepared) not in ("", sources.OWN_TYPE)
+        return config.parse(prepared, "", is_delegated=is_delegated)
+    except CniError:
+        return None

@@ -1,0 +1,1 @@
+"""What can be wrong with this host's networks: facts are gathered once, then judged."""

@@ -1,0 +1,176 @@
+"""What can be wrong with pairs, addresses and routes, and with records of what is gone.
+
+Judged from facts alone. What no config tells is not guessed at.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+from cni_bridge import address
+from cni_bridge.address import prefix_text
+from cni_bridge.cli import cleaning, inventory
+from cni_bridge.cli.doctor import mending
+from cni_bridge.cli.doctor.facts import Facts
+from cni_bridge.cli.doctor.findings import Finding, Mend
+from cni_bridge.cli.inventory import Attached
+from cni_bridge.edge.config import STATE_DIR
+
+RESTART = "restart the container: its runtime deletes and adds it"
+
+
+def stale(facts: Facts) -> Iterator[Finding]:
+    """Records of which nothing lives any more."""
+    for directory, holdings in facts.dead.items():
+        command = "cni-bridge gc"
+        if directory != STATE_DIR:
+            command += f" --state-dir {directory}"
+        for each in holdings:
+            who = f"{each.attachment.container} {each.attachment.ifname}"
+            held = ", ".join(prefix_text(lease.address) for lease in each.leases)
+            yield Finding(
+                cause=f"{who} on {each.attachment.network} is dead, but recorded",
+                effect=f"{held or 'its name'} is kept from other containers",
+                command=command,
+                mend=Mend(what=command, act=partial(cleaning.free, directory)),
+            )
+    dead = {each.attachment for holdings in facts.dead.values() for each in holdings}
+    for found in facts.found.attachments:
+        if found.health == inventory.LEAKED and found.attachment not in dead:
+            yield Finding(
+                cause=f"{_who(found)}: {found.notes[0]}",
+                effect=f"{', '.join(found.addresses) or 'its name'} is kept from other containers",
+                command=_deletion(found, facts),
+            )
+
+
+def unknown(facts: Facts) -> Iterator[Finding]:
+    """Host ends of ours that no ledger has."""
+    for each in facts.found.attachments:
+        if each.health == inventory.UNKNOWN:
+            yield Finding(
+                cause=f"{each.host_name} of {_who(each)} is in no ledger",
+                effect="nobody removes it; its address can be given to another container",
+                command=f"ip link del {each.host_name}   # once {_who(each)} is known to be gone",
+            )
+
+
+def links(facts: Facts) -> Iterator[Finding]:
+    """Pairs that are gone, down, or off their bridge."""
+    for each in living(facts):
+        host_end, container_end = each.host_end, each.container_end
+        if host_end is None or container_end is None:
+            name = each.attachment.ifname if host_end else each.host_name
+            yield Finding(
+                cause=f"{name} of {_who(each)} is gone",
+                effect="the container is not connected",
+                command=RESTART,
+            )
+            continue
+        mend = restoring(each, facts)
+        if not host_end.is_up:
+            simple = Mend(
+                what=f"set {each.host_name} up", act=partial(mending.bring_up, each.host_name)
+            )
+            yield Finding(
+                cause=f"host end {each.host_name} of {_who(each)} is down",
+                effect="the container reaches nobody",
+                command=f"ip link set {each.host_name} up",
+                mend=mend or simple,
+            )
+        plan = facts.plans.get(each.attachment)
+        bridge = plan.bridge.name if plan else host_end.master
+        if host_end.master != bridge or not bridge:
+            yield Finding(
+                cause=f"host end {each.host_name} of {_who(each)} is on "
+                f"{'bridge ' + host_end.master if host_end.master else 'no bridge'}",
+                effect="the container reaches nobody on its network",
+                command=f"ip link set {each.host_name} master {bridge or 'BRIDGE'}",
+                mend=mend,
+            )
+        if not container_end.is_up and (plan is None or plan.veth.is_up):
+            yield Finding(
+                cause=f"{each.attachment.ifname} in {each.attachment.container} is down",
+                effect="the container reaches nobody, and its routes are gone",
+                command=inside(each, f"ip link set {each.attachment.ifname} up"),
+                mend=mend,
+            )
+
+
+def addresses(facts: Facts) -> Iterator[Finding]:
+    """Leased addresses that the container has lost."""
+    for each in living(facts):
+        if each.container_end is None:
+            continue
+        for prefix in each.addresses:
+            if prefix not in each.container_end.addresses:
+                ifname = each.attachment.ifname
+                yield Finding(
+                    cause=f"{prefix} is not on {ifname} in {each.attachment.container}",
+                    effect="nobody reaches the container at its address",
+                    command=inside(each, f"ip addr add {prefix} dev {ifname}"),
+                    mend=restoring(each, facts),
+                )
+
+
+def routes(facts: Facts) -> Iterator[Finding]:
+    """Routes that the config wants and the container has lost; of the main table only."""
+    for each in living(facts):
+        plan = facts.plans.get(each.attachment)
+        space = facts.found.space(each.space) if each.space else None
+        if not plan or not space or not each.container_end or not each.container_end.is_up:
+            continue
+        present = {(item.destination, item.gateway) for item in space.routes}
+        for route in plan.veth.routes:
+            target = prefix_text(route.destination)
+            gateway = address.text(route.gateway) if route.gateway else ""
+            if route.table or (target, gateway) in present:
+                continue
+            name = "default" if not route.destination.length else target
+            via = f" via {gateway}" if gateway else ""
+            family = "-6 " if ":" in target else ""
+            yield Finding(
+                cause=f"{_who(each)} has no route {name}{via}",
+                effect="the container reaches nothing beyond its subnet"
+                if name == "default"
+                else f"the container does not reach {target}",
+                command=inside(
+                    each, f"ip {family}route add {name}{via} dev {each.attachment.ifname}"
+                ),
+                mend=restoring(each, facts),
+            )
+
+
+def living(facts: Facts) -> Iterator[Attached]:
+    """The attachments that have a pair of ours and should be well."""
+    for each in facts.found.attachments:
+        if each.health in (inventory.OK, inventory.MISSING) and each.space:
+            yield each
+
+
+def inside(each: Attached, command: str) -> str:
+    """A command that is to run in the container's network namespace."""
+    return f"nsenter --net={each.netns_path} {command}"
+
+
+def restoring(each: Attached, facts: Facts) -> Mend | None:
+    """What gives an attachment back what it has lost; None where no config tells what that is."""
+    plan = facts.plans.get(each.attachment)
+    if plan is None or each.host_end is None or each.container_end is None:
+        return None
+    is_published = bool(each.guarded.ports)
+    return Mend(
+        what=f"give {_who(each)} back what ADD gave it",
+        act=partial(mending.restore, plan, each.netns_path, is_published=is_published),
+    )
+
+
+def _who(each: Attached) -> str:
+    return f"{each.attachment.container} {each.attachment.ifname}"
+
+
+def _deletion(each: Attached, facts: Facts) -> str:
+    """The DEL that a runtime owes us."""
+    identity = each.attachment
+    variables = f"CNI_COMMAND=DEL CNI_CONTAINERID={identity.container} CNI_IFNAME={identity.ifname}"
+    config = f'{{"cniVersion": "1.0.0", "name": "{identity.network}", "type": "cni-bridge"}}'
+    return f"{variables} CNI_PATH={':'.join(facts.plugin_dirs)} cni-bridge <<< '{config}'"

@@ -1,0 +1,182 @@
+"""Everything that the checks judge, read from the host once.
+
+No judgement here, and nothing is changed; kernel features are tried in a namespace of their own.
+"""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from cni_bridge import names, plan
+from cni_bridge.address import Prefix
+from cni_bridge.cli import cleaning, conflists, inventory
+from cni_bridge.cli.conflists import Network
+from cni_bridge.cli.doctor import features
+from cni_bridge.cli.inventory import Inventory
+from cni_bridge.elements import SUBNETS, effective
+from cni_bridge.errors import FirewallRefused
+from cni_bridge.ipam import statedir, store
+from cni_bridge.ipam.register import Register
+from cni_bridge.kernel import sysctl
+from cni_bridge.kernel.nftables import Netfilter
+from cni_bridge.model import Attachment, Grant, Holding, NetworkConfig, Plan
+from cni_bridge.parts import bridge, firewall, foreign
+from cni_bridge.parts.foreign import Obstacle
+from cni_bridge.record import record
+
+BRIDGED_IS_FILTERED = "net/bridge/bridge-nf-call-iptables"
+MANAGERS = ("NetworkManager", "systemd-network")  # a comm has fifteen letters
+NFT_TIMEOUT_S = 30
+SNIPPETS = ("/etc", "/run", "/usr/lib")  # where systemd-networkd and NetworkManager look
+
+
+@record
+class Facts:
+    """The host as it is, and as configs and ledgers want it."""
+
+    state_dirs: tuple[str, ...]
+    plugin_dirs: tuple[str, ...]
+    found: Inventory
+    networks: tuple[Network, ...]
+    plans: dict[Attachment, Plan]
+    dead: dict[str, list[Holding]]  # by state directory
+    tables: dict[str, tuple[str, ...]]  # what is wrong with each nftables table of ours
+    obstacles: dict[Obstacle, str]  # chains of others that drop what is forwarded; their rules
+    features: features.Missing
+    sysctls: dict[str, str | None]
+    managers: frozenset[str]  # of networks, that run here
+    snippets: dict[str, str]  # of their configuration, by file
+
+    @property
+    def configs(self) -> tuple[NetworkConfig, ...]:
+        """What of the configs is ours."""
+        return tuple(each.config for each in self.networks if each.config)
+
+    @property
+    def gateways(self) -> dict[str, set[Prefix]]:
+        """The addresses that bridges, or interfaces of their VLANs, should have, by interface."""
+        wanted: dict[str, set[Prefix]] = {}
+        for each in self.plans.values():
+            wanted.setdefault(gateway_of(each), set()).update(each.bridge.gateways)
+        return wanted
+
+
+def gather(state_dir: str, conf_dir: str, plugin_dirs: tuple[str, ...]) -> Facts:
+    """Look at everything. Raises what ledgers raise that can't be read."""
+    networks = conflists.read(conf_dir)
+    state_dirs = tuple(dict.fromkeys((state_dir, *conflists.state_dirs(networks))))
+    found = inventory.take(*state_dirs)
+    plans = _plans(state_dirs, networks)
+    return Facts(
+        state_dirs=state_dirs,
+        plugin_dirs=plugin_dirs,
+        found=found,
+        networks=networks,
+        plans=plans,
+        dead={each: cleaning.dead(each) for each in state_dirs},
+        tables=dict(_tables()),
+        obstacles=_obstacles(plans),
+        features=features.missing(),
+        sysctls=_sysctls(plans),
+        managers=frozenset(_running(MANAGERS)),
+        snippets=dict(_snippets()),
+    )
+
+
+def gateway_of(wanted: Plan) -> str:
+    """The interface that has an attachment's gateway addresses."""
+    bridge_name, vlan = wanted.bridge.name, wanted.bridge.gateway_vlan
+    return names.gateway(bridge_name, vlan) if vlan else bridge_name
+
+
+def loopback_key(device: str) -> str:
+    """What lets published ports answer on 127.0.0.1."""
+    return f"net/ipv4/conf/{device}/route_localnet"
+
+
+def _plans(state_dirs: tuple[str, ...], networks: tuple[Network, ...]) -> dict[Attachment, Plan]:
+    """What ADD made for each attachment that lives, as far as configs tell.
+
+    What a runtime adds to a config for one container, ports or a MAC for example, is not known.
+    """
+    configs = {each.config.name: each.config for each in networks if each.config}
+    plans = {}
+    for directory in state_dirs:
+        ledger = store.find_ledger(directory)
+        for holding in ledger.holdings() if ledger else ():
+            settings = configs.get(holding.attachment.network)
+            if settings and holding.netns.inode and holding.is_confirmed:
+                grant = Grant(leases=holding.leases, routes=settings.ipam.routes)
+                plans[holding.attachment] = plan.build(holding.attachment, settings, grant)
+    return plans
+
+
+def _tables() -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The tables that should be there, each with what is wrong with it."""
+    ledger = store.find_ledger(statedir.HOST)
+    if ledger is None:
+        return
+    register = Register(ledger.database)
+    everything = register.everything()
+    subnets = {item for item in everything if item.set_name in SUBNETS}
+    hidden = subnets - effective(subnets)
+    for family, items in firewall.by_family(everything).items():
+        wanted = [item for item in items if item not in hidden]
+        socket = Netfilter()
+        name = f"{firewall.FAMILY_NAMES[family]} {firewall.TABLE}"
+        yield name, tuple(firewall.problems(socket, family, register.ruleset(family), wanted))
+        socket.close()
+
+
+def _obstacles(plans: dict[Attachment, Plan]) -> dict[Obstacle, str]:
+    devices = dict.fromkeys(gateway_of(each) for each in plans.values() if each.bridge.gateways)
+    if not devices:
+        return {}
+    socket = Netfilter()
+    try:
+        found = foreign.obstacles(socket, *devices)
+        return {each: _rules(each) for each in found}
+    finally:
+        socket.close()
+
+
+def _rules(obstacle: Obstacle) -> str:
+    """The rules of a chain as text; of iptables' older tables, or without nft, none are shown."""
+    try:
+        nft = firewall.find_nft()
+    except FirewallRefused:
+        return ""
+    done = subprocess.run(
+        [nft, "list", "chain", *obstacle.where.split(" ")],
+        capture_output=True,
+        text=True,
+        timeout=NFT_TIMEOUT_S,
+        check=False,
+    )
+    return done.stdout
+
+
+def _sysctls(plans: dict[Attachment, Plan]) -> dict[str, str | None]:
+    keys = [*bridge.FORWARDING.values(), BRIDGED_IS_FILTERED]
+    keys += [loopback_key(gateway_of(each)) for each in plans.values()]
+    return {key: sysctl.read(key) for key in keys}
+
+
+def _running(wanted: tuple[str, ...]) -> Iterator[str]:
+    for file in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            command = file.read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:  # it has ended
+            continue
+        if command in wanted:
+            yield command
+
+
+def _snippets() -> Iterator[tuple[str, str]]:
+    for directory in SNIPPETS:
+        files = [
+            *Path(directory, "systemd/network").glob("*.network"),
+            *Path(directory, "NetworkManager").glob("**/*.conf"),
+        ]
+        for file in sorted(files):
+            yield str(file), file.read_text(encoding="utf-8", errors="replace")

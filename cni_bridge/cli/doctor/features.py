@@ -1,0 +1,66 @@
+"""What this kernel lacks of what networks can ask for, by trying it in a fresh namespace.
+
+Whether anybody needs it is not decided here.
+"""
+
+from collections.abc import Callable
+
+from pyroute2.iproute.linux import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from cni_bridge import bundle
+from cni_bridge.cli.lab import spaces
+from cni_bridge.errors import CniError
+from cni_bridge.kernel import child, netns
+from cni_bridge.kernel.netlink import Socket
+from cni_bridge.kernel.netns import OWN_NETNS
+from cni_bridge.kernel.nftables import NFPROTO_BRIDGE, NFPROTO_INET
+from cni_bridge.model import Bandwidth, Limit, VlanFilter
+from cni_bridge.parts import bandwidth, firewall, vlan
+
+BRIDGE, VETH, RULES, SPOOF = "bridge", "veth", "nftables", "nftables of bridges"
+VLANS, INGRESS, EGRESS = "VLANs", "ingress limits", "egress limits"
+SOME = Limit(rate=1_000_000, burst=1_000_000)
+
+Missing = dict[str, str]  # what, and why
+
+
+def missing() -> Missing:
+    """What does not work here, and what the kernel or the program said."""
+    trials: dict[str, Callable[[], object]] = {
+        BRIDGE: lambda: _add("bridge"),
+        VETH: lambda: _add("veth"),
+        RULES: lambda: _check_rules(NFPROTO_INET),
+        SPOOF: lambda: _check_rules(NFPROTO_BRIDGE),
+        VLANS: lambda: vlan.demand(Socket(), VlanFilter(access=1)),
+        INGRESS: lambda: bandwidth.require(Socket(), Bandwidth(ingress=SOME, egress=None)),
+        EGRESS: lambda: bandwidth.require(Socket(), Bandwidth(ingress=None, egress=SOME)),
+    }
+    return spaces.in_fresh(
+        lambda: {name: why for name, trial in trials.items() if (why := _complaint(trial))}
+    )
+
+
+def _complaint(trial: Callable[[], object]) -> str:
+    try:
+        trial()
+    except (CniError, NetlinkError, OSError) as error:
+        return str(error).partition("\n")[0]
+    return ""
+
+
+def _add(kind: str) -> None:
+    opened = netns.open_netns(OWN_NETNS, may_be_own=True)
+    with netns.inside(opened, IPRoute) as socket:
+        socket.link("add", ifname=f"trial-{kind}", kind=kind)
+    netns.close(opened)
+
+
+def _check_rules(family: int) -> None:
+    """Let nft load the rules, but not for good: the kernel tries all of them."""
+    bundle.open_library()
+    file, _ = firewall.RULES[family]
+    path = bundle.data_path(file)
+    done = child.run((firewall.find_nft(), "-c", "-f", path), timeout_ms=firewall.PATIENCE_MS)
+    if done.status:
+        raise OSError(done.stderr.decode(errors="replace").strip())

@@ -1,0 +1,49 @@
+"""A pair that is still there is made what is planned, and whatever it has already is left as it is.
+
+Not for ADD, where nothing is there yet and everything that is found is somebody else's.
+"""
+
+from errno import EEXIST
+
+from cni_bridge.kernel import links, netns, sysctl
+from cni_bridge.kernel.netlink import Socket
+from cni_bridge.parts import veth
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cni_bridge.kernel.links import Link
+    from cni_bridge.kernel.netns import OpenNetns
+    from cni_bridge.model import Veth
+
+
+def restore(host: Socket, container: "OpenNetns", bridge: "Link", want: "Veth") -> None:
+    """Put the host end back on its bridge; give addresses, link and routes back to the other.
+
+    Raises KernelError where an end is gone.
+    """
+    outer = links.parse(host.ask(links.get(want.host_name)))
+    if outer.master != bridge.index:
+        host.run(links.set_master(outer.index, bridge.index))
+    port = want.port
+    host.run(
+        links.set_port(outer.index, hairpin=port.hairpin, isolated=port.isolated, alias=want.alias),
+        links.set_up(outer.index),
+    )
+    if port.vlan:
+        from cni_bridge.kernel import vlans  # few networks have any
+
+        host.run(*vlans.configure(outer.index, port.vlan))
+    inside = netns.inside(container, lambda: _enter(want))
+    try:
+        inner = links.parse(inside.ask(links.get(want.container_name)))
+        inside.run(*veth.configuration(inner, want), tolerate=EEXIST)
+    finally:
+        inside.close()
+    if want.is_up:
+        veth.wait_until_up(host, want)
+
+
+def _enter(want: "Veth") -> Socket:
+    for key, value in veth.sysctls(want):
+        sysctl.try_write(key, value)
+    return Socket()

@@ -1,0 +1,253 @@
+"""`cni-bridge doctor`: each thing that is broken is found and named; `--fix` mends what is safe."""
+
+import sqlite3
+import subprocess
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.conftest import MakeNetwork
+from tests.lab import PLUGIN, Container, Host, Network
+from tests.lab.clinic import doctor, findings, write
+from tests.lab.iproute import ip, ip_json
+from tests.lab.state import LEDGER
+
+PORTS = {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}
+
+
+@pytest.fixture
+def version() -> str:
+    """What people see does not depend on the spec version."""
+    return "1.1.0"
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    """The directory of the configs."""
+    directory = tmp_path / "net.d"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def network(make_network: MakeNetwork, conf: Path) -> Network:
+    """A network with everything that can be broken, whose config the doctor finds."""
+    made = make_network(isDefaultGateway=True, ipMasq=True)
+    made.config["capabilities"] = {"portMappings": True}
+    write(conf, made.config)
+    return made
+
+
+@pytest.fixture
+def container(host: Host, network: Network) -> Container:
+    """A container on it, which publishes a port."""
+    made = host.container()
+    network.add(made, config={"runtimeConfig": PORTS}).result()
+    return made
+
+
+def host_end() -> str:
+    """The name of the host end of the only container."""
+    return str(ip_json("link", "show", "type", "veth")[0]["ifname"])
+
+
+def sql(statement: str) -> None:
+    """Changes the ledger behind the plugin's back."""
+    with closing(sqlite3.connect(LEDGER)) as ledger, ledger:
+        ledger.execute("pragma foreign_keys = on")
+        ledger.execute(statement)
+
+
+def sysctl(key: str, value: str) -> None:
+    """Sets a kernel parameter of the host."""
+    Path("/proc/sys", key).write_text(value)
+
+
+def nft(*words: str) -> None:
+    """Changes the firewall behind the plugin's back."""
+    subprocess.run(("nft", *words), check=True, timeout=30)
+
+
+Harm = Callable[[Container], object]
+MENDED: dict[str, tuple[Harm, str, str]] = {
+    "host end down": (lambda _: ip("link", "set", host_end(), "down"), "links", "is down"),
+    "off the bridge": (lambda _: ip("link", "set", host_end(), "nomaster"), "links", "no bridge"),
+    "container end down": (lambda c: c.ip("link", "set", "eth0", "down"), "links", "eth0 in c1"),
+    "address lost": (
+        lambda c: c.ip("addr", "del", "10.88.0.2/16", "dev", "eth0"),
+        "addresses",
+        "10.88.0.2/16",
+    ),
+    "default route lost": (
+        lambda c: c.ip("route", "del", "default"),
+        "routes",
+        "default via 10.88.0.1",
+    ),
+    "IPv6 route lost": (
+        lambda c: c.ip("-6", "route", "del", "default"),
+        "routes",
+        "default via fd00:88::1",
+    ),
+    "larger than the host end": (
+        lambda c: c.ip("link", "set", "eth0", "mtu", "9000"),
+        "mtu",
+        "has MTU 9000",
+    ),
+    "bridge down": (lambda _: ip("link", "set", "cni0", "down"), "bridges", "is down"),
+    "bridge gone": (lambda _: ip("link", "del", "cni0"), "bridges", "cni0 is gone"),
+    "gateway lost": (
+        lambda _: ip("addr", "del", "10.88.0.1/16", "dev", "cni0"),
+        "bridges",
+        "gateway address 10.88.0.1/16",
+    ),
+    "forwarding off": (
+        lambda _: sysctl("net/ipv4/ip_forward", "0"),
+        "forwarding",
+        "ip_forward is 0",
+    ),
+    "IPv6 forwarding off": (
+        lambda _: sysctl("net/ipv6/conf/all/forwarding", "0"),
+        "forwarding",
+        "forwarding is 0",
+    ),
+    "loopback": (
+        lambda _: sysctl("net/ipv4/conf/cni0/route_localnet", "0"),
+        "loopback",
+        "route_localnet is 0",
+    ),
+    "everything flushed": (lambda _: nft("flush", "ruleset"), "firewall", "found none"),
+    "a chain flushed": (
+        lambda _: nft("flush", "chain", "inet", "cni_bridge", "source_masq"),
+        "firewall",
+        "rules",
+    ),
+    "a set flushed": (
+        lambda _: nft("flush", "map", "inet", "cni_bridge", "port4"),
+        "firewall",
+        "host port 8080/tcp",
+    ),
+}
+
+
+def test_a_host_that_is_well_has_no_findings(conf: Path, container: Container) -> None:
+    run = doctor(conf)
+    assert (run.status, run.stdout, run.stderr) == (0, "nothing is wrong\n", "")
+
+
+def test_a_host_without_networks_is_well(host: Host, conf: Path) -> None:
+    assert doctor(conf).status == 0
+    assert not LEDGER.parent.exists()
+
+
+@pytest.mark.parametrize("harm", MENDED)
+def test_what_is_broken_is_found_and_mended(
+    harm: str, conf: Path, network: Network, container: Container
+) -> None:
+    act, check, words = MENDED[harm]
+    act(container)
+    found = findings(conf)
+    named = [each for each in found if each["check"] == check and words in each["cause"]]
+    assert named, found
+    assert all(each["effect"] and each["command"] for each in found)
+    assert all(each["is_fixable"] for each in found)
+    run = doctor(conf, "--fix")
+    assert (run.status, run.stderr) == (0, ""), run
+    assert "mended: " in run.stdout
+    assert run.stdout.endswith("nothing is wrong\n")
+    assert container.can_ping("10.88.0.1")
+    network.check(container, config={"runtimeConfig": PORTS}).assert_silent_success()
+
+
+@pytest.mark.parametrize("harm", ["host end down", "off the bridge", "container end down"])
+def test_without_a_config_only_what_is_certain_is_mended(
+    harm: str, conf: Path, network: Network, container: Container
+) -> None:
+    (conf / "testnet.conflist").unlink()
+    MENDED[harm][0](container)
+    (found,) = findings(conf)
+    assert found["is_fixable"] == (harm == "host end down")
+    doctor(conf, "--fix")
+    assert len(findings(conf)) == (0 if found["is_fixable"] else 1)
+
+
+def test_the_command_that_is_told_mends_it(conf: Path, container: Container) -> None:
+    for name in ("host end down", "off the bridge", "address lost", "default route lost"):
+        MENDED[name][0](container)
+        for each in findings(conf):
+            subprocess.run(["bash", "-c", each["command"]], check=True, timeout=30)
+        assert findings(conf) == [], name
+
+
+def test_the_dead_are_forgotten(conf: Path, container: Container) -> None:
+    sql("update holding set boot_id = 'x'")
+    assert [each["check"] for each in findings(conf)] == ["stale"]
+    run = doctor(conf, "--fix")
+    assert run.stdout == "mended: cni-bridge gc\nnothing is wrong\n"
+
+
+def test_an_add_that_died_is_told_with_the_del_that_ends_it(
+    conf: Path, container: Container
+) -> None:
+    sql("update holding set is_confirmed = 0, pid = 4194304")
+    (found,) = findings(conf)
+    assert (found["check"], found["is_fixable"]) == ("stale", False)
+    environment = {"PATH": f"{PLUGIN.parent}:/usr/sbin:/usr/bin:/sbin:/bin"}
+    subprocess.run(["bash", "-c", found["command"]], env=environment, check=True, timeout=30)
+    assert findings(conf) == []
+
+
+def test_what_only_a_runtime_can_make_anew_is_left_to_it(conf: Path, container: Container) -> None:
+    ip("link", "del", host_end())
+    (found,) = findings(conf)
+    assert (found["check"], found["is_fixable"]) == ("links", False)
+    assert "restart the container" in found["command"]
+    assert doctor(conf, "--fix").status == 1
+
+
+def test_a_host_end_in_no_ledger_is_told_and_left(conf: Path, container: Container) -> None:
+    sql("delete from holding")
+    (found,) = findings(conf)
+    assert (found["check"], found["is_fixable"]) == ("unknown", False)
+
+
+def test_another_data_dir_is_known_from_its_config(
+    conf: Path, container: Container, make_network: MakeNetwork, host: Host
+) -> None:
+    elsewhere = make_network(
+        {"dataDir": "/run/elsewhere", "ranges": [[{"subnet": "10.89.0.0/24"}]]},
+        name="elsewhere",
+        bridge="else0",
+    )
+    elsewhere.add(host.container()).result()
+    assert [each["check"] for each in findings(conf)] == ["unknown"]
+    write(conf, elsewhere.config)
+    assert findings(conf) == []
+
+
+def test_a_subnet_that_a_route_leads_elsewhere_is_found(conf: Path, container: Container) -> None:
+    ip("link", "add", "vpn0", "type", "veth", "peer", "name", "vpn1")
+    ip("link", "set", "vpn0", "up")
+    ip("route", "add", "10.88.7.0/24", "dev", "vpn0")
+    (found,) = findings(conf)
+    assert found["check"] == "overlaps"
+    assert "10.88.7.0/24 by vpn0" in found["cause"]
+    ip("link", "del", "vpn0")
+
+
+def test_an_mtu_above_the_way_outs_is_found(conf: Path, container: Container) -> None:
+    for words in (
+        "link add up0 type veth peer name up1",
+        "link set up0 mtu 1400 up",
+        "link set up1 mtu 1400 up",
+        "addr add 192.0.2.7/24 dev up0",
+        "route add default via 192.0.2.1",
+    ):
+        ip(*words.split())
+    (found,) = findings(conf)
+    assert (found["check"], found["is_fixable"]) == ("mtu", True)
+    assert "the way out has 1400" in found["cause"]
+    assert doctor(conf, "--fix").status == 0
+    assert container.link()["mtu"] == 1400
+    ip("link", "del", "up0")

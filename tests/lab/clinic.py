@@ -1,0 +1,39 @@
+"""The doctor's visits: configs written where it looks, and what it finds with nobody else around.
+
+What should be found is decided by the tests.
+"""
+
+import json
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.lab.paths import PLUGIN
+from tests.lab.plugin import Run
+
+
+def write(conf: Path, config: dict[str, Any], **changes: Any) -> None:
+    """The config as a list in a file."""
+    identity = {key: config[key] for key in ("name", "cniVersion")}
+    plugin = {key: value for key, value in config.items() if key not in identity} | changes
+    file = conf / f"{identity['name']}.conflist"
+    file.write_text(json.dumps({**identity, "plugins": [plugin]}))
+
+
+def doctor(conf: Path, *more: str, beside: Path | None = None) -> Run:
+    """One look, with no other process in sight than the one `beside` it."""
+    where = ("--conf-dir", str(conf), "--cni-path", str(PLUGIN.parent))
+    words = shlex.join((str(PLUGIN), "doctor", *where, *more))
+    alone = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c")
+    company = f"{beside} 60 & {words}; exit $?" if beside else f"{words}; exit $?"
+    done = subprocess.run((*alone, company), capture_output=True, text=True, timeout=60)
+    return Run(done.returncode, done.stdout, done.stderr)
+
+
+def findings(conf: Path, beside: Path | None = None) -> list[dict[str, Any]]:
+    """What is found, as programs are told."""
+    run = doctor(conf, "--json", beside=beside)
+    found: list[dict[str, Any]] = json.loads(run.stdout)["findings"]
+    assert run.status == bool(found), run
+    return found
