@@ -2,7 +2,10 @@
 # runtimes.sh: install the container runtimes that tests/runtimes drives, as Debian has them.
 set -euo pipefail
 
-packages=(buildah busybox-static containerd containernetworking-plugins crun podman runc)
+packages=(
+    buildah busybox-static containerd containernetworking-plugins crun podman runc
+    slirp4netns uidmap # for podman without root
+)
 
 missing=()
 for package in "${packages[@]}"; do

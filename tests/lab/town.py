@@ -61,7 +61,7 @@ class Town:
         for key, value in SETTINGS.items():
             sysctl(key, value)
         self._add_world()
-        wait_until(_has_its_routes)  # they come with the carrier, after the address
+        wait_until(_have_routes)  # they come with the carrier, after the address
         for address in OUTSIDE["loopback"]:
             self.servers.listen("host", HOST_PORT, address=address)
         self.host.remember()
@@ -180,9 +180,15 @@ def sysctl(key: str, value: object) -> None:
     Path("/proc/sys", key).write_text(str(value))
 
 
-def _has_its_routes() -> bool:
-    local = ip_json("-6", "route", "show", "table", "local", "dev", UPLINK)
-    return {OUTSIDE[name][1] for name in ("host", "host2")} <= {route["dst"] for route in local}
+def _have_routes() -> bool:
+    """Whether both ends of the uplink answer at their IPv6 addresses."""
+    ends = ((UPLINK, "", ("host", "host2")), ("eth0", "world", ("world",)))
+    for device, container, names in ends:
+        words = ("-6", "route", "show", "table", "local", "dev", device)
+        there = {route["dst"] for route in ip_json(*words, container=container)}
+        if not there.issuperset(OUTSIDE[name][1] for name in names):
+            return False
+    return True
 
 
 def _on_uplink(address: str) -> str:

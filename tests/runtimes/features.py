@@ -7,6 +7,7 @@ import pytest
 
 REACH = "containers reach each other and the gateway, IPv4 and IPv6"
 PORTS = "published TCP and UDP ports answer host, localhost, outside, siblings, itself"
+USERS_PORT = "without root: a published TCP port answers localhost"
 ADDRESS = "an address or a MAC that was asked for"
 TAKEN_ADDRESS = "a taken address is refused"
 TAKEN_PORT = "a taken host port is refused"
@@ -21,7 +22,7 @@ READY = "the runtime's network is ready"
 STATUS = "STATUS: what is wrong is told by the runtime's status"
 STEPS = "the steps of a build"
 FEATURES = (
-    REACH, PORTS, ADDRESS, TAKEN_ADDRESS, TAKEN_PORT, NETWORKS, RELOAD, RESTART, REPEATED, MANY,
+    REACH, PORTS, USERS_PORT, ADDRESS, TAKEN_ADDRESS, TAKEN_PORT, NETWORKS, RELOAD, RESTART, REPEATED, MANY,
     CRASH, GC, READY, STATUS, STEPS,
 )  # fmt: skip
 

@@ -66,9 +66,17 @@ class Machine:
             (CNI_BIN / name).symlink_to(arrangement.others.resolve() / name)
         self.configure(arrangement.conflist)
 
-    def configure(self, conflist: Json) -> None:
+    def install(self) -> None:
+        """Puts a copy of ours where every user may read it, as `make install` does."""
+        installed = shutil.copytree(PLUGIN.parent, CNI_BIN.parent / "cni-bridge")
+        for link in CNI_BIN.iterdir():
+            if link.resolve() == PLUGIN.resolve():
+                link.unlink()
+                link.symlink_to(installed / PLUGIN.name)
+
+    def configure(self, conflist: Json, directory: Path = CNI_CONF) -> None:
         """Writes a conflist."""
-        path = CNI_CONF / f"10-{conflist['name']}.conflist"
+        path = directory / f"10-{conflist['name']}.conflist"
         path.write_text(json.dumps(conflist, indent=2) + "\n")
 
     def root_directory(self, name: str) -> Path:

@@ -19,11 +19,12 @@ runtime = "crun"
 [containers]
 log_driver = "k8s-file"
 """
+NETWORK_DIRECTORY = str(CNI_CONF)
 CONFIG = f"""
 [network]
 network_backend = "cni"
 cni_plugin_dirs = ["{CNI_BIN}"]
-network_config_dir = "{CNI_CONF}"
+network_config_dir = "{NETWORK_DIRECTORY}"
 """
 SLEEP = ("/bin/sleep", "600")
 

@@ -1,6 +1,6 @@
 """`python -m tests.runtimes.table`: runtime x version x feature, from the outcomes of the tests, into the docs.
 
-`--check` compares instead, for the runtimes that were run; outcomes are collected in `conftest`.
+`--check` compares instead, for the runtimes of the page that were run; outcomes are collected in `conftest`.
 """
 
 import json
@@ -37,18 +37,21 @@ def main() -> int:
         PAGE.write_text(head + BEGIN + _table(_read(written) | _cells(found)) + END + tail)
         return 0
     page = _read(written)
-    wrong = [runtime for runtime, cells in _cells(found).items() if page.get(runtime) != cells]
+    cells = _cells(found)
+    for runtime in cells.keys() - page.keys():
+        print(f"{PAGE.relative_to(ROOT)} does not know {runtime} yet")
+    wrong = [runtime for runtime in cells.keys() & page.keys() if page[runtime] != cells[runtime]]
     for runtime in wrong:
         print(f"{PAGE.relative_to(ROOT)} is not what the tests found of {runtime}")
     return bool(wrong)
 
 
-Cells = dict[str, list[str]]  # a column for each runtime
+Cells = dict[str, dict[str, str]]  # runtime with version, feature
 
 
 def _cells(found: Outcomes) -> Cells:
     return {
-        runtime: [_cell(features.get(feature, {})) for feature in FEATURES]
+        runtime: {feature: _cell(features.get(feature, {})) for feature in FEATURES}
         for runtime, features in found.items()
     }
 
@@ -62,18 +65,18 @@ def _cell(outcomes: dict[str, str]) -> str:
 def _table(columns: Cells) -> str:
     runtimes = sorted(columns)
     rows = [["", *runtimes], ["---"] * (len(runtimes) + 1)]
-    for number, feature in enumerate(FEATURES):
-        rows.append([feature, *(columns[runtime][number] for runtime in runtimes)])
+    rows += (
+        [feature, *(columns[each].get(feature, UNTESTED) for each in runtimes)]
+        for feature in FEATURES
+    )
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def _read(table: str) -> Cells:
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
-    if not rows:
-        return {}
     return {
-        runtime: [row[number] for row in rows[2:]]
-        for number, runtime in enumerate(rows[0])
+        runtime: {row[0]: row[number] for row in rows[2:]}
+        for number, runtime in enumerate(rows[0] if rows else ())
         if number
     }
 

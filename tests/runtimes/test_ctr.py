@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from tests.lab.iproute import ip_json
+from tests.lab.waiting import wait_until
 from tests.runtimes.arrangements import GATEWAY4, GATEWAY6, only_alone
 from tests.runtimes.box import assert_reach_each_other
 from tests.runtimes.containerd import Containerd
@@ -33,6 +35,7 @@ def test_what_a_killed_ctr_has_left_can_be_freed(containerd: Containerd) -> None
     machine = containerd.machine
     held = "\n".join(machine.left_behind())
     assert all(each in held for each in a.addresses)
+    wait_until(lambda: not ip_json("link", "show", "master", "web0"))  # the kernel takes its time
     machine.run("cni-bridge", "gc")
     (cached,) = Path("/var/lib/cni/results").iterdir()
     assert machine.left_behind() == [f"+ host: file {cached}"]
