@@ -14,7 +14,7 @@ PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 
-.PHONY: help setup fmt lint type unit check check-kernel check-guest check-vlan test build generate \
+.PHONY: help setup fmt lint type unit check check-kernel check-crash check-guest check-vlan test build generate \
 	docs install uninstall demo bench proof peers lock clean
 
 help: ## list the targets
@@ -45,7 +45,11 @@ check: $(READY) ## formatting, lint, type, unit: under 30 s
 	@$(MAKE) --no-print-directory lint type unit
 
 check-kernel: build peers ## the executable on the real kernel, in private namespaces
-	$(PYTHON) -m pytest -q -n auto --ignore=tests/kernel/guest tests/kernel
+	$(PYTHON) -m pytest -q -n auto --ignore=tests/kernel/guest tests/kernel tests/crash
+
+check-crash: build peers ## every system call of ADD and DEL disturbed; writes docs/reliability.md
+	$(PYTHON) -m tests.crash
+	$(PYTHON) build/record_reliability.py
 
 TESTS ?= tests/kernel/guest
 
