@@ -43,7 +43,9 @@ def _orphaned(stage: Stage, command: str, delay: float) -> str:
     if process.poll() is None:
         os.kill(process.pid, signal.SIGKILL)
     run = stage.network.plugin.finish(process)  # its streams end with the last process
-    if run.stdout and "code" not in json.loads(run.stdout):
+    answer = json.loads(run.stdout or "{}")
+    if answer and "code" not in answer:
+        stage.network.results[attachment] = answer
         stage.is_attached(stage.victim)
         stage.run("DEL").assert_silent_success()
         outcome = "done before"
