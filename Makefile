@@ -15,9 +15,9 @@ PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 
-.PHONY: help setup fmt lint type unit check check-kernel check-guest check-vlan check-runtimes \
-	check-runtimes-newer test build generate docs install uninstall deb release check-packages demo \
-	simulate fuzz bench bench-page proof peers lock clean
+.PHONY: help setup fmt lint type unit check check-kernel check-crash check-guest check-vlan \
+	check-runtimes check-runtimes-newer test build generate docs install uninstall deb release \
+	check-packages demo simulate fuzz bench bench-page proof peers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -47,7 +47,11 @@ check: $(READY) ## formatting, lint, type, unit: under 30 s
 	@$(MAKE) --no-print-directory lint type unit
 
 check-kernel: build peers ## the executable on the real kernel, in private namespaces
-	$(PYTHON) -m pytest -q -n auto --ignore=tests/kernel/guest tests/kernel
+	$(PYTHON) -m pytest -q -n auto --ignore=tests/kernel/guest tests/kernel tests/crash
+
+check-crash: build peers ## every system call of ADD and DEL disturbed; writes docs/reliability.md
+	$(PYTHON) -m tests.crash
+	$(PYTHON) build/record_reliability.py
 
 TESTS ?= tests/kernel/guest
 MINUTES ?= 5

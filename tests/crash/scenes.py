@@ -28,7 +28,7 @@ class Scene:
 
 GATEWAY = "10.88.0.1"
 IPV4, BOTH = ("10.88.0.0/16",), ("10.88.0.0/16", "fd00:88::/64")
-PORTS = publishing(mapping(8080), mapping(8053, 53, protocol="udp"))
+PORTS = publishing(mapping(8080, protocol="tcp"), mapping(8053, 53, protocol="udp"))
 
 PLAIN = Scene("plain", IPV4)
 DUAL = Scene("dual-stack", BOTH)

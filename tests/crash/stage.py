@@ -10,13 +10,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 from tests.crash import points
 from tests.crash.points import Point
 from tests.crash.scenes import GATEWAY, Scene
-from tests.lab import Container, Host, Network, Run, state
+from tests.lab import Container, Host, Plugin, Run, state
 from tests.lab.iproute import ip
 from tests.lab.nft import nft
 from tests.lab.stacks import Stack
@@ -43,7 +44,7 @@ class Stage:
     def __enter__(self) -> "Stage":
         self._leave.enter_context(self.host)
         self.scratch = Path(self._leave.enter_context(tempfile.TemporaryDirectory()))
-        self._log = self.scratch / "strace.log"
+        self.log = self.scratch / "strace.log"
         self.network = self._stack.network(self.host, "a", self.scene.subnets, self.scene.config)
         self.network.environment = {"TMPDIR": str(self.scratch)}
         self.neighbour, self.victim, self.other = map(
@@ -85,22 +86,23 @@ class Stage:
         config = {"cniVersion": "1.1.0", "cni.dev/valid-attachments": listed}
         return self.network.do("GC", self.victim, IFNAME, config=config)
 
-    def points(self, command: str, marker: str = points.OWN_CODE) -> list[Point]:
+    def points(self, command: str) -> list[Point]:
         """All points of the command, which is carried out."""
-        plain = self.network.plugin
-        self.network.plugin = points.listing(plain, self._log)
-        run = self.run(command)
-        self.network.plugin = plain
+        run = self.under_strace(points.listing(self.network.plugin, self.log), command)
         assert run.status == 0, run
-        return points.found(self._log, marker)
+        return points.found(self.log)
 
     def disturbed(self, command: str, point: Point, what: str) -> Run | None:
         """The command, disturbed at a point; None when that point was not reached."""
-        plain = self.network.plugin
-        self.network.plugin = points.disturbing(plain, point, what, self._log)
-        run = Network.do(self.network, command, self.victim, IFNAME, config=self.scene.asked)
-        self.network.plugin = plain
-        return run if points.was_disturbed(self._log) else None
+        run = self.under_strace(
+            points.disturbing(self.network.plugin, point, what, self.log), command
+        )
+        return run if points.was_disturbed(self.log) else None
+
+    def under_strace(self, plugin: Plugin, command: str) -> Run:
+        """The command for the victim, by the network's plugin as strace runs it."""
+        network = replace(self.network, plugin=plugin)
+        return network.do(command, self.victim, IFNAME, config=self.scene.asked)
 
     def reset(self) -> None:
         """Takes away what a first ADD leaves for all the others, and what a bootloader unpacked."""
@@ -118,10 +120,10 @@ class Stage:
         """The host, the containers, its sysctls, and the files beside the ledger."""
         return self.host.state().union(_sysctls(), _files())
 
-    def left(self) -> list[str]:
-        """What differs from the start, as soon as the kernel has had time to remove it."""
+    def left(self, settling: float = SETTLING) -> list[str]:
+        """What differs from the start when the kernel has had time to remove what it does later."""
         shared = {self.network.bridge, KEPT} if self.scene.is_first else set()
-        deadline = time.monotonic() + SETTLING
+        deadline = time.monotonic() + settling
         while True:
             differing = state.differences(self.before, self.snapshot(), shared)
             if not differing or time.monotonic() > deadline:

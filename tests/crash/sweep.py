@@ -24,9 +24,11 @@ class Sweep:
     disturbance: str
     own: int = 1
     others: int = 25
+    calls: tuple[str, ...] = ()  # these alone, where some are named
 
     def __str__(self) -> str:
-        return f"{self.build}, {self.scene.name}, {self.command}, {self.disturbance}"
+        which = f" at {' '.join(self.calls)}" if self.calls else ""
+        return f"{self.build}, {self.scene.name}, {self.command}, {self.disturbance}{which}"
 
 
 @dataclass
@@ -61,8 +63,8 @@ def _points(stage: Stage, sweep: Sweep) -> list[Point]:
         stage.run("DEL").assert_silent_success()
     stage.reset()
     if sweep.disturbance.startswith("error"):
-        return [point for point in found if point.call not in NEVER_FAIL]
-    return found
+        found = [point for point in found if point.call not in NEVER_FAIL]
+    return [point for point in found if not sweep.calls or point.call in sweep.calls]
 
 
 def _try(stage: Stage, sweep: Sweep, trial: trials.Trial, rest: list[Point], tally: Tally) -> None:
@@ -74,6 +76,6 @@ def _try(stage: Stage, sweep: Sweep, trial: trials.Trial, rest: list[Point], tal
                 stage.run("ADD").result()
             tally.outcomes[trial(stage, sweep.command, point) or "not reached"] += 1
             stage.reset()
-        except AssertionError as error:
-            tally.complaints.append(f"{sweep}, {point}: {error}")
+        except Exception as error:  # whatever it is, the rest is tried on a new stage
+            tally.complaints.append(f"{sweep}, {point}: {type(error).__name__} {error}")
             return
