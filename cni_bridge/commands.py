@@ -75,6 +75,10 @@ def delete(request: "Request") -> None:
     host = netlink.Socket()
     ledger = store.find_ledger(config.state_dir(document))
     steps.done("ledger")
+    if document.get("mode") == "wire" and not (ledger and ledger.is_wired(attachment)):
+        from cni_bridge import wiring  # few networks are one
+
+        wiring.remove_unrecorded(host, request.netns_path, attachment)
 
     def release() -> None:
         reserved = sources.predecessor(config.reservations_dir(document))

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from cni_bridge import names
 from cni_bridge.address import prefix_text
 from cni_bridge.cli import sightings
-from cni_bridge.cli.sightings import Interface, Space
+from cni_bridge.cli.sightings import End, Interface, Space
 from cni_bridge.ipam import store
+from cni_bridge.ipam.store import Ledger
 from cni_bridge.kernel import machine
 from cni_bridge.kernel.netns import OWN_NETNS
 from cni_bridge.model import Attachment, Holding, Netns
@@ -41,13 +42,36 @@ class Attached:
     container_end: Interface | None
     addresses: tuple[str, ...]
     created: int | None
+    is_wire: bool = False
+
+    @property
+    def far_end(self) -> End | None:
+        """Of a wire, the other container's end, if there is one."""
+        peer = self.container_end.peer if self.is_wire and self.container_end else None
+        return peer if peer and peer.space != sightings.HOST else None
 
     @property
     def traffic(self) -> tuple[int, int]:
         """Bytes that the container has received and sent: the host end has it reversed."""
-        if self.host_end is None:
+        if self._end_seen is None:
             return 0, 0
-        return self.host_end.counters.sent_bytes, self.host_end.counters.received_bytes
+        seen = self._end_seen.counters
+        there = seen.sent_bytes, seen.received_bytes
+        return there[::-1] if self.is_wire else there
+
+    @property
+    def packets(self) -> tuple[int, int, int]:
+        """Packets that the container has received and sent, and those that were dropped."""
+        if self._end_seen is None:
+            return 0, 0, 0
+        seen = self._end_seen.counters
+        there = seen.sent_packets, seen.received_packets
+        return *(there[::-1] if self.is_wire else there), seen.dropped
+
+    @property
+    def _end_seen(self) -> Interface | None:
+        """The end whose counters count: of a wire, there is none on the host."""
+        return self.container_end if self.is_wire else self.host_end
 
 
 @record
@@ -81,7 +105,7 @@ def take(
     spaces = sightings.look({**(others or {}), **_paths(holdings)}, host_path)
     host = spaces[0]
     boot = machine.boot_id()
-    attachments = [_recorded(each, spaces, boot) for each in holdings]
+    attachments = [_recorded(each, spaces, boot, _is_wire(ledger, each)) for each in holdings]
     known = {each.host_name for each in attachments}
     attachments += [
         _unrecorded(each, state_dir) for each in host.interfaces if _is_lost(each, known)
@@ -106,7 +130,9 @@ def dead(state_dir: str) -> tuple[Holding, ...]:
     holdings = ledger.holdings() if ledger else ()
     spaces = sightings.look(_paths(holdings))
     boot = machine.boot_id()
-    return tuple(each for each in holdings if _is_dead(_recorded(each, spaces, boot), each, boot))
+    return tuple(
+        each for each in holdings if _is_dead(_recorded(each, spaces, boot, False), each, boot)
+    )
 
 
 def _is_dead(attached: Attached, holding: Holding, boot: str) -> bool:
@@ -122,7 +148,11 @@ def _paths(holdings: tuple[Holding, ...]) -> dict[str, str]:
     return {each.attachment.container: each.netns.path for each in holdings if each.netns.path}
 
 
-def _recorded(holding: Holding, spaces: tuple[Space, ...], boot: str) -> Attached:
+def _is_wire(ledger: Ledger | None, holding: Holding) -> bool:
+    return ledger is not None and ledger.is_wired(holding.attachment)
+
+
+def _recorded(holding: Holding, spaces: tuple[Space, ...], boot: str, is_wire: bool) -> Attached:
     attachment = holding.attachment
     host_end = spaces[0].interface(holding.host_name)
     space = _home(holding.netns, spaces)
@@ -139,6 +169,7 @@ def _recorded(holding: Holding, spaces: tuple[Space, ...], boot: str) -> Attache
         container_end=container_end,
         addresses=tuple(prefix_text(lease.address) for lease in holding.leases),
         created=holding.created,
+        is_wire=is_wire,
     )
     health, notes = _health(found, holding, boot)
     return Attached(**{**vars(found), "health": health, "notes": notes})
@@ -164,6 +195,8 @@ def _health(found: Attached, holding: Holding, boot: str) -> tuple[str, tuple[st
             return ADDING, ()
         return LEAKED, (f"its ADD (process {holding.pid}) died half-way; send DEL for it",)
     notes = tuple(_missing(found))
+    if not notes and found.is_wire and not found.far_end:
+        return OK, ("waits for the container at the other end of the wire",)
     if not notes and found.space is None:
         return OK, (f"its namespace is not at {found.netns_path} any more",)
     return (MISSING if notes else OK), notes
@@ -172,7 +205,10 @@ def _health(found: Attached, holding: Holding, boot: str) -> tuple[str, tuple[st
 def _missing(found: Attached) -> Iterator[str]:
     """What of an attachment is not as ADD left it, as far as can be seen without its config."""
     host_end, container_end = found.host_end, found.container_end
-    if host_end is None:
+    if found.is_wire:
+        if container_end and not found.far_end and not host_end:
+            yield f"the other end of {container_end.name} is gone"
+    elif host_end is None:
         yield f"host end {found.host_name} is gone"
     elif not host_end.is_up:
         yield f"host end {found.host_name} is down"

@@ -12,12 +12,13 @@ from cni_bridge.ipam import statedir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeVar
 
+    T = TypeVar("T")
     Row = tuple[Any, ...]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 FILE_NAME = "ledger.sqlite"
 PATIENCE_S = 10.0  # an ADD or DEL holds the lock for less than a millisecond
 
@@ -53,6 +54,16 @@ class Database:
             return self._connection.executemany(sql, rows).rowcount
         except csqlite.Error as error:
             raise self._failure(error) from error
+
+    def locked(self, work: "Callable[[], T]") -> "T":
+        """What `work` returns when nobody else can write; if it fails, its changes are undone."""
+        self.begin()
+        try:
+            outcome = work()
+            self.commit()
+        finally:
+            self.rollback()
+        return outcome
 
     def begin(self) -> None:
         """Begin a transaction with the right to write: two that only read can't both go on."""

@@ -60,13 +60,7 @@ class Register:
 
     def locked(self, work: "Callable[[], T]") -> "T":
         """What `work` returns when nobody else can write; if it fails, its changes are undone."""
-        self._database.begin()
-        try:
-            outcome = work()
-            self._database.commit()
-        finally:
-            self._database.rollback()
-        return outcome
+        return self._database.locked(work)
 
     # ------------------------------------------------------------ who has what
 

@@ -26,6 +26,7 @@ _CONFIRM = """
 update holding set is_confirmed = 1
 where network = ? and container = ? and ifname = ? and pid = ? and created = ?
 """
+_IS_WIRED = "select 1 from wire where network = ? and container = ? and ifname = ?"
 _RELEASE = "delete from holding where network = ? and container = ? and ifname = ?"
 
 
@@ -141,6 +142,10 @@ class Ledger:
         whose = " where network = ? and container = ? and ifname = ?"
         found = self._select(whose, *_key(attachment))
         return found[0] if found else None
+
+    def is_wired(self, attachment: Attachment) -> bool:
+        """Whether the attachment is an end of a wire."""
+        return bool(self.database.select(_IS_WIRED, *_key(attachment)))
 
     def release(self, *attachments: Attachment) -> None:
         """Forget attachments and free their addresses; success too when there is nothing to do."""

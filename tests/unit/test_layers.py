@@ -60,6 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rules": {"address", "record"},
     "sources": {"edge", "ipam.resolver"},
     "steps": set(),
+    "wiring": {"inline", "ipam.wires", "kernel", "names", "parts", "plan"},
     # the wire, in and out
     "edge": set(),
     "edge.arguments": set(),
@@ -75,6 +76,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "edge.validators": set(),
     "edge.versions": set(),
     "edge.vlans": {"edge.request", "names"},
+    "edge.wires": {"edge.ipam"},
     # addresses
     "ipam": set(),
     "ipam.database": {"csqlite", "ipam.schema", "ipam.statedir"},
@@ -87,6 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ipam.schema": set(),
     "ipam.statedir": set(),
     "ipam.store": {"ipam"},
+    "ipam.wires": {"ipam.wording"},
     "ipam.wording": {"ipam.ranges"},
     # what an attachment is made of
     "parts": set(),
@@ -97,6 +100,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "parts.tuning": {"bundle", "kernel"},
     "parts.veth": {"kernel", "names"},
     "parts.vlan": {"kernel", "names"},
+    "parts.wire": {"kernel", "names", "parts.inspection", "parts.veth"},
     # bytes, errno, /proc, descriptors
     "kernel": set(),
     "kernel.child": set(),

@@ -181,7 +181,7 @@ def test_another_schema_version_names_both_and_what_to_do(tmp_path: Path) -> Non
     opened.close()
     with pytest.raises(errors.IOFailure) as caught:
         store.find_ledger(str(tmp_path))
-    assert "has schema version 7, this cni-bridge needs version 2" in caught.value.msg
+    assert "has schema version 7, this cni-bridge needs version 3" in caught.value.msg
     assert "Go on with the cni-bridge that wrote it" in caught.value.details
 
 
