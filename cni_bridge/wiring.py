@@ -48,9 +48,8 @@ def attach(
     far = wires.locked(lambda: _join(host, container, wires, (wanted, settings)))
     steps.done("wire")
     inner = _populate(host, container, wanted)
-    if far and want.is_up:
-        for there, its in ((container, want), far):
-            wire.settle(there, its)
+    if far and want.is_up and wire.settle(*far):
+        wire.settle(container, want)
         steps.done("wire up")
     path = container.identity.path
     return wanted, (Interface(name=inner.name, mac=inner.mac, mtu=inner.mtu, sandbox=path),)
@@ -108,39 +107,37 @@ def _join(
     if not wires.of(attachment):
         raise TryAgainLater(f"{attachment.container} was deleted while it was being added")
     for other in wires.others(attachment):
-        far = _far_end(host, other, settings)
-        if far:
-            there, its = far
-            parked = veth.find(host, its.host_name)
-            assert parked, "as _far_end left it"
+        there = _home(other.holding.netns)
+        if there is None:
+            _say_that_it_is_gone(other.holding)
+            continue
+        its = _plan_of(other, settings)
+        if other.holding.is_confirmed and not wire.parked_end(host, there, its.veth):
+            _make_anew(host, there, its)
+        # Of one that is still being added there is none yet: it will find ours.
+        if parked := wire.parked_end(host, there, its.veth):
             wire.take(host, parked, container, wanted.veth)
-            return there, its
+            return there, its.veth
     wire.park(host, container, wanted.veth)
+    wire.own(container, wanted.veth)
     return None
 
 
-def _far_end(host: "Socket", other: "WireEnd", settings: "NetworkConfig") -> "End | None":
-    """The other container's end, whose own other end is parked then; None if it has none yet."""
-    holding = other.holding
-    there = _home(holding.netns)
-    if there is None:
-        _say(
-            f"{holding.netns.path} of {holding.attachment.container} is gone: its end of the wire "
-            "can't be made anew, this one waits for its successor"
-        )
-        return None
+def _make_anew(host: "Socket", there: "OpenNetns", its: "Plan") -> None:
+    """The end of a container that has lost it with its neighbour's namespace."""
+    veth.remove(host, its.veth.host_name)  # half-made, if it is there
+    wire.leave(host, there, its.attachment, None)
+    wire.park(host, there, its.veth)
+    _populate(host, there, its)
+    wire.own(there, its.veth)
+    steps.done(f"end of {its.attachment.container} made anew")
+
+
+def _plan_of(other: "WireEnd", settings: "NetworkConfig") -> "Plan":
+    """What the ADD of the other end has planned."""
     own = replace(settings, mac=other.mac, attachment_mtu=other.mtu)
-    grant = Grant(leases=holding.leases, routes=settings.ipam.routes)
-    wanted = plan.build(holding.attachment, own, grant)
-    if veth.find(host, wanted.veth.host_name) is None:
-        if not holding.is_confirmed:  # it is being added, and will find us; or has died of it
-            return None
-        # It has lost its end with its neighbour's namespace.
-        wire.leave(host, there, holding.attachment, None)
-        wire.park(host, there, wanted.veth)
-        _populate(host, there, wanted)
-        steps.done(f"end of {holding.attachment.container} made anew")
-    return there, wanted.veth
+    grant = Grant(leases=other.holding.leases, routes=settings.ipam.routes)
+    return plan.build(other.holding.attachment, own, grant)
 
 
 def _part(host: "Socket", end: "WireEnd", other: "Holding | None") -> None:
@@ -173,6 +170,11 @@ def _home(identity: "Netns") -> "OpenNetns | None":
     return None
 
 
-def _say(text: str) -> None:
-    steps.done(text)
-    posix.write(2, f"cni-bridge: {text}\n".encode(errors="replace"))
+def _say_that_it_is_gone(holding: "Holding") -> None:
+    who = holding.attachment.container
+    steps.done(f"namespace of {who} is gone")
+    text = (
+        f"cni-bridge: {holding.netns.path} of {who} is gone: its end of the wire can't be made "
+        "anew, and this one waits for its successor\n"
+    )
+    posix.write(2, text.encode(errors="replace"))

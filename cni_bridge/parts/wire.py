@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 UP_TIMEOUT_S = 2.5  # as for a port of a bridge
 
 
-def park(host: Socket, container: "OpenNetns", want: Veth) -> "Link":
-    """Make the pair: one end in the container, down; the other parked, which is returned."""
+def park(host: Socket, container: "OpenNetns", want: Veth) -> None:
+    """Make the pair: one end in the container, down; the other parked."""
     creation = links.create_veth(
         want.host_name,
         want.container_name,
@@ -41,10 +41,24 @@ def park(host: Socket, container: "OpenNetns", want: Veth) -> "Link":
             raise
         raise _taken(container, want) from error
     host.run(links.set_alias(want.host_name, want.alias))
+
+
+def own(container: "OpenNetns", want: Veth) -> None:
+    """Say of an end whose it is: before that, it is half-made."""
     inside = netns.inside(container, Socket)
     inside.run(links.set_alias(want.container_name, want.alias))
     inside.close()
-    return links.parse(host.ask(links.get(want.host_name)))
+
+
+def parked_end(host: Socket, container: "OpenNetns", want: Veth) -> "Link | None":
+    """The end that is parked, if the one in the container is whole."""
+    inside = netns.inside(container, Socket)
+    try:
+        inner = veth.find(inside, want.container_name)
+    finally:
+        inside.close()
+    is_whole = inner is not None and inner.alias == want.alias
+    return veth.find(host, want.host_name) if is_whole else None
 
 
 def take(host: Socket, parked: "Link", container: "OpenNetns", want: Veth) -> None:
@@ -90,14 +104,19 @@ def leave(
         inside.close()
 
 
-def settle(container: "OpenNetns", want: Veth) -> None:
-    """Return when frames can pass and every address can be used. Raises TryAgainLater."""
+def settle(container: "OpenNetns", want: Veth) -> bool:
+    """Return when frames can pass and every address can be used. Raises TryAgainLater.
+
+    False, and at once, if the end is down: its container may want it so, or be about to set it up.
+    """
     inside, events = netns.inside(
         container, lambda: (Socket(), Socket(groups=RTMGRP_LINK | RTMGRP_IPV6_IFADDR))
     )
     try:
         deadline = time.monotonic() + UP_TIMEOUT_S
         while (link := _link(inside, want.container_name)).operstate != IF_OPER_UP:
+            if not link.is_up:
+                return False
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TryAgainLater(
@@ -111,6 +130,7 @@ def settle(container: "OpenNetns", want: Veth) -> None:
             duplicates.wait(inside, events, link.index)
         if want.addresses:
             inside.run(veth.announcement(link))
+        return True
     finally:
         events.close()
         inside.close()

@@ -14,8 +14,6 @@ from tests.lab import Attachment, Container, Host, Network, Plugin
 from tests.lab.state import LEDGER
 from tests.lab.wire import assert_joined, host_ends, wait_until_joined, wire
 
-KILLED_AT = range(1, 18, 2)  # of the calls named below; a whole ADD makes 9 or 17
-
 
 @pytest.fixture
 def network(host: Host, plugin: Plugin) -> Network:
@@ -50,33 +48,70 @@ def test_of_many_that_come_at_once_two_are_joined_and_the_rest_refused(
     assert_joined(network, *winners)
 
 
-@pytest.mark.parametrize("who", ["first", "second"])
-@pytest.mark.parametrize("number", KILLED_AT)
-def test_whatever_a_killed_add_leaves_del_removes_and_spares_the_other(
-    host: Host, network: Network, number: int, who: str
-) -> None:
-    """Killed at the n-th message to the kernel, or change of namespace."""
-    one, two = host.container(), host.container()
-    if who == "second":
-        network.add(one).result()
-    victim = two if who == "second" else one
+def kill(network: Network, victim: Container, number: int) -> None:
+    """An ADD that is killed at the n-th message to the kernel, or change of namespace."""
     words = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=sendto,setns")
-    kill = f"--inject=sendto,setns:signal=KILL:when={number}"
+    injection = f"--inject=sendto,setns:signal=KILL:when={number}"
     environment, stdin = network.call("ADD", Attachment(victim))
     subprocess.run(
-        (*words, kill, str(network.plugin.path)),
+        (*words, injection, str(network.plugin.path)),
         env={"PATH": os.environ["PATH"], **environment},
         input=stdin,
         text=True,
         capture_output=True,
     )
-    network.delete(victim).assert_silent_success()
-    assert victim.links() == {"lo"}
-    if who == "second":
-        network.check(one).assert_silent_success()
-    network.add(victim).result()
-    if who == "second":
-        assert_joined(network, one, two)
+
+
+@pytest.mark.parametrize("number", range(1, 12, 2))
+def test_whatever_the_first_leaves_when_it_is_killed_del_removes(
+    host: Host, network: Network, number: int
+) -> None:
+    one, two = host.container(), host.container()
+    kill(network, one, number)
+    network.delete(one).assert_silent_success()
+    assert one.links() == {"lo"}
+    network.add(one).result()
+    network.add(two).result()
+    assert_joined(network, one, two)
+
+
+@pytest.mark.parametrize("number", range(1, 20, 2))
+def test_whatever_the_second_leaves_when_it_is_killed_del_removes_and_spares_the_first(
+    host: Host, network: Network, number: int
+) -> None:
+    one, two = host.container(), host.container()
+    network.add(one).result()
+    kill(network, two, number)
+    network.delete(two).assert_silent_success()
+    assert two.links() == {"lo"}
+    network.check(one).assert_silent_success()
+    network.add(two).result()
+    assert_joined(network, one, two)
+
+
+@pytest.mark.parametrize("number", range(3, 40, 4))
+def test_an_end_that_was_half_made_anew_is_made_anew_by_the_next_add(
+    host: Host, network: Network, number: int
+) -> None:
+    one, two, three = (host.container() for _ in range(3))
+    network.add(one).result()
+    network.add(two).result()
+    two.delete()
+    network.delete(two).assert_silent_success()
+    kill(network, three, number)
+    network.delete(three).assert_silent_success()
+    assert three.links() == {"lo"}
+    network.add(three).result()
+    assert_joined(network, one, three)
+
+
+def test_a_neighbour_whose_end_is_down_is_no_obstacle(host: Host, network: Network) -> None:
+    one, two = host.container(), host.container()
+    network.add(one).result()
+    one.ip("link", "set", "eth0", "down")
+    network.add(two).result()
+    one.ip("link", "set", "eth0", "up")
+    wait_until_joined(network, one, two)
 
 
 def replace_by_another(container: Container) -> None:
