@@ -105,7 +105,7 @@ def main() -> int:
         record_configs(recorder)
         front, cache, store = (host.container(name) for name in ("front", "cache", "store"))
         web = host.network(plugin, written(recorder.directory / "web.conflist"))
-        database = host.network(plugin, config("db", "10.99.0.0/24"))
+        database = host.network(plugin, config("db", "10.99.0.0/24", ipMasq=True))
         web.environment["CNI_PATH"] = "/opt/cni/bin"  # where people have it
         web.add(front).result()
         reply = web.add(cache).result()
@@ -118,6 +118,7 @@ def main() -> int:
         store.delete()
         time.sleep(0.5)  # the kernel removes what was in a namespace some time later
         record_gc(recorder)
+        record_restore(recorder)
         record_lab(recorder)
     TARGET.write_text("".join(recorder.page))
     return 0
@@ -170,6 +171,16 @@ def record_gc(recorder: Recorder) -> None:
         "gc", "Frees the addresses of containers that are provably dead: here, of `store`."
     )
     recorder.run("cni-bridge show db", "cni-bridge gc --dry-run", "cni-bridge gc")
+
+
+def record_restore(recorder: Recorder) -> None:
+    """Somebody flushed nftables."""
+    recorder.section(
+        "restore",
+        "Makes the firewall of all containers anew, after a reload of others' rules or "
+        "`nft flush ruleset`. [The unit](../conf/cni-bridge-restore.service) calls it for systemd.",
+    )
+    recorder.run("nft flush ruleset", "cni-bridge restore")
 
 
 def record_lab(recorder: Recorder) -> None:

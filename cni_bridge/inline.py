@@ -4,6 +4,7 @@ Order only; what a limit or a sysctl is, the parts know.
 """
 
 from cni_bridge import steps
+from cni_bridge.ipam import guards
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def apply(host: "Socket", container: "OpenNetns", wanted: "Plan") -> "tuple[Inte
 
 def remove(host: "Socket", ledger: "Ledger | None", attachments: "Sequence[Attachment]") -> None:
     """Take back what is in containers, and so is not removed by its name on the host."""
-    if ledger and any(map(ledger.is_wired, attachments)):
+    if ledger and any(guards.is_wired(ledger, item) for item in attachments):
         from cni_bridge import wiring
 
         wiring.remove(host, ledger, attachments)

@@ -8,7 +8,8 @@ import sys
 
 from cni_bridge import commands, journal, steps
 from cni_bridge.edge import codec, config, request, shapes, versions
-from cni_bridge.errors import Bug, CniError, IOFailure, KernelRefused
+from cni_bridge.errors import Bug, CniError, IOFailure, KernelRefused, TryAgainLater
+from cni_bridge.kernel import signals
 from cni_bridge.kernel.netlink import KernelError
 
 TYPE_CHECKING = False
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from cni_bridge.edge.request import Request
 
 DETAILS_LIMIT = 2000
+STDIN_PATIENCE_S = 60  # runtimes lose theirs later, and would say nothing of the cause
 
 
 def run() -> int:
@@ -26,7 +28,9 @@ def run() -> int:
     asked = None
     try:
         request.check(variables)
+        signals.limit(STDIN_PATIENCE_S, _give_up_reading)
         call.stdin = request.read_stdin()
+        signals.limit(0, _give_up_reading)
         asked = request.decode(variables, call.stdin)
         call.is_decodable = True
         steps.done("request")
@@ -44,11 +48,22 @@ def as_cni_error(error: BaseException) -> CniError:
         known = error
     elif isinstance(error, KernelError):
         known = KernelRefused(str(error))
+    elif isinstance(error, OSError):
+        known = IOFailure(str(error), _traceback(error))
+    elif isinstance(error, MemoryError):
+        known = TryAgainLater("out of memory", _traceback(error))
     else:
         known = Bug(f"{type(error).__name__}: {error}", _traceback(error))
     notes = getattr(error, "__notes__", ())
     known.details = "\n".join(filter(None, (known.details, *notes)))
     return known
+
+
+def _give_up_reading(_number: int, _frame: object) -> None:
+    raise IOFailure(
+        f"stdin did not end within {STDIN_PATIENCE_S} s",
+        "the caller has to close it behind the network config",
+    )
 
 
 def _carry_out(asked: "Request") -> str:

@@ -4,8 +4,6 @@ Loaded only for networks that are a wire. Everything that gives an end to somebo
 the ledger locked, so that two that come at once find each other.
 """
 
-import posix
-
 from cni_bridge import inline, names, plan, steps
 from cni_bridge.errors import InvalidNetns, TryAgainLater, UnknownContainer
 from cni_bridge.ipam.wires import Wires
@@ -13,6 +11,7 @@ from cni_bridge.kernel import netns
 from cni_bridge.model import Grant, Interface
 from cni_bridge.parts import veth, wire
 from cni_bridge.record import replace
+from cni_bridge.remarks import remark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -173,8 +172,7 @@ def _home(identity: "Netns") -> "OpenNetns | None":
 def _say_that_it_is_gone(holding: "Holding") -> None:
     who = holding.attachment.container
     steps.done(f"namespace of {who} is gone")
-    text = (
-        f"cni-bridge: {holding.netns.path} of {who} is gone: its end of the wire can't be made "
-        "anew, and this one waits for its successor\n"
+    remark(
+        f"{holding.netns.path} of {who} is gone: its end of the wire can't be made "
+        "anew, and this one waits for its successor"
     )
-    posix.write(2, text.encode(errors="replace"))

@@ -16,6 +16,7 @@ from cni_bridge.cli import (
     drawing,
     laboratory,
     preview,
+    restoring,
     show,
     starting,
     terminal,
@@ -27,7 +28,7 @@ from cni_bridge.edge import versions
 
 COMMANDS = (
     *(validate, show, drawing, preview, trace),
-    *(laboratory, cleaning, starting, completion),
+    *(laboratory, cleaning, restoring, starting, completion),
 )
 DESCRIPTION = """\
 Docker-style networking for containers: a bridge, veth pairs, addresses, routes.
