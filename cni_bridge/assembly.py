@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cni_bridge.ipam.store import Ledger
     from cni_bridge.kernel.links import Link
     from cni_bridge.kernel.netns import OpenNetns
-    from cni_bridge.model import Attachment, Holding, Interface, NetworkConfig, Plan
+    from cni_bridge.model import Attachment, Bridge, Holding, Interface, NetworkConfig, Plan
     from cni_bridge.sources import Source
 
     T = TypeVar("T")
@@ -33,15 +33,19 @@ def attach(
 ) -> "tuple[Plan, tuple[Interface, ...]]":
     """Make everything; return the plan and what has come of it."""
     holding, settings, addresses = granting
+    if settings.is_wire:
+        from cni_bridge import wiring  # few networks are one
+
+        return wiring.attach(host, container, ledger, granting)
     if addresses.is_delegated:  # a DHCP client, for one, needs the interface to be there
         _create(host, container, plan.build(holding.attachment, settings, Grant()))
         wanted = plan.build(holding.attachment, settings, addresses.grant(holding, settings))
-        shared = bridge.ensure(host, wanted.bridge)
+        shared = bridge.ensure(host, _bridge(wanted))
     else:
         wanted = plan.build(holding.attachment, settings, addresses.grant(holding, settings))
         shared = _create(host, container, wanted)
-    gateway = inline.ensure_gateway(host, shared, wanted)
-    bridge.ensure_gateways(host, gateway, wanted.bridge)
+    gateway = inline.ensure_gateway(host, shared, _bridge(wanted))
+    bridge.ensure_gateways(host, gateway, _bridge(wanted))
     steps.done("gateway")
     if wanted.firewall:
         _protect(ledger, wanted)  # before the container's end is up
@@ -68,6 +72,7 @@ def detach(
     failures: list[Exception] = []
     guard = _tried(failures, lambda: _unprotect(ledger, attachments, addresses))
     steps.done("firewall removed")
+    _tried(failures, lambda: inline.remove(host, ledger, attachments))
     interfaces = [name for item in attachments for name in names.of_host(item)]
     _tried(failures, lambda: veth.remove(host, *interfaces))
     steps.done("pair removed")
@@ -93,8 +98,13 @@ def problems(
     from cni_bridge.parts import inspection  # CHECK only
 
     host = netlink.Socket()
-    yield from bridge.problems(host, wanted.bridge)
-    yield from inspection.problems(host, container, wanted.veth, mac)
+    if wanted.bridge:
+        yield from bridge.problems(host, wanted.bridge)
+        yield from inspection.problems(host, container, wanted.veth, mac)
+    else:
+        from cni_bridge import wiring
+
+        yield from wiring.problems(host, container, ledger, wanted, mac)
     yield from inline.problems(host, container, wanted)
     if wanted.firewall and ledger:
         from cni_bridge import protection
@@ -103,11 +113,16 @@ def problems(
 
 
 def _create(host: netlink.Socket, container: "OpenNetns", wanted: "Plan") -> "Link":
-    shared = bridge.ensure(host, wanted.bridge)
+    shared = bridge.ensure(host, _bridge(wanted))
     steps.done("bridge")
     veth.create(host, container, shared.index, wanted.veth)
     steps.done("pair")
     return shared
+
+
+def _bridge(wanted: "Plan") -> "Bridge":
+    assert wanted.bridge, "a wire has none, and parts of its own"
+    return wanted.bridge
 
 
 def _protect(ledger: "Ledger", wanted: "Plan") -> None:

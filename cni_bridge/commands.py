@@ -23,7 +23,7 @@ from cni_bridge.errors import (
     TryAgainLater,
     UnsupportedField,
 )
-from cni_bridge.ipam import store, wording
+from cni_bridge.ipam import guards, store, wording
 from cni_bridge.kernel import machine, netlink, netns, signals
 from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.parts import veth
@@ -91,6 +91,10 @@ def delete(request: "Request") -> None:
     host = netlink.Socket()
     ledger, failures = _usable_ledger(document)
     steps.done("ledger")
+    if document.get("mode") == "wire" and not guards.is_wired(ledger, attachment):
+        from cni_bridge import wiring  # few networks are one
+
+        wiring.remove_unrecorded(host, request.netns_path, attachment)
 
     def release() -> None:
         reserved = sources.predecessor(config.reservations_dir(document))

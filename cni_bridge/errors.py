@@ -115,6 +115,12 @@ class PortInUse(CniError):
     code = 103
 
 
+class WireTaken(CniError):
+    """A wire has two ends, and both are other attachments', named in message and details."""
+
+    code = 104
+
+
 class KernelRefused(CniError):
     """The kernel refused a change: what was asked, the errno's name, the kernel's own words."""
 

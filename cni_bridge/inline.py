@@ -4,15 +4,17 @@ Order only; what a limit or a sysctl is, the parts know.
 """
 
 from cni_bridge import steps
+from cni_bridge.ipam import guards
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from cni_bridge.ipam.store import Ledger
     from cni_bridge.kernel.links import Link
     from cni_bridge.kernel.netlink import Socket
     from cni_bridge.kernel.netns import OpenNetns
-    from cni_bridge.model import Interface, NetworkConfig, Plan
+    from cni_bridge.model import Attachment, Bridge, Interface, NetworkConfig, Plan
 
 
 def require(host: "Socket", settings: "NetworkConfig") -> None:
@@ -34,13 +36,13 @@ def require(host: "Socket", settings: "NetworkConfig") -> None:
         bandwidth.require(host, settings.bandwidth)
 
 
-def ensure_gateway(host: "Socket", shared: "Link", wanted: "Plan") -> "Link":
+def ensure_gateway(host: "Socket", shared: "Link", want: "Bridge") -> "Link":
     """The interface that is to have the gateway addresses: the bridge, or one of its VLAN."""
-    if not wanted.bridge.gateway_vlan:
+    if not want.gateway_vlan:
         return shared
     from cni_bridge.parts import vlan
 
-    return vlan.ensure_gateway(host, shared, wanted.bridge)
+    return vlan.ensure_gateway(host, shared, want)
 
 
 def apply(host: "Socket", container: "OpenNetns", wanted: "Plan") -> "tuple[Interface, ...]":
@@ -59,9 +61,18 @@ def apply(host: "Socket", container: "OpenNetns", wanted: "Plan") -> "tuple[Inte
     return ()
 
 
+def remove(host: "Socket", ledger: "Ledger | None", attachments: "Sequence[Attachment]") -> None:
+    """Take back what is in containers, and so is not removed by its name on the host."""
+    if ledger and any(guards.is_wired(ledger, item) for item in attachments):
+        from cni_bridge import wiring
+
+        wiring.remove(host, ledger, attachments)
+        steps.done("wire removed")
+
+
 def problems(host: "Socket", container: "OpenNetns", wanted: "Plan") -> "Iterator[str]":
     """Every difference between the plan and the kernel: what, expected, found."""
-    if wanted.bridge.filters_vlans:
+    if wanted.bridge and wanted.bridge.filters_vlans:
         from cni_bridge.parts import vlan
 
         yield from vlan.problems(host, wanted.bridge, wanted.veth)

@@ -146,6 +146,7 @@ class NetworkConfig:
     attachment_mtu: int = 0  # 0: as the network's
     tuning: Tuning | None = None
     bandwidth: Bandwidth | None = None
+    is_wire: bool = False  # two containers on one veth pair, without a bridge
 
 
 # ---------------------------------------------------------------- what the ledger holds
@@ -209,8 +210,9 @@ class Bridge:
 
 @record
 class Port:
-    """Flags of the bridge port."""
+    """The bridge that the host end is on, and the flags of that port."""
 
+    bridge: str
     hairpin: bool
     isolated: bool
     vlan: VlanFilter | None
@@ -218,15 +220,15 @@ class Port:
 
 @record
 class Veth:
-    """The veth pair and what its container end carries."""
+    """The veth pair and what its container end carries; without a port, it is one end of a wire,
+    whose other is on the host only as long as no second container has come."""
 
     host_name: str
     container_name: str
-    bridge: str
     alias: str
     mtu: int
     mac: bytes | None
-    port: Port
+    port: Port | None
     is_up: bool
     detects_duplicates: bool
     addresses: tuple[Prefix, ...]
@@ -256,7 +258,7 @@ class Plan:
     """Everything that should exist for one attachment."""
 
     attachment: Attachment
-    bridge: Bridge
+    bridge: Bridge | None  # None: a wire
     veth: Veth
     leases: tuple[Lease, ...]
     routes: tuple[Route, ...]  # as reported: the config's, then the default routes added

@@ -41,15 +41,7 @@ def build(attachment: Attachment, config: NetworkConfig, grant: Grant) -> Plan:
     veth = _veth(attachment, config, leases, reported)
     return Plan(
         attachment=attachment,
-        bridge=Bridge(
-            name=config.bridge,
-            mtu=config.mtu,
-            gateways=_bridge_addresses(leases) if config.is_gateway else (),
-            replaces_address=config.force_address,
-            is_promiscuous=config.promisc_mode,
-            filters_vlans=config.vlan is not None,
-            gateway_vlan=_gateway_vlan(config, leases),
-        ),
+        bridge=None if config.is_wire else _bridge(config, leases),
         veth=replace(veth, mac=firewall.mac) if firewall else veth,
         leases=leases,
         routes=reported,
@@ -60,31 +52,50 @@ def build(attachment: Attachment, config: NetworkConfig, grant: Grant) -> Plan:
     )
 
 
+def _bridge(config: NetworkConfig, leases: tuple[Lease, ...]) -> Bridge:
+    return Bridge(
+        name=config.bridge,
+        mtu=config.mtu,
+        gateways=_bridge_addresses(leases) if config.is_gateway else (),
+        replaces_address=config.force_address,
+        is_promiscuous=config.promisc_mode,
+        filters_vlans=config.vlan is not None,
+        gateway_vlan=_gateway_vlan(config, leases),
+    )
+
+
 def _veth(
     attachment: Attachment,
     config: NetworkConfig,
     leases: tuple[Lease, ...],
     routes: tuple[Route, ...],
 ) -> Veth:
-    rules = config.firewall
-    # For its own published ports, which br_netfilter leads back by the port they came.
-    is_published = rules is not None and bool(rules.ports) and not config.promisc_mode
+    mac = config.mac
+    if config.is_wire and mac is None:
+        mac = names.container_mac(attachment)  # an end that is made anew keeps its MAC
     return Veth(
         host_name=names.host_name(attachment),
         container_name=attachment.ifname,
-        bridge=config.bridge,
         alias=names.alias(attachment),
         mtu=config.attachment_mtu or config.mtu,
-        mac=config.mac,
-        port=Port(
-            hairpin=config.hairpin_mode or is_published,
-            isolated=config.port_isolation or _is_apart(rules),
-            vlan=config.vlan,
-        ),
+        mac=mac,
+        port=None if config.is_wire else _port(config),
         is_up=config.container_interface_up,
         detects_duplicates=config.duplicate_address_detection,
         addresses=tuple(lease.address for lease in leases),
         routes=_kernel_routes(leases, routes),
+    )
+
+
+def _port(config: NetworkConfig) -> Port:
+    rules = config.firewall
+    # For its own published ports, which br_netfilter leads back by the port they came.
+    is_published = rules is not None and bool(rules.ports) and not config.promisc_mode
+    return Port(
+        bridge=config.bridge,
+        hairpin=config.hairpin_mode or is_published,
+        isolated=config.port_isolation or _is_apart(rules),
+        vlan=config.vlan,
     )
 
 

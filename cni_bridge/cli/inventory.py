@@ -9,8 +9,8 @@ from cni_bridge import names, reclaiming
 from cni_bridge.address import prefix_text
 from cni_bridge.cli import guarding, sightings
 from cni_bridge.cli.guarding import Guarded, Guards
-from cni_bridge.cli.sightings import Interface, Space
-from cni_bridge.ipam import store
+from cni_bridge.cli.sightings import End, Interface, Space
+from cni_bridge.ipam import guards, store
 from cni_bridge.kernel import machine, netlink
 from cni_bridge.model import Attachment, Holding, Netns
 from cni_bridge.record import record, replace
@@ -42,13 +42,36 @@ class Attached:
     addresses: tuple[str, ...]
     created: int | None
     guarded: Guarded = guarding.NOTHING
+    is_wire: bool = False
+
+    @property
+    def far_end(self) -> End | None:
+        """Of a wire, the other container's end, if there is one."""
+        peer = self.container_end.peer if self.is_wire and self.container_end else None
+        return peer if peer and peer.space != sightings.HOST else None
 
     @property
     def traffic(self) -> tuple[int, int]:
         """Bytes that the container has received and sent: the host end has it reversed."""
-        if self.host_end is None:
+        if self._end_seen is None:
             return 0, 0
-        return self.host_end.counters.sent_bytes, self.host_end.counters.received_bytes
+        seen = self._end_seen.counters
+        there = seen.sent_bytes, seen.received_bytes
+        return there[::-1] if self.is_wire else there
+
+    @property
+    def packets(self) -> tuple[int, int, int]:
+        """Packets that the container has received and sent, and those that were dropped."""
+        if self._end_seen is None:
+            return 0, 0, 0
+        seen = self._end_seen.counters
+        there = seen.sent_packets, seen.received_packets
+        return *(there[::-1] if self.is_wire else there), seen.dropped
+
+    @property
+    def _end_seen(self) -> Interface | None:
+        """The end whose counters count: of a wire, there is none on the host."""
+        return self.container_end if self.is_wire else self.host_end
 
 
 @record
@@ -79,9 +102,13 @@ def take(*state_dirs: str, others: Mapping[str, str] | None = None) -> Inventory
     spaces = sightings.look({**(others or {}), **_paths(holdings)})
     host = spaces[0]
     dead = {each.attachment: why for each, why in reclaiming.dead(netlink.Socket(), holdings)}
-    guards = Guards()
-    attachments = [_recorded(each, spaces, dead.get(each.attachment, "")) for each in holdings]
-    attachments = [replace(each, guarded=guards.of(each.attachment)) for each in attachments]
+    wired = _wired(state_dirs)
+    firewall = Guards()
+    attachments = [
+        _recorded(each, spaces, dead.get(each.attachment, ""), is_wire=each.attachment in wired)
+        for each in holdings
+    ]
+    attachments = [replace(each, guarded=firewall.of(each.attachment)) for each in attachments]
     known = {each.host_name for each in attachments}
     where = ", ".join(state_dirs)
     attachments += [_unrecorded(each, where) for each in host.interfaces if _is_lost(each, known)]
@@ -104,12 +131,25 @@ def _holdings(state_dir: str) -> tuple[Holding, ...]:
     return ledger.holdings() if ledger else ()
 
 
+def _wired(state_dirs: tuple[str, ...]) -> set[Attachment]:
+    """The attachments that are ends of wires."""
+    ledgers = [ledger for each in state_dirs if (ledger := store.find_ledger(each))]
+    return {
+        holding.attachment
+        for ledger in ledgers
+        for holding in ledger.holdings()
+        if guards.is_wired(ledger, holding.attachment)
+    }
+
+
 def _paths(holdings: tuple[Holding, ...]) -> dict[str, str]:
     """A path for each container's namespace, under the container's id."""
     return {each.attachment.container: each.netns.path for each in holdings if each.netns.path}
 
 
-def _recorded(holding: Holding, spaces: tuple[Space, ...], proof: str) -> Attached:
+def _recorded(
+    holding: Holding, spaces: tuple[Space, ...], proof: str, *, is_wire: bool
+) -> Attached:
     attachment = holding.attachment
     host_end = spaces[0].interface(holding.host_name)
     space = _home(holding.netns, spaces)
@@ -126,6 +166,7 @@ def _recorded(holding: Holding, spaces: tuple[Space, ...], proof: str) -> Attach
         container_end=container_end,
         addresses=tuple(prefix_text(lease.address) for lease in holding.leases),
         created=holding.created,
+        is_wire=is_wire,
     )
     health, notes = _health(found, holding, proof)
     return replace(found, health=health, notes=notes)
@@ -149,6 +190,8 @@ def _health(found: Attached, holding: Holding, proof: str) -> tuple[str, tuple[s
     if not holding.is_confirmed:
         return LEAKED, (f"its ADD (process {holding.pid}) died half-way; send DEL for it",)
     notes = tuple(_missing(found))
+    if not notes and found.is_wire and not found.far_end:
+        return OK, ("waits for the container at the other end of the wire",)
     if not notes and found.space is None:
         return OK, (f"its namespace is not at {found.netns_path} any more",)
     return (MISSING if notes else OK), notes
@@ -157,7 +200,10 @@ def _health(found: Attached, holding: Holding, proof: str) -> tuple[str, tuple[s
 def _missing(found: Attached) -> Iterator[str]:
     """What of an attachment is not as ADD left it, as far as can be seen without its config."""
     host_end, container_end = found.host_end, found.container_end
-    if host_end is None:
+    if found.is_wire:
+        if container_end and not found.far_end and not host_end:
+            yield f"the other end of {container_end.name} is gone"
+    elif host_end is None:
         yield f"host end {found.host_name} is gone"
     elif not host_end.is_up:
         yield f"host end {found.host_name} is down"

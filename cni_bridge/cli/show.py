@@ -154,7 +154,8 @@ def _apart(blocks: Sequence[RenderableType]) -> Group:
 def _heading(network: str, rows: list[Attached], found: Inventory) -> Text:
     used = {each.bridge for each in rows}
     bridges = [_bridge(each) for each in found.bridges if each.name in used]
-    heading = Text.assemble((network, "bold cyan"), "  ", ", ".join(bridges))
+    wire = ["wire"] if any(each.is_wire for each in rows) else []
+    heading = Text.assemble((network, "bold cyan"), "  ", ", ".join(wire or bridges))
     facts = [
         "masquerade" if any(each.guarded.masquerades for each in rows) else "",
         *dict.fromkeys(each.guarded.fences for each in rows),
@@ -197,27 +198,23 @@ def _foreign(interfaces: tuple[Interface, ...]) -> Text:
 
 def _details(each: Attached) -> Table:
     """One attachment, a fact a line."""
-    inner, outer = each.container_end, each.host_end
     received, sent = each.traffic
+    packets_received, packets_sent, dropped = each.packets
     facts: list[tuple[str, Cell]] = [
         ("container", each.attachment.container),
         ("network", each.attachment.network),
         ("health", _health(each)),
         *(("", note) for note in each.notes),
         ("namespace", each.netns_path or "unknown"),
-        ("in it", _end(each.attachment.ifname, inner)),
-        ("on the host", _end(each.host_name, outer)),
-        ("bridge", each.bridge or "none"),
+        ("in it", _end(each.attachment.ifname, each.container_end)),
+        *_other_end(each),
         ("addresses", _addresses(each)),
         (PORTS, "\n".join(each.guarded.port_texts) or "none"),
         ("masquerade", "yes" if each.guarded.masquerades else "no"),
         ("closed off", each.guarded.fences or "no"),
-        (
-            "received",
-            f"{units.size(received)}, {outer.counters.sent_packets if outer else 0} packets",
-        ),
-        ("sent", f"{units.size(sent)}, {outer.counters.received_packets if outer else 0} packets"),
-        ("dropped", str(outer.counters.dropped if outer else 0)),
+        ("received", f"{units.size(received)}, {packets_received} packets"),
+        ("sent", f"{units.size(sent)}, {packets_sent} packets"),
+        ("dropped", str(dropped)),
         ("age", _age(each)),
     ]
     grid = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
@@ -226,6 +223,19 @@ def _details(each: Attached) -> Table:
     for name, value in facts:
         grid.add_row(name, value)
     return grid
+
+
+def _other_end(each: Attached) -> list[tuple[str, Cell]]:
+    if each.far_end:
+        return [("wired to", f"{each.far_end.interface} of {each.far_end.space}")]
+    there = ("on the host", _end(each.host_name, each.host_end))
+    return [there] if each.is_wire else [there, ("bridge", each.bridge or "none")]
+
+
+def _host_end(each: Attached) -> str:
+    if each.far_end:
+        return f"wire to {each.far_end.space[:ID_LENGTH]} {each.far_end.interface}"
+    return each.host_name + (" (parked)" if each.is_wire else "")
 
 
 def _end(name: str, interface: Interface | None) -> str:
@@ -260,7 +270,7 @@ def _health(each: Attached) -> Text:
 COLUMNS: tuple[Column, ...] = (
     ("container", _container),
     ("interface", lambda each: each.attachment.ifname),
-    ("host end", lambda each: each.host_name),
+    ("host end", _host_end),
     ("addresses", _addresses),
     (PORTS, lambda each: "\n".join(each.guarded.port_texts) or "-"),
     ("MAC", lambda each: each.container_end.mac if each.container_end else "-"),

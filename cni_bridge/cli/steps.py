@@ -10,7 +10,7 @@ from cni_bridge.address import prefix_text
 from cni_bridge.cli import extras
 from cni_bridge.cli.sightings import Interface, Space
 from cni_bridge.kernel import machine, sysctl
-from cni_bridge.model import Holding, Lease, Plan, Route
+from cni_bridge.model import Bridge, Holding, Lease, Plan, Port, Route
 from cni_bridge.parts import bridge, veth
 from cni_bridge.record import record
 
@@ -43,8 +43,8 @@ def of(plan: Plan, found: Situation) -> list[Step]:
     inner = found.container.interface(plan.veth.container_name) if found.container else None
     return [
         *_record(plan, own, found.holdings),
-        *_bridge(plan, found.host.interface(plan.bridge.name)),
-        *_pair(plan, found.host, is_taken=inner is not None and own is None),
+        *(_bridge(plan.bridge, found.host.interface(plan.bridge.name)) if plan.bridge else ()),
+        *_pair(plan, found, is_taken=inner is not None and own is None),
         *_inside(plan, inner),
         *(Step(mark=NEW, place=place, text=text) for place, text in extras.of_plan(plan)),
         Step(mark=NEW, place="ledger", text="confirm, unless a DEL came in between"),
@@ -73,8 +73,7 @@ def _lease(lease: Lease, own: Holding | None, all_holdings: tuple[Holding, ...])
     return Step(mark=THERE if own else NEW, place="ledger", text=text)
 
 
-def _bridge(plan: Plan, found: Interface | None) -> Iterator[Step]:
-    want = plan.bridge
+def _bridge(want: Bridge, found: Interface | None) -> Iterator[Step]:
     if found is not None and found.kind != "bridge":
         kind = found.kind or "hardware"
         yield Step(mark=BLOCKED, place="host", text=f"{want.name} is {kind}, not a bridge")
@@ -100,23 +99,48 @@ def _bridge(plan: Plan, found: Interface | None) -> Iterator[Step]:
         yield Step(mark=mark, place="host", text=f"sysctl {key} = 1")
 
 
-def _pair(plan: Plan, host: Space, *, is_taken: bool) -> Iterator[Step]:
+def _pair(plan: Plan, found: Situation, *, is_taken: bool) -> Iterator[Step]:
     want = plan.veth
-    is_there = host.interface(want.host_name) is not None
+    is_there = found.host.interface(want.host_name) is not None
     if is_taken:
         text = f"{want.container_name} exists already"
         yield Step(mark=BLOCKED, place="container", text=text)
+    if want.port is None:
+        yield from _wire(plan, found)
+        return
     mac = f", MAC {want.mac.hex(':')}" if want.mac else ""
     text = f"veth pair {want.host_name} to {want.container_name}{mac}{_mtu(want.mtu)}"
     yield Step(mark=THERE if is_there else NEW, place="host", text=text)
-    port = want.port
-    flags = [name for name in ("hairpin", "isolated") if getattr(port, name)]
-    if port.vlan and port.vlan.access:
-        flags.append(f"VLAN {port.vlan.access}")
-    if port.vlan and port.vlan.trunk:
-        flags.append(f"tagged VLANs {', '.join(map(str, port.vlan.trunk))}")
-    text = ", ".join((f"{want.host_name} on {want.bridge}", *flags))
+    text = ", ".join((f"{want.host_name} on {want.port.bridge}", *_flags(want.port)))
     yield Step(mark=THERE if is_there else NEW, place="host", text=text)
+
+
+def _flags(port: Port) -> Iterator[str]:
+    yield from (name for name in ("hairpin", "isolated") if getattr(port, name))
+    if port.vlan and port.vlan.access:
+        yield f"VLAN {port.vlan.access}"
+    if port.vlan and port.vlan.trunk:
+        yield f"tagged VLANs {', '.join(map(str, port.vlan.trunk))}"
+
+
+def _wire(plan: Plan, found: Situation) -> Iterator[Step]:
+    """The other end, if somebody has it; else there will be one that waits."""
+    want = plan.veth
+    others = [each for each in found.holdings if each.attachment != plan.attachment]
+    listed = " and ".join(
+        f"{each.attachment.container} {each.attachment.ifname}" for each in others
+    )
+    if len(others) > 1:
+        yield Step(mark=BLOCKED, place="ledger", text=f"both ends of the wire are held: {listed}")
+    elif others and found.host.interface(others[0].host_name):
+        text = f"{others[0].host_name}, parked, becomes {want.container_name}: wired to {listed}"
+        yield Step(mark=NEW, place="container", text=text)
+    elif others:
+        text = f"veth pair to {listed}, whose end is made anew"
+        yield Step(mark=NEW, place="container", text=text)
+    else:
+        text = f"veth pair {want.container_name} to {want.host_name}, parked for a second container"
+        yield Step(mark=NEW, place="host", text=text)
 
 
 def _inside(plan: Plan, found: Interface | None) -> Iterator[Step]:
@@ -132,7 +156,7 @@ def _inside(plan: Plan, found: Interface | None) -> Iterator[Step]:
         yield Step(mark=mark, place="container", text=f"{want.container_name} up")
     for route in want.routes:
         yield Step(mark=NEW, place="container", text=_route(route))
-    if want.is_up:
+    if want.is_up and want.port:
         text = f"wait until {want.host_name} forwards" + (
             ", then announce the addresses" if want.addresses else ""
         )

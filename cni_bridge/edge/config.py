@@ -129,6 +129,7 @@ def parse(document: "dict[str, Any]", cni_args: str, *, is_delegated: bool) -> N
     """
     wanted = arguments.parse(cni_args)
     _check_exclusions(document)
+    is_wire = _is_wire(document, is_delegated=is_delegated)
     is_default_gateway = document["isDefaultGateway"]
     return NetworkConfig(
         cni_version=version(document),
@@ -153,6 +154,7 @@ def parse(document: "dict[str, Any]", cni_args: str, *, is_delegated: bool) -> N
         attachment_mtu=_attachment_mtu(document),
         tuning=_tuning(document),
         bandwidth=_bandwidth(document),
+        is_wire=is_wire,
     )
 
 
@@ -173,6 +175,15 @@ def _check_exclusions(document: "dict[str, Any]") -> None:
     data_dir = document.get("ipam", {}).get("dataDir")
     if data_dir and not _is_directory(data_dir):
         raise InvalidConfig("ipam.dataDir must be an absolute path", f"found {data_dir!r}")
+
+
+def _is_wire(document: "dict[str, Any]", *, is_delegated: bool) -> bool:
+    if document["mode"] != "wire":
+        return False
+    from cni_bridge.edge import wires  # few networks are one
+
+    wires.check(document, is_delegated=is_delegated)
+    return True
 
 
 def _data_dir(document: Json) -> str:

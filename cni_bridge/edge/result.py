@@ -7,15 +7,16 @@ from cni_bridge.address import prefix_text, text
 from cni_bridge.edge.shapes import Json
 from cni_bridge.model import Dns, Grant, Interface, Lease, Plan, Route
 
-CONTAINER_END = 2  # its place among our interfaces
-
 
 def build(plan: Plan, interfaces: tuple[Interface, ...], previous: Json | None) -> Json:
-    """The result object; `interfaces`: bridge, host end, container end, then any others."""
+    """The result object; `interfaces`: bridge, host end, container end, then any others.
+
+    A wire has a container end only.
+    """
     previous = previous or {}
     result: Json = {}
     earlier = _list(previous, "interfaces")
-    container = len(earlier) + CONTAINER_END
+    container = len(earlier) + [bool(item.sandbox) for item in interfaces].index(True)
     result["interfaces"] = earlier + [_interface(item) for item in interfaces]
     ips = _list(previous, "ips") + [{"interface": container} | _ip(lease) for lease in plan.leases]
     routes = _list(previous, "routes") + [_route(route) for route in plan.routes]

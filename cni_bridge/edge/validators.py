@@ -91,6 +91,7 @@ FOLD: "Fold" = \
  'macspoofchk': ('macspoofchk', None),
  'markmasqbit': ('markMasqBit', None),
  'masqall': ('masqAll', None),
+ 'mode': ('mode', None),
  'mtu': ('mtu', None),
  'name': ('name', None),
  'portisolation': ('portIsolation', None),
@@ -277,6 +278,15 @@ def _validate(data):
                     raise Refused
         else:
             data['bridge'] = 'cni0'
+        if 'mode' in data_keys:
+            data_keys.remove('mode')
+            data__mode = data['mode']
+            if not isinstance(data__mode, str):
+                raise Refused
+            if not (isinstance(data__mode, str) and data__mode == '' or (isinstance(data__mode, str) and data__mode == 'bridge') or (isinstance(data__mode, str) and data__mode == 'wire')):
+                raise Refused
+        else:
+            data['mode'] = 'bridge'
         if 'isGateway' in data_keys:
             data_keys.remove('isGateway')
             data__isGateway = data['isGateway']

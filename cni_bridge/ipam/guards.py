@@ -1,6 +1,6 @@
-"""Who is guarded by the firewall: all that a run has to know of it that has nothing to do with it.
+"""Who is guarded by the firewall, or on a wire: all that runs have to know that deal with neither.
 
-The records themselves are in `register`, which is loaded only for those that are.
+The records themselves are in `register` and `wires`, which are loaded only for those that are.
 """
 
 from cni_bridge.ipam import statedir, store
@@ -52,6 +52,13 @@ def as_published(
     ports, translates_source = published(register.of_attachment(attachment))
     rules = settings.firewall or FirewallConfig(translates_source=translates_source)
     return replace(settings, firewall=replace(rules, ports=ports)) if ports else settings
+
+
+def is_wired(ledger: "Ledger | None", attachment: Attachment) -> bool:
+    """Whether the attachment is an end of a wire."""
+    sql = "select 1 from wire where network = ? and container = ? and ifname = ?"
+    who = attachment.network, attachment.container, attachment.ifname
+    return ledger is not None and bool(ledger.database.select(sql, *who))
 
 
 def guarded(ledger: "Ledger | None", network: str) -> tuple[Attachment, ...]:

@@ -78,6 +78,17 @@ create table if not exists resting (
   unique (network, address)
 );
 
+-- One end of a wire, of which a network has two at most; what it takes to make it anew.
+create table if not exists wire (
+  network text not null,
+  container text not null,
+  ifname text not null,
+  mtu integer not null,
+  mac blob not null,
+  primary key (network, container, ifname),
+  foreign key (network, container, ifname) references holding on delete cascade
+) without rowid;
+
 -- The firewall's half. It is kept in the default state directory alone, as host ports, bridges and
 -- nftables tables are the host's, whatever directory a network keeps its addresses in.
 

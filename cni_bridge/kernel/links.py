@@ -136,7 +136,7 @@ def create_veth(
 ) -> Request:
     """Create a veth pair: the host end here, up and on the bridge; the other inside `netns`.
 
-    `bridge` is an index, `netns` a descriptor (None: here too). `mtu` 0 leaves the choice to the
+    `bridge` is an index (0: on none, and down), `netns` a descriptor (None: here too). `mtu` 0 leaves the choice to the
     kernel. `mac` is the container end's, `group` the host end's.
     """
     peer: dict[int, Value] = {
@@ -149,11 +149,12 @@ def create_veth(
     values: dict[int, Value] = {
         IFLA_IFNAME: host_name,
         IFLA_MTU: mtu or None,
-        IFLA_MASTER: bridge,
+        IFLA_MASTER: bridge or None,
         IFLA_GROUP: group or None,
         IFLA_LINKINFO: nest(LINKINFO, {IFLA_INFO_KIND: "veth", IFLA_INFO_DATA: data}),
     }
-    return _create(f"create veth {host_name} with its other end {container_name}", values)
+    what = f"create veth {host_name} with its other end {container_name}"
+    return _create(what, values, IFF_UP if bridge else 0)
 
 
 def set_port(who: "Who", *, hairpin: bool, isolated: bool, alias: str) -> Request:
@@ -162,6 +163,25 @@ def set_port(who: "Who", *, hairpin: bool, isolated: bool, alias: str) -> Reques
     info = nest(LINKINFO, {IFLA_INFO_SLAVE_KIND: "bridge", IFLA_INFO_SLAVE_DATA: data})
     what = f"set bridge port {who}: hairpin {hairpin}, isolated {isolated}, alias {alias}"
     return _change(what, who, {IFLA_LINKINFO: info, IFLA_IFALIAS: alias})
+
+
+def set_alias(who: "Who", alias: str) -> Request:
+    """Say whose an interface is."""
+    return _change(f"set alias {alias} of interface {who}", who, {IFLA_IFALIAS: alias})
+
+
+def move(index: int, name: str, netns: int, *, mtu: int = 0, mac: bytes | None = None) -> Request:
+    """Move an interface into the namespace of a descriptor, where it has another name and is down.
+
+    Its addresses and routes are lost. `mtu` 0 and no `mac`: as they are.
+    """
+    values: dict[int, Value] = {
+        IFLA_NET_NS_FD: netns,
+        IFLA_IFNAME: name,
+        IFLA_MTU: mtu or None,
+        IFLA_ADDRESS: mac,
+    }
+    return _change(f"move interface {index} to another namespace as {name}", index, values)
 
 
 def set_up(who: "Who", is_up: bool = True) -> Request:
@@ -251,12 +271,12 @@ def _port(info: Attributes) -> BridgePort | None:
     )
 
 
-def _create(what: str, values: "Mapping[int, Value]") -> Request:
+def _create(what: str, values: "Mapping[int, Value]", flags: int = IFF_UP) -> Request:
     return Request(
         what=what,
         kind=RTM_NEWLINK,
         flags=NLM_F_CREATE | NLM_F_EXCL,
-        body=encode(LINK, (0, 0, 0, IFF_UP, IFF_UP), values),
+        body=encode(LINK, (0, 0, 0, flags, flags), values),
     )
 
 

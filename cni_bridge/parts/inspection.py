@@ -6,7 +6,7 @@ Beside `veth`, which makes and removes the pair and which a CHECK of it does not
 from cni_bridge.address import Prefix, bits, family, prefix_text, subnet, text
 from cni_bridge.kernel import layer3, netns
 from cni_bridge.kernel.netlink import Socket
-from cni_bridge.model import Route, Veth
+from cni_bridge.model import Port, Route, Veth
 from cni_bridge.parts.veth import find
 
 TYPE_CHECKING = False
@@ -27,11 +27,9 @@ def problems(host: "Socket", container: "OpenNetns", want: Veth, mac: str = "") 
     inside = netns.inside(container, Socket)
     inner = find(inside, want.container_name)
     if inner is None:
-        yield f"interface {want.container_name}: expected in {container.identity.path}, found none"
+        yield missing(container, want.container_name)
     else:
-        if mac and inner.mac != mac:
-            yield f"MAC of {inner.name}: expected {mac}, found {inner.mac}"
-        yield from _container_problems(inside, inner, want)
+        yield from inside_problems(inside, inner, want, mac)
     outer = find(host, want.host_name)
     if outer is None:
         yield f"host end {want.host_name}: expected to exist, found no such interface"
@@ -48,11 +46,20 @@ def problems(host: "Socket", container: "OpenNetns", want: Veth, mac: str = "") 
             f"MTU of {inner.name}: expected {outer.mtu} at most, found {inner.mtu}: "
             "the host end drops what is larger"
         )
-    yield from _port_problems(host, outer, want)
+    if want.port:
+        yield from _port_problems(host, outer, want.port)
 
 
-def _container_problems(inside: "Socket", inner: "Link", want: Veth) -> "Iterator[str]":
+def missing(container: "OpenNetns", name: str) -> str:
+    """That an interface is not there."""
+    return f"interface {name}: expected in {container.identity.path}, found none"
+
+
+def inside_problems(inside: "Socket", inner: "Link", want: Veth, mac: str) -> "Iterator[str]":
+    """Every difference of the container end."""
     name = want.container_name
+    if mac and inner.mac != mac:
+        yield f"MAC of {inner.name}: expected {mac}, found {inner.mac}"
     if inner.kind != "veth":
         yield f"interface {name}: expected a veth, found {inner.kind or 'another kind'}"
     if inner.is_up != want.is_up:
@@ -101,7 +108,7 @@ def _connected(want: Veth) -> tuple[Route, ...]:
     return tuple(Route(destination=each) for each in dict.fromkeys(subnets))
 
 
-def _port_problems(host: "Socket", outer: "Link", want: Veth) -> "Iterator[str]":
+def _port_problems(host: "Socket", outer: "Link", want: Port) -> "Iterator[str]":
     if not outer.is_up:
         yield f"host end {outer.name}: expected up, found down"
     bridge = find(host, outer.master) if outer.master else None
@@ -110,7 +117,7 @@ def _port_problems(host: "Socket", outer: "Link", want: Veth) -> "Iterator[str]"
         yield f"host end {outer.name}: expected a port of {want.bridge}, found master {master}"
         return
     for flag in ("hairpin", "isolated"):
-        expected, found = getattr(want.port, flag), getattr(outer.port, flag)
+        expected, found = getattr(want, flag), getattr(outer.port, flag)
         if expected != found:
             yield f"bridge port {outer.name} {flag}: expected {expected}, found {found}"
 

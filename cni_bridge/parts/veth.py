@@ -52,6 +52,7 @@ def create(host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth
             f"remove {want.container_name} from {path}, or send DEL for this attachment first",
         ) from error
     port = want.port
+    assert port, "an end of a wire is made by the part of that name"
     host.run(
         links.set_port(
             want.host_name, hairpin=port.hairpin, isolated=port.isolated, alias=want.alias
@@ -66,10 +67,7 @@ def create(host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth
 
 def configure(host: "Socket", container: "OpenNetns", want: Veth) -> tuple[Interface, Interface]:
     """Give the pair what is planned for it; return host end and container end as they are then."""
-    inside, events = netns.inside(container, lambda: _enter(want))
-    inner = _link(inside, want.container_name)
-    inside.run(*configuration(inner, want))
-    steps.done("addresses and routes")
+    (inside, events), inner = populate(container, want)
     outer = wait_until_up(host, want) if want.is_up else _link(host, want.host_name)
     steps.done("port up")
     if want.is_up and want.addresses:
@@ -78,12 +76,21 @@ def configure(host: "Socket", container: "OpenNetns", want: Veth) -> tuple[Inter
 
             duplicates.wait(inside, events, inner.index)
             steps.done("IPv6 addresses usable")
-        inside.run(_announcement(inner))
+        inside.run(announcement(inner))
     path = container.identity.path
     return (
         Interface(name=outer.name, mac=outer.mac, mtu=outer.mtu),
         Interface(name=inner.name, mac=inner.mac, mtu=inner.mtu, sandbox=path),
     )
+
+
+def populate(container: "OpenNetns", want: Veth) -> "tuple[tuple[Socket, Socket | None], Link]":
+    """Give the container end what is planned for it; return sockets inside, and the end."""
+    sockets = netns.inside(container, lambda: _enter(want))
+    inner = _link(sockets[0], want.container_name)
+    sockets[0].run(*configuration(inner, want))
+    steps.done("addresses and routes")
+    return sockets, inner
 
 
 def remove(host: "Socket", *names: str) -> None:
@@ -168,7 +175,7 @@ def wait_until_up(host: "Socket", want: Veth) -> "Link":
 def sysctls(want: Veth) -> "Iterator[tuple[str, str]]":
     """What is set in the container's namespace, as far as the kernel has and permits it."""
     name = want.container_name
-    if _has_ipv6(want):
+    if has_ipv6(want):
         yield "net/ipv6/conf/lo/disable_ipv6", "0"
         yield f"net/ipv6/conf/{name}/disable_ipv6", "0"
         yield f"net/ipv6/conf/{name}/keep_addr_on_down", "1"
@@ -180,7 +187,8 @@ def sysctls(want: Veth) -> "Iterator[tuple[str, str]]":
         yield f"net/ipv6/conf/{name}/enhanced_dad", "1"
 
 
-def _has_ipv6(want: Veth) -> bool:
+def has_ipv6(want: Veth) -> bool:
+    """Whether an address is of IPv6, and has to settle."""
     return any(family(item.ip) == AF_INET6 for item in want.addresses)
 
 
@@ -191,11 +199,11 @@ def _enter(want: Veth) -> "tuple[Socket, Socket | None]":
     """
     for key, value in sysctls(want):
         sysctl.try_write(key, value)
-    events = Socket(groups=RTMGRP_IPV6_IFADDR) if _has_ipv6(want) else None
+    events = Socket(groups=RTMGRP_IPV6_IFADDR) if has_ipv6(want) else None
     return Socket(), events
 
 
-def _announcement(inner: "Link") -> "Request":
+def announcement(inner: "Link") -> "Request":
     """Let the kernel announce the addresses, by ARP and neighbour advertisement.
 
     What it sends by itself when the link comes up is lost: the bridge port does not forward yet.

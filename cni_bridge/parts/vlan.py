@@ -122,7 +122,7 @@ def problems(host: "Socket", bridge: Bridge, veth: Veth) -> "Iterator[str]":
     if bridge.gateway_vlan and (gateway := _find_gateway(host, bridge)):
         yield from _gateway_problems(host, gateway, bridge)
     answer = host.find(links.get(veth.host_name))
-    if answer and veth.port.vlan:
+    if answer and veth.port and veth.port.vlan:
         yield from _port_problems(host, links.parse(answer), veth.port.vlan)
 
 

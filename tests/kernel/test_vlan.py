@@ -3,7 +3,6 @@
 All that they do is tested in `guest/`, on a kernel that surely can.
 """
 
-import os
 from typing import Any
 
 import pytest
@@ -48,7 +47,7 @@ def test_vlans_are_applied_or_refused_before_anything_is_done(
     assert text in error["msg"]
     assert "CONFIG_BRIDGE_VLAN_FILTERING" in error["details"]
     assert not host.changes()
-    assert not os.path.exists(LEDGER.parent)
+    assert not LEDGER.exists()
     network.delete(host.containers[0]).assert_silent_success()
 
 

@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "assembly",
         "edge",
         "inline",
+        "ipam.guards",
         "ipam.store",
         "ipam.wording",
         "kernel",
@@ -48,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "csqlite": set(),
     "elements": set(),
     "errors": set(),
-    "inline": set(),
+    "inline": {"ipam.guards"},
     "journal": {"__init__", "edge.codec", "ipam.statedir"},
     "model": {"address", "record"},
     "names": set(),
@@ -66,6 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rules": {"address", "record"},
     "sources": {"edge", "ipam.resolver"},
     "steps": set(),
+    "wiring": {"inline", "ipam.wires", "kernel", "names", "parts", "plan", "remarks"},
     "withdrawal": {"elements", "kernel", "names", "parts.firewall"},
     # the wire, in and out
     "edge": set(),
@@ -82,6 +84,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "edge.validators": set(),
     "edge.versions": set(),
     "edge.vlans": {"edge.request", "names"},
+    "edge.wires": {"edge.ipam"},
     # addresses
     "ipam": set(),
     "ipam.database": {"csqlite", "ipam.statedir"},
@@ -97,6 +100,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ipam.statedir": set(),
     "ipam.store": {"ipam"},
     "ipam.trouble": {"csqlite"},
+    "ipam.wires": {"ipam.wording"},
     "ipam.wording": {"ipam.ranges"},
     # what an attachment is made of
     "parts": set(),
@@ -109,6 +113,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "parts.tuning": {"bundle", "kernel"},
     "parts.veth": {"kernel", "names"},
     "parts.vlan": {"kernel", "names"},
+    "parts.wire": {"kernel", "names", "parts.inspection", "parts.veth"},
     # bytes, errno, /proc, descriptors
     "kernel": set(),
     "kernel.chains": {"kernel.messages", "kernel.netlink", "kernel.nfmessages"},

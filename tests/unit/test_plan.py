@@ -1,10 +1,11 @@
 """The plan of an attachment, by example: every rule of what should exist."""
 
-from cni_bridge import address, plan
+from cni_bridge import address, names, plan
 from cni_bridge.address import Prefix
 from cni_bridge.model import (
     Attachment,
     Bandwidth,
+    Bridge,
     Dns,
     Grant,
     Ipam,
@@ -12,6 +13,7 @@ from cni_bridge.model import (
     Limit,
     NetworkConfig,
     Plan,
+    Port,
     Route,
     Sysctl,
     Tuning,
@@ -64,6 +66,16 @@ def build(config: NetworkConfig, *leases: Lease, routes: tuple[Route, ...] = ())
     return plan.build(ATTACHMENT, config, Grant(leases=leases, routes=routes))
 
 
+def bridge(made: Plan) -> Bridge:
+    assert made.bridge
+    return made.bridge
+
+
+def port(made: Plan) -> Port:
+    assert made.veth.port
+    return made.veth.port
+
+
 DUAL = (lease("10.1.0.2/24", "10.1.0.1"), lease("fd00::2/64", "fd00::1"))
 
 
@@ -72,21 +84,21 @@ def test_the_same_arguments_give_the_same_plan() -> None:
 
 
 def test_a_bridge_that_is_no_gateway_gets_no_address() -> None:
-    assert build(CONFIG, *DUAL).bridge.gateways == ()
+    assert bridge(build(CONFIG, *DUAL)).gateways == ()
 
 
 def test_a_gateway_bridge_gets_every_gateway_with_its_subnets_length() -> None:
-    assert build(GATEWAY, *DUAL).bridge.gateways == (prefix("10.1.0.1/24"), prefix("fd00::1/64"))
+    assert bridge(build(GATEWAY, *DUAL)).gateways == (prefix("10.1.0.1/24"), prefix("fd00::1/64"))
 
 
 def test_two_ranges_behind_one_gateway_give_the_bridge_one_address() -> None:
     leases = (lease("10.1.0.2/24", "10.1.0.1"), lease("10.1.0.200/24", "10.1.0.1"))
-    assert build(GATEWAY, *leases).bridge.gateways == (prefix("10.1.0.1/24"),)
+    assert bridge(build(GATEWAY, *leases)).gateways == (prefix("10.1.0.1/24"),)
 
 
 def test_a_gateway_that_nobody_named_is_the_subnets_first_address() -> None:
     made = build(GATEWAY, lease("10.1.2.3/20"), lease("fd00::1:2/112"))
-    assert made.bridge.gateways == (prefix("10.1.0.1/20"), prefix("fd00::1:1/112"))
+    assert bridge(made).gateways == (prefix("10.1.0.1/20"), prefix("fd00::1:1/112"))
 
 
 def test_without_a_gateway_bridge_nobody_invents_a_gateway() -> None:
@@ -149,13 +161,14 @@ def test_port_flags_and_link_settings_come_from_the_config() -> None:
         duplicate_address_detection=True,
     )
     veth = build(config).veth
-    assert (veth.port.hairpin, veth.port.isolated, veth.mtu) == (True, True, 1400)
+    flags = port(build(config))
+    assert (flags.hairpin, flags.isolated, veth.mtu) == (True, True, 1400)
     assert (veth.mac, veth.is_up, veth.detects_duplicates) == (b"\x02\0\0\0\0\5", False, True)
 
 
 def test_an_attachments_own_mtu_is_that_of_its_pair_and_not_the_bridges() -> None:
     made = build(replace(CONFIG, mtu=1500, attachment_mtu=1400))
-    assert (made.bridge.mtu, made.veth.mtu) == (1500, 1400)
+    assert (bridge(made).mtu, made.veth.mtu) == (1500, 1400)
 
 
 def test_the_first_ifname_in_a_sysctl_is_the_interfaces_and_the_last_value_wins() -> None:
@@ -190,13 +203,20 @@ def test_a_network_that_asks_for_neither_is_neither_tuned_nor_limited() -> None:
 
 def test_vlans_make_the_bridge_filter_and_reach_the_port() -> None:
     made = build(replace(CONFIG, vlan=VlanFilter(trunk=(5,))), DUAL[0])
-    assert (made.bridge.filters_vlans, made.bridge.gateway_vlan) == (True, 0)
-    assert made.veth.port.vlan == VlanFilter(trunk=(5,))
+    assert (bridge(made).filters_vlans, bridge(made).gateway_vlan) == (True, 0)
+    assert port(made).vlan == VlanFilter(trunk=(5,))
 
 
 def test_an_access_vlan_has_a_gateway_of_its_own() -> None:
     access = VlanFilter(access=100)
-    assert build(replace(GATEWAY, vlan=access), DUAL[0]).bridge.gateway_vlan == 100
-    assert build(replace(GATEWAY, vlan=access)).bridge.gateway_vlan == 0, "nothing to put on it"
-    assert build(replace(CONFIG, vlan=access), DUAL[0]).bridge.gateway_vlan == 0
-    assert build(replace(GATEWAY, vlan=VlanFilter(trunk=(5,))), DUAL[0]).bridge.gateway_vlan == 0
+    assert bridge(build(replace(GATEWAY, vlan=access), DUAL[0])).gateway_vlan == 100
+    assert bridge(build(replace(GATEWAY, vlan=access))).gateway_vlan == 0, "nothing to put on it"
+    assert bridge(build(replace(CONFIG, vlan=access), DUAL[0])).gateway_vlan == 0
+    assert bridge(build(replace(GATEWAY, vlan=VlanFilter(trunk=(5,))), DUAL[0])).gateway_vlan == 0
+
+
+def test_a_wire_has_neither_bridge_nor_port_and_a_mac_that_is_its_own_for_ever() -> None:
+    wire = build(replace(CONFIG, is_wire=True), *DUAL)
+    assert (wire.bridge, wire.veth.port, wire.veth.routes) == (None, None, ())
+    assert wire.veth.mac == names.container_mac(ATTACHMENT)
+    assert build(replace(CONFIG, is_wire=True, mac=b"\x02\0\0\0\0\5")).veth.mac == b"\x02\0\0\0\0\5"

@@ -4,7 +4,7 @@ from cni_bridge.address import parse, parse_prefix
 from cni_bridge.model import Ipam, Range, VlanFilter
 from cni_bridge.record import replace
 from cni_bridge.rules import Firewall, FirewallConfig, PublishedPort
-from tests.unit.test_plan import CONFIG, DUAL, GATEWAY, build
+from tests.unit.test_plan import CONFIG, DUAL, GATEWAY, build, port
 
 PORTS = (PublishedPort(protocol=6, host_port=80, container_port=80),)
 
@@ -51,16 +51,16 @@ def test_a_mac_that_is_checked_is_known_beforehand_and_stays() -> None:
 
 def test_published_ports_make_the_bridge_port_a_hairpin_unless_promiscuous() -> None:
     rules = FirewallConfig(ports=PORTS)
-    assert build(replace(CONFIG, firewall=rules)).veth.port.hairpin
-    assert not build(replace(CONFIG, promisc_mode=True, firewall=rules)).veth.port.hairpin
+    assert port(build(replace(CONFIG, firewall=rules))).hairpin
+    assert not port(build(replace(CONFIG, promisc_mode=True, firewall=rules))).hairpin
 
 
 def test_containers_that_may_not_talk_have_isolated_ports() -> None:
     apart = FirewallConfig(allows_icc=False)
-    assert build(replace(CONFIG, firewall=apart)).veth.port.isolated
+    assert port(build(replace(CONFIG, firewall=apart))).isolated
     published = replace(apart, ports=(PublishedPort(protocol=6, host_port=1, container_port=1),))
-    assert not build(replace(CONFIG, firewall=published)).veth.port.isolated
-    assert not build(replace(CONFIG, firewall=FirewallConfig(masquerades=True))).veth.port.isolated
+    assert not port(build(replace(CONFIG, firewall=published))).isolated
+    assert not port(build(replace(CONFIG, firewall=FirewallConfig(masquerades=True)))).isolated
 
 
 def test_the_rules_are_for_the_interface_that_has_the_gateway() -> None:

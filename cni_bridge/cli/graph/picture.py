@@ -118,6 +118,8 @@ def _attached(each: Attached) -> Chip:
         is_well=is_well,
         bar=each.bridge,
         host_end=each.host_name if each.host_end else "",
+        peer_box=each.far_end.space if each.far_end else "",
+        peer_chip=each.far_end.interface if each.far_end else "",
     )
 
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cni_bridge import address
-from cni_bridge.edge import result
+from cni_bridge.edge import result, shapes
 from cni_bridge.model import Attachment, Bridge, Dns, Interface, Lease, Plan, Port, Route, Veth
 from cni_bridge.record import replace
 
@@ -31,11 +31,10 @@ def plan(leases: tuple[Lease, ...], routes: tuple[Route, ...] = (), dns: Dns | N
         veth=Veth(
             host_name="veth1",
             container_name="eth0",
-            bridge="cni0",
             alias="",
             mtu=0,
             mac=None,
-            port=Port(hairpin=False, isolated=False, vlan=None),
+            port=Port(bridge="cni0", hairpin=False, isolated=False, vlan=None),
             is_up=True,
             detects_duplicates=False,
             addresses=(),
@@ -108,3 +107,9 @@ def test_the_addresses_are_the_container_ends_whatever_comes_after_it() -> None:
     made = result.build(plan((LEASE,)), (*INTERFACES, gateway), None)
     assert isinstance(made["ips"], list)
     assert [item["interface"] for item in made["ips"]] == [2]
+
+
+def test_of_a_wire_there_is_the_container_end_alone() -> None:
+    made = result.build(plan((LEASE,)), INTERFACES[2:], {"interfaces": [{"name": "lo"}]})
+    assert [item["name"] for item in shapes.objects(made, "interfaces")] == ["lo", "eth0"]
+    assert shapes.objects(made, "ips")[0]["interface"] == 1

@@ -151,6 +151,24 @@ REQUESTS = {
         link(("IFLA_IFNAME", "veth01")),
     ),
     "delete by index": (links.delete(4), rtnl.RTM_DELLINK, 0, link(index=4)),
+    "set alias": (
+        links.set_alias(4, "cni-bridge net/c/eth0"),
+        rtnl.RTM_NEWLINK,
+        0,
+        link(("IFLA_IFALIAS", "cni-bridge net/c/eth0"), index=4),
+    ),
+    "move": (
+        links.move(4, "eth0", 9, mtu=1400, mac=MAC),
+        rtnl.RTM_NEWLINK,
+        0,
+        link(
+            ("IFLA_IFNAME", "eth0"),
+            ("IFLA_NET_NS_FD", 9),
+            ("IFLA_MTU", 1400),
+            ("IFLA_ADDRESS", MAC_TEXT),
+            index=4,
+        ),
+    ),
     "set master": (links.set_master(4, 5), rtnl.RTM_NEWLINK, 0, link(("IFLA_MASTER", 5), index=4)),
     "filter VLANs": (
         links.filter_vlans(4),
