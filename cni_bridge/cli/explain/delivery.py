@@ -18,11 +18,11 @@ NOWHERE = {"127.0.0.1", "::1"}
 EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - nothing is bound here
 
 
-def pair(found: Inventory, each: Attached, *, only_drops: bool = False) -> Iterator[Hop]:
+def pair(found: Inventory, each: Attached) -> Iterator[Hop]:
     """Both ends of an attachment and its bridge."""
     if why := _fault(found, each):
         yield dropped(*why)
-    elif not only_drops:
+    else:
         yield Hop(
             place="pair",
             text=f"{each.attachment.ifname} to {each.host_name} on {each.bridge}: up",

@@ -61,10 +61,10 @@ def hops(scene: Scene, flow: Flow) -> Iterator[Hop]:
 def _from_container(scene: Scene, flow: Flow) -> Iterator[Hop]:
     first = scene.asker[0]
     name = first.attachment.container
-    for each in scene.asker:
-        yield from delivery.pair(scene.found, each, only_drops=len(scene.asker) > 1)
     way = asking.route(first.netns_path, flow.address)
     if way.refusal:
+        for each in scene.asker:  # a link that is down takes its routes with it
+            yield from delivery.pair(scene.found, each)
         yield dropped(CONTAINER, f"{name} has no route to {flow.address}: {way.refusal}")
         return
     if way.is_local:
@@ -77,6 +77,7 @@ def _from_container(scene: Scene, flow: Flow) -> Iterator[Hop]:
     if own is None:
         yield Hop(place=CONTAINER, text=f"{way.device} is not of ours", verdict=UNSURE)
         return
+    yield from delivery.pair(scene.found, own)
     flow = replace(flow, source=delivery.own_address(own, flow.address))
     if scene.is_hosts(way.gateway or flow.address):
         yield from _at_host(scene, flow, own)
