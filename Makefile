@@ -4,23 +4,24 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 
-
 PREFIX ?= /usr
 PLUGIN_DIR ?= /opt/cni/bin
 PLACES = --destdir $(or $(DESTDIR),/) --prefix $(PREFIX) --plugin-dir $(PLUGIN_DIR)
 PEERS := .cache/peers/bin
+NEWER := .cache/peers/runtimes
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 
-.PHONY: help setup fmt lint type unit check check-kernel check-guest check-vlan test build generate \
-	docs install uninstall deb release check-packages demo bench proof peers lock clean
+.PHONY: help setup fmt lint type unit check check-kernel check-guest check-vlan check-runtimes \
+	check-runtimes-newer test build generate docs install uninstall deb release check-packages demo \
+	bench proof peers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
-		printf '  %-14s %s\n' "$$target" "$$text"; done
+		printf '  %-22s %s\n' "$$target" "$$text"; done
 
 setup: $(READY) ## install what is missing, then a venv in .venv
 
@@ -56,7 +57,21 @@ check-guest: build ## TESTS on Debian's kernel, in an emulated machine
 check-vlan: ## VLANs on a kernel that has them, in an emulated machine
 	@$(MAKE) --no-print-directory check-guest TESTS="tests/kernel/guest/test_vlan.py tests/kernel/test_vlan.py"
 
-test: check check-kernel ## everything: check, build, check-kernel
+check-runtimes: build ## the executable under podman, containerd and buildah, in private namespaces
+	@build/runtimes.sh
+	rm -f .cache/runtimes.json
+	$(PYTHON) -m tests.runtimes -q -n auto --ignore=tests/runtimes/newer tests/runtimes
+	$(PYTHON) -m tests.runtimes.table --check
+
+check-runtimes-newer: build ## the same under containerd 2, built here; not in `make test`
+	@build/runtimes.sh
+	@build/newer-runtimes.sh $(NEWER)
+	rm -f .cache/runtimes.json
+	RUNTIMES=$(abspath $(NEWER)) $(PYTHON) -m tests.runtimes -q -n auto tests/runtimes/test_ctr.py \
+		tests/runtimes/test_cri.py tests/runtimes/newer
+	$(PYTHON) -m tests.runtimes.table --check
+
+test: check check-kernel check-runtimes ## everything: check, build, check-kernel, check-runtimes
 
 build: dist/cni-bridge/cni-bridge ## the executable, both shapes, into dist/
 

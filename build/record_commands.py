@@ -107,13 +107,16 @@ def main() -> int:
         front, cache, store = (host.container(name) for name in ("front", "cache", "store"))
         web = host.network(plugin, written(recorder.directory / "web.conflist"))
         database = host.network(plugin, config("db", "10.99.0.0/24", ipMasq=True))
+        web.environment["CNI_PATH"] = "/opt/cni/bin"  # where people have it
         web.add(front).result()
         reply = web.add(cache, config={"runtimeConfig": PORTS}).result()
         for container, ifname in ((front, "eth1"), (store, "eth0")):
             database.add(container, ifname).result()
+        web.add(cache).error()  # a runtime that asks twice
         front.can_ping(bare(addresses_in(reply)[0]))
         record_host(recorder)
         record_doctor(recorder)
+        record_journal(recorder)
         store.delete()
         time.sleep(0.5)  # the kernel removes what was in a namespace some time later
         record_gc(recorder)
@@ -187,6 +190,16 @@ def record_doctor(recorder: Recorder) -> None:
         "cni-bridge explain cache 203.0.113.9:443",
         "cni-bridge explain 8080",
     )
+
+
+def record_journal(recorder: Recorder) -> None:
+    """What was asked for, to make all this."""
+    recorder.section(
+        "trace",
+        "The last calls of runtimes, with their steps; `--follow` for those to come: "
+        "[journal.md](journal.md).",
+    )
+    recorder.run("cni-bridge trace", "cni-bridge trace last")
 
 
 def record_gc(recorder: Recorder) -> None:

@@ -5,7 +5,7 @@ made anew from it.
 """
 
 from cni_bridge import elements, others, publishing
-from cni_bridge.errors import FirewallRefused, KernelRefused, TryAgainLater
+from cni_bridge.errors import FirewallRefused, KernelRefused, LedgerUnusable, TryAgainLater
 from cni_bridge.kernel import machine, nftables, sysctl
 from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.kernel.nftables import Netfilter
@@ -65,13 +65,13 @@ def remove(register: "Register", attachments: "Sequence[Attachment]") -> Netfilt
     closing wait for what was deleted.
     """
     socket = Netfilter()
-    ports = [
-        item
-        for attachment in attachments
-        for item in register.of_attachment(attachment)
-        if item.set_name in elements.PORT_MAPS
-    ]
-    register.locked(lambda: _remove(socket, register, attachments))
+    own = [item for attachment in attachments for item in register.of_attachment(attachment)]
+    try:
+        register.locked(lambda: _remove(socket, register, attachments))
+    except LedgerUnusable:  # it can be read, but not written
+        _take_out(socket, own)
+        raise
+    ports = [item for item in own if item.set_name in elements.PORT_MAPS]
     publishing.forget_udp(ports, has_begun=False)
     return socket
 
@@ -136,7 +136,7 @@ def _claim(
     settled = publishing.settled(register, attachment, want)
     network, own = elements.of_network(settled), elements.of_attachment(settled)
     register.insert(attachment, network, own)
-    publishing.refuse_bound(settled, want)
+    publishing.refuse_bound(attachment, settled, want)
     return Claimed(
         firewall=settled,
         network=network,
@@ -213,6 +213,13 @@ def _note_generation(
     after = nftables.generation(socket)
     if after == before + socket.commits - commits:
         register.advance(sound, before, after)
+
+
+def _take_out(socket: Netfilter, own: "Iterable[Element]") -> None:
+    """Let the kernel forget what it has of these, although the ledger can't."""
+    for family, some in firewall.by_family(own).items():
+        there = [item for item in some if firewall.holds(socket, family, item)]
+        firewall.change(socket, family, (), there)
 
 
 def _bring_about(

@@ -52,6 +52,15 @@ create table if not exists last_leased (
   primary key (network, range_set)
 ) without rowid;
 
+-- An address that was freed not long ago, in the order of row: it rests, and others are preferred.
+create table if not exists resting (
+  row integer primary key,
+  network text not null,
+  address blob not null,
+  freed integer not null,
+  unique (network, address)
+);
+
 -- The firewall's half. It is kept in the default state directory alone, as host ports, bridges and
 -- nftables tables are the host's, whatever directory a network keeps its addresses in.
 

@@ -22,13 +22,14 @@ from cni_bridge.cli import (
     show,
     starting,
     terminal,
+    trace,
     validate,
 )
 from cni_bridge.cli.options import Options
 from cni_bridge.edge import versions
 
 COMMANDS = (
-    *(validate, show, drawing, preview, examination, explanation),
+    *(validate, show, drawing, preview, trace, examination, explanation),
     *(laboratory, cleaning, restoring, starting, completion),
 )
 DESCRIPTION = """\

@@ -52,7 +52,7 @@ where own.data is not null and own.network = ? and own.container = ? and own.ifn
 
 
 class Register:
-    """The firewall's records in an open ledger; every method may raise IOFailure, TryAgainLater.
+    """The firewall's records in an open ledger; every method may raise LedgerUnusable, TryAgainLater.
 
     What is in the kernel follows from here alone, so it is changed only inside of `locked`.
     """
@@ -62,13 +62,7 @@ class Register:
 
     def locked(self, work: "Callable[[], T]") -> "T":
         """What `work` returns when nobody else can write; if it fails, its changes are undone."""
-        self._database.begin()
-        try:
-            outcome = work()
-            self._database.commit()
-        finally:
-            self._database.rollback()
-        return outcome
+        return self._database.locked(work)
 
     # ------------------------------------------------------------ who has what
 

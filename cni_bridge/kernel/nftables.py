@@ -92,9 +92,9 @@ class Netfilter(Socket):
         )
         batch = (_BEGIN, *others, acknowledged, _END)
         self._send(batch, 0)
-        for kind, flags, sequence, payload in self._answers():
+        for answer, flags, sequence, payload in self._answers():
             request = batch[sequence - self._first]
-            if kind == NLMSG_ERROR:
+            if answer == NLMSG_ERROR:
                 if refusal := failure(request, flags, payload):
                     raise refusal
                 if request is acknowledged:
@@ -119,8 +119,8 @@ def flush(family: int, table: str, set_name: str) -> Request:
     """Empty a set."""
     return Request(
         what=f"empty nftables set {set_name}",
-        kind=_kind(NFT_MSG_DELSETELEM),
-        body=_elements_body(family, table, set_name, None),
+        kind=kind(NFT_MSG_DELSETELEM),
+        body=elements_body(family, table, set_name, None),
     )
 
 
@@ -130,8 +130,8 @@ def contains(socket: Socket, family: int, table: str, element: Element) -> bool:
         answer = socket.ask(
             Request(
                 what=f"look up an element of nftables set {element.set_name}",
-                kind=_kind(NFT_MSG_GETSETELEM),
-                body=_elements_body(family, table, element.set_name, (element,)),
+                kind=kind(NFT_MSG_GETSETELEM),
+                body=elements_body(family, table, element.set_name, (element,)),
             )
         )
     except KernelError as error:
@@ -147,7 +147,7 @@ def handle(socket: Socket, family: int, table: str) -> "int | None":
         answer = socket.ask(
             Request(
                 what=f"look up nftables table {table}",
-                kind=_kind(NFT_MSG_GETTABLE),
+                kind=kind(NFT_MSG_GETTABLE),
                 body=encode(TABLE, (family, 0, 0), {NFTA_TABLE_NAME: table}),
             )
         )
@@ -163,7 +163,7 @@ def generation(socket: Socket) -> int:
     answer = socket.ask(
         Request(
             what="ask for the generation of nftables",
-            kind=_kind(NFT_MSG_GETGEN),
+            kind=kind(NFT_MSG_GETGEN),
             body=encode(GENERATION, (0, 0, 0), {}),
         )
     )
@@ -176,7 +176,7 @@ def count_rules(socket: Socket, family: int, table: str) -> int:
     """How many rules a table has."""
     listing = Request(
         what=f"list the rules of nftables table {table}",
-        kind=_kind(NFT_MSG_GETRULE),
+        kind=kind(NFT_MSG_GETRULE),
         body=encode(RULE, (family, 0, 0), {NFTA_RULE_TABLE: table}),
     )
     return len(socket.dump(listing))
@@ -195,9 +195,9 @@ def _changes(
     return [
         Request(
             what=f"{verb} {len(some)} elements, nftables set {set_name}",
-            kind=_kind(message),
+            kind=kind(message),
             flags=flags,
-            body=_elements_body(*where, set_name, some),
+            body=elements_body(*where, set_name, some),
         )
         for set_name, all_of_set in by_set.items()
         for some in _slices(all_of_set)
@@ -209,9 +209,10 @@ def _slices(elements: "list[Element]") -> "Iterator[list[Element]]":
         yield elements[start : start + ELEMENTS_A_MESSAGE]
 
 
-def _elements_body(
+def elements_body(
     family: int, table: str, set_name: str, elements: "Sequence[Element] | None"
 ) -> bytes:
+    """A message about elements of a set; None: about all of them."""
     head = encode(
         ELEMENTS,
         (family, 0, 0),
@@ -241,7 +242,8 @@ def _nested(number: int, content: bytes) -> bytes:
     return pack("HH", 4 + len(content), number | NLA_F_NESTED) + content
 
 
-def _kind(message: int) -> int:
+def kind(message: int) -> int:
+    """The netlink type of an nftables message."""
     return NFNL_SUBSYS_NFTABLES << 8 | message
 
 

@@ -91,6 +91,11 @@ def change(
     )
 
 
+def holds(socket: "Netfilter", family: int, item: Element) -> bool:
+    """Whether our table has that element."""
+    return nftables.contains(socket, family, TABLE, item)
+
+
 def fill(socket: "Netfilter", family: int, everything: "Iterable[Element]") -> None:
     """Let a table have these elements and no others, in one transaction. Raises KernelError."""
     emptied: list[Request] = [nftables.flush(family, TABLE, name) for name in SETS[family]]
@@ -112,7 +117,7 @@ def problems(
     if rules != known.rules:
         yield f"{name}: expected {known.rules} rules, found {rules}"
     for item in wanted:
-        if not nftables.contains(socket, family, TABLE, item):
+        if not holds(socket, family, item):
             yield f"{name}: expected {elements.describe(item)}, found none"
 
 

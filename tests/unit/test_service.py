@@ -6,7 +6,7 @@ from pathlib import Path
 from cni_bridge.cli import main
 
 UNIT = Path(__file__).parents[2] / "conf/cni-bridge-restore.service"
-MAKEFILE = UNIT.parents[1] / "Makefile"
+INSTALLER = UNIT.parents[1] / "build/install.py"
 
 
 def unit() -> configparser.ConfigParser:
@@ -28,5 +28,6 @@ def test_the_unit_calls_the_installed_executable_as_it_wants_to_be_called() -> N
     service = unit()["Service"]
     path, *words = service["ExecStart"].split()
     assert service["ExecReload"] == service["ExecStart"]
-    assert f"PLUGIN := {path}\n" in MAKEFILE.read_text()
+    assert path == "/usr/bin/cni-bridge"
+    assert 'PREFIX = Path("/usr")' in INSTALLER.read_text()
     assert main.build_parser().parse_args(words).quiet

@@ -91,7 +91,7 @@ def _listening(protocol: str, port: int) -> Iterator[str]:
         for line in file.read_text(encoding="ascii").splitlines()[1:] if file.exists() else ():
             columns = line.split()
             digits, _, number = columns[1].partition(":")
-            if columns[3] == state and int(number, 16) == port:
+            if int(columns[3], 16) == state and int(number, 16) == port:
                 yield str(ipaddress.ip_address(_packed(digits)))
 
 
