@@ -101,10 +101,6 @@ DROPS: dict[str, tuple[Harm, str, str, str]] = {
         *("a1", "a2:80", "the host end of a1, is on no bridge"),
     ),
     "itself, by a loopback that is down": (lambda _: None, *("a1", "a1:80", "lo in a1 is down")),
-    "bridge port that listens for loops": (
-        lambda _: ip("link", "set", "br-a", "type", "bridge", "stp_state", "1"),
-        *("a1", "a2:80", "does not forward"),
-    ),
     "bridge down": (
         lambda _: ip("link", "set", "br-a", "down"),
         *("a1", "a2:80", "bridge br-a is down"),
