@@ -31,6 +31,7 @@ private namespaces.
 Errors are one red line, and indented details. Exit status: 0 all well, 1 something is wrong, 2
 wrong usage.
 """
+PORTS: Json = {"portMappings": [{"hostPort": 8080, "containerPort": 6379, "protocol": "tcp"}]}
 BAD: Json = {
     "cniVersion": "1.0.0",
     "name": "web",
@@ -108,12 +109,13 @@ def main() -> int:
         database = host.network(plugin, config("db", "10.99.0.0/24", ipMasq=True))
         web.environment["CNI_PATH"] = "/opt/cni/bin"  # where people have it
         web.add(front).result()
-        reply = web.add(cache).result()
+        reply = web.add(cache, config={"runtimeConfig": PORTS}).result()
         for container, ifname in ((front, "eth1"), (store, "eth0")):
             database.add(container, ifname).result()
         web.add(cache).error()  # a runtime that asks twice
         front.can_ping(bare(addresses_in(reply)[0]))
         record_host(recorder)
+        record_doctor(recorder)
         record_journal(recorder)
         store.delete()
         time.sleep(0.5)  # the kernel removes what was in a namespace some time later
@@ -126,7 +128,11 @@ def main() -> int:
 
 def record_configs(recorder: Recorder) -> None:
     """The commands that need no network."""
-    recorder.section("init", "A config to begin with, on a subnet that nothing on this host uses.")
+    recorder.section(
+        "init",
+        "A config to begin with, on a subnet that nothing on this host uses. "
+        "Without a name it asks, on a terminal.",
+    )
     recorder.run("cni-bridge init web -o web.conflist", "cat web.conflist")
     recorder.section(
         "validate",
@@ -153,6 +159,37 @@ def record_host(recorder: Recorder) -> None:
     recorder.run("cni-bridge graph")
     drawing = recorder.quiet("cni-bridge graph --format mermaid")
     recorder.page.append(f"\n`cni-bridge graph --format mermaid`:\n\n```mermaid\n{drawing}\n```\n")
+
+
+def record_doctor(recorder: Recorder) -> None:
+    """Something is broken, found, explained and mended."""
+    recorder.section(
+        "doctor",
+        "What is wrong with the networks of this host: cause, effect, and the command that mends "
+        "it. With `--fix` it does what is safe by itself, with the parts that ADD, `gc` and "
+        "`restore` are made of, and looks again. Exit status: 0 all well, 1 findings, 2 it could "
+        "not look.",
+    )
+    conf = recorder.directory / "net.d"
+    conf.mkdir()
+    (conf / "web.conflist").write_text((recorder.directory / "web.conflist").read_text())
+    options = f"--conf-dir net.d --cni-path {PLUGIN.parent}"
+    recorder.quiet("sysctl -w net.ipv4.ip_forward=0; nft flush ruleset")
+    recorder.quiet("ip netns exec cache ip route del default")
+    for line in ("cni-bridge doctor", "cni-bridge doctor --fix", "cni-bridge doctor"):
+        printed = recorder.quiet(f"{line} {options}")
+        recorder.page.append(f"\n```console\n$ {line}\n{printed}\n```\n")
+    recorder.section(
+        "explain",
+        "Follows a connection from hop to hop, up to the one that drops it. Each hop says how it "
+        "is known: asked of the kernel, inferred from rules and records, or with `--probe` "
+        "measured, by a connection that nftables traces.",
+    )
+    recorder.run(
+        "cni-bridge explain front cache:80",
+        "cni-bridge explain cache 203.0.113.9:443",
+        "cni-bridge explain 8080",
+    )
 
 
 def record_journal(recorder: Recorder) -> None:
@@ -197,6 +234,7 @@ def record_lab(recorder: Recorder) -> None:
         "cni-bridge lab exec c1 -- ip route",
         "cni-bridge lab exec host -- ip link set lab0 down",
         "cni-bridge lab ping",
+        "cni-bridge lab doctor --fix",
         "cni-bridge lab down",
     )
     recorder.section("completion", "For bash:")

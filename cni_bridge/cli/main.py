@@ -15,6 +15,7 @@ from cni_bridge.cli import (
     completion,
     drawing,
     examination,
+    explanation,
     laboratory,
     preview,
     restoring,
@@ -28,7 +29,7 @@ from cni_bridge.cli.options import Options
 from cni_bridge.edge import versions
 
 COMMANDS = (
-    *(validate, show, drawing, preview, examination, trace),
+    *(validate, show, drawing, preview, trace, examination, explanation),
     *(laboratory, cleaning, restoring, starting, completion),
 )
 DESCRIPTION = """\

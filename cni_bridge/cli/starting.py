@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from rich.prompt import Confirm, Prompt
+
 from cni_bridge.cli import sightings, terminal, validate
 from cni_bridge.cli.findings import ERROR
 from cni_bridge.cli.options import Commands, Options, add_command
@@ -22,6 +24,7 @@ CONFIGS = Path("/etc/cni/net.d")
 POOLS = ("10.88.0.0/16", "172.20.0.0/14", "192.168.128.0/17")
 POOL6 = "fd00:88::/48"
 EXAMPLES = """\
+  cni-bridge init                # asks
   cni-bridge init web
   cni-bridge init web --dual-stack -o /etc/cni/net.d/10-web.conflist
   cni-bridge init lan --subnet 10.1.0.0/24 --internal"""
@@ -38,7 +41,9 @@ def register(parsers: Commands) -> None:
         f"{', '.join(POOLS)}\nthat no route, address or config of this host overlaps.",
         examples=EXAMPLES,
     )
-    parser.add_argument("name", metavar="NAME", help="the network's name")
+    parser.add_argument(
+        "name", metavar="NAME", nargs="?", help="the network's name; on a terminal it is asked for"
+    )
     parser.add_argument("--subnet", metavar="CIDR", help="instead of a free one")
     parser.add_argument("--dual-stack", action="store_true", help="a free IPv6 subnet, too")
     parser.add_argument("--bridge", metavar="NAME", help="NAME0 of the network if not given")
@@ -51,6 +56,8 @@ def register(parsers: Commands) -> None:
 
 def run(options: Options) -> int:
     """Print or write the config, once it is one that the plugin takes."""
+    if options.name is None:
+        _ask(options)
     config.network({"name": options.name})
     text = json.dumps(_conflist(options), indent=2) + "\n"
     (report,) = validate.examine([(f"{options.name}.conflist", text)])
@@ -79,6 +86,25 @@ def free(pool: str, length: int, taken: Iterable[Subnet]) -> Subnet | None:
         if not any(each.overlaps(rival) for rival in rivals):
             return each
     return None
+
+
+def _ask(options: Options) -> None:
+    """What the options would say, one question each; Enter takes what is proposed."""
+    if not sys.stdin.isatty():
+        raise InvalidConfig("no name for the network", "cni-bridge init NAME")
+    screen = terminal.console()
+    options.name = Prompt.ask("name of the network", console=screen, default="web")
+    config.network({"name": options.name})
+    proposed = next(_subnets(options))
+    options.subnet = Prompt.ask("subnet", console=screen, default=options.subnet or proposed)
+    options.dual_stack = Confirm.ask("an IPv6 subnet, too", console=screen, default=False)
+    options.internal = not Confirm.ask("a way out of this host", console=screen, default=True)
+    bridge = options.bridge or _bridge(options.name)
+    options.bridge = Prompt.ask("name of the bridge", console=screen, default=bridge)
+    file = options.output or str(CONFIGS / f"10-{options.name}.conflist")
+    options.output = Prompt.ask("file, or - to print it", console=screen, default=file)
+    if options.output == "-":
+        options.output = None
 
 
 def _conflist(options: Options) -> dict[str, Any]:

@@ -2,14 +2,16 @@
 
 import json
 import os
+import pty
 import sqlite3
+import subprocess
 import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.lab import Host, Network
+from tests.lab import PLUGIN, Host, Network
 from tests.lab.iproute import ip
 from tests.lab.people import command, printed, printed_json, settled
 from tests.lab.state import LEDGER
@@ -99,3 +101,37 @@ def test_init_refuses_what_the_plugin_would_refuse(
     run = command("init", *words)
     assert (run.status, run.stdout) == (1, "")
     assert complaint in run.stderr
+
+
+def answered(*answers: str) -> str:
+    """What `init` prints on a terminal where somebody answers so."""
+    mine, its = pty.openpty()
+    process = subprocess.Popen((str(PLUGIN), "init"), stdin=its, stdout=its, stderr=its)
+    os.close(its)
+    os.write(mine, "".join(f"{each}\n" for each in answers).encode())
+    shown = b""
+    try:
+        while chunk := os.read(mine, 4096):
+            shown += chunk
+    except OSError:  # it has ended
+        pass
+    finally:
+        os.close(mine)
+    assert process.wait(timeout=30) == 0, shown
+    return shown.decode()
+
+
+def test_init_asks_on_a_terminal(host: Host, tmp_path: Path) -> None:
+    proposed = printed_json("init", "shop", "--dual-stack")["plugins"][0]["ipam"]["ranges"]
+    file = tmp_path / "10-shop.conflist"
+    shown = answered("shop", "", "y", "n", "shop7", str(file))
+    assert "subnet" in shown
+    conflist = json.loads(file.read_text())
+    (plugin,) = conflist["plugins"]
+    assert plugin["ipam"]["ranges"] == proposed
+    assert (conflist["name"], plugin["bridge"], plugin.get("ipMasq")) == ("shop", "shop7", None)
+
+
+def test_init_without_a_name_and_a_terminal_says_what_is_missing(host: Host) -> None:
+    run = command("init")
+    assert (run.status, "cni-bridge init NAME" in run.stderr) == (1, True)

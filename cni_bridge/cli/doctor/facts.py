@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from cni_bridge import names, plan
+from cni_bridge import names, plan, reclaiming
 from cni_bridge.address import Prefix
 from cni_bridge.cli import cleaning, conflists, inventory
 from cni_bridge.cli.conflists import Network
@@ -18,6 +18,7 @@ from cni_bridge.errors import FirewallRefused
 from cni_bridge.ipam import statedir, store
 from cni_bridge.ipam.register import Register
 from cni_bridge.kernel import sysctl
+from cni_bridge.kernel.netlink import Socket
 from cni_bridge.kernel.nftables import Netfilter
 from cni_bridge.model import Attachment, Grant, Holding, NetworkConfig, Plan
 from cni_bridge.parts import bridge, firewall, foreign
@@ -109,6 +110,12 @@ def _plans(state_dirs: tuple[str, ...], networks: tuple[Network, ...]) -> dict[A
                 grant = Grant(leases=holding.leases, routes=settings.ipam.routes)
                 plans[holding.attachment] = plan.build(holding.attachment, settings, grant)
     return plans
+
+
+def _dead(state_dir: str) -> tuple[Holding, ...]:
+    ledger = store.find_ledger(state_dir)
+    held = ledger.holdings() if ledger else ()
+    return tuple(holding for holding, _ in reclaiming.dead(Socket(), held))
 
 
 def _tables() -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -5,7 +5,9 @@ Everything here can be done twice, and never removes anything.
 
 from pyroute2.iproute.linux import IPRoute
 
-from cni_bridge import inline
+from cni_bridge import inline, reclaiming
+from cni_bridge.errors import RemovalIncomplete
+from cni_bridge.ipam import store
 from cni_bridge.kernel import netns, sysctl
 from cni_bridge.kernel.netlink import Socket
 from cni_bridge.kernel.netns import OWN_NETNS
@@ -39,6 +41,14 @@ def restore(wanted: Plan, netns_path: str, *, is_published: bool) -> None:
 def bring_up(host_name: str) -> None:
     """A host end, where no config tells more about it."""
     _set(OWN_NETNS, host_name, state="up")
+
+
+def free(state_dir: str) -> None:
+    """Forget everything of a ledger that is provably dead. Raises RemovalIncomplete."""
+    ledger = store.find_ledger(state_dir)
+    failures = reclaiming.reclaim(Socket(), ledger)[1] if ledger else []
+    if failures:
+        raise RemovalIncomplete("could not remove everything", "\n".join(map(str, failures)))
 
 
 def set_mtu(netns_path: str, ifname: str, mtu: int) -> None:

@@ -1,0 +1,116 @@
+"""The last part of a way: bridge, pair, interface and listener of the container that is asked.
+
+Nothing is sent.
+"""
+
+from collections.abc import Iterator
+
+from cni_bridge.cli.explain import asking
+from cni_bridge.cli.explain.hops import Flow, Hop, dropped
+from cni_bridge.cli.inventory import Attached, Inventory
+from cni_bridge.kernel import links
+from cni_bridge.kernel.messages import IF_OPER_UP
+from cni_bridge.kernel.netlink import Socket
+
+CONTAINER, BRIDGE = "container", "bridge"
+BR_STATE_FORWARDING = links.BR_STATE_FORWARDING
+NOWHERE = {"127.0.0.1", "::1"}
+EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - nothing is bound here
+
+
+def pair(found: Inventory, each: Attached) -> Iterator[Hop]:
+    """Both ends of an attachment and its bridge."""
+    if why := _fault(found, each):
+        yield dropped(*why)
+    else:
+        yield Hop(
+            place="pair",
+            text=f"{each.attachment.ifname} to {each.host_name} on {each.bridge}: up",
+        )
+
+
+def arrival(found: Inventory, target: Attached, flow: Flow) -> Iterator[Hop]:
+    """It comes to a container, and an answer finds its way back."""
+    yield from pair(found, target)
+    name = target.attachment.container
+    if flow.source:
+        way = asking.route(target.netns_path, flow.source)
+        if way.refusal:
+            text = f"{name} has no route back to {flow.source}: {way.refusal}"
+            yield dropped(CONTAINER, text)
+            return
+    elif not _has_default(found, target, flow.address):
+        yield dropped(CONTAINER, f"{name} has no default route: its answers go nowhere")
+        return
+    yield Hop(place=CONTAINER, text=f"{name} has a route back")
+    yield from listening(target.netns_path, name, flow)
+
+
+def listening(netns_path: str, name: str, flow: Flow) -> Iterator[Hop]:
+    """Somebody takes it, or not."""
+    at = asking.listeners(netns_path, flow.protocol, flow.port)
+    what = f"port {flow.port}/{flow.protocol}"
+    if not at:
+        yield dropped(CONTAINER, f"nobody listens on {what} in {name}: refused")
+    elif at <= NOWHERE and flow.address not in at:
+        yield dropped(CONTAINER, f"{name} listens on {what} at {', '.join(at)} only: refused")
+    elif not at & EVERYWHERE and flow.address and flow.address not in at:
+        yield dropped(CONTAINER, f"{name} listens on {what} at {', '.join(sorted(at))}, not there")
+    else:
+        yield Hop(place=CONTAINER, text=f"somebody listens on {what} in {name}")
+
+
+def loopback(found: Inventory, each: Attached) -> Iterator[Hop]:
+    """It is for the container itself, which reaches its own addresses by way of lo."""
+    name = each.attachment.container
+    space = found.space(each.space) if each.space else None
+    lo = space.interface("lo") if space else None
+    if lo and not lo.is_up:
+        yield dropped(CONTAINER, f"lo in {name} is down: it does not reach itself")
+    else:
+        yield Hop(place=CONTAINER, text=f"the address is {name}'s own")
+
+
+def own_address(each: Attached, towards: str) -> str:
+    """The address that a container sends from; empty where it has none of that family."""
+    own = (prefix.partition("/")[0] for prefix in each.addresses)
+    return next((address for address in own if (":" in address) == (":" in towards)), "")
+
+
+def is_isolated(each: Attached) -> bool:
+    """Whether the host end is an isolated bridge port."""
+    answer = Socket().find(links.get(each.host_name))
+    port = links.parse(answer).port if answer else None
+    return port is not None and port.isolated
+
+
+def _fault(found: Inventory, each: Attached) -> tuple[str, str] | None:
+    """Place and reason of what is wrong with a pair."""
+    name, ifname = each.attachment.container, each.attachment.ifname
+    outer, inner = each.host_end, each.container_end
+    if outer is None or inner is None:
+        return "pair", f"the pair of {name} is gone: restart the container"
+    if not inner.is_up:
+        return CONTAINER, f"{ifname} in {name} is down"
+    missing = [prefix for prefix in each.addresses if prefix not in inner.addresses]
+    if missing:
+        return CONTAINER, f"{name} has lost its address {missing[0]}"
+    if not outer.is_up:
+        return "pair", f"{outer.name}, the host end of {name}, is down"
+    if not outer.master:
+        return BRIDGE, f"{outer.name}, the host end of {name}, is on no bridge"
+    bridge = found.host.interface(outer.master)
+    if bridge is None or not bridge.is_up:
+        return BRIDGE, f"bridge {outer.master} is down"
+    answer = Socket().find(links.get(outer.name))
+    link = links.parse(answer) if answer else None
+    is_passing = link and link.port and link.port.state == BR_STATE_FORWARDING
+    if link is None or link.operstate != IF_OPER_UP or not is_passing:
+        return BRIDGE, f"port {outer.name} of {outer.master} does not forward"
+    return None
+
+
+def _has_default(found: Inventory, target: Attached, address: str) -> bool:
+    space = found.space(target.space) if target.space else None
+    wanted = "::/0" if ":" in address else "0.0.0.0/0"
+    return space is None or any(route.destination == wanted for route in space.routes)

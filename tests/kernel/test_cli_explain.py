@@ -1,0 +1,226 @@
+"""`cni-bridge explain`: whatever drops a connection is named, and what arrives is said to."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.lab.echo import BLOCKED
+from tests.lab.iproute import ip, ip_json
+from tests.lab.people import command
+from tests.lab.publish import mapping
+from tests.lab.town import Town, sysctl
+
+
+@pytest.fixture
+def version() -> str:
+    """What people see does not depend on the spec version."""
+    return "1.1.0"
+
+
+@pytest.fixture
+def streets(town: Town) -> Town:
+    """Two containers on one network, one on another; `a1` publishes port 8080."""
+    town.network("a", ipMasq=True, isolation="on")
+    town.network("b", ipMasq=True, isolation="on")
+    town.attach("a1", mapping(8080, 80))
+    town.attach("a2")
+    town.attach("b1")
+    return town
+
+
+def explain(*words: str) -> tuple[list[dict[str, Any]], str]:
+    """The hops, and the text of the one that drops."""
+    run = command("explain", *words, "--json")
+    assert run.stderr == ""
+    hops: list[dict[str, Any]] = json.loads(run.stdout)["hops"]
+    dropping = [hop for hop in hops if hop["verdict"] == "drops"]
+    assert run.status == bool(dropping), run
+    return hops, dropping[-1]["text"] if dropping else ""
+
+
+def host_end(container: str) -> str:
+    """The name of a container's host end."""
+    (own,) = [
+        link["ifname"]
+        for link in ip_json("link", "show", "type", "veth")
+        if f"/{container}/" in link.get("ifalias", "")
+    ]
+    return str(own)
+
+
+def nft(text: str) -> None:
+    """Loads rules of somebody else's."""
+    subprocess.run(("nft", "-f", "-"), input=text, text=True, check=True, timeout=30)
+
+
+ARRIVES = {
+    "to the world": ("a1", "world:80"),
+    "to a neighbour": ("a1", "a2:80"),
+    "from outside": ("8080", ""),
+    "to a published port": ("b1", "host:8080"),
+}
+
+
+def words(town: Town, asker: str, target: str) -> tuple[str, ...]:
+    """The arguments, names of the town as addresses."""
+    if not target:
+        return (asker,)
+    name, _, port = target.partition(":")
+    return asker, f"{town.address(name, 4)}:{port}"
+
+
+@pytest.mark.parametrize("case", ARRIVES)
+def test_what_arrives_is_said_to(case: str, streets: Town) -> None:
+    asker, target = ARRIVES[case]
+    _, why = explain(*words(streets, asker, target))
+    assert why == ""
+    if target:
+        name, _, port = target.partition(":")
+        assert streets.ask(asker, name, int(port)) not in BLOCKED
+
+
+Harm = Callable[[Town], object]
+DROPS: dict[str, tuple[Harm, str, str, str]] = {
+    "route deleted": (
+        lambda town: town.containers["a1"].ip("route", "del", "default"),
+        *("a1", "world:80", "a1 has no route to 192.0.2.2"),
+    ),
+    "container end down": (
+        lambda town: town.containers["a1"].ip("link", "set", "eth0", "down"),
+        *("a1", "world:80", "eth0 in a1 is down"),
+    ),
+    "host end down": (
+        lambda _: ip("link", "set", host_end("a2"), "down"),
+        *("a1", "a2:80", "the host end of a2, is down"),
+    ),
+    "off the bridge": (
+        lambda _: ip("link", "set", host_end("a1"), "nomaster"),
+        *("a1", "a2:80", "the host end of a1, is on no bridge"),
+    ),
+    "itself, by a loopback that is down": (lambda _: None, *("a1", "a1:80", "lo in a1 is down")),
+    "bridge down": (
+        lambda _: ip("link", "set", "br-a", "down"),
+        *("a1", "a2:80", "bridge br-a is down"),
+    ),
+    "gateway lost": (
+        lambda _: ip("addr", "del", "10.1.0.1/24", "dev", "br-a"),
+        *("a1", "world:80", "nobody has the gateway's address 10.1.0.1"),
+    ),
+    "address lost": (
+        lambda town: town.containers["a2"].ip("addr", "del", "10.1.0.3/24", "dev", "eth0"),
+        *("a1", "a2:80", "a2 has lost its address 10.1.0.3/24"),
+    ),
+    "forwarding off": (
+        lambda _: sysctl("net/ipv4/ip_forward", 0),
+        *("a1", "world:80", "forwarding is off"),
+    ),
+    "forwarding off, from outside": (
+        lambda _: sysctl("net/ipv4/ip_forward", 0),
+        *("8080", "", "forwarding is off"),
+    ),
+    "no route on the host": (
+        lambda _: None,
+        *("a1", "198.51.100.7:80", "the host does not route it to 198.51.100.7"),
+    ),
+    "isolated networks": (
+        lambda _: None,
+        *("a1", "b1:80", "br-a and br-b are isolated from each other"),
+    ),
+    "another table drops": (
+        lambda _: nft(
+            "table inet strict { chain across { type filter hook forward priority 0; policy drop; }\n}"
+        ),
+        *("a1", "world:80", "inet strict across drops by its policy"),
+    ),
+    "rules flushed": (
+        lambda _: nft("flush ruleset"),
+        *("8080", "", "table inet cni_bridge is gone: `cni-bridge restore`"),
+    ),
+    "nobody listens": (
+        lambda town: town.servers.end("a2"),
+        *("a1", "a2:80", "nobody listens on port 80/tcp in a2"),
+    ),
+    "a closed port": (lambda _: None, *("a1", "a2:82", "nobody listens on port 82/tcp in a2")),
+    "no way back": (
+        lambda town: town.containers["a1"].ip("route", "del", "default"),
+        *("8080", "", "a1 has no default route"),
+    ),
+    "a port that is not published": (lambda _: None, *("8081", "", "nobody listens on port 8081")),
+    "nobody's address": (lambda _: None, *("a1", "10.1.0.77:80", "10.1.0.77 is nobody's on br-a")),
+}
+
+
+@pytest.mark.parametrize("harm", DROPS)
+def test_the_hop_that_drops_is_named(harm: str, streets: Town) -> None:
+    act, asker, target, reason = DROPS[harm]
+    act(streets)
+    name, _, port = target.partition(":")
+    asked = (asker, target) if name[:1].isdigit() else words(streets, asker, target)
+    hops, why = explain(*filter(None, asked))
+    assert reason in why, hops
+    assert [hop["verdict"] for hop in hops[:-1]].count("drops") == 0
+    if name in streets.containers or name == "world":
+        assert streets.ask(asker, name, int(port)) in BLOCKED
+    if harm == "another table drops":
+        nft("delete table inet strict")
+
+
+def test_containers_that_must_not_talk_are_told_apart_from_those_that_can(town: Town) -> None:
+    town.network("a", icc=False, ipMasq=True)
+    town.attach("a1")
+    town.attach("a2")
+    _, why = explain("a1", "a2:80")
+    assert "are isolated ports of br-a" in why
+    assert town.ask("a1", "a2", 80) in BLOCKED
+
+
+def test_a_probe_names_the_rule_that_was_met(streets: Town) -> None:
+    _, why = explain("a1", "b1:80", "--probe")
+    assert (
+        "inet cni_bridge from_container drops it: rule `iifname @isolated oifname @isolated" in why
+    )
+    assert "cni_bridge_probe" not in tables()
+
+
+def test_a_probe_says_what_was_reached(streets: Town) -> None:
+    hops, why = explain("a1", "a2:80", "--probe")
+    assert why == ""
+    assert (hops[-1]["source"], hops[-1]["text"]) == ("measured", "10.1.0.3:80/tcp: connected")
+    _, why = explain("a1", "a2:82", "--probe")
+    assert "Connection refused" in why
+
+
+def test_a_probe_finds_what_can_not_be_inferred(streets: Town) -> None:
+    """A chain that accepts but for one rule."""
+    nft(
+        "table inet picky { chain across { type filter hook forward priority 0; "
+        "tcp dport 80 ip daddr 192.0.2.2 drop; }\n}"
+    )
+    address = f"{streets.address('world', 4)}:80"
+    assert explain("a1", address)[1] == ""
+    assert "inet picky across drops it: rule `tcp dport 80" in explain("a1", address, "--probe")[1]
+    nft("delete table inet picky")
+
+
+MISTAKES = {
+    ("nobody", "10.0.0.1:80"): "no container begins with nobody",
+    ("a", "10.0.0.1:80"): "several containers begin with a",
+    ("a1", "10.0.0.1"): "is not HOST:PORT",
+    ("a1", "10.0.0.1:http"): "is not a port",
+    ("70000",): "is not a port",
+}
+
+
+def test_a_mistake_is_told(streets: Town) -> None:
+    for asked, complaint in MISTAKES.items():
+        run = command("explain", *asked)
+        assert (run.status, complaint in run.stderr) == (1, True), run
+
+
+def tables() -> str:
+    """The names of all tables."""
+    done = subprocess.run(("nft", "list", "tables"), capture_output=True, text=True, check=True)
+    return done.stdout
