@@ -5,21 +5,23 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 PREFIX ?= /usr
-LIBRARY := $(PREFIX)/lib/cni-bridge
-PLUGIN := /opt/cni/bin/cni-bridge
+PLUGIN_DIR ?= /opt/cni/bin
+PLACES = --destdir $(or $(DESTDIR),/) --prefix $(PREFIX) --plugin-dir $(PLUGIN_DIR)
 PEERS := .cache/peers/bin
+NEWER := .cache/peers/runtimes
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 
-.PHONY: help setup fmt lint type unit check check-kernel check-guest check-vlan test build generate \
-	docs install uninstall demo bench bench-page proof peers lock clean
+.PHONY: help setup fmt lint type unit check check-kernel check-guest check-vlan check-runtimes \
+	check-runtimes-newer test build generate docs install uninstall deb release check-packages demo \
+	bench bench-page proof peers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
-		printf '  %-14s %s\n' "$$target" "$$text"; done
+		printf '  %-22s %s\n' "$$target" "$$text"; done
 
 setup: $(READY) ## install what is missing, then a venv in .venv
 
@@ -55,7 +57,21 @@ check-guest: build ## TESTS on Debian's kernel, in an emulated machine
 check-vlan: ## VLANs on a kernel that has them, in an emulated machine
 	@$(MAKE) --no-print-directory check-guest TESTS="tests/kernel/guest/test_vlan.py tests/kernel/test_vlan.py"
 
-test: check check-kernel ## everything: check, build, check-kernel
+check-runtimes: build ## the executable under podman, containerd and buildah, in private namespaces
+	@build/runtimes.sh
+	rm -f .cache/runtimes.json
+	$(PYTHON) -m tests.runtimes -q -n auto --ignore=tests/runtimes/newer tests/runtimes
+	$(PYTHON) -m tests.runtimes.table --check
+
+check-runtimes-newer: build ## the same under containerd 2, built here; not in `make test`
+	@build/runtimes.sh
+	@build/newer-runtimes.sh $(NEWER)
+	rm -f .cache/runtimes.json
+	RUNTIMES=$(abspath $(NEWER)) $(PYTHON) -m tests.runtimes -q -n auto tests/runtimes/test_ctr.py \
+		tests/runtimes/test_cri.py tests/runtimes/newer
+	$(PYTHON) -m tests.runtimes.table --check
+
+test: check check-kernel check-runtimes ## everything: check, build, check-kernel, check-runtimes
 
 build: dist/cni-bridge/cni-bridge ## the executable, both shapes, into dist/
 
@@ -72,17 +88,23 @@ docs: build ## docs/commands.md, recorded anew, and the man page
 	$(PYTHON) build/record_commands.py
 	$(PYTHON) build/generate_man.py
 
-# Renames only, so that a runtime that calls the plugin meanwhile finds the old one or the new one.
-install: build ## to DESTDIR: PREFIX/lib/cni-bridge, and /opt/cni/bin/cni-bridge pointing there
-	install -d $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(dir $(PLUGIN))
-	rm -rf $(DESTDIR)$(LIBRARY).new
-	cp -R --preserve=mode,timestamps dist/cni-bridge $(DESTDIR)$(LIBRARY).new
-	$(PYTHON) build/replace_tree.py $(DESTDIR)$(LIBRARY).new $(DESTDIR)$(LIBRARY)
-	ln -sfn $(LIBRARY)/cni-bridge $(DESTDIR)$(PLUGIN).new
-	mv -fT $(DESTDIR)$(PLUGIN).new $(DESTDIR)$(PLUGIN)
+install: build ## everything to DESTDIR: PREFIX, and PLUGIN_DIR/cni-bridge pointing there
+	$(PYTHON) build/install.py install $(PLACES)
 
-uninstall: ## remove what install made
-	rm -rf $(DESTDIR)$(PLUGIN) $(DESTDIR)$(LIBRARY)
+uninstall: $(READY) ## remove what install made
+	$(PYTHON) build/install.py uninstall $(PLACES)
+
+deb: build ## a Debian package, into dist/release
+	@build/need.sh dpkg-shlibdeps=dpkg-dev
+	$(PYTHON) build/package.py deb
+
+release: build ## package, wheel, sdist, portable, bill of materials, checksums, into dist/release
+	@build/need.sh dpkg-shlibdeps=dpkg-dev
+	$(PYTHON) build/package.py release
+
+check-packages: build ## what a release offers, installed and tried in a bare Debian
+	@build/need.sh dpkg-shlibdeps=dpkg-dev lintian mmdebstrap
+	$(PYTHON) -m pytest tests/packages
 
 demo: build peers ## the main job for real: ADD, ping, CHECK, DEL
 	$(PYTHON) build/demo.py

@@ -30,6 +30,9 @@ UNUSED = [
     *(f"_codecs_{script}" for script in ("cn", "hk", "iso2022", "jp", "kr", "tw")),
     *("bz2", "lzma", "pydoc", "tkinter", "xml", "xmlrpc"),
     *("markdown_it", "pygments", "setuptools"),
+    # Formats that jsonschema checks where it finds these, and that no schema of ours has.
+    *("fqdn", "idna", "isoduration", "jsonpointer", "rfc3339_validator", "rfc3986_validator"),
+    *("rfc3987", "rfc3987_syntax", "uri_template", "webcolors"),
 ]
 CODE_FILE = "plugin-path.code"
 START_UP_CODECS = {"encodings/__init__.pyc", "encodings/aliases.pyc", "encodings/utf_8.pyc"}

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pyroute2 import netlink
 from pyroute2.netlink import nlmsg, nlmsgerr, rtnl
 from pyroute2.netlink.nfnetlink import nfctsocket, nfgen_msg, nftsocket
-from pyroute2.netlink.rtnl import ifaddrmsg, ifinfmsg, ndmsg, rtmsg, tcmsg
+from pyroute2.netlink.rtnl import ifaddrmsg, ifinfmsg, rtmsg, tcmsg
 from pyroute2.netlink.rtnl.tcmsg import act_mirred, act_police, cls_u32, common_act, sched_tbf
 
 KERNEL = Path(__file__).parent.parent / "cni_bridge" / "kernel"
@@ -50,7 +50,7 @@ CONSTANTS: Constants = (
     (netlink, "NLM_F_REQUEST NLM_F_ACK NLM_F_DUMP_INTR NLM_F_DUMP NLM_F_EXCL NLM_F_CREATE"),
     (netlink, "NLM_F_ACK_TLVS NLM_F_ECHO NLMSG_ERROR NLMSG_DONE"),
     (rtnl, "RTMGRP_LINK RTMGRP_IPV6_IFADDR RTM_NEWLINK RTM_DELLINK RTM_GETLINK RTM_SETLINK"),
-    (rtnl, "RTM_NEWADDR RTM_DELADDR RTM_GETADDR RTM_NEWROUTE RTM_GETROUTE RTM_DELNEIGH"),
+    (rtnl, "RTM_NEWADDR RTM_DELADDR RTM_GETADDR RTM_NEWROUTE RTM_GETROUTE"),
     (rtnl, "RTM_NEWQDISC RTM_GETQDISC RTM_NEWTFILTER RTM_GETTFILTER RTM_NEWACTION"),
     (rtnl, "TC_H_ROOT TC_H_INGRESS"),
     (ifinfmsg, "IFF_UP IFF_PROMISC IFF_ALLMULTI"),
@@ -89,7 +89,6 @@ MESSAGES: Tables = (
         rtmsg.rtmsg,
         "RTA_DST RTA_OIF RTA_GATEWAY RTA_PRIORITY RTA_METRICS RTA_MULTIPATH RTA_TABLE",
     ),
-    ("NEIGHBOUR", ndmsg.ndmsg, "NDA_DST"),
     ("TRAFFIC", tcmsg.tcmsg, "TCA_KIND TCA_OPTIONS"),
 )
 
@@ -122,18 +121,30 @@ NESTED: Tables = (
 
 NETFILTER_CONSTANTS: Constants = (
     (netlink, "NETLINK_NETFILTER"),
-    (nftsocket, "NFNL_SUBSYS_NFTABLES NFT_MSG_GETTABLE NFT_MSG_GETRULE"),
+    (nftsocket, "NFNL_SUBSYS_NFTABLES NFT_MSG_GETTABLE NFT_MSG_GETCHAIN NFT_MSG_NEWRULE"),
+    (nftsocket, "NFT_MSG_GETRULE NFT_MSG_DELRULE NFT_MSG_GETGEN"),
     (nftsocket, "NFT_MSG_NEWSETELEM NFT_MSG_GETSETELEM NFT_MSG_DELSETELEM"),
     (nfctsocket, "NFNL_SUBSYS_CTNETLINK IPCTNL_MSG_CT_GET IPCTNL_MSG_CT_DELETE"),
     (nfctsocket, "FILTER_FLAG_CTA_PROTO_NUM FILTER_FLAG_CTA_PROTO_DST_PORT"),
 )
 
+EXPRESSION = nftsocket.nft_rule_msg.nft_expr
 ELEMENT = nftsocket.nft_set_elem_list_msg.set_elem
 TUPLE = nfctsocket.nfct_msg.cta_tuple
 
 NETFILTER_MESSAGES: Tables = (
     ("TABLE", nftsocket.nft_table_msg, "NFTA_TABLE_NAME NFTA_TABLE_HANDLE"),
-    ("RULE", nftsocket.nft_rule_msg, "NFTA_RULE_TABLE"),
+    ("GENERATION", nftsocket.nft_gen_msg, "NFTA_GEN_ID"),
+    (
+        "CHAIN",
+        nftsocket.nft_chain_msg,
+        "NFTA_CHAIN_TABLE NFTA_CHAIN_NAME NFTA_CHAIN_HOOK NFTA_CHAIN_POLICY",
+    ),
+    (
+        "RULE",
+        nftsocket.nft_rule_msg,
+        "NFTA_RULE_TABLE NFTA_RULE_CHAIN NFTA_RULE_HANDLE NFTA_RULE_EXPRESSIONS",
+    ),
     (
         "ELEMENTS",
         nftsocket.nft_set_elem_list_msg,
@@ -148,7 +159,18 @@ NETFILTER_MESSAGES: Tables = (
 
 NETFILTER_NESTED: Tables = (
     ("ELEMENT", ELEMENT, "NFTA_SET_ELEM_KEY NFTA_SET_ELEM_DATA NFTA_SET_ELEM_KEY_END"),
-    ("ELEMENT_DATA", ELEMENT.data_attributes, "NFTA_DATA_VALUE"),
+    ("ELEMENT_DATA", ELEMENT.data_attributes, "NFTA_DATA_VALUE NFTA_DATA_VERDICT"),
+    ("HOOK", nftsocket.nft_chain_msg.hook, "NFTA_HOOK_HOOKNUM"),
+    ("EXPRESSION", EXPRESSION, "NFTA_EXPR_NAME NFTA_EXPR_DATA"),
+    ("META", EXPRESSION.nft_meta, "NFTA_META_DREG NFTA_META_KEY"),
+    (
+        "BITWISE",
+        EXPRESSION.nft_bitwise,
+        "NFTA_BITWISE_SREG NFTA_BITWISE_DREG NFTA_BITWISE_LEN NFTA_BITWISE_MASK NFTA_BITWISE_XOR",
+    ),
+    ("COMPARISON", EXPRESSION.nft_cmp, "NFTA_CMP_SREG NFTA_CMP_OP NFTA_CMP_DATA"),
+    ("IMMEDIATE", EXPRESSION.nft_immediate, "NFTA_IMMEDIATE_DREG NFTA_IMMEDIATE_DATA"),
+    ("VERDICT", nftsocket.nft_data.nfta_data.verdict, "NFTA_VERDICT_CODE"),
     ("CONNECTION_TUPLE", TUPLE, "CTA_TUPLE_IP CTA_TUPLE_PROTO"),
     (
         "CONNECTION_IP",

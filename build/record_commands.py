@@ -105,16 +105,20 @@ def main() -> int:
         record_configs(recorder)
         front, cache, store = (host.container(name) for name in ("front", "cache", "store"))
         web = host.network(plugin, written(recorder.directory / "web.conflist"))
-        database = host.network(plugin, config("db", "10.99.0.0/24"))
+        database = host.network(plugin, config("db", "10.99.0.0/24", ipMasq=True))
+        web.environment["CNI_PATH"] = "/opt/cni/bin"  # where people have it
         web.add(front).result()
         reply = web.add(cache).result()
         for container, ifname in ((front, "eth1"), (store, "eth0")):
             database.add(container, ifname).result()
+        web.add(cache).error()  # a runtime that asks twice
         front.can_ping(bare(addresses_in(reply)[0]))
         record_host(recorder)
+        record_journal(recorder)
         store.delete()
         time.sleep(0.5)  # the kernel removes what was in a namespace some time later
         record_gc(recorder)
+        record_restore(recorder)
         record_lab(recorder)
     TARGET.write_text("".join(recorder.page))
     return 0
@@ -151,12 +155,32 @@ def record_host(recorder: Recorder) -> None:
     recorder.page.append(f"\n`cni-bridge graph --format mermaid`:\n\n```mermaid\n{drawing}\n```\n")
 
 
+def record_journal(recorder: Recorder) -> None:
+    """What was asked for, to make all this."""
+    recorder.section(
+        "trace",
+        "The last calls of runtimes, with their steps; `--follow` for those to come: "
+        "[journal.md](journal.md).",
+    )
+    recorder.run("cni-bridge trace", "cni-bridge trace last")
+
+
 def record_gc(recorder: Recorder) -> None:
     """A container died without a DEL."""
     recorder.section(
         "gc", "Frees the addresses of containers that are provably dead: here, of `store`."
     )
     recorder.run("cni-bridge show db", "cni-bridge gc --dry-run", "cni-bridge gc")
+
+
+def record_restore(recorder: Recorder) -> None:
+    """Somebody flushed nftables."""
+    recorder.section(
+        "restore",
+        "Makes the firewall of all containers anew, after a reload of others' rules or "
+        "`nft flush ruleset`. [The unit](../conf/cni-bridge-restore.service) calls it for systemd.",
+    )
+    recorder.run("nft flush ruleset", "cni-bridge restore")
 
 
 def record_lab(recorder: Recorder) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 else:
     ModuleType = type(sys)  # importing `types` would take a millisecond
 
+DIRECTORY = "/_internal"  # of the libraries where they were not unpacked by a waiting bootloader
 CODE_FILE = ""
 PLACES: dict[str, tuple[int, int]] = {}  # size and offset in that file
 PACKAGES: frozenset[str] = frozenset()
@@ -24,8 +25,22 @@ PACKAGES: frozenset[str] = frozenset()
 gc.disable()  # a run is over before collecting could pay; importing would set it off
 
 
+LAST_RESORT = """\
+{"cniVersion": "1.1.0", "code": 999, "msg": "cni-bridge can't run: %s", "details": "See stderr."}
+"""
+
+
 def start() -> object:
-    """Run cni-bridge."""
+    """Run cni-bridge; where not even its own catch-all could be read, a runtime gets its JSON too."""
+    try:
+        return _run()
+    except Exception as error:
+        if b"CNI_COMMAND" in posix.environ:
+            posix.write(1, (LAST_RESORT % type(error).__name__).encode())
+        raise
+
+
+def _run() -> object:
     root: str = sys._MEIPASS  # type: ignore[attr-defined]  # set by the bootloader
     code = posix.open(f"{root}/{CODE_FILE}", posix.O_RDONLY | posix.O_CLOEXEC)
 
@@ -33,8 +48,13 @@ def start() -> object:
         """A module whose code is run when anything in it is first asked for."""
 
         def __getattr__(self, name: str) -> object:
+            body = marshal.loads(posix.pread(code, *PLACES[self.__name__]))
             self.__class__ = ModuleType  # type: ignore[assignment]  # it is an ordinary one now
-            exec(marshal.loads(posix.pread(code, *PLACES[self.__name__])), self.__dict__)
+            try:
+                exec(body, self.__dict__)
+            except BaseException:
+                self.__class__ = Unread  # rolling back may need it, and have more luck
+                raise
             return getattr(self, name)
 
     for name in PLACES:  # packages come before what is in them
@@ -44,6 +64,10 @@ def start() -> object:
         package, _, own_name = name.rpartition(".")
         if package:
             setattr(sys.modules[package], own_name, module)
+    if not root.endswith(DIRECTORY):
+        from cni_bridge.kernel import parent
+
+        parent.follow()
     from cni_bridge.__main__ import main
 
     return main()

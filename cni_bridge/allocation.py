@@ -5,10 +5,11 @@ Same ledger, same config keys, no interface: who delegates to us makes and remov
 
 from cni_bridge import commands, sources
 from cni_bridge.edge import codec, config, ipam, result, shapes
-from cni_bridge.errors import NotAsPlanned
+from cni_bridge.errors import LedgerUnusable, NotAsPlanned
 from cni_bridge.ipam import store
 from cni_bridge.kernel import signals
 from cni_bridge.model import Netns
+from cni_bridge.remarks import remark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,17 +30,16 @@ def add(request: "Request") -> str:
     ledger = store.open_ledger(settings.state_dir)
     # The namespace may not be one yet, and is the delegating plugin's matter.
     container = Netns(path=request.netns_path, device=0, inode=0)
+    signals.hold()
     holding = commands.claim(ledger, attachment, settings, container)
-    try:
-        signals.interrupt()
+
+    def make() -> str:
         grant = sources.OurLedger().grant(holding, settings)
         ledger.confirm(holding)
         made = result.build_addresses(grant)
         return codec.encode(shapes.downgrade(made, settings.cni_version))
-    except BaseException:
-        signals.ignore()
-        ledger.release(attachment)
-        raise
+
+    return signals.undoing(make, lambda _error: ledger.release(attachment))
 
 
 def delete(request: "Request") -> None:
@@ -48,12 +48,15 @@ def delete(request: "Request") -> None:
     document = request.document
     config.check_identity(document, request.command)
     attachment = config.attachment(document, request)
-    ledger = store.find_ledger(config.state_dir(document))
-    if ledger:
-        ledger.release(attachment)
     reserved = sources.predecessor(config.reservations_dir(document))
     if reserved:
         reserved.release(attachment)
+    try:
+        ledger = store.find_ledger(config.state_dir(document))
+        if ledger:
+            ledger.release(attachment)
+    except LedgerUnusable as failure:  # `commands.delete` tells why that is no error
+        remark(f"DEL {request.container} {request.ifname}: its record is left: {failure}")
 
 
 def check(request: "Request") -> None:
@@ -81,9 +84,11 @@ def collect(request: "Request") -> None:
     document = request.document
     config.check_identity(document, request.command)
     ledger = store.find_ledger(config.state_dir(document))
-    if ledger:
-        for attachment in commands.stale(ledger, document):
-            ledger.release(attachment)
+    valid = config.valid_attachments(document)
+    if ledger and valid is not None:
+        from cni_bridge import reclaiming
+
+        ledger.release(*reclaiming.stale(ledger.holdings(config.network(document)), valid))
 
 
 def status(request: "Request") -> None:

@@ -4,21 +4,26 @@ Removal has one code path, `detach`, with three callers: DEL, GC and the rollbac
 here knows commands, configs or results.
 """
 
-from cni_bridge import inline, names, plan
+from cni_bridge import inline, names, plan, steps
+from cni_bridge.errors import LedgerUnusable
 from cni_bridge.ipam import guards
 from cni_bridge.kernel import netlink
 from cni_bridge.model import Grant
 from cni_bridge.parts import bridge, veth
+from cni_bridge.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import TypeVar
 
     from cni_bridge.ipam.store import Ledger
     from cni_bridge.kernel.links import Link
     from cni_bridge.kernel.netns import OpenNetns
-    from cni_bridge.model import Attachment, Holding, Interface, NetworkConfig, Plan
+    from cni_bridge.model import Attachment, Holding, Interface, NetworkConfig, Plan, Veth
     from cni_bridge.sources import Source
+
+    T = TypeVar("T")
 
 
 def attach(
@@ -38,8 +43,10 @@ def attach(
         shared = _create(host, container, wanted)
     gateway = inline.ensure_gateway(host, shared, wanted)
     bridge.ensure_gateways(host, gateway, wanted.bridge)
+    steps.done("gateway")
     if wanted.firewall:
         _protect(ledger, wanted)  # before the container's end is up
+        steps.done("firewall")
     outer, inner = veth.configure(host, container, wanted.veth)
     others = () if gateway is shared else (bridge.describe(gateway),)
     more = inline.apply(host, container, wanted)
@@ -51,26 +58,27 @@ def detach(
     ledger: "Ledger | None",
     attachments: "Sequence[Attachment]",
     release: "Callable[[], None] | None" = None,
+    addresses: "tuple[bytes, ...]" = (),
 ) -> list[Exception]:
     """Remove everything named after the attachments; return what could not be removed.
 
     The ledger forgets last, and only if the rest is gone: an address is never free while in use.
-    Then `release` frees what is kept elsewhere, by another plugin for one.
+    Then `release` frees what is kept elsewhere, by another plugin for one. `addresses` are the
+    containers', by which the firewall's elements are found where the ledger can't be read.
     """
     failures: list[Exception] = []
-    guard = None
-    try:
-        guard = _unprotect(ledger, attachments)
-    except Exception as failure:  # noqa: BLE001 - reported together, whatever they are
-        failures.append(failure)
-    try:
-        veth.remove(host, *(name for item in attachments for name in names.of_host(item)))
-        if ledger and not failures:
-            ledger.release(*attachments)
+    guard = _tried(failures, lambda: _unprotect(ledger, attachments, addresses))
+    steps.done("firewall removed")
+    interfaces = [name for item in attachments for name in names.of_host(item)]
+    _tried(failures, lambda: veth.remove(host, *interfaces))
+    steps.done("pair removed")
+    # A ledger that can't be used keeps nothing alive that would need an address.
+    if all(isinstance(failure, LedgerUnusable) for failure in failures):
+        if ledger:
+            _tried(failures, lambda: ledger.release(*attachments))
+            steps.done("released")
         if release:
-            release()
-    except Exception as failure:  # noqa: BLE001 - reported together, whatever they are
-        failures.append(failure)
+            _tried(failures, release)
     if guard:
         guard.close()  # now: what it deleted and the interfaces are waited for at once
     return failures
@@ -87,7 +95,7 @@ def problems(
 
     host = netlink.Socket()
     yield from bridge.problems(host, wanted.bridge)
-    yield from inspection.problems(host, container, wanted.veth, mac)
+    yield from inspection.problems(host, container, _as_published(wanted, ledger), mac)
     yield from inline.problems(host, container, wanted)
     if wanted.firewall and ledger:
         from cni_bridge import protection
@@ -95,9 +103,22 @@ def problems(
         yield from protection.problems(guards.open_register(ledger), wanted)
 
 
+def _as_published(wanted: "Plan", ledger: "Ledger | None") -> "Veth":
+    """The pair as ADD made it, whose ports the runtime need not repeat to CHECK: a published port
+    has made the bridge port a hairpin."""
+    pair = wanted.veth
+    register = guards.find_register(ledger, (wanted.attachment,))
+    if register is None or wanted.bridge.is_promiscuous:
+        return pair
+    is_published = any(item.data is not None for item in register.of_attachment(wanted.attachment))
+    return replace(pair, port=replace(pair.port, hairpin=pair.port.hairpin or is_published))
+
+
 def _create(host: netlink.Socket, container: "OpenNetns", wanted: "Plan") -> "Link":
     shared = bridge.ensure(host, wanted.bridge)
+    steps.done("bridge")
     veth.create(host, container, shared.index, wanted.veth)
+    steps.done("pair")
     return shared
 
 
@@ -109,12 +130,33 @@ def _protect(ledger: "Ledger", wanted: "Plan") -> None:
 
 
 def _unprotect(
-    ledger: "Ledger | None", attachments: "Sequence[Attachment]"
+    ledger: "Ledger | None", attachments: "Sequence[Attachment]", addresses: tuple[bytes, ...]
 ) -> "netlink.Socket | None":
     """Undo what the firewall does; the socket that is returned wants to be closed last."""
-    register = guards.find_register(ledger, attachments)
-    if register is None:
-        return None
-    from cni_bridge import protection
+    try:
+        register = guards.find_register(ledger, attachments)
+    except LedgerUnusable:
+        _withdraw(attachments, addresses)
+        raise
+    if register:
+        from cni_bridge import protection
 
-    return protection.remove(register, attachments)
+        return protection.remove(register, attachments)
+    if ledger is None:
+        _withdraw(attachments, addresses)
+    return None
+
+
+def _withdraw(attachments: "Sequence[Attachment]", addresses: tuple[bytes, ...]) -> None:
+    from cni_bridge import withdrawal  # only where no ledger tells
+
+    withdrawal.withdraw(attachments, addresses)
+
+
+def _tried(failures: list[Exception], step: "Callable[[], T]") -> "T | None":
+    """What a step returns; if it fails that is reported with the others, and the next one follows."""
+    try:
+        return step()
+    except Exception as failure:  # noqa: BLE001 - whatever it is
+        failures.append(failure)
+        return None

@@ -6,13 +6,16 @@ Nothing here builds messages, reads JSON or knows an errno.
 import posix
 import time
 
-from cni_bridge import assembly, inline, names, plan, sources
+from cni_bridge import assembly, inline, names, plan, sources, steps
 from cni_bridge.edge import codec, config, ipam, result, shapes
 from cni_bridge.errors import (
+    AddressInUse,
+    AttachmentExists,
     CniError,
     FirewallRefused,
     InvalidConfig,
     IOFailure,
+    LedgerUnusable,
     NotAsPlanned,
     NotAvailable,
     RangeExhausted,
@@ -20,13 +23,14 @@ from cni_bridge.errors import (
     TryAgainLater,
     UnsupportedField,
 )
-from cni_bridge.ipam import guards, store
+from cni_bridge.ipam import store
 from cni_bridge.kernel import machine, netlink, netns, signals
 from cni_bridge.parts import veth
+from cni_bridge.remarks import remark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import TypeAlias
 
     from cni_bridge.edge.request import Request
@@ -44,23 +48,33 @@ def add(request: "Request") -> str:
     settings = config.parse(document, request.args, is_delegated=addresses.is_delegated)
     attachment = config.attachment(document, request)
     container = netns.open_netns(request.netns_path, may_be_own=request.may_be_own_netns)
+    steps.done("config")
     host = netlink.Socket()
     inline.require(host, settings)
     ledger = store.open_ledger(settings.state_dir)
+    signals.hold()
     # Where this fails, nothing here is ours to undo.
     holding = claim(ledger, attachment, settings, container.identity)
-    try:
-        signals.interrupt()
+    steps.done("claim")
+
+    def make() -> str:
         wanted, interfaces = assembly.attach(
             host, container, ledger, (holding, settings, addresses)
         )
         ledger.confirm(holding)
+        steps.done("confirm")
         made = result.build(wanted, interfaces, config.previous_result(document))
         return codec.encode(shapes.downgrade(made, settings.cni_version))
-    except BaseException as error:
-        signals.ignore()
-        _roll_back(host, ledger, holding, addresses, error)
-        raise
+
+    def undo(error: BaseException) -> None:
+        try:
+            netns.come_home(container)
+        except OSError as failure:  # what belongs to the host can't be reached from here
+            error.add_note(f"while rolling back: can't leave the container's netns: {failure}")
+        else:
+            _roll_back(host, ledger, holding, addresses, error)
+
+    return signals.undoing(make, undo)
 
 
 def delete(request: "Request") -> None:
@@ -70,7 +84,8 @@ def delete(request: "Request") -> None:
     config.check_identity(document, request.command)
     attachment = config.attachment(document, request)
     host = netlink.Socket()
-    ledger = store.find_ledger(config.state_dir(document))
+    ledger, failures = _usable_ledger(document)
+    steps.done("ledger")
 
     def release() -> None:
         reserved = sources.predecessor(config.reservations_dir(document))
@@ -83,9 +98,16 @@ def delete(request: "Request") -> None:
         if reserved and not addresses.is_delegated:
             reserved.release(attachment)
 
+    addresses = () if ledger else ipam.reported_addresses(document)
+    failures += assembly.detach(host, ledger, (attachment,), release, addresses)
+    who = f"{attachment.container} {attachment.ifname}"
+    # A record that stays holds nothing that lives, and is reclaimed when its address is wanted:
+    # that is no reason for a runtime to try again for ever.
+    for text in _texts(failure for failure in failures if isinstance(failure, LedgerUnusable)):
+        remark(f"DEL {who}: its record is left: {text}")
     _complain(
-        assembly.detach(host, ledger, (attachment,), release),
-        f"could not remove everything of {attachment.container} {attachment.ifname}",
+        [failure for failure in failures if not isinstance(failure, LedgerUnusable)],
+        f"could not remove everything of {who}",
     )
 
 
@@ -102,11 +124,11 @@ def check(request: "Request") -> None:
     ledger = store.find_ledger(settings.state_dir)
     holding = ledger.find(attachment) if ledger else None
     addresses.forward("CHECK")
+    mac = ipam.reported_mac(previous, attachment.ifname)
     if ledger and holding:
         grant = addresses.granted(holding, settings, previous)
         problems = ipam.unreported(grant.leases, previous, attachment.ifname)
         wanted = plan.build(attachment, settings, grant)
-        mac = ipam.reported_mac(previous, attachment.ifname)
         problems += assembly.problems(wanted, container, ledger, mac)
     elif (reserved := sources.predecessor(settings.reservations_dir)) and reserved.of(attachment):
         from cni_bridge import adoption  # only for what the reference has attached
@@ -114,7 +136,6 @@ def check(request: "Request") -> None:
         problems = adoption.problems(attachment, previous, reserved)
         outer = veth.host_end(netlink.Socket(), container, attachment.ifname)
         wanted = adoption.expected(attachment, settings, previous, outer)
-        mac = ipam.reported_mac(previous, attachment.ifname)
         problems += assembly.problems(wanted, container, ledger, mac)
     else:
         problems = [f"ledger: expected a record of {attachment.container}, found none"]
@@ -130,13 +151,20 @@ def collect(request: "Request") -> None:
     signals.ignore()
     document = request.document
     config.check_identity(document, request.command)
-    ledger = store.find_ledger(config.state_dir(document))
-    failures = assembly.detach(netlink.Socket(), ledger, stale(ledger, document))
+    from cni_bridge import reclaiming  # GC, and where addresses have run out
+
+    ledger, failures = _usable_ledger(document)
+    host = netlink.Socket()
+    network, valid = config.network(document), config.valid_attachments(document)
+    if valid is not None:
+        failures += reclaiming.collect(host, ledger, network, valid)
+    elif ledger:
+        failures += reclaiming.reclaim(host, ledger, network)[1]
     try:
         sources.find(request, config.ipam_type(document)).forward("GC")
     except Exception as failure:  # noqa: BLE001 - reported together, whatever they are
         failures.append(failure)
-    _complain(failures, f"could not remove every stale attachment of {config.network(document)}")
+    _complain(failures, f"could not remove every stale attachment of {network}")
 
 
 def status(request: "Request") -> None:
@@ -158,7 +186,7 @@ def rehearse(settings: "NetworkConfig") -> None:
         if settings.firewall:
             from cni_bridge import protection
 
-            protection.rehearse()
+            protection.rehearse(settings.bridge)
     except (FirewallRefused, IOFailure, TryAgainLater, RangeExhausted, UnsupportedField) as error:
         raise NotAvailable(error.msg, error.details) from error
 
@@ -172,6 +200,7 @@ def _roll_back(
 ) -> None:
     """Undo an ADD, unless a DEL has done so and what is there now is a later ADD's."""
     try:
+        ledger.database.rollback()  # or what is forgotten now would be part of what was begun
         if ledger.is_superseded(holding):
             return
     except CniError as failure:
@@ -180,24 +209,27 @@ def _roll_back(
         error.add_note(f"while rolling back: {left}")
 
 
-def stale(ledger: "Ledger | None", document: "shapes.Json") -> "list[Attachment]":
-    """The attachments of a GC's network that its list of valid ones does not have.
-
-    Without a list nothing is known to be stale. Other networks on the same bridge have their own.
-    """
-    valid = config.valid_attachments(document)
-    if valid is None:
-        return []
-    network = config.network(document)
-    held = ledger.holdings(network) if ledger else ()
-    recorded = (*(holding.attachment for holding in held), *guards.guarded(ledger, network))
-    return [item for item in dict.fromkeys(recorded) if (item.container, item.ifname) not in valid]
-
-
 def claim(
     ledger: "Ledger", attachment: "Attachment", settings: "NetworkConfig", container: "Netns"
 ) -> "Holding":
-    """Record the attachment and take its addresses, in one transaction."""
+    """Record the attachment and take its addresses, in one transaction.
+
+    Where that fails for want of what somebody has, the dead lose what they have, and it is tried
+    once more.
+    """
+    try:
+        return _claim(ledger, attachment, settings, container)
+    except (AddressInUse, AttachmentExists, RangeExhausted):
+        from cni_bridge import reclaiming  # GC, and where addresses have run out
+
+        for holding in reclaiming.reclaim(netlink.Socket(), ledger, settings.name)[0]:
+            remark(f"reclaimed {reclaiming.text(holding)}, who is dead")
+        return _claim(ledger, attachment, settings, container)
+
+
+def _claim(
+    ledger: "Ledger", attachment: "Attachment", settings: "NetworkConfig", container: "Netns"
+) -> "Holding":
     if settings.ipam.range_sets:
         ledger.respect(sources.predecessor(settings.reservations_dir))
     return ledger.claim(
@@ -212,9 +244,26 @@ def claim(
     )
 
 
+def _usable_ledger(document: "shapes.Json") -> "tuple[Ledger | None, list[Exception]]":
+    """The ledger, if there is one, or why it can't be used."""
+    try:
+        return store.find_ledger(config.state_dir(document)), []
+    except (LedgerUnusable, TryAgainLater) as failure:
+        return None, [failure]
+
+
 def _complain(failures: list[Exception], what: str) -> None:
-    if failures:
-        raise RemovalIncomplete(what, "\n".join(map(str, failures)))
+    """Raise what has failed: as it is, where it is but one thing that has a code of its own."""
+    if not failures:
+        return
+    texts = _texts(failures)
+    if len(texts) == 1 and isinstance(failures[0], (LedgerUnusable, TryAgainLater)):
+        raise failures[0]
+    raise RemovalIncomplete(what, "\n".join(texts))
+
+
+def _texts(failures: "Iterable[Exception]") -> list[str]:
+    return list(dict.fromkeys(map(str, failures)))
 
 
 # A text is what to print; None, that there is nothing to print.

@@ -97,9 +97,8 @@ def port_of(element: Element) -> tuple[int, int, bytes]:
 
 
 def address_behind(element: Element) -> bytes:
-    """The container's address that a published port leads to."""
-    assert element.data is not None, "only maps have ports"
-    return element.data[:-4]
+    """The container's address: a set's key, or where a published port leads to."""
+    return element.key if element.data is None else element.data[:-4]
 
 
 def effective(subnets: "Iterable[Element]") -> "set[Element]":
@@ -123,6 +122,11 @@ def describe(element: Element) -> str:
 def bridge_of(element: Element) -> str:
     """The bridge that an element of a network's set is about."""
     return element.key[:IFNAMSIZ].rstrip(b"\0").decode(errors="surrogateescape")
+
+
+def host_end_of(element: Element) -> str:
+    """The host end that an element against spoofing is about: it is where a bridge's name is."""
+    return bridge_of(element)
 
 
 def _of_addresses(firewall: Firewall) -> "Iterator[Element]":

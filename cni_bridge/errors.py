@@ -48,6 +48,13 @@ class IOFailure(CniError):
     code = 5
 
 
+class LedgerUnusable(IOFailure):
+    """The ledger or its directory is damaged, foreign, full, read-only or not ours alone.
+
+    Nothing that lives depends on it, so DEL reports it and goes on.
+    """
+
+
 class UndecodableContent(CniError):
     """Not JSON, not an object, or an object with a key twice."""
 
@@ -79,7 +86,7 @@ class NotAvailable(CniError):
 
 
 class LimitedConnectivity(CniError):
-    """STATUS: an ADD would fail now, and existing containers may be impaired."""
+    """STATUS: other firewalls of this host drop what containers send."""
 
     code = 51
 

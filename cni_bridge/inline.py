@@ -3,6 +3,8 @@
 Order only; what a limit or a sysctl is, the parts know.
 """
 
+from cni_bridge import steps
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,10 +49,13 @@ def apply(host: "Socket", container: "OpenNetns", wanted: "Plan") -> "tuple[Inte
         from cni_bridge.parts import tuning
 
         tuning.apply(container, wanted.tuned)
+        steps.done("tuning")
     if wanted.shaping:
         from cni_bridge.parts import bandwidth
 
-        return bandwidth.apply(host, wanted.shaping)
+        made = bandwidth.apply(host, wanted.shaping)
+        steps.done("bandwidth")
+        return made
     return ()
 
 

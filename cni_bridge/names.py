@@ -41,6 +41,16 @@ def alias(attachment: Attachment) -> str:
     return ("cni-bridge " + identity)[:ALIAS_LIMIT]
 
 
+def owner(name: str, alias: str) -> Attachment | None:
+    """Whose host end an interface of that name and alias is; None for what is not ours."""
+    identity = alias.removeprefix("cni-bridge ").split("/")
+    if len(identity) != 3:
+        return None
+    network, container, ifname = identity
+    attachment = Attachment(network=network, container=container, ifname=ifname)
+    return attachment if host_name(attachment) == name else None
+
+
 def container_mac(attachment: Attachment) -> bytes:
     """A locally administered MAC for a container end whose MAC is to be known beforehand."""
     return b"\x02" + blake2b(_identity(attachment), digest_size=5).digest()

@@ -6,9 +6,10 @@ Holds the only catch-all and the only writes to stdout; knows nothing of bridges
 import posix
 import sys
 
-from cni_bridge import commands
+from cni_bridge import commands, journal, steps
 from cni_bridge.edge import codec, config, request, shapes, versions
-from cni_bridge.errors import Bug, CniError, IOFailure, KernelRefused
+from cni_bridge.errors import Bug, CniError, IOFailure, KernelRefused, TryAgainLater
+from cni_bridge.kernel import signals
 from cni_bridge.kernel.netlink import KernelError
 
 TYPE_CHECKING = False
@@ -17,18 +18,28 @@ if TYPE_CHECKING:
     from cni_bridge.edge.request import Request
 
 DETAILS_LIMIT = 2000
+STDIN_PATIENCE_S = 60  # runtimes lose theirs later, and would say nothing of the cause
 
 
 def run() -> int:
     """Carry out what the environment and stdin ask for; return the exit status."""
+    variables = request.environment()
+    call = journal.begin(variables)
     asked = None
     try:
-        asked = request.read(request.environment())
-        _carry_out(asked)
+        request.check(variables)
+        signals.limit(STDIN_PATIENCE_S, _give_up_reading)
+        call.stdin = request.read_stdin()
+        signals.limit(0, _give_up_reading)
+        asked = request.decode(variables, call.stdin)
+        call.is_decodable = True
+        steps.done("request")
+        call.answer = _carry_out(asked)
     except BaseException as error:  # noqa: BLE001 - whatever happened, the runtime gets its JSON
-        _report(as_cni_error(error), asked)
-        return 1
-    return 0
+        call.is_failure = True
+        call.answer = _report(as_cni_error(error), asked)
+    journal.end(call)
+    return int(call.is_failure)
 
 
 def as_cni_error(error: BaseException) -> CniError:
@@ -37,6 +48,10 @@ def as_cni_error(error: BaseException) -> CniError:
         known = error
     elif isinstance(error, KernelError):
         known = KernelRefused(str(error))
+    elif isinstance(error, OSError):
+        known = IOFailure(str(error), _traceback(error))
+    elif isinstance(error, MemoryError):
+        known = TryAgainLater("out of memory", _traceback(error))
     else:
         known = Bug(f"{type(error).__name__}: {error}", _traceback(error))
     notes = getattr(error, "__notes__", ())
@@ -44,16 +59,25 @@ def as_cni_error(error: BaseException) -> CniError:
     return known
 
 
-def _carry_out(asked: "Request") -> None:
+def _give_up_reading(_number: int, _frame: object) -> None:
+    raise IOFailure(
+        f"stdin did not end within {STDIN_PATIENCE_S} s",
+        "the caller has to close it behind the network config",
+    )
+
+
+def _carry_out(asked: "Request") -> str:
+    """Do it; return what was printed, if anything was."""
     role = _role(asked)
     result = role[asked.command](asked)
     if result is None:
-        return
+        return ""
     try:
         _write(result)
     except OSError as error:  # nobody will ever know what was made
         role["DEL"](asked)
         raise IOFailure("the result could not be written to stdout", str(error)) from error
+    return result
 
 
 def _role(asked: "Request") -> "Commands":
@@ -78,8 +102,8 @@ def _traceback(error: BaseException) -> str:
     return "\n".join(lines)[-DETAILS_LIMIT:]
 
 
-def _report(failure: CniError, asked: "Request | None") -> None:
-    """One error document for the runtime, one line for people."""
+def _report(failure: CniError, asked: "Request | None") -> str:
+    """One error document for the runtime, which is returned, and one line for people."""
     version = asked.document.get("cniVersion") if asked else None
     document: shapes.Json = {
         "cniVersion": version if version in versions.SUPPORTED else versions.NEWEST,
@@ -89,11 +113,13 @@ def _report(failure: CniError, asked: "Request | None") -> None:
     if failure.details:
         document["details"] = failure.details
     who = f" {asked.command} {asked.container} {asked.ifname}" if asked else ""
+    text = codec.encode(document)
     try:
         posix.write(2, f"cni-bridge{who}: {failure.msg}\n".encode(errors="replace"))
-        _write(codec.encode(document))
+        _write(text)
     except OSError:
         pass  # nobody listens; the exit status still tells
+    return text
 
 
 def _write(text: str) -> None:

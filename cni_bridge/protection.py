@@ -4,13 +4,13 @@ Loaded only for networks that use the firewall. The ledger is the truth: what th
 made anew from it.
 """
 
-from cni_bridge import elements, publishing
-from cni_bridge.errors import FirewallRefused, KernelRefused, TryAgainLater
-from cni_bridge.kernel import machine, sysctl
+from cni_bridge import elements, others, publishing
+from cni_bridge.errors import FirewallRefused, KernelRefused, LedgerUnusable, TryAgainLater
+from cni_bridge.kernel import machine, nftables, sysctl
 from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.kernel.nftables import Netfilter
 from cni_bridge.model import Attachment, Plan
-from cni_bridge.parts import firewall
+from cni_bridge.parts import firewall, foreign
 from cni_bridge.record import record
 from cni_bridge.rules import Element, Firewall
 
@@ -28,6 +28,7 @@ class Claimed:
     firewall: Firewall  # with every host port chosen
     network: tuple[Element, ...]
     own: tuple[Element, ...]
+    others: "others.Others"
 
 
 @record
@@ -46,13 +47,15 @@ def apply(register: "Register", wanted: Plan) -> None:
     Raises PortInUse if another container or a process has one of the host ports, and TryAgainLater
     if a DEL has overtaken the ADD.
     """
-    claimed = register.locked(lambda: _claim(register, wanted.attachment, _firewall(wanted)))
+    want = _firewall(wanted)
     socket = Netfilter()
     try:
+        claimed = register.locked(lambda: _claim(socket, register, wanted.attachment, want))
         register.locked(lambda: _apply(socket, register, wanted.attachment, claimed))
         publishing.forget_udp(claimed.own, has_begun=True)
     finally:
         socket.close()
+    others.warn(wanted.attachment, claimed.others)
 
 
 def remove(register: "Register", attachments: "Sequence[Attachment]") -> Netfilter:
@@ -62,13 +65,13 @@ def remove(register: "Register", attachments: "Sequence[Attachment]") -> Netfilt
     closing wait for what was deleted.
     """
     socket = Netfilter()
-    ports = [
-        item
-        for attachment in attachments
-        for item in register.of_attachment(attachment)
-        if item.set_name in elements.PORT_MAPS
-    ]
-    register.locked(lambda: _remove(socket, register, attachments))
+    own = [item for attachment in attachments for item in register.of_attachment(attachment)]
+    try:
+        register.locked(lambda: _remove(socket, register, attachments))
+    except LedgerUnusable:  # it can be read, but not written
+        _take_out(socket, own)
+        raise
+    ports = [item for item in own if item.set_name in elements.PORT_MAPS]
     publishing.forget_udp(ports, has_begun=False)
     return socket
 
@@ -89,37 +92,57 @@ def problems(register: "Register", wanted: Plan) -> "Iterator[str]":
     socket = Netfilter()
     for family, some in firewall.by_family((*shared, *own)).items():
         yield from firewall.problems(socket, family, register.ruleset(family), some)
+    yield from others.problems(socket, want.bridge)
     key = _loopback_key(want.bridge)
     if _answers_on_loopback(want) and sysctl.read(key) != "1":
         yield f"sysctl {key}: expected 1, found {sysctl.read(key)}"
 
 
-def rehearse() -> None:
-    """Raise FirewallRefused if the rules could not be loaded now."""
+def rehearse(bridge: str) -> None:
+    """Raise FirewallRefused if the rules could not be loaded now, and LimitedConnectivity if others'
+    rules drop what they allow."""
     firewall.find_nft()
+    others.rehearse(bridge)
 
 
-def restore(register: "Register") -> None:
-    """Make every table of ours anew from the ledger. Raises FirewallRefused."""
+def restore(register: "Register") -> int:
+    """Make every table of ours anew from the ledger; how many elements there are.
+
+    Raises FirewallRefused.
+    """
     socket = Netfilter()
+    everything = register.everything()
+    if not everything:
+        return 0
+    found = register.locked(lambda: others.look(socket, register))
 
-    def work() -> None:
-        for family in firewall.by_family(register.everything()):
+    def work() -> int:
+        everything = register.everything()
+        foreign.accept(socket, found.places)
+        for family in firewall.by_family(everything):
             change = Change(family=family, added=(), removed=(), fills=True)
             _bring_about(socket, register, change, is_loaded=False)
+        return len(everything)
 
-    register.locked(work)
+    return register.locked(work)
 
 
 # ---------------------------------------------------------------- with the ledger locked
 
 
-def _claim(register: "Register", attachment: Attachment, want: Firewall) -> Claimed:
+def _claim(
+    socket: Netfilter, register: "Register", attachment: Attachment, want: Firewall
+) -> Claimed:
     settled = publishing.settled(register, attachment, want)
     network, own = elements.of_network(settled), elements.of_attachment(settled)
     register.insert(attachment, network, own)
-    publishing.refuse_bound(settled, want)
-    return Claimed(firewall=settled, network=network, own=own)
+    publishing.refuse_bound(attachment, settled, want)
+    return Claimed(
+        firewall=settled,
+        network=network,
+        own=own,
+        others=others.look(socket, register, want.bridge),
+    )
 
 
 def _apply(
@@ -130,7 +153,10 @@ def _apply(
     want, network = claimed.firewall, claimed.network
     dropped = firewall.by_family(register.drop_flags(attachment.network, network))
     must_fill = bool(_hidden(register.subnets((want.bridge,))))
-    boot_id = machine.boot_id()
+    before, commits = nftables.generation(socket), socket.commits
+    if claimed.others.places:
+        foreign.accept(socket, claimed.others.places)
+    sound = []
     for family, some in firewall.by_family((*network, *claimed.own)).items():
         change = Change(
             family=family,
@@ -138,10 +164,13 @@ def _apply(
             removed=tuple(dropped.get(family, ())),
             fills=must_fill,
         )
-        is_loaded = firewall.is_loaded(socket, family, register.ruleset(family), boot_id)
+        if is_loaded := _is_loaded(socket, register, family, before):
+            sound.append(family)
         _bring_about(socket, register, change, is_loaded=is_loaded)
     if _answers_on_loopback(want):
         _route_loopback(want.bridge)
+    if claimed.others.generation == before and not claimed.others.remaining:
+        _note_generation(socket, register, sound, (before, commits))
 
 
 def _remove(socket: Netfilter, register: "Register", attachments: "Sequence[Attachment]") -> None:
@@ -153,16 +182,44 @@ def _remove(socket: Netfilter, register: "Register", attachments: "Sequence[Atta
     subnets = [item for item in gone if item.set_name in elements.SUBNETS]
     remaining = register.subnets(map(elements.bridge_of, subnets))
     must_fill = bool(_hidden((*subnets, *remaining)))
+    before, commits = nftables.generation(socket), socket.commits
     for family, some in firewall.by_family(gone).items():
         change = Change(family=family, added=(), removed=tuple(some), fills=must_fill)
-        known, found = register.ruleset(family), firewall.handle(socket, family)
-        is_loaded = known is not None and known.handle == found
+        is_loaded = _is_loaded(socket, register, family, before)
         try:
             _bring_about(socket, register, change, is_loaded=is_loaded)
         except FirewallRefused:
-            if found is not None:
-                raise
-            # What was to be removed went with the table; that others lack theirs is not our failure.
+            # What was to be removed may have gone with the table; that others lack their rules is
+            # not our failure.
+            if firewall.handle(socket, family) is not None:
+                _bring_about(socket, register, change, is_loaded=True)
+    if chains := register.delete_accepting():
+        foreign.withdraw(socket, chains)
+    _note_generation(socket, register, (), (before, commits))
+
+
+def _is_loaded(socket: Netfilter, register: "Register", family: int, generation: int) -> bool:
+    """Whether a table is as the ledger knows it: looked at only if anybody else changed anything."""
+    known, boot_id = register.ruleset(family), machine.boot_id()
+    is_untouched = firewall.is_untouched(family, known, boot_id, generation)
+    return is_untouched or firewall.is_loaded(socket, family, known, boot_id)
+
+
+def _note_generation(
+    socket: Netfilter, register: "Register", sound: "Iterable[int]", start: tuple[int, int]
+) -> None:
+    """Let the next run know that nobody else has changed anything, if that is so."""
+    before, commits = start
+    after = nftables.generation(socket)
+    if after == before + socket.commits - commits:
+        register.advance(sound, before, after)
+
+
+def _take_out(socket: Netfilter, own: "Iterable[Element]") -> None:
+    """Let the kernel forget what it has of these, although the ledger can't."""
+    for family, some in firewall.by_family(own).items():
+        there = [item for item in some if firewall.holds(socket, family, item)]
+        firewall.change(socket, family, (), there)
 
 
 def _bring_about(

@@ -15,13 +15,13 @@ from cni_bridge.rules import Element, Firewall, PublishedPort
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from cni_bridge.ipam.register import Register
     from cni_bridge.kernel.conntrack import Connection
 
 ATTEMPTS = 64  # at a free port, each of them the kernel's suggestion
-PORTS_ONE_BY_ONE = 4  # so many UDP ports are looked for one by one, more in one list of all
+PORTS_ONE_BY_ONE = 4  # so many are looked for one by one, more in one list of all
 
 
 def settled(register: "Register", attachment: Attachment, want: Firewall) -> Firewall:
@@ -42,20 +42,34 @@ def settled(register: "Register", attachment: Attachment, want: Firewall) -> Fir
     return replace(want, rules=replace(want.rules, ports=tuple(ports)))
 
 
-def refuse_bound(settled: Firewall, want: Firewall) -> None:
-    """Raise PortInUse for a port on which a process of the host waits."""
+def refuse_bound(attachment: Attachment, settled: Firewall, want: Firewall) -> None:
+    """Raise PortInUse for a port on which a process of the host waits for others than us."""
     addresses = elements.first_addresses(settled)
+    is_waiting = _suspicion(settled.rules.ports)
     for port, asked in zip(settled.rules.ports, want.rules.ports, strict=True):
-        if not asked.host_port:  # chosen because it is free
+        if not asked.host_port or not is_waiting(port):  # chosen because it is free, or is free
             continue
         targets = elements.targets(addresses, port)
         # One look for both families, where both are published.
         ip = targets[0][0] if len(targets) == 1 else b""
         if not hostports.is_bound(port.protocol, ip, port.host_port):
             continue
-        if owner := hostports.owner(port.protocol, port.host_port):
+        if owner := hostports.owner(port.protocol, port.host_port, attachment.container):
             what = elements.describe(elements.of_port(*targets[0], port))
             raise PortInUse(f"{what} is held by {owner}", "publish another host port, or stop it")
+
+
+def _suspicion(ports: tuple[PublishedPort, ...]) -> "Callable[[PublishedPort], bool]":
+    """Whether it is worth trying a port: one by one, or by one list of all that have a process."""
+    if len(ports) <= PORTS_ONE_BY_ONE:
+        return lambda _: True
+    listed = {number: hostports.waiting(number) for number in {port.protocol for port in ports}}
+
+    def is_waiting(port: PublishedPort) -> bool:
+        waiting = listed[port.protocol]
+        return waiting is None or port.host_port in waiting
+
+    return is_waiting
 
 
 def forget_udp(ports: "Iterable[Element]", *, has_begun: bool) -> None:

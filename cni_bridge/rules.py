@@ -72,3 +72,4 @@ class Ruleset:
     digest: str  # of its rules' text
     handle: int
     rules: int
+    generation: int = 0  # of nftables when we left it and all was well; 0: unknown

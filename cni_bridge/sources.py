@@ -5,6 +5,7 @@ Both kinds of source answer the same calls, so that `commands` reads the same fo
 
 import posix
 
+from cni_bridge import steps
 from cni_bridge.edge import config, ipam, shapes
 from cni_bridge.errors import InvalidConfig
 from cni_bridge.ipam import resolver
@@ -109,4 +110,6 @@ class OtherPlugin:
     def _execute(self, command: str) -> "Json":
         from cni_bridge.ipam import delegate
 
-        return delegate.execute(self._path, command, self._request.raw)
+        answer = delegate.execute(self._path, command, self._request.raw)
+        steps.done(f"{self._path.rpartition('/')[2]} {command}")
+        return answer

@@ -52,17 +52,34 @@ create table if not exists last_leased (
   primary key (network, range_set)
 ) without rowid;
 
+-- An address that was freed not long ago, in the order of row: it rests, and others are preferred.
+create table if not exists resting (
+  row integer primary key,
+  network text not null,
+  address blob not null,
+  freed integer not null,
+  unique (network, address)
+);
+
 -- The firewall's half. It is kept in the default state directory alone, as host ports, bridges and
 -- nftables tables are the host's, whatever directory a network keeps its addresses in.
 
--- One table of nftables as it was loaded, `inet` or `bridge`.
+-- One table of nftables as it was loaded, `inet` or `bridge`; generation is that of nftables when a
+-- run left it and all was well: while it is the same, nobody else has changed anything.
 create table if not exists ruleset (
   family integer primary key,
   boot_id text not null,
   digest text not null,
   handle integer not null,
-  rules integer not null
+  rules integer not null,
+  generation integer not null
 );
+
+-- One chain of somebody else's that has a rule of ours, `ip filter FORWARD`: written before the rule
+-- is there, dropped with the last row of guarded.
+create table if not exists accepting (
+  chain text primary key
+) without rowid;
 
 -- One attachment that the firewall does something for; created as in holding.
 create table if not exists guarded (

@@ -1,11 +1,10 @@
 """`cni-bridge gc`: forgets the attachments that are provably dead, and frees their addresses.
 
-What proof is needed is decided by the inventory; on doubt nothing is removed.
+What proof is needed is decided in `reclaiming`; on doubt nothing is removed.
 """
 
-from cni_bridge import assembly
-from cni_bridge.address import prefix_text
-from cni_bridge.cli import inventory, terminal
+from cni_bridge import reclaiming
+from cni_bridge.cli import terminal
 from cni_bridge.cli.options import Commands, Options, add_command, add_state_dir
 from cni_bridge.errors import RemovalIncomplete
 from cni_bridge.ipam import store
@@ -30,23 +29,19 @@ def register(parsers: Commands) -> None:
 def run(options: Options) -> int:
     """Remove what is dead; 1 if some of it could not be."""
     screen = terminal.console()
-    dead = inventory.dead(options.state_dir)
     ledger = store.find_ledger(options.state_dir)
+    host = netlink.Socket()
     failures: list[Exception] = []
-    for holding in dead:
-        if ledger is None or ledger.is_superseded(holding):  # a runtime was faster
-            continue
-        attachment = holding.attachment
-        held = ", ".join(prefix_text(lease.address) for lease in holding.leases) or "no address"
-        if not options.dry_run:
-            failures += assembly.detach(netlink.Socket(), ledger, (attachment,))
-        verb = "would free" if options.dry_run else "freed"
-        screen.print(
-            f"{verb} {held} of {attachment.container} {attachment.ifname} on {attachment.network}",
-            soft_wrap=True,
-        )
-    if not dead:
-        screen.print("nothing is provably dead")
+    if ledger is None or options.dry_run:
+        held = ledger.holdings() if ledger else ()
+        gone = [holding for holding, _ in reclaiming.dead(host, held)]
+    else:
+        gone, failures = reclaiming.reclaim(host, ledger)
+    verb = "would free" if options.dry_run else "freed"
+    for holding in gone:
+        screen.print(f"{verb} {reclaiming.text(holding)}", soft_wrap=True)
     if failures:
         raise RemovalIncomplete("could not remove everything", "\n".join(map(str, failures)))
+    if not gone:
+        screen.print("nothing is provably dead")
     return 0

@@ -3,15 +3,14 @@
 Read only. Every picture and table of attachments is made from this one model.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 
-from cni_bridge import names
+from cni_bridge import names, reclaiming
 from cni_bridge.address import prefix_text
 from cni_bridge.cli import sightings
 from cni_bridge.cli.sightings import Interface, Space
 from cni_bridge.ipam import store
-from cni_bridge.kernel import machine
+from cni_bridge.kernel import machine, netlink
 from cni_bridge.kernel.netns import OWN_NETNS
 from cni_bridge.model import Attachment, Holding, Netns
 from cni_bridge.record import record
@@ -80,8 +79,8 @@ def take(
     holdings = ledger.holdings() if ledger else ()
     spaces = sightings.look({**(others or {}), **_paths(holdings)}, host_path)
     host = spaces[0]
-    boot = machine.boot_id()
-    attachments = [_recorded(each, spaces, boot) for each in holdings]
+    dead = {each.attachment: why for each, why in reclaiming.dead(netlink.Socket(), holdings)}
+    attachments = [_recorded(each, spaces, dead.get(each.attachment, "")) for each in holdings]
     known = {each.host_name for each in attachments}
     attachments += [
         _unrecorded(each, state_dir) for each in host.interfaces if _is_lost(each, known)
@@ -100,29 +99,12 @@ def take(
     )
 
 
-def dead(state_dir: str) -> tuple[Holding, ...]:
-    """The records of which nothing can be alive: proven, never guessed."""
-    ledger = store.find_ledger(state_dir)
-    holdings = ledger.holdings() if ledger else ()
-    spaces = sightings.look(_paths(holdings))
-    boot = machine.boot_id()
-    return tuple(each for each in holdings if _is_dead(_recorded(each, spaces, boot), each, boot))
-
-
-def _is_dead(attached: Attached, holding: Holding, boot: str) -> bool:
-    if holding.boot_id != boot:
-        return True
-    if not holding.netns.inode:  # another plugin made the interface, wherever that is
-        return False
-    return attached.host_end is None and attached.space is None
-
-
 def _paths(holdings: tuple[Holding, ...]) -> dict[str, str]:
     """A path for each container's namespace, under the container's id."""
     return {each.attachment.container: each.netns.path for each in holdings if each.netns.path}
 
 
-def _recorded(holding: Holding, spaces: tuple[Space, ...], boot: str) -> Attached:
+def _recorded(holding: Holding, spaces: tuple[Space, ...], proof: str) -> Attached:
     attachment = holding.attachment
     host_end = spaces[0].interface(holding.host_name)
     space = _home(holding.netns, spaces)
@@ -140,7 +122,7 @@ def _recorded(holding: Holding, spaces: tuple[Space, ...], boot: str) -> Attache
         addresses=tuple(prefix_text(lease.address) for lease in holding.leases),
         created=holding.created,
     )
-    health, notes = _health(found, holding, boot)
+    health, notes = _health(found, holding, proof)
     return Attached(**{**vars(found), "health": health, "notes": notes})
 
 
@@ -151,17 +133,15 @@ def _home(identity: Netns, spaces: tuple[Space, ...]) -> Space | None:
     return next((each for each, its in zip(spaces, found, strict=True) if its == key), None)
 
 
-def _health(found: Attached, holding: Holding, boot: str) -> tuple[str, tuple[str, ...]]:
-    if _is_dead(found, holding, boot):
-        why = "its namespace and interfaces are gone"
-        if holding.boot_id != boot:
-            why = "it was recorded before the last boot"
-        return LEAKED, (f"{why}; `cni-bridge gc` frees its addresses",)
+def _health(found: Attached, holding: Holding, proof: str) -> tuple[str, tuple[str, ...]]:
+    """`proof`: why it is dead, if it is."""
+    if proof:
+        return LEAKED, (f"{proof}; `cni-bridge gc` frees its addresses",)
     if not holding.netns.inode:
         return OK, ("addresses only: another plugin made the interface",)
+    if reclaiming.is_adding(holding):
+        return ADDING, ()
     if not holding.is_confirmed:
-        if os.path.exists(f"/proc/{holding.pid}"):
-            return ADDING, ()
         return LEAKED, (f"its ADD (process {holding.pid}) died half-way; send DEL for it",)
     notes = tuple(_missing(found))
     if not notes and found.space is None:
@@ -195,12 +175,7 @@ def _is_lost(interface: Interface, known: set[str]) -> bool:
 
 
 def _owner(interface: Interface) -> Attachment | None:
-    identity = interface.alias.removeprefix("cni-bridge ").split("/")
-    if interface.kind != "veth" or len(identity) != 3:
-        return None
-    network, container, ifname = identity
-    attachment = Attachment(network=network, container=container, ifname=ifname)
-    return attachment if names.host_name(attachment) == interface.name else None
+    return names.owner(interface.name, interface.alias) if interface.kind == "veth" else None
 
 
 def _unrecorded(interface: Interface, state_dir: str) -> Attached:

@@ -16,17 +16,19 @@ from cni_bridge.cli import (
     drawing,
     laboratory,
     preview,
+    restoring,
     show,
     starting,
     terminal,
+    trace,
     validate,
 )
 from cni_bridge.cli.options import Options
 from cni_bridge.edge import versions
 
 COMMANDS = (
-    *(validate, show, drawing, preview),
-    *(laboratory, cleaning, starting, completion),
+    *(validate, show, drawing, preview, trace),
+    *(laboratory, cleaning, restoring, starting, completion),
 )
 DESCRIPTION = """\
 Docker-style networking for containers: a bridge, veth pairs, addresses, routes.

@@ -5,6 +5,7 @@ Everything here has been through the schema; what is left are addresses, and whi
 
 from cni_bridge import address
 from cni_bridge.address import Prefix, prefix_text
+from cni_bridge.edge import shapes
 from cni_bridge.errors import InvalidConfig
 from cni_bridge.ipam import ranges
 from cni_bridge.model import Dns, Grant, Ipam, Lease, Range, RangeSet, Route
@@ -65,6 +66,24 @@ def unreported(leases: tuple[Lease, ...], previous: "Json", ifname: str) -> list
         for lease in leases
         if lease.address not in told
     ]
+
+
+def reported_addresses(document: "Json") -> tuple[bytes, ...]:
+    """The addresses in the prevResult of a document that nobody has checked."""
+    previous = document.get("prevResult")
+    if not isinstance(previous, dict):
+        return ()
+    texts = [item.get("address") for item in shapes.objects(previous, "ips")]
+    texts += [
+        item.get("ip") for key in ("ip4", "ip6") if isinstance(item := previous.get(key), dict)
+    ]
+    found = []
+    for text in texts:
+        try:
+            found.append(address.parse(str(text).partition("/")[0]))
+        except ValueError:
+            continue
+    return tuple(found)
 
 
 def reported_mac(previous: "Json", ifname: str) -> str:

@@ -45,30 +45,9 @@ def environment() -> dict[str, str]:
     return {_text(name): _text(value) for name, value in posix.environ.items()}
 
 
-def read(variables: dict[str, str]) -> Request:
-    """Check the variables, then read and decode stdin. Raises errors 4, 5, 6, 7."""
+def check(variables: dict[str, str]) -> None:
+    """Refuse a command that there is not, and variables that it lacks. Raises InvalidEnvironment."""
     command = variables.get("CNI_COMMAND", "")
-    _check(command, variables)
-    raw = _read_stdin()
-    return Request(
-        command=command,
-        container=variables.get("CNI_CONTAINERID", ""),
-        ifname=variables.get("CNI_IFNAME", ""),
-        netns_path=variables.get("CNI_NETNS", ""),
-        may_be_own_netns=variables.get("CNI_NETNS_OVERRIDE", "").upper() in ("TRUE", "1"),
-        args=variables.get("CNI_ARGS", ""),
-        plugin_dirs=tuple(filter(None, variables.get("CNI_PATH", "").split(":"))),
-        raw=raw,
-        document=codec.fold(codec.decode(raw), validators.FOLD),
-    )
-
-
-def is_name(text: str) -> bool:
-    """Whether the text can be a container id or a network name (SPEC 1.0, "Parameters")."""
-    return text[:1].isalnum() and NAME_CHARACTERS.issuperset(text)
-
-
-def _check(command: str, variables: dict[str, str]) -> None:
     if not command:
         raise InvalidEnvironment("required env variables [CNI_COMMAND] missing")
     if command not in REQUIRED:
@@ -84,6 +63,42 @@ def _check(command: str, variables: dict[str, str]) -> None:
         faults += _malformed(variables)
     if faults:
         raise InvalidEnvironment("; ".join(faults), f"CNI_COMMAND={command}")
+
+
+def read_stdin() -> bytes:
+    """All of stdin. Raises IOFailure."""
+    chunks: list[bytes] = []
+    size = 0
+    while size <= STDIN_LIMIT:
+        try:
+            chunk = posix.read(0, 1 << 16)
+        except OSError as error:
+            raise IOFailure("error reading from stdin", str(error)) from error
+        if not chunk:
+            return b"".join(chunks)
+        chunks.append(chunk)
+        size += len(chunk)
+    raise IOFailure(f"error reading from stdin: more than {STDIN_LIMIT} bytes")
+
+
+def decode(variables: dict[str, str], raw: bytes) -> Request:
+    """The request of variables that were checked, and of stdin. Raises errors 6 and 7."""
+    return Request(
+        command=variables["CNI_COMMAND"],
+        container=variables.get("CNI_CONTAINERID", ""),
+        ifname=variables.get("CNI_IFNAME", ""),
+        netns_path=variables.get("CNI_NETNS", ""),
+        may_be_own_netns=variables.get("CNI_NETNS_OVERRIDE", "").upper() in ("TRUE", "1"),
+        args=variables.get("CNI_ARGS", ""),
+        plugin_dirs=tuple(filter(None, variables.get("CNI_PATH", "").split(":"))),
+        raw=raw,
+        document=codec.fold(codec.decode(raw), validators.FOLD),
+    )
+
+
+def is_name(text: str) -> bool:
+    """Whether the text can be a container id or a network name (SPEC 1.0, "Parameters")."""
+    return text[:1].isalnum() and NAME_CHARACTERS.issuperset(text)
 
 
 def _malformed(variables: dict[str, str]) -> list[str]:
@@ -110,21 +125,6 @@ def ifname_fault(ifname: str) -> str:
     if not ifname.isascii():
         return "interface name contains non-ASCII characters"
     return ""
-
-
-def _read_stdin() -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    while size <= STDIN_LIMIT:
-        try:
-            chunk = posix.read(0, 1 << 16)
-        except OSError as error:
-            raise IOFailure("error reading from stdin", str(error)) from error
-        if not chunk:
-            return b"".join(chunks)
-        chunks.append(chunk)
-        size += len(chunk)
-    raise IOFailure(f"error reading from stdin: more than {STDIN_LIMIT} bytes")
 
 
 def _text(raw: bytes) -> str:

@@ -12,23 +12,19 @@ from cni_bridge.ipam import statedir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeVar
 
+    T = TypeVar("T")
     Row = tuple[Any, ...]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 FILE_NAME = "ledger.sqlite"
 PATIENCE_S = 10.0  # an ADD or DEL holds the lock for less than a millisecond
 
-_AS_NEW = (
-    "Move the file away and an empty one is made; it knows nothing of the containers that run, so "
-    "remove those first, or restart the machine."
-)
-
 
 class Database:
-    """An open file. Whatever SQLite complains about leaves as IOFailure or TryAgainLater."""
+    """An open file. Whatever SQLite complains about leaves as LedgerUnusable or TryAgainLater."""
 
     def __init__(self, path: str, patience_s: float) -> None:
         self.path = path
@@ -53,6 +49,21 @@ class Database:
             return self._connection.executemany(sql, rows).rowcount
         except csqlite.Error as error:
             raise self._failure(error) from error
+
+    def locked(self, work: "Callable[[], T]") -> "T":
+        """What `work` returns when nobody else can write; if it fails, its changes are undone.
+
+        Inside of another such `work` it is part of that one.
+        """
+        if self._connection.in_transaction:
+            return work()
+        try:
+            self.begin()
+            outcome = work()
+            self.commit()
+        finally:
+            self.rollback()
+        return outcome
 
     def begin(self) -> None:
         """Begin a transaction with the right to write: two that only read can't both go on."""
@@ -86,18 +97,9 @@ class Database:
             raise self._failure(error) from error
 
     def _failure(self, error: Exception) -> errors.CniError:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind of error
-        if code in (csqlite.SQLITE_BUSY, csqlite.SQLITE_LOCKED):
-            return errors.TryAgainLater(
-                f"the ledger {self.path} stayed locked for {self._patience_s:g} s",
-                _lock_details(self.path),
-            )
-        if code in (csqlite.SQLITE_CORRUPT, csqlite.SQLITE_NOTADB):
-            return errors.IOFailure(f"the ledger {self.path} is damaged: {error}", _AS_NEW)
-        return errors.IOFailure(
-            f"cannot use the ledger {self.path}: {error}",
-            "Check the permissions of the file and of its directory, and the space left there.",
-        )
+        from cni_bridge.ipam import trouble  # only where there is any
+
+        return trouble.failure(error, self.path, self._patience_s)
 
 
 def opened(state_dir: str, patience_s: float) -> Database | None:
@@ -106,13 +108,19 @@ def opened(state_dir: str, patience_s: float) -> Database | None:
     found = statedir.status(path)
     if found is None:
         return None
-    if not S_ISREG(found.st_mode):
-        raise errors.IOFailure(f"the ledger {path} is not a regular file", _AS_NEW)
+    if not S_ISREG(found.st_mode) or found.st_mode & statedir.WRITABLE_BY_OTHERS:
+        from cni_bridge.ipam import trouble
+
+        raise trouble.no_ledger(path, found.st_mode)
     database = Database(path, patience_s)
-    if not database.select("select 1 from sqlite_master where name = 'ledger'"):
-        database.close()
-        return None
-    _configure(database)
+    try:
+        if not database.select("select 1 from sqlite_master where name = 'ledger'"):
+            database.close()
+            return None
+        _configure(database)
+    except BaseException:
+        database.close()  # or what it has locked would stay so: errors are kept for the report
+        raise
     return database
 
 
@@ -123,41 +131,43 @@ def created(state_dir: str, patience_s: float) -> Database:
     path = f"{state_dir}/{FILE_NAME}"
     _touch(path)
     database = Database(path, patience_s)
-    database.run_script(f"begin immediate;\n{SCHEMA}")
-    database.change(
-        "insert into ledger values (1, ?, ?) on conflict do nothing",
-        SCHEMA_VERSION,
-        statedir.survives_reboot(state_dir),
-    )
-    database.commit()
-    _configure(database)
+    try:
+        database.run_script(f"begin immediate;\n{SCHEMA}")
+        database.change(
+            "insert into ledger values (1, ?, ?) on conflict do nothing",
+            SCHEMA_VERSION,
+            statedir.survives_reboot(state_dir),
+        )
+        database.commit()
+        _configure(database)
+    except BaseException:
+        database.close()
+        raise
     return database
-
-
-def lock_holders(locks: str, inode: int) -> tuple[str, ...]:
-    """The process ids that hold a lock on the file, from the text of /proc/locks.
-
-    A line is `1: POSIX  ADVISORY  WRITE 4711 00:19:81 1073741825 1073741825`, and those that wait
-    have `->` after the number; proc_locks(5). The device is not compared: overlayfs and btrfs show
-    another one than stat does.
-    """
-    lines = [line.split() for line in locks.splitlines()]
-    pids = [line[4] for line in lines if line[1] != "->" and line[5].endswith(f":{inode}")]
-    return tuple(dict.fromkeys(pids))
 
 
 def _configure(database: Database) -> None:
     ((version, is_durable),) = database.select("select schema_version, is_durable from ledger")
     if version != SCHEMA_VERSION:
-        raise errors.IOFailure(
-            f"the ledger {database.path} has schema version {version}, "
-            f"this cni-bridge needs version {SCHEMA_VERSION}",
-            f"Go on with the cni-bridge that wrote it. {_AS_NEW}",
-        )
+        _migrate(database, version)  # once in a ledger's life
     database.change("pragma foreign_keys = on")
     if not is_durable:
         # Still safe against SIGKILL: the rollback journal is written, only not waited for.
         database.change("pragma synchronous = off")
+
+
+def _migrate(database: Database, version: int) -> None:
+    """Bring an older ledger to our schema, in one transaction; refuse a newer one."""
+    if version > SCHEMA_VERSION:
+        from cni_bridge.ipam import trouble
+
+        raise trouble.foreign(database.path, version, SCHEMA_VERSION)
+    from cni_bridge.ipam.schema import CHANGES, SCHEMA
+
+    steps = [CHANGES.get(each, "") for each in range(version + 1, SCHEMA_VERSION + 1)]
+    database.run_script("\n".join(("begin immediate;", *steps, SCHEMA)))
+    database.change("update ledger set schema_version = ?", SCHEMA_VERSION)
+    database.commit()
 
 
 def _touch(path: str) -> None:
@@ -169,23 +179,4 @@ def _touch(path: str) -> None:
     try:
         posix.close(posix.open(path, flags, 0o600))
     except OSError as error:
-        raise errors.IOFailure(f"cannot create the ledger {path}: {error.strerror}") from error
-
-
-def _lock_details(path: str) -> str:
-    """Who holds the lock, as far as /proc tells."""
-    try:
-        with open("/proc/locks", encoding="ascii") as file:
-            pids = lock_holders(file.read(), posix.stat(path).st_ino)
-    except OSError:
-        pids = ()
-    who = ", ".join(f"{pid} ({_command(pid)})" for pid in pids)
-    return f"It is held by process {who}." if who else "Whoever held it is gone now."
-
-
-def _command(pid: str) -> str:
-    try:
-        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-            return file.read().strip()
-    except OSError:  # it ended, or is of another pid namespace
-        return "unknown"
+        raise errors.LedgerUnusable(f"cannot create the ledger {path}: {error.strerror}") from error

@@ -27,6 +27,8 @@ _ANY_HOLDER = "select 1 from element where set_name = ? and key = ? and data is 
 _CREATED = "select created from guarded where network = ? and container = ? and ifname = ?"
 _DELETE_ALL = "delete from element where network = ? and container = ? and ifname = ?"
 _DELETE_GUARDED = "delete from guarded where network = ? and container = ? and ifname = ?"
+_ADVANCE = "update ruleset set generation = ? where generation = ?"
+_ADVANCE_ONE = "update ruleset set generation = ? where family = ?"
 _DELETE_FLAG = """
 delete from element where set_name = ? and key = ? and network = ? and container = ''
 """
@@ -50,7 +52,7 @@ where own.data is not null and own.network = ? and own.container = ? and own.ifn
 
 
 class Register:
-    """The firewall's records in an open ledger; every method may raise IOFailure, TryAgainLater.
+    """The firewall's records in an open ledger; every method may raise LedgerUnusable, TryAgainLater.
 
     What is in the kernel follows from here alone, so it is changed only inside of `locked`.
     """
@@ -60,13 +62,7 @@ class Register:
 
     def locked(self, work: "Callable[[], T]") -> "T":
         """What `work` returns when nobody else can write; if it fails, its changes are undone."""
-        self._database.begin()
-        try:
-            outcome = work()
-            self._database.commit()
-        finally:
-            self._database.rollback()
-        return outcome
+        return self._database.locked(work)
 
     # ------------------------------------------------------------ who has what
 
@@ -159,23 +155,53 @@ class Register:
     def ruleset(self, family: int) -> Ruleset | None:
         """A table as it was loaded."""
         rows = self._database.select(
-            "select boot_id, digest, handle, rules from ruleset where family = ?", family
+            "select boot_id, digest, handle, rules, generation from ruleset where family = ?",
+            family,
         )
         if not rows:
             return None
-        boot_id, digest, handle, rules = rows[0]
-        return Ruleset(boot_id=boot_id, digest=digest, handle=handle, rules=rules)
+        boot_id, digest, handle, rules, generation = rows[0]
+        return Ruleset(
+            boot_id=boot_id, digest=digest, handle=handle, rules=rules, generation=generation
+        )
 
     def loaded(self, family: int, ruleset: Ruleset) -> None:
         """Record that a table was loaded."""
         self._database.change(
-            "replace into ruleset values (?, ?, ?, ?, ?)",
+            "replace into ruleset values (?, ?, ?, ?, ?, ?)",
             family,
             ruleset.boot_id,
             ruleset.digest,
             ruleset.handle,
             ruleset.rules,
+            ruleset.generation,
         )
+
+    def advance(self, families: "Iterable[int]", before: int, after: int) -> None:
+        """Record the generation that our own changes have made, where all was well before: in these
+        tables, and in those that nobody had changed since."""
+        self._database.change(_ADVANCE, after, before)
+        for family in families:
+            self._database.change(_ADVANCE_ONE, after, family)
+
+    def accepting(self) -> tuple[str, ...]:
+        """The chains of others that have a rule of ours."""
+        return tuple(chain for (chain,) in self._database.select("select chain from accepting"))
+
+    def insert_accepting(self, chains: "Iterable[str]") -> None:
+        """Record that they are to have one."""
+        self._database.change_all(
+            "insert into accepting values (?) on conflict do nothing",
+            [(chain,) for chain in chains],
+        )
+
+    def delete_accepting(self) -> tuple[str, ...]:
+        """Forget these chains if nobody is guarded any more; return those that were forgotten."""
+        chains = self.accepting()
+        if not chains or self._database.select("select 1 from guarded limit 1"):
+            return ()
+        self._database.change("delete from accepting")
+        return chains
 
     # ------------------------------------------------------------ helpers
 

@@ -1,7 +1,11 @@
 """The ledger's definition: the text of `schemas/store.sql`, which is for people.
 
-Read only when a ledger is created; no statement that an ADD or DEL runs belongs here.
+Read only when a ledger is created or migrated; no statement that an ADD or DEL runs belongs here.
 """
+
+# What a version changed in the one before, where adding what is missing is not enough. A table of
+# nftables that nobody remembers loading is loaded anew.
+CHANGES = {3: "drop table if exists ruleset;"}
 
 SCHEMA = """\
 -- The ledger of cni-bridge: who has which address. Look, but leave writing to cni-bridge.
@@ -58,17 +62,34 @@ create table if not exists last_leased (
   primary key (network, range_set)
 ) without rowid;
 
+-- An address that was freed not long ago, in the order of row: it rests, and others are preferred.
+create table if not exists resting (
+  row integer primary key,
+  network text not null,
+  address blob not null,
+  freed integer not null,
+  unique (network, address)
+);
+
 -- The firewall's half. It is kept in the default state directory alone, as host ports, bridges and
 -- nftables tables are the host's, whatever directory a network keeps its addresses in.
 
--- One table of nftables as it was loaded, `inet` or `bridge`.
+-- One table of nftables as it was loaded, `inet` or `bridge`; generation is that of nftables when a
+-- run left it and all was well: while it is the same, nobody else has changed anything.
 create table if not exists ruleset (
   family integer primary key,
   boot_id text not null,
   digest text not null,
   handle integer not null,
-  rules integer not null
+  rules integer not null,
+  generation integer not null
 );
+
+-- One chain of somebody else's that has a rule of ours, `ip filter FORWARD`: written before the rule
+-- is there, dropped with the last row of guarded.
+create table if not exists accepting (
+  chain text primary key
+) without rowid;
 
 -- One attachment that the firewall does something for; created as in holding.
 create table if not exists guarded (

@@ -10,32 +10,36 @@ from cni_bridge import errors
 
 HOST = "/run/cni-bridge"  # where a ledger is, unless a config says otherwise
 
-_WRITABLE_BY_OTHERS = 0o022
+WRITABLE_BY_OTHERS = 0o022
 _VOLATILE = ("tmpfs", "ramfs")
 
 
 def ensure(path: str) -> None:
-    """Make the directory, its parents too, unless it is there and ours alone; raises IOFailure."""
+    """Make the directory, its parents too, unless it is there and ours alone; raises LedgerUnusable."""
     if is_usable(path):
         return
+    umask = posix.umask(WRITABLE_BY_OTHERS)  # a runtime's own may take even our rights away
     try:
         _make(path.rstrip("/"), 0o700)
     except OSError as error:
-        raise errors.IOFailure(
-            f"cannot make the state directory {path}: {error.strerror}"
+        raise errors.LedgerUnusable(
+            f"cannot make the state directory {path}: {error.strerror}",
+            "Make it by hand, or let its file system be writable: install -d -m 0700 DIRECTORY.",
         ) from error
+    finally:
+        posix.umask(umask)
     is_usable(path)
 
 
 def is_usable(path: str) -> bool:
-    """False when the directory does not exist; raises IOFailure when it can't be trusted."""
+    """False when the directory does not exist; raises LedgerUnusable when it can't be trusted."""
     # Without its slash, or the directory that a symbolic link points at would be judged.
     found = status(path.rstrip("/") or path[:1])
     if found is None:
         return False
     user = posix.geteuid()
     if complaint := objection(found, user):
-        raise errors.IOFailure(
+        raise errors.LedgerUnusable(
             f"the state directory {path} {complaint}",
             "Whoever can write there can take and free addresses. Make it a directory that only "
             f"uid {user} can write to: install -d -m 0700 -o {user} DIRECTORY.",
@@ -44,13 +48,13 @@ def is_usable(path: str) -> bool:
 
 
 def status(path: str) -> posix.stat_result | None:
-    """What lstat says, or None when nothing is there; raises IOFailure."""
+    """What lstat says, or None when nothing is there; raises LedgerUnusable."""
     try:
         return posix.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise errors.IOFailure(f"cannot look at {path}: {error.strerror}") from error
+        raise errors.LedgerUnusable(f"cannot look at {path}: {error.strerror}") from error
 
 
 def objection(found: posix.stat_result, user: int) -> str:
@@ -61,7 +65,7 @@ def objection(found: posix.stat_result, user: int) -> str:
         return "is not a directory"
     if found.st_uid != user:
         return f"belongs to uid {found.st_uid}, not to uid {user}"
-    if found.st_mode & _WRITABLE_BY_OTHERS:
+    if found.st_mode & WRITABLE_BY_OTHERS:
         return f"can be written by others, its mode is {found.st_mode & 0o7777:04o}"
     return ""
 

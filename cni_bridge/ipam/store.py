@@ -3,7 +3,9 @@
 It knows nothing of the kernel's interfaces, and no transaction outlives the call that began it.
 """
 
-from cni_bridge import address, errors
+import time
+
+from cni_bridge import errors
 from cni_bridge.address import Prefix
 from cni_bridge.ipam import database, ranges, statedir, wording
 from cni_bridge.ipam.database import PATIENCE_S, Database
@@ -27,10 +29,19 @@ update holding set is_confirmed = 1
 where network = ? and container = ? and ifname = ? and pid = ? and created = ?
 """
 _RELEASE = "delete from holding where network = ? and container = ? and ifname = ?"
+_REST = """
+replace into resting (freed, network, address)
+select ?, network, address from lease where network = ? and container = ? and ifname = ?
+"""
+_IS_RESTING = "select 1 from resting where network = ? and address = ? and freed > ?"
+_FORGET_RESTED = """
+delete from resting where freed <= ? and row in (select row from resting order by row limit 100)
+"""
+COOL_DOWN_MS = 30_000  # what other hosts remember of an address has been looked at anew by then
 
 
 def open_ledger(state_dir: str, patience_s: float = PATIENCE_S) -> "Ledger":
-    """The ledger of a state directory, made if missing; raises IOFailure, TryAgainLater."""
+    """The ledger of a state directory, made if missing; raises LedgerUnusable, TryAgainLater."""
     statedir.ensure(state_dir)
     return Ledger(database.opened(state_dir, patience_s) or database.created(state_dir, patience_s))
 
@@ -44,7 +55,7 @@ def find_ledger(state_dir: str, patience_s: float = PATIENCE_S) -> "Ledger | Non
 
 
 class Ledger:
-    """An open ledger; every method may raise IOFailure and TryAgainLater."""
+    """An open ledger; every method may raise LedgerUnusable and TryAgainLater."""
 
     def __init__(self, opened: Database) -> None:
         self.database = opened  # public for the firewall's half of it
@@ -88,14 +99,14 @@ class Ledger:
             is_confirmed=False,
             leases=(),
         )
-        self.database.begin()
         try:
+            self.database.begin()
             self._insert(holding)
             leases = tuple(
                 self._lease(attachment, index, range_set, wanted[index])
                 for index, range_set in enumerate(range_sets)
             )
-            self.database.commit()
+            self._commit(holding)
         finally:
             self.database.rollback()
         return replace(holding, leases=leases)
@@ -105,13 +116,7 @@ class Ledger:
 
         A claim that a later ADD has made for the same attachment is not mistaken for this one.
         """
-        is_there = self.database.change(
-            _CONFIRM,
-            *_key(holding.attachment),
-            holding.pid,
-            holding.created,
-        )
-        if not is_there:
+        if not self.database.change(_CONFIRM, *_claim_key(holding)):
             raise errors.TryAgainLater(
                 f"{wording.name(holding.attachment)} was deleted while it was being added"
             )
@@ -119,17 +124,16 @@ class Ledger:
     def is_superseded(self, holding: Holding) -> bool:
         """Whether a later ADD has claimed the same attachment, after a DEL of this one."""
         current = self.find(holding.attachment)
-        return current is not None and (current.pid, current.created) != (
-            holding.pid,
-            holding.created,
-        )
+        return current is not None and _claim_key(current) != _claim_key(holding)
 
     # ------------------------------------------------------------ what the other commands do
 
     def rehearse(self, network: str, range_sets: tuple[RangeSet, ...]) -> tuple[bytes, ...]:
         """The addresses that a claim would take now; RangeExhausted if it would. Changes nothing."""
-        self.database.begin()
         try:
+            self.database.begin()
+            # SQLite begins and reads as well where it could not write.
+            self.database.change("update ledger set row = row")
             return tuple(
                 self._next_free(network, index, each) for index, each in enumerate(range_sets)
             )
@@ -144,18 +148,21 @@ class Ledger:
 
     def release(self, *attachments: Attachment) -> None:
         """Forget attachments and free their addresses; success too when there is nothing to do."""
-        self.database.change_all(_RELEASE, map(_key, attachments))
+        keys = [_key(each) for each in attachments]
+
+        def work() -> None:
+            now = time.time_ns() // 1_000_000
+            self.database.change_all(_REST, [(now, *key) for key in keys])
+            self.database.change_all(_RELEASE, keys)
+            self.database.change(_FORGET_RESTED, now - COOL_DOWN_MS)
+
+        self.database.locked(work)
 
     def holdings(self, network: str | None = None) -> tuple[Holding, ...]:
         """All records, or those of one network, ordered by network, container and ifname."""
         if network is None:
             return self._select("")
         return self._select(" where network = ?", network)
-
-    def free(self, network: str, range_set: RangeSet) -> int:
-        """How many addresses of a range set are left."""
-        taken = self._counter(network, range_set)
-        return sum(high - low + 1 - taken(low, high) for low, high in ranges.sweep(range_set))
 
     # ------------------------------------------------------------ helpers
 
@@ -175,15 +182,18 @@ class Ledger:
         if is_new:
             return
         if earlier := self.find(attachment):
-            raise errors.AttachmentExists(
-                f"{wording.name(attachment)} exists already, duplicate allocation is not allowed",
-                f"{wording.facts(earlier)} Send DEL for it first.",
-            )
+            raise wording.exists(earlier)
         (owner,) = self._select(" where host_name = ?", holding.host_name)
-        raise errors.NameTaken(
-            f"the host end's name {holding.host_name} is that of {wording.name(owner.attachment)}",
-            f"{wording.facts(owner)} Names follow from network, container id and ifname: change one.",
-        )
+        raise wording.name_taken(owner)
+
+    def _commit(self, holding: Holding) -> None:
+        """A commit can fail after it was made, and what has failed must have left no record."""
+        try:
+            self.database.commit()
+        except errors.CniError:
+            self.database.rollback()
+            self.database.change(f"{_RELEASE} and pid = ? and created = ?", *_claim_key(holding))
+            raise
 
     def _lease(
         self, attachment: Attachment, index: int, range_set: RangeSet, requested: bytes | None
@@ -213,11 +223,18 @@ class Ledger:
             "select address from last_leased where network = ? and range_set = ?", network, index
         )
         taken = self._counter(network, range_set)
-        spans = ranges.sweep(range_set, rows[0][0] if rows else None)
-        found = ranges.first_free(spans, taken)
+        last = rows[0][0] if rows else None
+        found = ranges.first_free(ranges.sweep(range_set, last), taken)
         if found is None:
-            raise self._exhausted(network, index, range_set)
-        return found.to_bytes(len(range_set[0].start), "big")
+            raise wording.exhausted(network, index, range_set, taken)
+        ip = found.to_bytes(len(range_set[0].start), "big")
+        since = time.time_ns() // 1_000_000 - COOL_DOWN_MS
+        if not self.database.select(_IS_RESTING, network, ip, since):
+            return ip
+        from cni_bridge.ipam import resting  # only where addresses come round within seconds
+
+        runs = tuple(ranges.sweep(range_set, last))
+        return resting.prefer_rested(runs, taken, resting.listed(self.database, network, since), ip)
 
     def _counter(self, network: str, range_set: RangeSet) -> "ranges.Count":
         """A function that counts the leases from one address to another."""
@@ -247,21 +264,7 @@ class Ledger:
             network,
             ip,
         )
-        who = f"{wording.name(holder.attachment)}. {wording.facts(holder)}"
-        return wording.unavailable(ip, range_set, who)
-
-    def _exhausted(self, network: str, index: int, range_set: RangeSet) -> errors.RangeExhausted:
-        taken = self._counter(network, range_set)
-        counts = "; ".join(
-            f"{ranges.range_text(each)}: {count} leases"
-            for each in range_set
-            for count in [taken(address.number(each.start), address.number(each.end))]
-        )
-        return errors.RangeExhausted(
-            f"failed to allocate for range {index}: "
-            f"no IP addresses available in range set: {ranges.set_text(range_set)}",
-            f"{counts}. Delete containers of network {network}, or give it a larger range.",
-        )
+        return wording.held(ip, range_set, holder)
 
     def _select(self, where: str, *values: object) -> tuple[Holding, ...]:
         rows = self.database.select(_HOLDINGS + where + _IN_ORDER, *values)
@@ -290,3 +293,7 @@ def _holding(columns: "tuple[Any, ...]", leases: list[Lease]) -> Holding:
 
 def _key(attachment: Attachment) -> tuple[str, str, str]:
     return attachment.network, attachment.container, attachment.ifname
+
+
+def _claim_key(holding: Holding) -> tuple[str, str, str, int, int]:
+    return (*_key(holding.attachment), holding.pid, holding.created)

@@ -6,7 +6,7 @@ Only texts; what is an error is decided in `store`.
 import time
 
 from cni_bridge import address
-from cni_bridge.errors import AddressInUse
+from cni_bridge.errors import AddressInUse, AttachmentExists, NameTaken, RangeExhausted
 from cni_bridge.ipam import ranges
 from cni_bridge.model import Attachment, Holding, RangeSet
 
@@ -26,10 +26,47 @@ def facts(holding: Holding) -> str:
     return f"Since {since}, host end {holding.host_name}, addresses: {held or 'none'}."
 
 
+def held(ip: bytes, range_set: RangeSet, holder: Holding) -> AddressInUse:
+    """A requested address that another attachment has."""
+    return unavailable(ip, range_set, f"{name(holder.attachment)}. {facts(holder)}")
+
+
 def unavailable(ip: bytes, range_set: RangeSet, holder: str) -> AddressInUse:
     """A requested address that is somebody else's."""
     return AddressInUse(
         f"requested IP address {address.text(ip)} is not available in range set "
         f"{ranges.set_text(range_set)}",
         f"It is held by {holder}",
+    )
+
+
+def exists(earlier: Holding) -> AttachmentExists:
+    """A second ADD."""
+    return AttachmentExists(
+        f"{name(earlier.attachment)} exists already, duplicate allocation is not allowed",
+        f"{facts(earlier)} Send DEL for it first.",
+    )
+
+
+def name_taken(owner: Holding) -> NameTaken:
+    """An attachment whose host end would have another one's name."""
+    return NameTaken(
+        f"the host end's name {owner.host_name} is that of {name(owner.attachment)}",
+        f"{facts(owner)} Names follow from network, container id and ifname: change one.",
+    )
+
+
+def exhausted(
+    network: str, index: int, range_set: RangeSet, taken: "ranges.Count"
+) -> RangeExhausted:
+    """No address is left in a range set."""
+    counts = "; ".join(
+        f"{ranges.range_text(each)}: {count} leases"
+        for each in range_set
+        for count in [taken(address.number(each.start), address.number(each.end))]
+    )
+    return RangeExhausted(
+        f"failed to allocate for range {index}: "
+        f"no IP addresses available in range set: {ranges.set_text(range_set)}",
+        f"{counts}. Delete containers of network {network}, or give it a larger range.",
     )

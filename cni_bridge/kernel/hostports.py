@@ -7,13 +7,23 @@ import posix
 from errno import EADDRINUSE
 
 from cni_bridge.csocket import csocket
+from cni_bridge.kernel.netlink import Request, Socket
+
+try:
+    from _struct import pack, unpack_from
+except ImportError:  # an interpreter that renamed its private module still works, only slower
+    from struct import pack, unpack_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TCP_LISTEN = "0A"  # net/tcp_states.h, as /proc shows it
-UDP_UNCONNECTED = "07"
+TCP_LISTEN = 10  # net/tcp_states.h
+UDP_UNCONNECTED = 7
+NETLINK_SOCK_DIAG = 4  # linux/netlink.h
+SOCK_DIAG_BY_FAMILY = 20  # linux/sock_diag.h
+DIAG_REQUEST = "BBxxI48x"  # inet_diag_req_v2: family, protocol, states
+DIAG_PORT = ">4xH"  # inet_diag_msg: the socket's own port
 KINDS = {
     csocket.IPPROTO_TCP: csocket.SOCK_STREAM,
     csocket.IPPROTO_UDP: csocket.SOCK_DGRAM,
@@ -38,21 +48,46 @@ def is_bound(protocol: int, ip: bytes, port: int) -> bool:
     return False
 
 
+def waiting(protocol: int) -> "set[int] | None":
+    """The ports, of any address, on which sockets of this host wait; None where the kernel has no
+    such list."""
+    if protocol not in TABLES:
+        return None
+    _, state = TABLES[protocol]
+    ports: set[int] = set()
+    try:
+        socket = Socket(NETLINK_SOCK_DIAG)
+        for family in (csocket.AF_INET, csocket.AF_INET6):
+            listing = Request(
+                what="list the sockets of this host",
+                kind=SOCK_DIAG_BY_FAMILY,
+                body=pack(DIAG_REQUEST, family, protocol, 1 << state),
+            )
+            ports.update(unpack_from(DIAG_PORT, answer)[0] for answer in socket.dump(listing))
+        socket.close()
+    except OSError:
+        return None
+    return ports
+
+
 def choose(protocol: int, ip: bytes) -> int:
     """A port that is free at that address, of the range of ip_local_port_range. Raises OSError."""
     return _bind(protocol, ip, 0)
 
 
-def owner(protocol: int, port: int) -> "str | None":
-    """Who waits for connections on the port: `process 812 (sshd)`; None where nobody does.
+def owner(protocol: int, port: int, container: str) -> "str | None":
+    """Who waits for connections on the port: `process 812 (sshd)`; None where nobody else does.
 
-    A port can be bound although nobody waits there, by a connection that goes out.
+    A port can be bound although nobody waits there, by a connection that goes out; and podman's
+    conmon, whose arguments name the container, keeps the ports of that container from others.
     """
     inodes = set(_inodes(protocol, port))
     if not inodes:
         return None
     for pid in filter(str.isdecimal, posix.listdir("/proc")):
         if not inodes.isdisjoint(_sockets(pid)):
+            if container in _read(f"/proc/{pid}/cmdline").split("\0"):
+                return None
             return f"process {pid} ({_command(pid)})"
     return "a process that can't be seen from here"
 
@@ -76,11 +111,11 @@ def _bind(protocol: int, ip: bytes, port: int) -> int:
 def _inodes(protocol: int, port: int) -> "Iterator[str]":
     """Inodes of the sockets that wait on the port; proc_net(5): address, state and inode are the
     second, fourth and tenth columns."""
-    tables, state = TABLES.get(protocol, ((), ""))
+    tables, state = TABLES.get(protocol, ((), 0))
     for table in tables:
         for line in _read(f"/proc/self/net/{table}").splitlines()[1:]:
             columns = line.split()
-            if columns[3] == state and int(columns[1].rpartition(":")[2], 16) == port:
+            if int(columns[3], 16) == state and int(columns[1].rpartition(":")[2], 16) == port:
                 yield columns[9]
 
 

@@ -1,4 +1,4 @@
-"""Addresses, routes and neighbours as the kernel wants and tells them.
+"""Addresses and routes as the kernel wants and tells them.
 
 Pure: builds requests and reads answers. It sends nothing and decides no policy.
 """
@@ -15,8 +15,6 @@ from cni_bridge.kernel.messages import (
     IFA_FLAGS,
     IFA_LOCAL,
     METRICS,
-    NDA_DST,
-    NEIGHBOUR,
     NLM_F_CREATE,
     NLM_F_EXCL,
     ROUTE,
@@ -30,7 +28,6 @@ from cni_bridge.kernel.messages import (
     RTAX_ADVMSS,
     RTAX_MTU,
     RTM_DELADDR,
-    RTM_DELNEIGH,
     RTM_GETADDR,
     RTM_GETROUTE,
     RTM_NEWADDR,
@@ -184,15 +181,6 @@ def parse_route(payload: bytes) -> InstalledRoute:
         mtu=metrics.number(RTAX_MTU),
         advmss=metrics.number(RTAX_ADVMSS),
         gateways=tuple(_next_hops(values.raw(RTA_MULTIPATH))),
-    )
-
-
-def delete_neighbour(interface: int, ip: bytes) -> Request:
-    """Forget the MAC that an address was last seen with."""
-    return Request(
-        what=f"remove neighbour {text(ip)} from interface {interface}",
-        kind=RTM_DELNEIGH,
-        body=encode(NEIGHBOUR, (family(ip), interface, 0, 0, 0), {NDA_DST: ip}),
     )
 
 

@@ -34,7 +34,6 @@ RTM_DELADDR = 21
 RTM_GETADDR = 22
 RTM_NEWROUTE = 24
 RTM_GETROUTE = 26
-RTM_DELNEIGH = 29
 RTM_NEWQDISC = 36
 RTM_GETQDISC = 38
 RTM_NEWTFILTER = 44
@@ -83,7 +82,6 @@ RTA_PRIORITY = 6
 RTA_METRICS = 8
 RTA_MULTIPATH = 9
 RTA_TABLE = 15
-NDA_DST = 1
 TCA_KIND = 1
 TCA_OPTIONS = 2
 IFLA_INFO_KIND = 1
@@ -155,12 +153,6 @@ ROUTE: "Message" = (
         RTA_METRICS: "nested",
         RTA_MULTIPATH: "nested",
         RTA_TABLE: "I",
-    },
-)
-NEIGHBOUR: "Message" = (
-    "B3xiHBB",
-    {
-        NDA_DST: "bytes",
     },
 )
 TRAFFIC: "Message" = (

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 CLONE_NEWNET = 0x40000000  # linux/sched.h
 NS_GET_NSTYPE = 0xB703  # linux/nsfs.h
 OWN_NETNS = "/proc/self/ns/net"
-RTLD_NOW = 2  # dlfcn.h
 
 
 @record
@@ -30,40 +29,47 @@ class OpenNetns:
     """A network namespace that stays alive, whatever becomes of its path, until it is closed."""
 
     descriptor: int
+    home: int  # the one that the process was in when it opened the other
     identity: Netns
 
 
 def open_netns(path: str, *, may_be_own: bool = False) -> OpenNetns:
     """Open the network namespace that CNI_NETNS names. Raises UnknownContainer, InvalidNetns."""
     descriptor = _open(path)
+    home = _open(OWN_NETNS)
     try:
-        return OpenNetns(descriptor=descriptor, identity=_identify(descriptor, path, may_be_own))
+        identity = _identify(descriptor, home, path, may_be_own)
     except BaseException:
         posix.close(descriptor)
+        posix.close(home)
         raise
+    return OpenNetns(descriptor=descriptor, home=home, identity=identity)
 
 
 def close(netns: OpenNetns) -> None:
-    """Give the descriptor back."""
+    """Give the descriptors back."""
     posix.close(netns.descriptor)
+    posix.close(netns.home)
 
 
 def inside(netns: OpenNetns, work: "Callable[[], T]") -> "T":
     """What `work` returns when it runs inside the namespace.
 
-    Raises OSError if the process can't come back. Sockets that it has keep their namespace, so it
-    can still undo its work, but it must not open any other.
+    Raises OSError if the process can't come back. A signal that raises may leave it inside, too:
+    then sockets that it has keep their namespace, but before it opens any other it must come home.
     """
     setns = _setns()
-    home = posix.open(OWN_NETNS, posix.O_RDONLY | posix.O_CLOEXEC)
     try:
         setns(netns.descriptor, CLONE_NEWNET)
-        try:
-            return work()
-        finally:
-            setns(home, CLONE_NEWNET)
+        return work()
     finally:
-        posix.close(home)
+        setns(netns.home, CLONE_NEWNET)
+
+
+def come_home(netns: OpenNetns) -> None:
+    """Be where the process was before `inside`, whatever has interrupted that. Raises OSError."""
+    if posix.stat(OWN_NETNS).st_ino != posix.fstat(netns.home).st_ino:
+        _setns()(netns.home, CLONE_NEWNET)
 
 
 def _open(path: str) -> int:
@@ -77,9 +83,8 @@ def _open(path: str) -> int:
         raise InvalidNetns(f"can't open network namespace {path!r}", str(error)) from None
 
 
-def _identify(descriptor: int, path: str, may_be_own: bool) -> Netns:
-    found = posix.fstat(descriptor)
-    own = posix.stat(OWN_NETNS)
+def _identify(descriptor: int, home: int, path: str, may_be_own: bool) -> Netns:
+    found, own = posix.fstat(descriptor), posix.fstat(home)
     # All namespaces live on one device; only there does the ioctl mean what it says.
     if found.st_dev != own.st_dev or ioctl(descriptor, NS_GET_NSTYPE) != CLONE_NEWNET:
         raise InvalidNetns(f"{path} is not a network namespace")
@@ -96,22 +101,6 @@ def _setns() -> "Callable[[int, int], None]":
     if sys.version_info >= (3, 12):
         return posix.setns
 
-    # Imported only when needed, and without `ctypes`, which costs six times as much.
-    import _ctypes
+    from cni_bridge.kernel import libc  # until Python 3.11 has gone
 
-    class Int(_ctypes._SimpleCData):  # type: ignore[type-arg] # not generic at run time
-        _type_ = "i"
-
-    class Function(_ctypes.CFuncPtr):
-        _flags_ = _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_USE_ERRNO
-        _restype_ = Int
-
-    program = _ctypes.dlopen(None, RTLD_NOW)  # type: ignore[arg-type] # as dlopen(3) has it
-    function = Function(_ctypes.dlsym(program, "setns"))
-
-    def setns(descriptor: int, kind: int) -> None:
-        if function(descriptor, kind):
-            number = _ctypes.get_errno()
-            raise OSError(number, posix.strerror(number))
-
-    return setns
+    return libc.function("setns")

@@ -18,15 +18,18 @@ from cni_bridge.kernel.netlink import (
 )
 from cni_bridge.kernel.nfmessages import (
     ELEMENTS,
+    GENERATION,
     NETLINK_NETFILTER,
     NFGENMSG,
     NFNL_SUBSYS_NFTABLES,
     NFT_MSG_DELSETELEM,
+    NFT_MSG_GETGEN,
     NFT_MSG_GETRULE,
     NFT_MSG_GETSETELEM,
     NFT_MSG_GETTABLE,
     NFT_MSG_NEWSETELEM,
     NFTA_DATA_VALUE,
+    NFTA_GEN_ID,
     NFTA_RULE_TABLE,
     NFTA_SET_ELEM_DATA,
     NFTA_SET_ELEM_KEY,
@@ -70,6 +73,7 @@ class Netfilter(Socket):
 
     def __init__(self) -> None:
         super().__init__(NETLINK_NETFILTER)
+        self.commits = 0  # each makes a generation
 
     def commit(self, *requests: Request) -> None:
         """Carry out all requests or, if one fails, none; raises KernelError for the first.
@@ -88,12 +92,13 @@ class Netfilter(Socket):
         )
         batch = (_BEGIN, *others, acknowledged, _END)
         self._send(batch, 0)
-        for kind, flags, sequence, payload in self._answers():
+        for answer, flags, sequence, payload in self._answers():
             request = batch[sequence - self._first]
-            if kind == NLMSG_ERROR:
+            if answer == NLMSG_ERROR:
                 if refusal := failure(request, flags, payload):
                     raise refusal
                 if request is acknowledged:
+                    self.commits += 1
                     return
 
 
@@ -114,8 +119,8 @@ def flush(family: int, table: str, set_name: str) -> Request:
     """Empty a set."""
     return Request(
         what=f"empty nftables set {set_name}",
-        kind=_kind(NFT_MSG_DELSETELEM),
-        body=_elements_body(family, table, set_name, None),
+        kind=kind(NFT_MSG_DELSETELEM),
+        body=elements_body(family, table, set_name, None),
     )
 
 
@@ -125,8 +130,8 @@ def contains(socket: Socket, family: int, table: str, element: Element) -> bool:
         answer = socket.ask(
             Request(
                 what=f"look up an element of nftables set {element.set_name}",
-                kind=_kind(NFT_MSG_GETSETELEM),
-                body=_elements_body(family, table, element.set_name, (element,)),
+                kind=kind(NFT_MSG_GETSETELEM),
+                body=elements_body(family, table, element.set_name, (element,)),
             )
         )
     except KernelError as error:
@@ -142,7 +147,7 @@ def handle(socket: Socket, family: int, table: str) -> "int | None":
         answer = socket.ask(
             Request(
                 what=f"look up nftables table {table}",
-                kind=_kind(NFT_MSG_GETTABLE),
+                kind=kind(NFT_MSG_GETTABLE),
                 body=encode(TABLE, (family, 0, 0), {NFTA_TABLE_NAME: table}),
             )
         )
@@ -153,11 +158,25 @@ def handle(socket: Socket, family: int, table: str) -> "int | None":
     return decode(TABLE, answer)[1].number(NFTA_TABLE_HANDLE)
 
 
+def generation(socket: Socket) -> int:
+    """A number that is another one after every change of anybody's tables in this namespace."""
+    answer = socket.ask(
+        Request(
+            what="ask for the generation of nftables",
+            kind=kind(NFT_MSG_GETGEN),
+            body=encode(GENERATION, (0, 0, 0), {}),
+        )
+    )
+    found = decode(GENERATION, answer)[1].number(NFTA_GEN_ID)
+    assert found is not None, "every kernel that has nftables says it"
+    return found
+
+
 def count_rules(socket: Socket, family: int, table: str) -> int:
     """How many rules a table has."""
     listing = Request(
         what=f"list the rules of nftables table {table}",
-        kind=_kind(NFT_MSG_GETRULE),
+        kind=kind(NFT_MSG_GETRULE),
         body=encode(RULE, (family, 0, 0), {NFTA_RULE_TABLE: table}),
     )
     return len(socket.dump(listing))
@@ -176,9 +195,9 @@ def _changes(
     return [
         Request(
             what=f"{verb} {len(some)} elements, nftables set {set_name}",
-            kind=_kind(message),
+            kind=kind(message),
             flags=flags,
-            body=_elements_body(*where, set_name, some),
+            body=elements_body(*where, set_name, some),
         )
         for set_name, all_of_set in by_set.items()
         for some in _slices(all_of_set)
@@ -190,9 +209,10 @@ def _slices(elements: "list[Element]") -> "Iterator[list[Element]]":
         yield elements[start : start + ELEMENTS_A_MESSAGE]
 
 
-def _elements_body(
+def elements_body(
     family: int, table: str, set_name: str, elements: "Sequence[Element] | None"
 ) -> bytes:
+    """A message about elements of a set; None: about all of them."""
     head = encode(
         ELEMENTS,
         (family, 0, 0),
@@ -222,7 +242,8 @@ def _nested(number: int, content: bytes) -> bytes:
     return pack("HH", 4 + len(content), number | NLA_F_NESTED) + content
 
 
-def _kind(message: int) -> int:
+def kind(message: int) -> int:
+    """The netlink type of an nftables message."""
     return NFNL_SUBSYS_NFTABLES << 8 | message
 
 

@@ -16,6 +16,7 @@ from cni_bridge.rules import Element, Ruleset
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import TypeGuard
 
     from cni_bridge.kernel.netlink import Request
     from cni_bridge.kernel.nftables import Netfilter
@@ -52,14 +53,18 @@ def handle(socket: "Netfilter", family: int) -> int | None:
     return nftables.handle(socket, family, TABLE)
 
 
+def is_untouched(family: int, known: Ruleset | None, boot_id: str, generation: int) -> bool:
+    """Whether nobody but us has changed nftables since all was well with this table."""
+    return _is_current(known, family, boot_id) and known.generation == generation
+
+
 def is_loaded(socket: "Netfilter", family: int, known: Ruleset | None, boot_id: str) -> bool:
     """Whether the table is there as the ledger knows it, with the rules of this version.
 
     They are counted, as nothing else tells that somebody has flushed a chain.
     """
     return (
-        known is not None
-        and (known.boot_id, known.digest) == (boot_id, RULES[family][1])
+        _is_current(known, family, boot_id)
         and known.handle == handle(socket, family)
         and known.rules == nftables.count_rules(socket, family, TABLE)
     )
@@ -86,6 +91,11 @@ def change(
     )
 
 
+def holds(socket: "Netfilter", family: int, item: Element) -> bool:
+    """Whether our table has that element."""
+    return nftables.contains(socket, family, TABLE, item)
+
+
 def fill(socket: "Netfilter", family: int, everything: "Iterable[Element]") -> None:
     """Let a table have these elements and no others, in one transaction. Raises KernelError."""
     emptied: list[Request] = [nftables.flush(family, TABLE, name) for name in SETS[family]]
@@ -107,7 +117,7 @@ def problems(
     if rules != known.rules:
         yield f"{name}: expected {known.rules} rules, found {rules}"
     for item in wanted:
-        if not nftables.contains(socket, family, TABLE, item):
+        if not holds(socket, family, item):
             yield f"{name}: expected {elements.describe(item)}, found none"
 
 
@@ -133,6 +143,10 @@ def find_nft() -> str:
         "nft is not installed",
         "ipMasq, portMappings and isolation need it to load their rules: install nftables",
     )
+
+
+def _is_current(known: Ruleset | None, family: int, boot_id: str) -> "TypeGuard[Ruleset]":
+    return known is not None and (known.boot_id, known.digest) == (boot_id, RULES[family][1])
 
 
 def _run_nft(file: str) -> None:

@@ -7,6 +7,7 @@ import posix
 import time
 from errno import EEXIST, ENODEV
 
+from cni_bridge import names, steps
 from cni_bridge.address import AF_INET6, family
 from cni_bridge.errors import NameTaken, TryAgainLater
 from cni_bridge.kernel import layer3, links, netns, sysctl
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from cni_bridge.kernel.links import Link
     from cni_bridge.kernel.netlink import Request
     from cni_bridge.kernel.netns import OpenNetns
+    from cni_bridge.model import Attachment
 
 FEW = 2  # interfaces that one attachment can have
 GROUPS = 0x63000000  # with a process id added, a number that nobody is likely to use
@@ -67,12 +69,15 @@ def configure(host: "Socket", container: "OpenNetns", want: Veth) -> tuple[Inter
     inside, events = netns.inside(container, lambda: _enter(want))
     inner = _link(inside, want.container_name)
     inside.run(*_configuration(inner, want))
+    steps.done("addresses and routes")
     outer = _wait_until_up(host, want) if want.is_up else _link(host, want.host_name)
+    steps.done("port up")
     if want.is_up and want.addresses:
         if events:
             from cni_bridge.kernel import duplicates  # only where there is IPv6
 
             duplicates.wait(inside, events, inner.index)
+            steps.done("IPv6 addresses usable")
         inside.run(_announcement(inner))
     path = container.identity.path
     return (
@@ -106,6 +111,12 @@ def find(socket: "Socket", who: "str | int") -> "Link | None":
     """The interface of that name or index, or None."""
     answer = socket.find(links.get(who))
     return links.parse(answer) if answer else None
+
+
+def host_ends(host: "Socket") -> "dict[Attachment, Link]":
+    """All that are ours, whoever has a record of them: name and alias prove it."""
+    listed = map(links.parse, host.dump(links.listing()))
+    return {owner: link for link in listed if (owner := names.owner(link.name, link.alias))}
 
 
 def host_end(host: "Socket", container: "OpenNetns", ifname: str) -> "Link | None":

@@ -77,6 +77,33 @@ def test_what_others_destroy_heals_with_the_next_del(host: Host, masqueraded: Ne
     masqueraded.check(second).assert_silent_success()
 
 
+@pytest.mark.parametrize("command", ["ADD", "DEL"])
+def test_rules_that_were_flushed_are_noticed_by_the_next_call(
+    command: str, host: Host, masqueraded: Network
+) -> None:
+    staying, other = host.container(), host.container()
+    masqueraded.add(staying).result()
+    if command == "DEL":
+        masqueraded.add(other).result()
+    nft("flush", "chain", "inet", "cni_bridge", "guard")
+    nft("flush", "table", "inet", "cni_bridge")
+    assert masqueraded.check(staying).error()["code"] == 120
+    assert masqueraded.do(command, other, "eth0").status == 0
+    masqueraded.check(staying).assert_silent_success()
+
+
+def test_a_del_without_nft_succeeds_though_the_rules_were_flushed(
+    host: Host, masqueraded: Network, tmp_path: Path
+) -> None:
+    first, second = host.container(), host.container()
+    for container in (first, second):
+        masqueraded.add(container).result()
+    nft("flush", "table", "inet", "cni_bridge")
+    with without_nft(tmp_path):
+        masqueraded.delete(first).assert_silent_success()
+    assert held("masq4") == ["10.88.0.3"]
+
+
 def test_del_succeeds_when_an_element_is_gone_already(host: Host, masqueraded: Network) -> None:
     first, second = host.container(), host.container()
     for container in (first, second):

@@ -3,6 +3,8 @@
 import os
 import socket
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -54,6 +56,48 @@ def test_a_port_on_which_a_process_listens_is_refused(
     assert error["code"] == 103
     assert f"is held by process {os.getpid()} (" in error["msg"]
     host.assert_as_before()
+
+
+def test_a_port_that_the_runtime_keeps_for_the_container_is_free_for_it_alone(
+    host: Host, network: Network
+) -> None:
+    """As podman's conmon does, which names the container in its arguments."""
+    first, second = host.container(), host.container()
+    keeping = (
+        "import socket, sys\n"
+        "with socket.create_server(('', 8080)):\n"
+        "    print(flush=True)\n"
+        "    sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        (sys.executable, "-c", keeping, "-c", first.name),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as conmon:
+        assert conmon.stdout
+        conmon.stdout.readline()
+        error = publish(network, second, mapping(8080)).error()
+        assert f"is held by process {conmon.pid} (" in error["msg"]
+        publish(network, first, mapping(8080)).result()
+        conmon.communicate()
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::"])
+def test_one_port_of_many_on_which_a_process_waits_is_named(
+    kind: socket.SocketKind, address: str, host: Host, network: Network
+) -> None:
+    protocol = "tcp" if kind == socket.SOCK_STREAM else "udp"
+    many = [mapping(number, protocol=protocol) for number in range(3000, 3050)]
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind) as server:
+        server.bind((address, 3025))
+        if protocol == "tcp":
+            server.listen()
+        error = publish(network, host.container(), *many).error()
+        free = [mapping(number, hostIP="127.0.0.9") for number in range(3000, 3024)]
+        publish(network, host.container(), *free).result()
+    assert (error["code"], "3025" in error["msg"]) == (103, True)
+    assert f"is held by process {os.getpid()} (" in error["msg"]
 
 
 def test_a_listener_does_not_notice_being_asked_about(
@@ -112,6 +156,16 @@ def test_port_zero_is_one_that_is_free_and_the_ledger_has_its_number(
         rows = ledger.execute("select key from element where set_name = 'port4'").fetchall()
     assert {int.from_bytes(key[4:6], "big") for (key,) in rows} <= set(chosen)
     network.check(container, config=publishing(*wanted)).assert_silent_success()
+
+
+@pytest.mark.parametrize("masquerades", [True, False])
+def test_check_need_not_be_told_of_the_ports_again(
+    masquerades: bool, host: Host, network: Network
+) -> None:
+    container = host.container()
+    network.config["ipMasq"] = masquerades
+    publish(network, container, mapping(8080)).result()
+    network.check(container).assert_silent_success()
 
 
 def test_a_port_without_an_address_to_lead_to_is_refused(host: Host, network: Network) -> None:

@@ -12,7 +12,7 @@ from cni_bridge.kernel import layer3, links, messages, vlans
 from cni_bridge.kernel.netlink import KernelError, Socket
 from cni_bridge.kernel.netns import OpenNetns, close, inside, open_netns
 from cni_bridge.model import Route, VlanFilter
-from tests.lab.iproute import ip, ip_json
+from tests.lab.iproute import ip_json
 from tests.lab.namespaces import NETNS_DIR, create_netns, delete_netns, private_host
 
 MAC = bytes.fromhex("02aabbccddee")
@@ -230,12 +230,6 @@ def test_every_table_is_listed_in_both_families(container: Socket) -> None:
             for answer in container.dump(layer3.routes(family))
         }
         assert {text.removesuffix("/32").removesuffix("/128") for text in found} == expected
-
-
-def test_a_neighbour_is_forgotten(kernel: Socket, bridge: links.Link) -> None:
-    ip("neigh", "add", "10.1.2.9", "lladdr", "02:00:00:00:00:09", "dev", "cni0")
-    kernel.run(layer3.delete_neighbour(bridge.index, parse("10.1.2.9")))
-    assert not [entry for entry in ip_json("neigh", "show") if entry.get("lladdr")]
 
 
 def test_the_first_refusal_is_raised_with_the_kernels_own_words(kernel: Socket) -> None:

@@ -83,15 +83,15 @@ class Servers:
         self._epoll.register(server, select.EPOLLIN)
 
     def _forget(self, number: int, server: socket.socket) -> None:
-        del self._names[number]
-        server.close()
+        if self._names.pop(number, None):  # or the other thread has been faster
+            server.close()
 
     def _serve(self) -> None:
         namespaces.stand_alone()
         while not self._ended.is_set():
             for number, _ in self._epoll.poll(0.05):
-                if number in self._names:
-                    self._handle(number, *self._names[number])
+                if known := self._names.get(number):
+                    self._handle(number, *known)
 
     def _handle(self, number: int, name: str, port: int, server: socket.socket) -> None:
         """Accepts, or answers one message; a connection that ends is forgotten."""

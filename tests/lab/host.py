@@ -3,7 +3,7 @@
 The namespaces themselves are made in `namespaces`; what counts as state is decided in `state`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -17,14 +17,17 @@ from tests.lab.plugin import Json, Plugin
 class Host:
     """The host in whose network the calling thread is inside the `with` block."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, directories: Iterable[str] = namespaces.PRIVATE_DIRS, *, own_sysfs: bool = True
+    ) -> None:
+        self._private = namespaces.private_host(directories, own_sysfs=own_sysfs)
         self.containers: list[Container] = []
         self.networks: list[Network] = []
         self.before: state.State = frozenset()
         self._leave = ExitStack()
 
     def __enter__(self) -> "Host":
-        self._leave.enter_context(namespaces.private_host())
+        self._leave.enter_context(self._private)
         ip("link", "set", "lo", "up")
         self.before = state.of_host()
         return self

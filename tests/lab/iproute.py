@@ -19,6 +19,13 @@ def ip_json(*words: str, container: str = "") -> list[dict[str, Any]]:
     return [entry for entry in listed if entry]
 
 
+def ip_all(*commands: str, family: str, container: str = "") -> list[list[dict[str, Any]]]:
+    """What `ip -json` says to each command, all of them run by one process."""
+    where = ("-n", container) if container else ()
+    words = ("ip", *where, family, "-j", "-batch", "-")
+    return [json.loads(line) for line in _run(*words, stdin="\n".join(commands)).splitlines()]
+
+
 def bridge(*words: str) -> str:
     """Runs iproute2's `bridge`."""
     return _run("bridge", *words)
@@ -35,8 +42,10 @@ def tc_json(*words: str) -> list[dict[str, Any]]:
     return listed
 
 
-def _run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+def _run(*command: str, stdin: str | None = None) -> str:
+    done = subprocess.run(
+        command, input=stdin, capture_output=True, text=True, timeout=30, check=False
+    )
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
     return done.stdout

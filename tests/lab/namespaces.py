@@ -5,7 +5,7 @@ No iproute2, no plugin and no policy here; everything is done in the calling thr
 
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
@@ -38,16 +38,21 @@ def become_root() -> None:
 
 
 @contextmanager
-def private_host() -> Iterator[None]:
-    """Inside, this thread has a network of its own, and empty /run and /var/lib/cni."""
+def private_host(
+    directories: Iterable[str] = PRIVATE_DIRS, *, own_sysfs: bool = True
+) -> Iterator[None]:
+    """Inside, this thread has a network of its own, and these directories are empty.
+
+    Without a sysfs of its own it still sees the machine's cgroups, which are mounted below /sys.
+    """
     directory = os.getcwd()
     with _returning(SELF_MOUNTS, CLONE_NEWNS), _returning(SELF_NET, CLONE_NEWNET):
         _call("unshare", CLONE_NEWNET | CLONE_NEWNS)
         mount("none", "/", flags=MS_REC | MS_PRIVATE)
-        for path in PRIVATE_DIRS:
-            _cover(path)
+        _cover(directories)
         NETNS_DIR.mkdir()
-        _show_own_network_in_sysfs()
+        if own_sysfs:
+            _show_own_network_in_sysfs()
         os.chdir(directory)
         yield
     os.chdir(directory)
@@ -101,8 +106,13 @@ def create_netns(path: Path) -> None:
 
 def delete_netns(path: Path) -> None:
     """Undoes `create_netns`."""
-    _call("umount2", os.fsencode(path), MNT_DETACH)
+    unmount(path)
     path.unlink()
+
+
+def unmount(target: Path | str) -> None:
+    """umount2(2), at once, whoever still uses it."""
+    _call("umount2", os.fsencode(target), MNT_DETACH)
 
 
 def mount(
@@ -113,17 +123,25 @@ def mount(
     _call("mount", *(a.encode() for a in arguments), ctypes.c_ulong(flags), options.encode())
 
 
-def _cover(path: str) -> None:
-    """Puts an empty tmpfs on `path` without creating anything on the disk below."""
-    if not os.path.isdir(path):
+def layer(path: str) -> None:
+    """Shows the directory as it is, and keeps what is changed in it in the /run of the time."""
+    upper, work = (Path("/run", kind + path.replace("/", "-")) for kind in ("upper", "work"))
+    upper.mkdir()
+    work.mkdir()
+    mount("overlay", path, "overlay", options=f"lowerdir={path},upperdir={upper},workdir={work}")
+
+
+def _cover(directories: Iterable[str]) -> None:
+    """Puts empty tmpfs on the directories without creating anything on the disk below."""
+    layered = set()
+    for path in directories:
         parent = os.path.dirname(path)
-        upper, work = Path("/run/upper"), Path("/run/work")
-        upper.mkdir()
-        work.mkdir()
-        options = f"lowerdir={parent},upperdir={upper},workdir={work}"
-        mount("overlay", parent, "overlay", options=options)
-        os.mkdir(path)
-    mount("tmpfs", path, "tmpfs", options="mode=0755")
+        if not os.path.isdir(path):
+            if parent not in layered:
+                layer(parent)
+                layered.add(parent)
+            os.mkdir(path)
+        mount("tmpfs", path, "tmpfs", options="mode=0755")
 
 
 def _show_own_network_in_sysfs() -> None:

@@ -72,9 +72,13 @@ class Network:
 
     def do_all(self, command: str, containers: Iterable[Container]) -> list[Run]:
         """The same command for all containers, started at once."""
-        attachments = [Attachment(container) for container in containers]
-        runs = run_all(self.plugin, [self.call(command, each) for each in attachments])
-        return [self._noted(command, *pair) for pair in zip(attachments, runs, strict=True)]
+        return self.do_each([(command, container) for container in containers])
+
+    def do_each(self, wanted: "Iterable[tuple[str, Container]]") -> list[Run]:
+        """A command for each container, started at once."""
+        calls = [(command, Attachment(container)) for command, container in wanted]
+        runs = run_all(self.plugin, [self.call(*each) for each in calls])
+        return [self._noted(*each, run) for each, run in zip(calls, runs, strict=True)]
 
     def delete_all(self) -> None:
         """Deletes what is still attached; each DEL must succeed."""

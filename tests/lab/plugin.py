@@ -43,7 +43,10 @@ class Run:
         assert (self.status, self.stdout.strip()) == (0, ""), self
 
     def _document(self) -> Json:
-        document = json.loads(self.stdout)
+        try:
+            document = json.loads(self.stdout)
+        except ValueError:
+            raise AssertionError(self) from None
         assert isinstance(document, dict), self
         return document
 

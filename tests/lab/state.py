@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.lab.iproute import ip_json
+from tests.lab.iproute import ip_all, ip_json
 
 LEDGER = Path("/run/cni-bridge/ledger.sqlite")
-LEDGER_TABLES = ("holding", "lease", "guarded", "element")
+LEDGER_TABLES = ("holding", "lease", "guarded", "element", "accepting")
 CNI_DIR = Path("/var/lib/cni")
 HOST_LOCAL_KEEPS = ("last_reserved_ip.", "lock")
 OUR_TABLE = "cni_bridge"
@@ -42,7 +42,12 @@ State = frozenset[Line]
 
 def of_host() -> State:
     """Everything that an attachment could leave on the host."""
-    return frozenset((*_network("host"), *_ruleset(), *_ledger(), *_files()))
+    return of_kernel().union(_ledger(), _files())
+
+
+def of_kernel() -> State:
+    """The part of it that the kernel holds; files are not even opened."""
+    return frozenset((*_network("host"), *_ruleset()))
 
 
 def of_container(name: str) -> State:
@@ -65,9 +70,11 @@ def _network(place: str, container: str = "") -> Iterator[Line]:
             text = f"{address['local']}/{address['prefixlen']} {address['scope']}"
             yield Line(place, "address", device, text)
     for family in ("-4", "-6"):
-        for route in ip_json(family, "route", "show", "table", "all", container=container):
+        asked = ("route show table all", "rule")
+        routes, rules = ip_all(*asked, family=family, container=container)
+        for route in routes:
             yield Line(place, "route", route.get("dev", ""), _sorted_text(route))
-        for rule in ip_json(family, "rule", container=container):
+        for rule in rules:
             yield Line(place, "rule", "", f"{family} {_sorted_text(rule)}")
 
 

@@ -18,6 +18,7 @@ from tests.lab.iproute import ip, ip_json
 from tests.lab.network import Network, addresses_in
 from tests.lab.plugin import Json, Run
 from tests.lab.stacks import Stack
+from tests.lab.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.lab.containers import Container
@@ -60,6 +61,7 @@ class Town:
         for key, value in SETTINGS.items():
             sysctl(key, value)
         self._add_world()
+        wait_until(_has_its_routes)  # they come with the carrier, after the address
         for address in OUTSIDE["loopback"]:
             self.servers.listen("host", HOST_PORT, address=address)
         self.host.remember()
@@ -176,6 +178,11 @@ class Town:
 def sysctl(key: str, value: object) -> None:
     """Sets one setting of the network in which the caller is."""
     Path("/proc/sys", key).write_text(str(value))
+
+
+def _has_its_routes() -> bool:
+    local = ip_json("-6", "route", "show", "table", "local", "dev", UPLINK)
+    return {OUTSIDE[name][1] for name in ("host", "host2")} <= {route["dst"] for route in local}
 
 
 def _on_uplink(address: str) -> str:

@@ -18,6 +18,7 @@ RARE = {
     "cni_bridge.kernel.nftables",
     "cni_bridge.parts.firewall",
     "cni_bridge.protection",
+    "cni_bridge.redaction",
     "cni_bridge.rules",
     "cni_bridge.kernel.shaping",
     "cni_bridge.kernel.tuning",

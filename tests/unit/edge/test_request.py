@@ -15,7 +15,7 @@ GOOD = {
 
 def refusal(variables: dict[str, str]) -> InvalidEnvironment:
     with pytest.raises(InvalidEnvironment) as caught:
-        request.read(variables)
+        request.check(variables)
     assert caught.value.code == 4
     return caught.value
 

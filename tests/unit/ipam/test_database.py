@@ -1,6 +1,7 @@
 """The ledger's file: made once, safe against every end of a process, its failures in our words."""
 
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -11,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from cni_bridge import errors
-from cni_bridge.ipam import database, store
+from cni_bridge.ipam import database, store, trouble
 from cni_bridge.ipam.database import Database
 from cni_bridge.ipam.schema import SCHEMA
 from cni_bridge.ipam.store import Ledger
-from tests.unit.ipam.wishes import attachment, claim, one_set
+from tests.unit.ipam.wishes import addresses, attachment, claim, one_set
 
 POOL = one_set("10.1.0.0/24")
 ROOT = Path(__file__).parents[3]
@@ -34,6 +35,18 @@ def assert_intact(state_dir: Path) -> None:
     bare = "select count(*) from holding left join lease using (network, container, ifname)"
     assert connection.execute(f"{bare} where address is null").fetchone() == (0,)
     connection.close()
+
+
+def definition(state_dir: Path) -> list[tuple[str, str]]:
+    """Version, tables and indexes of a ledger."""
+    connection = sqlite3.connect(file_of(state_dir))
+    made = connection.execute(
+        "select name, sql from sqlite_master where sql is not null order by 1"
+    )
+    versions = connection.execute("select 'version', schema_version from ledger")
+    found = [*made.fetchall(), *versions.fetchall()]
+    connection.close()
+    return found
 
 
 # ---------------------------------------------------------------- made once
@@ -169,10 +182,12 @@ def test_lock_holders_are_those_of_the_file_that_do_not_wait() -> None:
         "1: POSIX  ADVISORY  WRITE 4711 00:19:81 1073741825 1073741825\n"
         "1: -> POSIX  ADVISORY  WRITE 4712 00:19:81 1073741825 1073741825\n"
         "2: POSIX  ADVISORY  READ  4711 00:19:81 1073741826 1073742335\n"
+        "2: POSIX  ADVISORY  READ  4713 00:1a:81 1073741826 1073742335\n"
         "3: FLOCK  ADVISORY  WRITE 815 00:19:181 0 EOF\n"
     )
-    assert database.lock_holders(locks, 81) == ("4711",)
-    assert database.lock_holders("", 81) == ()
+    assert trouble.lock_holders(locks, os.makedev(0, 0x19), 81) == ("4711",)
+    assert trouble.lock_holders(locks, os.makedev(0, 0x1B), 81) == ("4711", "4713")
+    assert trouble.lock_holders("", 0, 81) == ()
 
 
 def test_another_schema_version_names_both_and_what_to_do(tmp_path: Path) -> None:
@@ -181,8 +196,28 @@ def test_another_schema_version_names_both_and_what_to_do(tmp_path: Path) -> Non
     opened.close()
     with pytest.raises(errors.IOFailure) as caught:
         store.find_ledger(str(tmp_path))
-    assert "has schema version 7, this cni-bridge needs version 2" in caught.value.msg
+    assert "has schema version 7, this cni-bridge knows versions up to" in caught.value.msg
     assert "Go on with the cni-bridge that wrote it" in caught.value.details
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_ledger_of_an_older_version_is_brought_to_ours_with_all_that_is_in_it(
+    version: int, tmp_path: Path
+) -> None:
+    """The files were written by the versions of cni-bridge that had these schemas."""
+    shutil.copy(ROOT / f"tests/data/ledger/v{version}.sqlite", file_of(tmp_path))
+    file_of(tmp_path).chmod(0o600)
+    ledger = store.find_ledger(str(tmp_path))
+    assert ledger
+    assert [it.attachment.container for it in ledger.holdings()] == ["db", "web"]
+    ledger.release(attachment("db", "testnet"))
+    assert addresses(claim(ledger, attachment("new", "testnet"), one_set("10.88.0.0/16"))) == [
+        "10.88.0.4"
+    ]
+    ledger.close()
+    store.open_ledger(f"{tmp_path}/new").close()
+    assert definition(tmp_path) == definition(tmp_path / "new")
+    assert_intact(tmp_path)
 
 
 def test_what_is_no_database_is_named_with_what_to_do(tmp_path: Path) -> None:
@@ -190,7 +225,7 @@ def test_what_is_no_database_is_named_with_what_to_do(tmp_path: Path) -> None:
     for find in (store.open_ledger, store.find_ledger):
         with pytest.raises(errors.IOFailure, match=r"ledger .*/ledger.sqlite is damaged: ") as it:
             find(str(tmp_path))
-        assert "Move the file away" in it.value.details
+        assert "restore --from-kernel" in it.value.details
 
 
 def test_a_damaged_page_is_named_with_what_to_do(tmp_path: Path) -> None:
@@ -202,7 +237,7 @@ def test_a_damaged_page_is_named_with_what_to_do(tmp_path: Path) -> None:
         file.write(b"\xff" * (file_of(tmp_path).stat().st_size - 4096))
     with pytest.raises(errors.IOFailure, match="is damaged: ") as caught:
         store.open_ledger(str(tmp_path))
-    assert "Move the file away" in caught.value.details
+    assert "restore --from-kernel" in caught.value.details
 
 
 def test_a_full_disk_refuses_the_claim_and_keeps_the_rest(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cni_bridge import address, errors
 from cni_bridge.ipam.store import Ledger
 from cni_bridge.model import RangeSet
-from tests.unit.ipam.wishes import attachment, claim, one_set, quick, range_of
+from tests.unit.ipam.wishes import attachment, claim, free, one_set, quick, range_of
 
 POOLS = st.sampled_from(
     [
@@ -54,6 +54,11 @@ class Model:
         ]
         self.held: dict[str, list[bytes]] = {}
         self.last: list[bytes | None] = [None for _ in pool]
+        self.freed: list[bytes] = []  # all in the last seconds, the first one first
+
+    def release(self, who: str) -> None:
+        for ip in self.held.pop(who, []):
+            self.freed = [*(other for other in self.freed if other != ip), ip]
 
     def claim(self, who: str, requested: bytes | None) -> list[bytes] | type[errors.CniError]:
         if who in self.held:
@@ -69,7 +74,8 @@ class Model:
                 turns = [requested]
             if not turns:
                 return errors.RangeExhausted
-            chosen.append(turns[0])
+            rested = [ip for ip in turns if ip not in self.freed or ip == requested]
+            chosen.append((rested or [ip for ip in self.freed if ip in turns])[0])
         self.held[who] = chosen
         self.last = list(chosen)
         return chosen
@@ -87,7 +93,7 @@ def test_the_ledger_gives_what_a_plain_model_gives(
         who = attachment(str(number), network)
         if verb == "release":
             shared.release(who)
-            model.held.pop(who.container, None)
+            model.release(who.container)
             continue
         order = model.orders[0]
         requested = None if wish is None else order[wish % len(order)]
@@ -104,4 +110,4 @@ def test_the_ledger_gives_what_a_plain_model_gives(
     } == model.held
     for range_set, order in zip(pool, model.orders, strict=True):
         held = {ip for ips in model.held.values() for ip in ips}
-        assert shared.free(network, range_set) == len(set(order) - held)
+        assert free(shared, network, range_set) == len(set(order) - held)

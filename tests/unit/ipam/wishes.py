@@ -57,3 +57,9 @@ def claim(
 
 def addresses(holding: Holding) -> list[str]:
     return [address.text(lease.address.ip) for lease in holding.leases]
+
+
+def free(ledger: Ledger, network: str, range_set: RangeSet) -> int:
+    """How many addresses of a range set are left, as the search for a free one counts them."""
+    taken = ledger._counter(network, range_set)
+    return sum(high - low + 1 - taken(low, high) for low, high in ranges.sweep(range_set))

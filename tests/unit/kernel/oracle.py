@@ -14,7 +14,6 @@ from pyroute2.netlink.nfnetlink.nftsocket import (
 )
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
-from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 HEADER_SIZE = 16
@@ -35,11 +34,6 @@ def address(*attributes: Attribute, **header: int) -> bytes:
 def route(*attributes: Attribute, **header: int) -> bytes:
     """The body of an RTM_*ROUTE message."""
     return _body(rtmsg, attributes, header)
-
-
-def neighbour(*attributes: Attribute, **header: int) -> bytes:
-    """The body of an RTM_*NEIGH message."""
-    return _body(ndmsg, attributes, header)
 
 
 def elements(*attributes: Attribute, **header: int) -> bytes:
@@ -68,6 +62,11 @@ def elements_in(body: bytes) -> Any:
     Its own bytes are not the kernel's there: no attribute is marked as nested.
     """
     return _meaning(nft_set_elem_list_msg, body)
+
+
+def rule_in(body: bytes) -> Any:
+    """What pyroute2 reads in the body of an NFT_MSG_*RULE message, for the same reason."""
+    return _meaning(nft_rule_msg, body)
 
 
 def connection_in(body: bytes) -> Any:

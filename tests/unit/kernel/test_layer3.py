@@ -10,7 +10,7 @@ from cni_bridge.address import parse, parse_prefix
 from cni_bridge.kernel import layer3, messages
 from cni_bridge.kernel.netlink import Request
 from cni_bridge.model import Route
-from tests.unit.kernel.oracle import address, neighbour, nested, route
+from tests.unit.kernel.oracle import address, nested, route
 
 CREATE = 0x600  # NLM_F_CREATE | NLM_F_EXCL
 BESIDE = 0x400  # NLM_F_CREATE
@@ -140,12 +140,6 @@ REQUESTS = {
             ("RTA_TABLE", MAIN),
             **plain_route(AF_INET, 16),
         ),
-    ),
-    "delete neighbour": (
-        layer3.delete_neighbour(3, parse("10.1.2.3")),
-        rtnl.RTM_DELNEIGH,
-        0,
-        neighbour(("NDA_DST", "10.1.2.3"), family=AF_INET, ifindex=3),
     ),
 }
 

@@ -1,0 +1,203 @@
+"""`cni-bridge trace`: what runtimes have asked for, and how it went, step by step.
+
+Reads the journal; what there is now is the matter of `show`.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from cni_bridge.cli import calls, terminal
+from cni_bridge.cli.calls import Call
+from cni_bridge.cli.options import Commands, Options, add_command, add_json
+from cni_bridge.errors import InvalidConfig, IOFailure
+from cni_bridge.journal import LOG_VARIABLE
+
+STYLES = {
+    calls.OK: "green",
+    calls.FAILED: "bold red",
+    calls.RUNNING: "cyan",
+    calls.KILLED: "bold yellow",
+}
+LAST = "last"
+LISTED = 20  # calls, where none is named
+BAR = 24  # columns of the longest step's bar
+PAUSE_S = 0.2
+EXAMPLES = f"""\
+  cni-bridge trace                 # the latest calls, one a line
+  cni-bridge trace last            # the last one with its steps
+  cni-bridge trace 3f2a            # all for the containers whose id begins so
+  cni-bridge trace --follow        # each as it ends, until Ctrl-C
+  cni-bridge trace --log FILE      # from the file that {LOG_VARIABLE} names"""
+
+
+def register(parsers: Commands) -> None:
+    """The command's options."""
+    parser = add_command(
+        parsers,
+        "trace",
+        run,
+        summary="what runtimes asked for, how it went, how long each step took",
+        description="Shows the last calls: variables, stdin, steps with their milliseconds, result "
+        "or error.\nNot recorded are VERSION, and STATUS that was well. Values under names like "
+        f"`password` are left out.\nA runtime that has {LOG_VARIABLE}=FILE in its environment has "
+        "every call logged to that file, too.",
+        examples=EXAMPLES,
+    )
+    parser.add_argument(
+        "which", metavar="last|CONTAINER", nargs="?", default="", help="a list without it"
+    )
+    parser.add_argument("--follow", action="store_true", help="wait for further calls")
+    parser.add_argument("--log", metavar="FILE", help="a log instead of the journal")
+    add_json(parser)
+
+
+def run(options: Options) -> int:
+    """Print the calls asked for; with --follow, those that end from now on."""
+    files = (Path(options.log),) if options.log else calls.JOURNAL
+    try:
+        if options.follow:
+            _follow(files, options)
+            return 0
+        found = calls.read(files)
+    except OSError as error:
+        raise IOFailure(f"cannot read {error.filename}: {error.strerror}") from error
+    chosen = _select(found, options.which)
+    if options.json:
+        terminal.print_json([vars(each) for each in chosen])
+    elif options.which:
+        for each in chosen:
+            terminal.console().print(_details(each))
+    else:
+        terminal.console().print(_table(chosen))
+    return 0
+
+
+def _select(found: list[Call], which: str) -> list[Call]:
+    if which == LAST:
+        chosen = found[-1:]
+    else:
+        chosen = [each for each in found if not which or each.container.startswith(which)]
+    if which and not chosen:
+        since = f"since {_clock(found[0])}" if found else "at all"
+        raise InvalidConfig(
+            "no call is recorded" + ("" if which == LAST else f" for a container {which}"),
+            f"{len(found)} calls are recorded {since}; older ones make room for newer ones",
+        )
+    return chosen if which else chosen[-LISTED:]
+
+
+def _follow(files: tuple[Path, ...], options: Options) -> None:
+    screen = terminal.console()
+    seen = {(each.began, each.pid) for each in calls.read(files) if each.took is not None}
+    looked_at = _state(files)
+    try:
+        while True:
+            time.sleep(PAUSE_S)
+            if _state(files) == looked_at:
+                continue
+            looked_at = _state(files)
+            for each in calls.read(files):
+                key = each.began, each.pid
+                if each.took is None or key in seen:
+                    continue
+                seen.add(key)
+                if each.container.startswith(options.which.replace(LAST, "")):
+                    _print_followed(each, screen.print, as_json=options.json)
+    except KeyboardInterrupt:  # how one ends it
+        return
+
+
+def _print_followed(each: Call, show: Any, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(vars(each)), flush=True)
+    else:
+        show(_details(each))
+
+
+def _state(files: tuple[Path, ...]) -> list[tuple[int, int]]:
+    """What changes when a record is added."""
+    found = [file.stat() for file in files if file.exists()]
+    return [(each.st_ino, each.st_size) for each in found]
+
+
+# ---------------------------------------------------------------- for people
+
+
+def _table(chosen: list[Call]) -> RenderableType:
+    if not chosen:
+        return Text("no call is recorded")
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    for title in ("began", "command", "container", "interface", "network", "ms", "outcome"):
+        table.add_column(title, overflow="fold")
+    for each in chosen:
+        failure = f": {each.error['msg']}" if each.error else ""
+        table.add_row(
+            _clock(each),
+            each.command,
+            each.container,
+            each.environment.get("CNI_IFNAME", ""),
+            each.network,
+            _ms(each.took) if each.took is not None else "-",
+            Text(each.outcome + failure, style=STYLES[each.outcome]),
+        )
+    return table
+
+
+def _details(each: Call) -> Tree:
+    who = (each.command, each.container, each.environment.get("CNI_IFNAME", ""))
+    network = f"on {each.network}" if each.network else ""
+    took = f"{_ms(each.took)} ms" if each.took is not None else ""
+    words = filter(None, (*who, network, _clock(each), took))
+    title = Text.assemble(" ".join(words), " ", (each.outcome, STYLES[each.outcome]))
+    tree = Tree(title, guide_style="dim")
+    for name, value in sorted(each.environment.items()):
+        tree.add(Text.assemble((name, "cyan"), f"={value}"))
+    if each.stdin:
+        text = each.stdin if isinstance(each.stdin, str) else json.dumps(each.stdin)
+        tree.add(Text.assemble(("stdin", "cyan"), f" {text}"))
+    if each.steps:
+        tree.add(Text("steps", style="cyan")).add(_steps(each))
+    _add_end(tree, each)
+    return tree
+
+
+def _steps(each: Call) -> Table:
+    """The steps as bars; what came after the last is the journal's, or what failed."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column(no_wrap=True)
+    longest = max(duration for _, duration in each.steps) or 1
+    rest = "what failed" if each.error else "answer"
+    for what, duration in each.steps:
+        bar = "█" * round(BAR * duration / longest)
+        table.add_row(what or rest, f"{_ms(duration)} ms", Text(bar, style="cyan"))
+    return table
+
+
+def _add_end(tree: Tree, each: Call) -> None:
+    if each.error:
+        title = (f"error {each.error['code']}", STYLES[calls.FAILED])
+        branch = tree.add(Text.assemble(title, f" {each.error['msg']}"))
+        for line in each.error.get("details", "").splitlines():
+            branch.add(Text(line))
+    elif each.result:
+        tree.add(Text.assemble(("result", "cyan"), f" {json.dumps(each.result)}"))
+    elif each.outcome == calls.KILLED:
+        tree.add(Text("it never ended: killed, or the machine stopped; DEL removes what it left"))
+
+
+def _clock(each: Call) -> str:
+    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(each.began / 1000))
+    return f"{moment}.{each.began % 1000:03}"
+
+
+def _ms(microseconds: int | None) -> str:
+    return f"{(microseconds or 0) / 1000:.1f}"

@@ -1,0 +1,162 @@
+"""The journal: what runtimes have asked for and how it went, for `cni-bridge trace`.
+
+Never the reason for a failure: where nothing can be written, nothing is. Nothing here reads it.
+"""
+
+import posix
+import time
+
+import cni_bridge
+from cni_bridge import steps
+from cni_bridge.edge import codec
+from cni_bridge.ipam import statedir
+
+# Records are lines of JSON. A line break goes before each as well, so that one that was cut off
+# by SIGKILL spoils no other.
+PATH = f"{statedir.HOST}/journal.jsonl"
+# STATUS is asked for every few seconds by some runtimes: its failures must not displace the rest.
+STATUS_PATH = f"{statedir.HOST}/status.jsonl"
+OLDER = ".1"  # the older half of the ring
+HALF = 1 << 19  # bytes at which a file becomes the older half
+STDIN_LIMIT = 1 << 15  # bytes of stdin and answer that are kept, or left out whole
+DETAILS_LIMIT = 1 << 12
+# What holds none of these holds no secret; what holds one is looked at closely.
+SIGNS = ("pass", "pwd", "secret", "token", "key", "auth", "cred", "bearer", "\\u")
+LOG_VARIABLE = "CNI_BRIDGE_LOG"
+
+
+class Call:
+    """What is known of the call so far; whoever learns more writes it here."""
+
+    def __init__(self, variables: dict[str, str]) -> None:
+        self.variables = {key: variables[key] for key in variables if key.startswith("CNI_")}
+        self.began = time.time_ns() // 1_000_000
+        self.descriptor = -1
+        self.stdin = b""
+        self.is_decodable = False
+        self.answer = ""
+        self.is_failure = False
+
+
+def begin(variables: dict[str, str]) -> Call:
+    """Note that a call has begun: if it is killed, this is all there will be of it."""
+    steps.begin()
+    call = Call(variables)
+    if variables.get("CNI_COMMAND") != "STATUS":
+        try:
+            call.descriptor = _open(PATH)
+            _write(call.descriptor, _beginning(call))
+        except Exception:  # noqa: BLE001, S110 - a journal is no reason to fail
+            pass
+    return call
+
+
+def end(call: Call) -> None:
+    """Record the call and how it went; also in the log, if the environment names one."""
+    try:
+        is_status = call.variables.get("CNI_COMMAND") == "STATUS"
+        log = call.variables.get(LOG_VARIABLE)
+        if is_status and not (call.is_failure or log):
+            return
+        record = _record(call)
+        if _may_hold_secrets(call):
+            from cni_bridge import redaction  # few configs have anything of the kind
+
+            record = redaction.redact(record)
+        if log:
+            _log(log, record)
+        if is_status and call.is_failure:
+            call.descriptor = _open(STATUS_PATH)
+        if call.descriptor >= 0:
+            _write(call.descriptor, record)
+    except Exception:  # noqa: BLE001, S110 - a journal is no reason to fail
+        pass
+
+
+def _beginning(call: Call) -> str:
+    names = ("CNI_COMMAND", "CNI_CONTAINERID", "CNI_IFNAME", "CNI_NETNS")
+    known = {name: call.variables[name] for name in names if name in call.variables}
+    return f"{_heading(call, known)}}}"
+
+
+def _record(call: Call) -> str:
+    taken = steps.durations()
+    listed = ",".join([f"[{codec.encode(what)},{duration}]" for what, duration in taken])
+    took = sum([duration for _, duration in taken])
+    return (
+        f'{_heading(call, call.variables)},"version":"{cni_bridge.__version__}",'
+        f'"stdin":{_stdin(call)},"steps":[{listed}],"took":{took},{_outcome(call)}}}'
+    )
+
+
+def _heading(call: Call, variables: dict[str, str]) -> str:
+    environment = codec.encode(variables, indent=0)
+    return f'{{"began":{call.began},"pid":{posix.getpid()},"environment":{environment}'
+
+
+def _stdin(call: Call) -> str:
+    if len(call.stdin) > STDIN_LIMIT:
+        return f'"{len(call.stdin)} bytes"'
+    text = call.stdin.decode(errors="replace")
+    return _on_one_line(text) if call.is_decodable else codec.encode(text)
+
+
+def _outcome(call: Call) -> str:
+    if call.is_failure:
+        return f'"error":{_on_one_line(call.answer)}'
+    if not call.answer or len(call.answer) > STDIN_LIMIT:
+        return '"result":null'
+    return f'"result":{_on_one_line(call.answer)}'
+
+
+def _on_one_line(text: str) -> str:
+    """JSON without line breaks and indentation: it has those only between its words."""
+    return "".join([line.strip(codec.BLANKS) for line in text.split("\n")])
+
+
+def _may_hold_secrets(call: Call) -> bool:
+    """Whether what was asked has anything that sounds so; all else in a record follows from it."""
+    asked = repr((call.variables, call.stdin)).lower()
+    return any(sign in asked for sign in SIGNS)
+
+
+def _log(path: str, record: str) -> None:
+    try:
+        descriptor = _open_to_append(path)
+        _write(descriptor, record)
+        posix.close(descriptor)
+    except OSError as error:
+        text = f"cni-bridge: cannot write to {LOG_VARIABLE} {path}: {error.strerror}\n"
+        posix.write(2, text.encode(errors="replace"))
+
+
+def _open(path: str) -> int:
+    """The file's younger half, begun anew when it is full. Raises OSError, IOFailure."""
+    statedir.ensure(statedir.HOST)
+    descriptor = _open_to_append(path)
+    if posix.fstat(descriptor).st_size < HALF:
+        return descriptor
+    _turn(path, descriptor)
+    posix.close(descriptor)
+    return _open_to_append(path)
+
+
+def _open_to_append(path: str) -> int:
+    flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_CLOEXEC
+    # No symbolic link is followed, and no FIFO waited for.
+    flags |= posix.O_NOFOLLOW | posix.O_NONBLOCK | posix.O_NOCTTY
+    return posix.open(path, flags, 0o600)
+
+
+def _turn(path: str, descriptor: int) -> None:
+    """Make a full file the older half, unless another process is doing it or has done it."""
+    import fcntl  # once in hundreds of calls
+
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    if posix.stat(path).st_ino == posix.fstat(descriptor).st_ino:
+        posix.rename(path, path + OLDER)
+
+
+def _write(descriptor: int, record: str) -> None:
+    # At once, so that calls which end at the same time don't mix.
+    posix.write(descriptor, f"\n{record}\n".encode(errors="replace"))

@@ -1,0 +1,258 @@
+"""Chains and rules of nftables, whoever made them: reading them, and one rule more or less.
+
+Whose they are, and what is to be done about them, is not known here.
+"""
+
+from cni_bridge.kernel.messages import NLM_F_CREATE
+from cni_bridge.kernel.netlink import (
+    ATTRIBUTE_HEADER_SIZE,
+    Attributes,
+    Request,
+    Socket,
+    decode,
+    encode,
+    nest,
+)
+from cni_bridge.kernel.nfmessages import (
+    BITWISE,
+    CHAIN,
+    COMPARISON,
+    ELEMENT_DATA,
+    EXPRESSION,
+    HOOK,
+    IMMEDIATE,
+    META,
+    NFNL_SUBSYS_NFTABLES,
+    NFT_MSG_DELRULE,
+    NFT_MSG_GETCHAIN,
+    NFT_MSG_GETRULE,
+    NFT_MSG_NEWRULE,
+    NFTA_BITWISE_DREG,
+    NFTA_BITWISE_LEN,
+    NFTA_BITWISE_MASK,
+    NFTA_BITWISE_SREG,
+    NFTA_BITWISE_XOR,
+    NFTA_CHAIN_HOOK,
+    NFTA_CHAIN_NAME,
+    NFTA_CHAIN_POLICY,
+    NFTA_CHAIN_TABLE,
+    NFTA_CMP_DATA,
+    NFTA_CMP_OP,
+    NFTA_CMP_SREG,
+    NFTA_DATA_VALUE,
+    NFTA_DATA_VERDICT,
+    NFTA_EXPR_DATA,
+    NFTA_EXPR_NAME,
+    NFTA_HOOK_HOOKNUM,
+    NFTA_IMMEDIATE_DATA,
+    NFTA_IMMEDIATE_DREG,
+    NFTA_META_DREG,
+    NFTA_META_KEY,
+    NFTA_RULE_CHAIN,
+    NFTA_RULE_EXPRESSIONS,
+    NFTA_RULE_HANDLE,
+    NFTA_RULE_TABLE,
+    NFTA_VERDICT_CODE,
+    RULE,
+    VERDICT,
+)
+from cni_bridge.record import record
+
+try:
+    from _struct import pack, unpack_from
+except ImportError:  # an interpreter that renamed its private module still works, only slower
+    from struct import pack, unpack_from
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from cni_bridge.kernel.netlink import Value
+
+NF_DROP, NF_ACCEPT = 0, 1  # linux/netfilter.h
+NF_INET_FORWARD = 2
+NFPROTO_UNSPEC = 0
+NFT_META_MARK = 3  # linux/netfilter/nf_tables.h
+NFT_CMP_EQ = 0
+NFT_REG_VERDICT, NFT_REG_1 = 0, 1
+NFTA_LIST_ELEM = 1
+NESTED = 0x8000  # NLA_F_NESTED, linux/netlink.h
+
+
+@record
+class Chain:
+    """A chain; hook None: packets come to it from other chains only."""
+
+    family: int
+    table: str
+    name: str
+    hook: int | None = None
+    drops: bool = False  # by its policy
+
+
+@record
+class Rule:
+    """A rule: each expression's name with what matters of it, counters and comments left out."""
+
+    handle: int
+    expressions: tuple[tuple[object, ...], ...]
+    raw: bytes
+
+
+def chains(socket: Socket) -> list[Chain]:
+    """All chains of all tables."""
+    listing = Request(
+        what="list the chains of nftables",
+        kind=_kind(NFT_MSG_GETCHAIN),
+        body=encode(CHAIN, (NFPROTO_UNSPEC, 0, 0), {}),
+    )
+    return [_chain(answer) for answer in socket.dump(listing)]
+
+
+def rules(socket: Socket, chain: Chain) -> list[Rule]:
+    """The rules of a chain; with an empty name those of its table. None if there is no such."""
+    listing = Request(
+        what=f"list the rules of nftables chain {chain.table} {chain.name}",
+        kind=_kind(NFT_MSG_GETRULE),
+        body=encode(
+            RULE,
+            (chain.family, 0, 0),
+            {NFTA_RULE_TABLE: chain.table, NFTA_RULE_CHAIN: chain.name or None},
+        ),
+    )
+    return [_rule(answer) for answer in socket.dump(listing)]
+
+
+def accepts(rule: Rule, mark: int) -> bool:
+    """Whether the rule accepts whatever carries the mark."""
+    bits = pack("I", mark)
+    return rule.expressions == (
+        ("meta", NFT_META_MARK),
+        ("bitwise", bits, bytes(4)),
+        ("cmp", NFT_CMP_EQ, bits),
+        ("immediate", NF_ACCEPT),
+    )
+
+
+def refuses_all(rule: Rule) -> bool:
+    """Whether the rule drops or rejects whatever comes to it."""
+    *before, last = rule.expressions or ((),)
+    is_refusal = last == ("immediate", NF_DROP) or last[:1] == ("reject",)
+    return is_refusal and all(expression[0] in ("log", "limit") for expression in before)
+
+
+def insert(chain: Chain, mark: int) -> Request:
+    """A rule at the head of the chain that accepts the mark, as iptables would write it."""
+    bits = nest(ELEMENT_DATA, {NFTA_DATA_VALUE: pack("I", mark)})
+    nothing = nest(ELEMENT_DATA, {NFTA_DATA_VALUE: bytes(4)})
+    verdict = nest(VERDICT, {NFTA_VERDICT_CODE: NF_ACCEPT})
+    verdict = nest(ELEMENT_DATA, {NFTA_DATA_VERDICT | NESTED: verdict})
+    masking: dict[int, Value] = {
+        NFTA_BITWISE_SREG: NFT_REG_1,
+        NFTA_BITWISE_DREG: NFT_REG_1,
+        NFTA_BITWISE_LEN: len(nothing) - ATTRIBUTE_HEADER_SIZE,
+        NFTA_BITWISE_MASK | NESTED: bits,
+        NFTA_BITWISE_XOR | NESTED: nothing,
+    }
+    comparing: dict[int, Value] = {
+        NFTA_CMP_SREG: NFT_REG_1,
+        NFTA_CMP_OP: NFT_CMP_EQ,
+        NFTA_CMP_DATA | NESTED: bits,
+    }
+    deciding: dict[int, Value] = {
+        NFTA_IMMEDIATE_DREG: NFT_REG_VERDICT,
+        NFTA_IMMEDIATE_DATA | NESTED: verdict,
+    }
+    expressions = (
+        ("meta", nest(META, {NFTA_META_DREG: NFT_REG_1, NFTA_META_KEY: NFT_META_MARK})),
+        ("bitwise", nest(BITWISE, masking)),
+        ("cmp", nest(COMPARISON, comparing)),
+        ("counter", b""),
+        ("immediate", nest(IMMEDIATE, deciding)),
+    )
+    return Request(
+        what=f"insert a rule into nftables chain {chain.table} {chain.name}",
+        kind=_kind(NFT_MSG_NEWRULE),
+        flags=NLM_F_CREATE,
+        body=_rule_body(
+            chain, {NFTA_RULE_EXPRESSIONS | NESTED: b"".join(map(_expression, expressions))}
+        ),
+    )
+
+
+def delete(chain: Chain, rule: Rule) -> Request:
+    """Delete one rule."""
+    return Request(
+        what=f"delete a rule from nftables chain {chain.table} {chain.name}",
+        kind=_kind(NFT_MSG_DELRULE),
+        body=_rule_body(chain, {NFTA_RULE_HANDLE: rule.handle}),
+    )
+
+
+def _rule_body(chain: Chain, more: "Mapping[int, Value]") -> bytes:
+    names = {NFTA_RULE_TABLE: chain.table, NFTA_RULE_CHAIN: chain.name}
+    return encode(RULE, (chain.family, 0, 0), {**names, **more})
+
+
+def _expression(expression: tuple[str, bytes]) -> bytes:
+    name, data = expression
+    content = nest(EXPRESSION, {NFTA_EXPR_NAME: name, NFTA_EXPR_DATA | NESTED: data})
+    return nest(EXPRESSION, {NFTA_LIST_ELEM | NESTED: content})
+
+
+def _chain(payload: bytes) -> Chain:
+    (family, _, _), values = decode(CHAIN, payload)
+    return Chain(
+        family=family,
+        table=values.text(NFTA_CHAIN_TABLE),
+        name=values.text(NFTA_CHAIN_NAME),
+        hook=values.nested(NFTA_CHAIN_HOOK, HOOK).number(NFTA_HOOK_HOOKNUM),
+        drops=values.number(NFTA_CHAIN_POLICY) == NF_DROP,
+    )
+
+
+def _rule(payload: bytes) -> Rule:
+    values = decode(RULE, payload)[1]
+    found = map(_essence, _items(values.raw(NFTA_RULE_EXPRESSIONS)))
+    handle = values.number(NFTA_RULE_HANDLE)
+    assert handle is not None, "every rule has one"
+    return Rule(handle=handle, expressions=tuple(filter(None, found)), raw=payload)
+
+
+def _items(data: bytes) -> "Iterator[Attributes]":
+    """A list, whose items all have one number."""
+    offset = 0
+    while offset < len(data):
+        (length,) = unpack_from("H", data, offset)
+        yield Attributes(EXPRESSION, data[offset + ATTRIBUTE_HEADER_SIZE : offset + length])
+        offset += length + 3 & ~3
+
+
+def _essence(expression: Attributes) -> tuple[object, ...]:
+    """What tells an expression from others; nothing where it changes nothing."""
+    name = expression.text(NFTA_EXPR_NAME)
+    if name == "meta":
+        return name, expression.nested(NFTA_EXPR_DATA, META).number(NFTA_META_KEY)
+    if name == "bitwise":
+        values = expression.nested(NFTA_EXPR_DATA, BITWISE)
+        return name, _value(values, NFTA_BITWISE_MASK), _value(values, NFTA_BITWISE_XOR)
+    if name == "cmp":
+        values = expression.nested(NFTA_EXPR_DATA, COMPARISON)
+        return name, values.number(NFTA_CMP_OP), _value(values, NFTA_CMP_DATA)
+    if name == "immediate":
+        values = expression.nested(NFTA_EXPR_DATA, IMMEDIATE)
+        verdict = values.nested(NFTA_IMMEDIATE_DATA, ELEMENT_DATA).nested(
+            NFTA_DATA_VERDICT, VERDICT
+        )
+        return name, verdict.number(NFTA_VERDICT_CODE)
+    data = expression.raw(NFTA_EXPR_DATA)
+    is_remark = name == "counter" or (name == "match" and b"comment\0" in data)
+    return () if is_remark else (name, data)
+
+
+def _value(values: Attributes, number: int) -> bytes:
+    return values.nested(number, ELEMENT_DATA).raw(NFTA_DATA_VALUE)
+
+
+def _kind(message: int) -> int:
+    return NFNL_SUBSYS_NFTABLES << 8 | message

@@ -1,0 +1,79 @@
+"""What the sets and maps of an nftables table hold: asked for where the ledger can't tell.
+
+Reads only; what the elements mean is not known here.
+"""
+
+from errno import ENOENT
+
+from cni_bridge.kernel.netlink import (
+    ATTRIBUTE_HEADER_SIZE,
+    Attributes,
+    KernelError,
+    Request,
+    decode,
+)
+from cni_bridge.kernel.nfmessages import (
+    ELEMENT,
+    ELEMENT_DATA,
+    ELEMENTS,
+    NFT_MSG_GETSETELEM,
+    NFTA_DATA_VALUE,
+    NFTA_SET_ELEM_DATA,
+    NFTA_SET_ELEM_KEY,
+    NFTA_SET_ELEM_KEY_END,
+    NFTA_SET_ELEM_LIST_ELEMENTS,
+)
+from cni_bridge.kernel.nftables import elements_body, kind
+from cni_bridge.rules import Element
+
+try:
+    from _struct import unpack_from
+except ImportError:  # an interpreter that renamed its private module still works, only slower
+    from struct import unpack_from
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cni_bridge.kernel.netlink import Socket
+
+
+def elements(socket: "Socket", family: int, table: str, set_name: str) -> list[Element]:
+    """All elements of a set; none where there is no such set."""
+    listing = Request(
+        what=f"list nftables set {set_name}",
+        kind=kind(NFT_MSG_GETSETELEM),
+        body=elements_body(family, table, set_name, None),
+    )
+    try:
+        answers = socket.dump(listing)
+    except KernelError as error:
+        if error.errno == ENOENT:
+            return []
+        raise
+    return [
+        _element(set_name, Attributes(ELEMENT, item))
+        for answer in answers
+        for item in _items(decode(ELEMENTS, answer)[1].raw(NFTA_SET_ELEM_LIST_ELEMENTS))
+    ]
+
+
+def _items(content: bytes) -> "Iterator[bytes]":
+    """The entries of a list, which all have the same number."""
+    offset = 0
+    while offset + ATTRIBUTE_HEADER_SIZE <= len(content):
+        (length,) = unpack_from("H", content, offset)
+        yield content[offset + ATTRIBUTE_HEADER_SIZE : offset + length]
+        offset += max(length, ATTRIBUTE_HEADER_SIZE) + 3 & ~3
+
+
+def _element(set_name: str, item: Attributes) -> Element:
+    def value(number: int) -> bytes:
+        return item.nested(number, ELEMENT_DATA).raw(NFTA_DATA_VALUE)
+
+    return Element(
+        set_name=set_name,
+        key=value(NFTA_SET_ELEM_KEY),
+        key_end=value(NFTA_SET_ELEM_KEY_END) or None,
+        data=value(NFTA_SET_ELEM_DATA) or None,
+    )

@@ -1,0 +1,37 @@
+"""What networks look like whose ADDs and DELs are disturbed, and what gives them to containers.
+
+Only data; how they are disturbed stands in `stage` and `trials`.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from tests.lab import Json
+from tests.lab.paths import PLUGIN_PORTABLE
+from tests.lab.publish import mapping, publishing
+from tests.lab.stacks import NFTABLES, OURS, Stack, Subnets
+
+PORTABLE = replace(OURS, name="portable", needs=(PLUGIN_PORTABLE,))
+REFERENCE = NFTABLES
+STACKS: dict[str, Stack] = {"onedir": OURS, "portable": PORTABLE, "reference": REFERENCE}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A network, what the runtime asks of it, and whether the host has ever had it before."""
+
+    name: str
+    subnets: Subnets
+    config: Json = field(default_factory=dict)
+    asked: Json = field(default_factory=dict)
+    is_first: bool = False  # neither bridge, rules nor ledger are there
+
+
+GATEWAY = "10.88.0.1"
+IPV4, BOTH = ("10.88.0.0/16",), ("10.88.0.0/16", "fd00:88::/64")
+PORTS = publishing(mapping(8080), mapping(8053, 53, protocol="udp"))
+
+PLAIN = Scene("plain", IPV4)
+DUAL = Scene("dual-stack", BOTH)
+PUBLISHED = Scene("published ports", BOTH, {"ipMasq": True}, PORTS)
+FIRST = Scene("first on the host", BOTH, {"ipMasq": True}, PORTS, is_first=True)
+SCENES = (PLAIN, DUAL, PUBLISHED, FIRST)

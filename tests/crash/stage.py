@@ -1,0 +1,166 @@
+"""A private host with a container that must not be disturbed, and one to which things happen.
+
+What is done there, what is looked at afterwards, and how the next trial finds it as it was.
+"""
+
+import os
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from types import TracebackType
+
+from tests.crash import points
+from tests.crash.points import Point
+from tests.crash.scenes import GATEWAY, Scene
+from tests.lab import Container, Host, Network, Run, state
+from tests.lab.iproute import ip
+from tests.lab.nft import nft
+from tests.lab.stacks import Stack
+from tests.lab.state import LEDGER, Line, State
+from tests.lab.waiting import wait_until
+
+IFNAME = "eth0"
+# What a killed run leaves of its transaction; the next one that writes takes it back or away.
+JOURNAL = LEDGER.with_name(f"{LEDGER.name}-journal")
+KEPT = "kept"  # the device of what a first ADD makes for all the others
+SETTLING = 1.0  # seconds that the kernel may take to remove what was in a namespace
+UNPACKED = "_MEI*"
+
+
+class Stage:
+    """Inside the `with` block: `neighbour` is attached, `victim` and `other` are not."""
+
+    def __init__(self, stack: Stack, scene: Scene) -> None:
+        self.scene = scene
+        self.host = Host()
+        self._stack = stack
+        self._leave = ExitStack()
+
+    def __enter__(self) -> "Stage":
+        self._leave.enter_context(self.host)
+        self.scratch = Path(self._leave.enter_context(tempfile.TemporaryDirectory()))
+        self._log = self.scratch / "strace.log"
+        self.network = self._stack.network(self.host, "a", self.scene.subnets, self.scene.config)
+        self.network.environment = {"TMPDIR": str(self.scratch)}
+        self.neighbour, self.victim, self.other = map(
+            self.host.container, ("neighbour", "victim", "other")
+        )
+        if not self.scene.is_first:
+            self.network.add(self.neighbour).result()
+            self.works(self.victim)  # once, so that the bridge has what it keeps
+        wait_until(lambda: not ip("-6", "addr", "show", "tentative"))
+        self.before = self.snapshot()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._leave.close()
+
+    # ------------------------------------------------------------ what is done
+
+    def run(self, command: str, container: Container | None = None) -> Run:
+        """ADD, DEL or another command, for the victim if no other is named."""
+        return self.network.do(command, container or self.victim, IFNAME, config=self.scene.asked)
+
+    def delete_without_netns(self) -> Run:
+        """The victim's namespace goes, and DEL comes without one."""
+        self.victim.delete()
+        gone: dict[str, str | None] = {"CNI_NETNS": None}
+        config = self.scene.asked
+        run = self.network.delete(self.victim, IFNAME, config=config, environment=gone)
+        self.victim.create()
+        return run
+
+    def collect(self, *valid: Container) -> Run:
+        """GC with these containers as the valid ones."""
+        listed = [{"containerID": each.name, "ifname": IFNAME} for each in valid]
+        config = {"cniVersion": "1.1.0", "cni.dev/valid-attachments": listed}
+        return self.network.do("GC", self.victim, IFNAME, config=config)
+
+    def points(self, command: str, marker: str = points.OWN_CODE) -> list[Point]:
+        """All points of the command, which is carried out."""
+        plain = self.network.plugin
+        self.network.plugin = points.listing(plain, self._log)
+        run = self.run(command)
+        self.network.plugin = plain
+        assert run.status == 0, run
+        return points.found(self._log, marker)
+
+    def disturbed(self, command: str, point: Point, what: str) -> Run | None:
+        """The command, disturbed at a point; None when that point was not reached."""
+        plain = self.network.plugin
+        self.network.plugin = points.disturbing(plain, point, what, self._log)
+        run = Network.do(self.network, command, self.victim, IFNAME, config=self.scene.asked)
+        self.network.plugin = plain
+        return run if points.was_disturbed(self._log) else None
+
+    def reset(self) -> None:
+        """Takes away what a first ADD leaves for all the others, and what a bootloader unpacked."""
+        for directory in self.scratch.glob(UNPACKED):
+            shutil.rmtree(directory)
+        if self.scene.is_first and LEDGER.parent.exists():
+            if any(line.device == self.network.bridge for line in state.of_kernel()):
+                ip("link", "delete", self.network.bridge)
+            nft("flush", "ruleset")
+            shutil.rmtree(LEDGER.parent)
+
+    # ------------------------------------------------------------ what is looked at
+
+    def snapshot(self) -> State:
+        """The host, the containers, its sysctls, and the files beside the ledger."""
+        return self.host.state().union(_sysctls(), _files())
+
+    def left(self) -> list[str]:
+        """What differs from the start, as soon as the kernel has had time to remove it."""
+        shared = {self.network.bridge, KEPT} if self.scene.is_first else set()
+        deadline = time.monotonic() + SETTLING
+        while True:
+            differing = state.differences(self.before, self.snapshot(), shared)
+            if not differing or time.monotonic() > deadline:
+                return differing
+            time.sleep(0.05)
+
+    def assert_unharmed(self) -> None:
+        """The neighbour is reached as before, and the ledger is whole."""
+        if not self.scene.is_first:
+            assert self.neighbour.can_ping(GATEWAY), "the neighbour does not reach the gateway"
+        if LEDGER.exists():
+            with closing(sqlite3.connect(LEDGER)) as ledger:
+                verdict = ledger.execute("pragma integrity_check").fetchall()
+            assert verdict == [("ok",)], f"the ledger is damaged: {verdict}"
+
+    def is_attached(self, container: Container) -> None:
+        """The container's ADD has told the truth."""
+        self.run("CHECK", container).assert_silent_success()
+        assert container.can_ping(GATEWAY), f"{container.name} does not reach the gateway"
+
+    def works(self, container: Container) -> None:
+        """A fresh ADD and DEL of the container do what they say."""
+        self.run("ADD", container).result()
+        self.is_attached(container)
+        self.run("DEL", container).assert_silent_success()
+        assert not JOURNAL.exists(), f"{JOURNAL} stayed"
+
+
+def _sysctls() -> Iterator[Line]:
+    root = Path("/proc/sys/net")
+    for key in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+        yield Line("host", f"sysctl {key}", KEPT, (root / key).read_text())
+    for device in os.listdir(root / "ipv4/conf"):
+        for key in ("ipv4/conf/{}/route_localnet", "ipv6/conf/{}/accept_ra"):
+            path = root / key.format(device)
+            yield Line("host", f"sysctl {key}", device, path.read_text())
+
+
+def _files() -> Iterator[Line]:
+    if LEDGER.parent.exists():
+        for name in {*os.listdir(LEDGER.parent)} - {JOURNAL.name}:
+            yield Line("host", "file", KEPT if name == LEDGER.name else "", name)

@@ -1,0 +1,79 @@
+"""A trial at every point of a command, one after the other on one stage.
+
+Which sweeps there are is for the callers to say.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tests.crash import points, trials
+from tests.crash.points import NEVER_FAIL, Point
+from tests.crash.scenes import STACKS, Scene
+from tests.crash.stage import Stage
+
+ENOUGH = 20  # complaints after which a sweep gives up
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Which run is disturbed, how, at which share of its points."""
+
+    build: str
+    scene: Scene
+    command: str
+    disturbance: str
+    own: int = 1
+    others: int = 25
+
+    def __str__(self) -> str:
+        return f"{self.build}, {self.scene.name}, {self.command}, {self.disturbance}"
+
+
+@dataclass
+class Tally:
+    """How often each outcome came, and every complaint."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    complaints: list[str] = field(default_factory=list)
+
+
+def carry_out(sweep: Sweep) -> Tally:
+    """Tries every point; a complaint ends the stage, and a new one is made for what is left."""
+    trial = trials.TRIALS[sweep.disturbance]
+    tally = Tally()
+    rest: list[Point] | None = None
+    while rest is None or rest:
+        with Stage(STACKS[sweep.build], sweep.scene) as stage:
+            if rest is None:
+                found = _points(stage, sweep)
+                rest = list(points.sampled(found, sweep.own, sweep.others))
+            _try(stage, sweep, trial, rest, tally)
+        if len(tally.complaints) >= ENOUGH:
+            break
+    return tally
+
+
+def _points(stage: Stage, sweep: Sweep) -> list[Point]:
+    if sweep.command == "DEL":
+        stage.run("ADD").result()
+    found = stage.points(sweep.command)
+    if sweep.command == "ADD":
+        stage.run("DEL").assert_silent_success()
+    stage.reset()
+    if sweep.disturbance.startswith("error"):
+        return [point for point in found if point.call not in NEVER_FAIL]
+    return found
+
+
+def _try(stage: Stage, sweep: Sweep, trial: trials.Trial, rest: list[Point], tally: Tally) -> None:
+    """Takes points from `rest` until the first complaint."""
+    while rest:
+        point = rest.pop(0)
+        try:
+            if sweep.command == "DEL":
+                stage.run("ADD").result()
+            tally.outcomes[trial(stage, sweep.command, point) or "not reached"] += 1
+            stage.reset()
+        except AssertionError as error:
+            tally.complaints.append(f"{sweep}, {point}: {error}")
+            return

@@ -1,0 +1,159 @@
+"""A range that is full of the dead: they give their addresses back, and nobody who may live does."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+
+import pytest
+
+from tests.lab import ROOT, Container, Host, Network
+from tests.lab.iproute import ip, ip_json
+from tests.lab.network import addresses_in
+from tests.lab.state import LEDGER
+from tests.lab.waiting import wait_until
+
+EXHAUSTED = 100
+THREE = {"ranges": [[{"subnet": "10.88.0.0/29", "rangeEnd": "10.88.0.4"}]]}
+
+
+@pytest.fixture
+def version() -> str:
+    """Who is dead does not depend on the spec version."""
+    return "1.1.0"
+
+
+@pytest.fixture
+def full(host: Host, network: Network) -> list[Container]:
+    """Three containers that have all there is."""
+    network.config["ipam"].update(THREE)
+    containers = [host.container() for _ in range(3)]
+    for each in containers:
+        network.add(each).result()
+    return containers
+
+
+def sql(statement: str, *values: object) -> list[tuple[object, ...]]:
+    """Looks into the ledger, or changes it, behind the plugin's back."""
+    with closing(sqlite3.connect(LEDGER)) as ledger, ledger:
+        return ledger.execute(statement, values).fetchall()
+
+
+def die(container: Container) -> None:
+    """The container's namespace goes, and its interfaces with it: nobody sends DEL."""
+    before = len(ip_json("link"))
+    container.delete()
+    wait_until(lambda: len(ip_json("link")) < before)
+
+
+def test_a_full_range_gives_the_addresses_of_the_dead(
+    full: list[Container], host: Host, network: Network
+) -> None:
+    die(full[1])
+    run = network.add(host.container())
+    assert addresses_in(run.result()) == ["10.88.0.3/29"]
+    assert f"reclaimed 10.88.0.3/29 of {full[1].name} eth0 on testnet" in run.stderr
+    assert network.add(host.container()).error()["code"] == EXHAUSTED
+    network.results.pop(next(each for each in network.results if each.container == full[1]))
+
+
+def test_an_address_that_is_asked_for_is_taken_from_the_dead(
+    full: list[Container], host: Host, network: Network
+) -> None:
+    die(full[1])
+    wish = {"runtimeConfig": {"ips": ["10.88.0.3"]}}
+    assert addresses_in(network.add(host.container(), config=wish).result()) == ["10.88.0.3/29"]
+
+
+def test_a_container_that_comes_back_after_a_crash_is_not_in_its_own_way(
+    full: list[Container], network: Network
+) -> None:
+    die(full[1])
+    full[1].create()
+    network.add(full[1]).result()
+    assert full[1].can_ping("10.88.0.1")
+
+
+def test_records_of_another_boot_hold_nothing(
+    full: list[Container], host: Host, network: Network
+) -> None:
+    for container in full[:2]:
+        ip(
+            "link",
+            "del",
+            str(sql("select host_name from holding where container = ?", container.name)[0][0]),
+        )
+    sql("update holding set boot_id = 'another' where container <> ?", full[2].name)
+    for name in (full[0], host.container()):  # one of them under its old name
+        network.add(name).result()
+    assert full[2].can_ping("10.88.0.1")
+
+
+def test_published_ports_of_the_dead_lead_nowhere_when_their_address_is_given_again(
+    host: Host, network: Network
+) -> None:
+    network.config["ipam"].update(THREE)
+    ports = [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]
+    network.config.update({"ipMasq": True, "runtimeConfig": {"portMappings": ports}})
+    dead = host.container()
+    network.add(dead).result()
+    network.config["runtimeConfig"] = {}
+    for _ in range(2):
+        network.add(host.container()).result()
+    die(dead)
+    network.add(host.container()).result()
+    command = ("nft", "list", "map", "inet", "cni_bridge", "port4")
+    assert "8080" not in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    "doubt",
+    [
+        "update holding set is_confirmed = 0, pid = {pid}",  # an ADD may be at work
+        "update holding set netns_inode = 0",  # another plugin has made the interface
+        "update holding set netns_path = x'2f', netns_device = {root[0]}, netns_inode = {root[1]}",
+    ],
+)
+def test_on_doubt_nothing_is_reclaimed(
+    doubt: str, full: list[Container], host: Host, network: Network
+) -> None:
+    die(full[1])
+    root = os.stat("/")
+    sql(doubt.format(pid=os.getpid(), root=(root.st_dev, root.st_ino)))
+    assert network.add(host.container()).error()["code"] == EXHAUSTED
+    assert network.do("GC", full[0], "eth0").status == 0
+    assert sql("select count(*) from lease") == [(3,)]
+
+
+def test_a_container_without_its_interface_is_not_dead(
+    full: list[Container], host: Host, network: Network
+) -> None:
+    full[1].ip("link", "del", "eth0")
+    assert network.add(host.container()).error()["code"] == EXHAUSTED
+
+
+def test_gc_without_a_list_frees_what_is_dead(full: list[Container], network: Network) -> None:
+    die(full[1])
+    network.do("GC", full[0], "eth0").assert_silent_success()
+    assert sql("select container from holding order by 1") == [(full[0].name,), (full[2].name,)]
+
+
+def test_gc_leaves_an_add_in_flight_alone(full: list[Container], network: Network) -> None:
+    sql(
+        "update holding set is_confirmed = 0, pid = ? where container = ?",
+        os.getpid(),
+        full[1].name,
+    )
+    network.do("GC", full[0], "eth0", config={"cni.dev/valid-attachments": []})
+    assert sql("select container from holding") == [(full[1].name,)]
+    assert full[1].can_ping("10.88.0.1")
+    assert full[0].links() == {"lo"}
+
+
+def test_a_ledger_of_the_first_version_is_used(host: Host, network: Network) -> None:
+    LEDGER.parent.mkdir(0o700)
+    shutil.copy(ROOT / "tests/data/ledger/v1.sqlite", LEDGER)
+    assert addresses_in(network.add(host.container("new")).result())[0] == "10.88.0.4/16"
+    network.delete(Container("web")).assert_silent_success()
+    network.delete(Container("db")).assert_silent_success()

@@ -1,0 +1,32 @@
+"""What runtimes can have of their network, each feature proved by the tests that are marked with it.
+
+The words and their order; the outcomes are collected by `conftest` and shown by `table`.
+"""
+
+import pytest
+
+REACH = "containers reach each other and the gateway, IPv4 and IPv6"
+PORTS = "published TCP and UDP ports answer host, localhost, outside, siblings, itself"
+ADDRESS = "an address or a MAC that was asked for"
+TAKEN_ADDRESS = "a taken address is refused"
+TAKEN_PORT = "a taken host port is refused"
+NETWORKS = "network create, connect, disconnect, rm"
+RELOAD = "network reload"
+RESTART = "restart of a container"
+REPEATED = "stopped again and again"
+MANY = "20 at once, each with its port"
+CRASH = "kill -9 of the runtime, then its own clean-up"
+GC = "kill -9 of the runtime, then `cni-bridge gc`"
+READY = "the runtime's network is ready"
+STATUS = "STATUS: what is wrong is told by the runtime's status"
+STEPS = "the steps of a build"
+FEATURES = (
+    REACH, PORTS, ADDRESS, TAKEN_ADDRESS, TAKEN_PORT, NETWORKS, RELOAD, RESTART, REPEATED, MANY,
+    CRASH, GC, READY, STATUS, STEPS,
+)  # fmt: skip
+
+
+def proves(feature: str) -> pytest.MarkDecorator:
+    """Marks a test that fails where the feature is missing."""
+    assert feature in FEATURES
+    return pytest.mark.feature(feature)

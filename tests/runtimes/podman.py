@@ -1,0 +1,87 @@
+"""podman with CNI networks, on a private machine.
+
+The commands as people type them; what comes of them is judged by the tests.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.runtimes.arrangements import NETWORK
+from tests.runtimes.box import Box
+from tests.runtimes.machine import CNI_BIN, CNI_CONF, Machine
+
+WITHOUT_SYSTEMD = """
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+runtime = "crun"
+[containers]
+log_driver = "k8s-file"
+"""
+CONFIG = f"""
+[network]
+network_backend = "cni"
+cni_plugin_dirs = ["{CNI_BIN}"]
+network_config_dir = "{CNI_CONF}"
+"""
+SLEEP = ("/bin/sleep", "600")
+
+
+def configure(machine: Machine) -> None:
+    """Lets podman and buildah use CNI and its places, and no systemd."""
+    config = Path("/run/containers.conf")
+    config.write_text(CONFIG + WITHOUT_SYSTEMD)
+    machine.environment["CONTAINERS_CONF"] = str(config)
+
+
+class Podman:
+    """podman, and the containers that it has on this machine."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        configure(machine)
+
+    def __call__(self, *words: str) -> str:
+        """What `podman WORDS` prints; it must succeed."""
+        return self.machine.run("podman", *words)
+
+    def fail(self, *words: str) -> str:
+        """What `podman WORDS` complains of."""
+        done = self.machine.try_to_run("podman", *words)
+        assert done.returncode, done.stdout
+        return done.stderr
+
+    def start(self, name: str, *options: str, network: str = NETWORK) -> Box:
+        """A container that sleeps."""
+        root = str(self.machine.root_directory(name))
+        self("run", "-d", "--name", name, "--network", network, *options, "--rootfs", root, *SLEEP)
+        return self.box(name, network)
+
+    def box(self, name: str, network: str = NETWORK) -> Box:
+        """A running container as the network sees it."""
+        settings = self.inspect(name)["NetworkSettings"]
+        found = settings["Networks"][network]
+        addresses = (found["IPAddress"], found["GlobalIPv6Address"])
+        return Box(name, Path(settings["SandboxKey"]), tuple(filter(None, addresses)))
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        """All that podman knows of a container."""
+        (found,) = json.loads(self("inspect", name))
+        return dict(found)
+
+    def bridge(self, network: str) -> str:
+        """The bridge of a network."""
+        (found,) = json.loads(self("network", "inspect", network))
+        return str(found["network_interface"])
+
+    def exec(self, name: str, *command: str) -> str:
+        """What a command prints inside."""
+        return self("exec", name, *command)
+
+    def tidy(self) -> None:
+        """Removes every container, and every network but the first."""
+        self("rm", "--all", "--force", "--time", "0")
+        for name in self("network", "ls", "--quiet").split():
+            if name not in (NETWORK, "podman"):
+                self("network", "rm", name)

@@ -1,0 +1,128 @@
+"""podman 4 with CNI networks, the way its users type."""
+
+import os
+import signal
+from pathlib import Path
+
+from tests.lab.iproute import ip_json
+from tests.lab.waiting import wait_until
+from tests.runtimes.box import assert_not_published, assert_published, assert_reach_each_other
+from tests.runtimes.features import (
+    ADDRESS,
+    CRASH,
+    NETWORKS,
+    PORTS,
+    REACH,
+    RELOAD,
+    RESTART,
+    TAKEN_ADDRESS,
+    TAKEN_PORT,
+    proves,
+)
+from tests.runtimes.podman import Podman
+
+RUNTIME = ("podman", "podman")
+
+MAC = "02:00:00:00:00:50"
+
+
+@proves(REACH)
+def test_two_containers_reach_each_other_by_both_families(podman: Podman) -> None:
+    a, b = podman.start("a"), podman.start("b")
+    assert_reach_each_other(a, b)
+    assert "1 packets received" in podman.exec("a", "ping", "-c", "1", "-W", "2", b.addresses[0])
+
+
+@proves(ADDRESS)
+def test_a_container_gets_the_address_and_the_mac_that_were_asked_for(podman: Podman) -> None:
+    podman.start("a", "--ip", "10.99.0.50", "--mac-address", MAC)
+    shown = podman.exec("a", "ip", "address", "show", "eth0")
+    assert MAC in shown
+    assert "10.99.0.50/24" in shown
+
+
+@proves(ADDRESS)
+def test_both_addresses_can_be_asked_for(podman: Podman) -> None:
+    a = podman.start("a", "--ip", "10.99.0.50", "--ip6", "fd99::50")
+    assert a.addresses == ("10.99.0.50", "fd99::50")
+
+
+@proves(TAKEN_ADDRESS)
+def test_an_address_that_is_taken_is_refused_with_a_reason(podman: Podman) -> None:
+    podman.start("a", "--ip", "10.99.0.50")
+    root = str(podman.machine.root_directory("b"))
+    asked = ("--network", "web", "--ip", "10.99.0.50", "--rootfs", root, "/bin/true")
+    assert "10.99.0.50" in podman.fail("run", "--rm", *asked)
+
+
+@proves(PORTS)
+def test_published_ports_answer_from_everywhere(podman: Podman) -> None:
+    town = podman.machine.town
+    a = podman.start("a", "-p", "8080:80", "-p", "9053:53/udp")
+    b = podman.start("b")
+    assert_published(town, a, b, 8080, 80, "tcp")
+    assert_published(town, a, b, 9053, 53, "udp")
+    podman("stop", "--time", "0", "a")
+    assert_not_published(town, 8080, "tcp")
+    assert_not_published(town, 9053, "udp")
+
+
+@proves(RESTART)
+def test_a_restarted_container_is_published_again(podman: Podman) -> None:
+    town = podman.machine.town
+    podman.start("a", "-p", "8080:80", "-p", "9053:53/udp")
+    b = podman.start("b")
+    podman("restart", "--time", "0", "a")
+    a = podman.box("a")
+    assert_reach_each_other(a, b)
+    assert_published(town, a, b, 8080, 80, "tcp")
+    assert_published(town, a, b, 9053, 53, "udp")
+
+
+@proves(RELOAD)
+def test_a_reloaded_network_keeps_the_address_and_the_ports(podman: Podman) -> None:
+    before = podman.start("a", "-p", "8080:80")
+    b = podman.start("b")
+    podman("network", "reload", "a")
+    after = podman.box("a")
+    assert after.addresses[0] == before.addresses[0]
+    assert_reach_each_other(after, b)
+    assert_published(podman.machine.town, after, b, 8080, 80, "tcp")
+
+
+@proves(NETWORKS)
+def test_a_created_network_can_be_connected_disconnected_and_removed(podman: Podman) -> None:
+    podman("network", "create", "--subnet", "10.98.0.0/24", "more")
+    bridge = podman.bridge("more")
+    podman.machine.shared.add(bridge)
+    podman.start("a")
+    podman("network", "connect", "more", "a")
+    podman.start("b", network="more")
+    there = podman.inspect("b")["NetworkSettings"]["Networks"]["more"]["IPAddress"]
+    assert "1 packets received" in podman.exec("a", "ping", "-c", "1", "-W", "2", there)
+    podman("network", "disconnect", "more", "a")
+    assert "eth1" not in podman.exec("a", "ip", "link")
+    assert "eth0" in podman.exec("a", "ip", "link")
+    podman("rm", "--force", "--time", "0", "b")
+    podman("network", "rm", "more")
+    assert bridge not in {link["ifname"] for link in ip_json("link")}
+
+
+@proves(CRASH)
+def test_a_container_whose_watcher_was_killed_leaves_nothing(podman: Podman) -> None:
+    podman.start("a", "-p", "8080:80")
+    facts = podman.inspect("a")
+    conmon = int(Path(facts["ConmonPidFile"]).read_text())
+    for pid in (conmon, facts["State"]["Pid"]):
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not Path(f"/proc/{facts['State']['Pid']}").exists())
+    podman("rm", "--force", "--time", "0", "a")
+    assert_not_published(podman.machine.town, 8080, "tcp")
+
+
+@proves(TAKEN_PORT)
+def test_a_port_that_is_taken_is_refused_and_the_first_container_goes_on(podman: Podman) -> None:
+    a = podman.start("a", "-p", "8080:80")
+    root = str(podman.machine.root_directory("c"))
+    podman.fail("run", "--rm", "--network", "web", "-p", "8080:80", "--rootfs", root, "/bin/true")
+    assert_published(podman.machine.town, a, podman.start("b"), 8080, 80, "tcp")
