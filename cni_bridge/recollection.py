@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cni_bridge.model import Attachment, Holding
     from cni_bridge.rules import Element
 
-OWN = (*elements.ADDRESS_SETS, *elements.PORT_MAPS, *elements.SPOOF_SETS)
+OWN = (*elements.ADDRESS_SETS, *elements.PORT_MAPS, *elements.BRIDGE_SETS)
 
 
 def recollect(host: "Socket", register: "Register", holdings: "Iterable[Holding]") -> int:
@@ -45,7 +45,7 @@ def _owners(holdings: "Iterable[Holding]") -> "Callable[[Element], Attachment | 
     by_host_end = {each.host_name: each.attachment for each in holdings}
 
     def owner(item: "Element") -> "Attachment | None":
-        if item.set_name in elements.SPOOF_SETS:
+        if item.set_name in elements.BRIDGE_SETS:
             return by_host_end.get(elements.host_end_of(item))
         return by_address.get(elements.address_behind(item))
 

@@ -25,6 +25,7 @@ def restore(host: Socket, container: "OpenNetns", bridge: "Link", want: "Veth") 
     if outer.master != bridge.index:
         host.run(links.set_master(outer.index, bridge.index))
     port = want.port
+    assert port, "what is on a bridge has a port there"
     host.run(
         links.set_port(outer.index, hairpin=port.hairpin, isolated=port.isolated, alias=want.alias),
         links.set_up(outer.index),

@@ -9,6 +9,7 @@ from functools import partial
 from cni_bridge import address
 from cni_bridge.address import prefix_text
 from cni_bridge.cli import inventory
+from cni_bridge.cli import cleaning
 from cni_bridge.cli.doctor import mending
 from cni_bridge.cli.doctor.facts import Facts
 from cni_bridge.cli.doctor.findings import Finding, Mend
@@ -31,7 +32,7 @@ def stale(facts: Facts) -> Iterator[Finding]:
                 cause=f"{who} on {each.attachment.network} is dead, but recorded",
                 effect=f"{held or 'its name'} is kept from other containers",
                 command=command,
-                mend=Mend(what=command, act=partial(mending.free, directory)),
+                mend=Mend(what=command, act=partial(cleaning.free, directory)),
             )
     dead = {each.attachment for holdings in facts.dead.values() for each in holdings}
     for found in facts.found.attachments:
@@ -78,7 +79,7 @@ def links(facts: Facts) -> Iterator[Finding]:
                 mend=mend or simple,
             )
         plan = facts.plans.get(each.attachment)
-        bridge = plan.bridge.name if plan else host_end.master
+        bridge = mending.bridge_of(plan).name if plan else host_end.master
         if host_end.master != bridge or not bridge:
             yield Finding(
                 cause=f"host end {each.host_name} of {_who(each)} is on "

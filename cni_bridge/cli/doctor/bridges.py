@@ -18,7 +18,7 @@ DEFAULTS = ("0.0.0.0/0", "::/0")
 
 def bridges(facts: Facts) -> Iterator[Finding]:
     """Bridges that are gone or down, or have lost a gateway address."""
-    of_bridge = {plan.bridge.name: plan for plan in facts.plans.values()}
+    of_bridge = {mending.bridge_of(plan).name: plan for plan in facts.plans.values()}
     for name, plan in of_bridge.items():
         mend = Mend(what=f"ensure bridge {name}", act=partial(mending.ensure_bridge, plan))
         found = facts.found.host.interface(name)
@@ -84,7 +84,7 @@ def _gateways(facts: Facts) -> Iterator[Finding]:
                 effect=f"the containers of {plan.attachment.network} reach nothing beyond it",
                 command=f"ip addr add {prefix_text(prefix)} dev {name}",
                 mend=Mend(
-                    what=f"ensure bridge {plan.bridge.name}",
+                    what=f"ensure bridge {mending.bridge_of(plan).name}",
                     act=partial(mending.ensure_bridge, plan),
                 ),
             )

@@ -7,11 +7,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from cni_bridge import names, plan, reclaiming
+from cni_bridge import names, plan
 from cni_bridge.address import Prefix
 from cni_bridge.cli import cleaning, conflists, inventory
 from cni_bridge.cli.conflists import Network
 from cni_bridge.cli.doctor import features
+from cni_bridge.cli.doctor.mending import bridge_of
 from cni_bridge.cli.inventory import Inventory
 from cni_bridge.elements import SUBNETS, effective
 from cni_bridge.errors import FirewallRefused
@@ -58,7 +59,7 @@ class Facts:
         """The addresses that bridges, or interfaces of their VLANs, should have, by interface."""
         wanted: dict[str, set[Prefix]] = {}
         for each in self.plans.values():
-            wanted.setdefault(gateway_of(each), set()).update(each.bridge.gateways)
+            wanted.setdefault(gateway_of(each), set()).update(bridge_of(each).gateways)
         return wanted
 
 
@@ -86,7 +87,8 @@ def gather(state_dir: str, conf_dir: str, plugin_dirs: tuple[str, ...]) -> Facts
 
 def gateway_of(wanted: Plan) -> str:
     """The interface that has an attachment's gateway addresses."""
-    bridge_name, vlan = wanted.bridge.name, wanted.bridge.gateway_vlan
+    bridge = bridge_of(wanted)
+    bridge_name, vlan = bridge.name, bridge.gateway_vlan
     return names.gateway(bridge_name, vlan) if vlan else bridge_name
 
 
@@ -106,16 +108,10 @@ def _plans(state_dirs: tuple[str, ...], networks: tuple[Network, ...]) -> dict[A
         ledger = store.find_ledger(directory)
         for holding in ledger.holdings() if ledger else ():
             settings = configs.get(holding.attachment.network)
-            if settings and holding.netns.inode and holding.is_confirmed:
+            if settings and not settings.is_wire and holding.netns.inode and holding.is_confirmed:
                 grant = Grant(leases=holding.leases, routes=settings.ipam.routes)
                 plans[holding.attachment] = plan.build(holding.attachment, settings, grant)
     return plans
-
-
-def _dead(state_dir: str) -> tuple[Holding, ...]:
-    ledger = store.find_ledger(state_dir)
-    held = ledger.holdings() if ledger else ()
-    return tuple(holding for holding, _ in reclaiming.dead(Socket(), held))
 
 
 def _tables() -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -136,7 +132,7 @@ def _tables() -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _obstacles(plans: dict[Attachment, Plan]) -> dict[Obstacle, str]:
-    devices = dict.fromkeys(gateway_of(each) for each in plans.values() if each.bridge.gateways)
+    devices = dict.fromkeys(gateway_of(each) for each in plans.values() if bridge_of(each).gateways)
     if not devices:
         return {}
     socket = Netfilter()
