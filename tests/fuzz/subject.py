@@ -82,8 +82,9 @@ def _check(read: request.Request) -> None:
     if previous:
         ipam.reported_mac(previous, read.ifname)
         ipam.unreported((), previous, read.ifname)
-        answer = config.answer(read.document["prevResult"], config.version(read.document))
-        ipam.grant(answer)
+        given = read.document["prevResult"]
+        assert isinstance(given, dict)
+        ipam.grant(config.answer(given, config.version(read.document)))
 
 
 def _delete(read: request.Request) -> None:
