@@ -14,7 +14,7 @@ __all__ = ["TALLY", "simulate"]
 
 def simulate(hosts: int, operations: int, *, seed: int) -> None:
     """Random operations on so many hosts; raises where one differs from the model."""
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis has no types for it
+    run_state_machine_as_test(
         seeded(seed)(Month),
         settings=settings(
             max_examples=hosts,

@@ -6,7 +6,8 @@ It never looks at a host; what one shows is compared with it by `differences`.
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from tests.simulation.world import Key, Kind, Sight
+from tests.simulation.oracles import Key
+from tests.simulation.world import Kind, Sight
 
 OK, UNKNOWN_CONTAINER, EXHAUSTED, EXISTS, PORT_IN_USE = 0, 3, 100, 102, 103
 

@@ -14,7 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from tests.lab.network import addresses_in, bare
 from tests.lab.plugin import Json, Run
 from tests.simulation.model import OK, Entry, Model
-from tests.simulation.world import KILLED, Key, Kind, World, ifname
+from tests.simulation.oracles import Key
+from tests.simulation.world import KILLED, Kind, World, ifname
 
 
 def _ranges(*subnets: str) -> Json:

@@ -4,9 +4,12 @@ How many turns there are is not known here.
 """
 
 import time
-from collections import Counter
+from typing import TYPE_CHECKING
 
 from tests.simulation import TALLY, simulate
+
+if TYPE_CHECKING:
+    from collections import Counter
 
 OPERATIONS = 200  # on each host
 HOSTS = 6  # of which the first is hypothesis's simplest: the same operation over and over
