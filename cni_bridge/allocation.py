@@ -93,7 +93,9 @@ def collect(request: "Request") -> None:
 
 def status(request: "Request") -> None:
     """Raise NotAvailable if an ADD would fail now."""
-    commands.rehearse(config.parse(_prepared(request), request.args, is_delegated=False))
+    from cni_bridge import rehearsal  # STATUS only
+
+    rehearsal.rehearse(config.parse(_prepared(request), request.args, is_delegated=False))
 
 
 def _prepared(request: "Request") -> "dict[str, Any]":

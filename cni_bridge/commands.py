@@ -12,16 +12,12 @@ from cni_bridge.errors import (
     AddressInUse,
     AttachmentExists,
     CniError,
-    FirewallRefused,
     InvalidConfig,
-    IOFailure,
     LedgerUnusable,
     NotAsPlanned,
-    NotAvailable,
     RangeExhausted,
     RemovalIncomplete,
     TryAgainLater,
-    UnsupportedField,
 )
 from cni_bridge.ipam import guards, store, wording
 from cni_bridge.kernel import machine, netlink, netns, signals
@@ -184,34 +180,10 @@ def status(request: "Request") -> None:
     document = config.prepare(request.document, request.command)
     addresses = sources.find(request, config.ipam_type(document))
     settings = config.parse(document, request.args, is_delegated=addresses.is_delegated)
-    rehearse(settings)
+    from cni_bridge import rehearsal  # STATUS only
+
+    rehearsal.rehearse(settings)
     addresses.forward("STATUS")
-
-
-def rehearse(settings: "NetworkConfig") -> None:
-    """Raise NotAvailable if a claim would fail now."""
-    try:
-        host = netlink.Socket()
-        inline.require(host, settings)
-        ledger = store.open_ledger(settings.state_dir)
-        ledger.respect(sources.predecessor(settings.reservations_dir))
-        _rehearse_claim(host, ledger, settings)
-        if settings.firewall:
-            from cni_bridge import protection
-
-            protection.rehearse(settings.bridge)
-    except (FirewallRefused, IOFailure, TryAgainLater, RangeExhausted, UnsupportedField) as error:
-        raise NotAvailable(error.msg, error.details) from error
-
-
-def _rehearse_claim(host: netlink.Socket, ledger: "Ledger", settings: "NetworkConfig") -> None:
-    try:
-        ledger.rehearse(settings.name, settings.ipam.range_sets)
-    except RangeExhausted:
-        from cni_bridge import reclaiming  # an ADD would take from the dead
-
-        if not reclaiming.dead(host, ledger.holdings(settings.name)):
-            raise
 
 
 def _roll_back(

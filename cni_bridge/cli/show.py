@@ -3,7 +3,6 @@
 Prints an inventory; what that is, and what health means, is decided there.
 """
 
-import argparse
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -58,7 +57,7 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "--watch",
         metavar="SECONDS",
-        type=_seconds,
+        type=units.interval,
         nargs="?",
         const=2.0,
         help="again every 2 or so many seconds, until Ctrl-C",
@@ -289,13 +288,6 @@ def _used(found: Inventory) -> set[str]:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0.1 <= seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0.1 and 3600")
-    return seconds
 
 
 def _plain(value: Any, but: tuple[str, ...] = ()) -> Any:

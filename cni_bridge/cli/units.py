@@ -1,7 +1,9 @@
-"""Numbers as people read them.
+"""Numbers as people read and write them.
 
 Pure: no clock is read here.
 """
+
+import argparse
 
 STEPS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
@@ -26,3 +28,11 @@ def size(count: int) -> str:
             return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
+
+
+def interval(text: str) -> float:
+    """Seconds between two looks, as written on the command line."""
+    seconds = float(text)
+    if not 0.1 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0.1 and 3600")
+    return seconds

@@ -11,7 +11,7 @@ from cni_bridge import allocation, names, plan, plugin, sources
 from cni_bridge.edge import codec, config, ipam, request, result, shapes
 from cni_bridge.errors import CniError
 from cni_bridge.ipam import ranges, statedir
-from cni_bridge.model import Grant, NetworkConfig
+from cni_bridge.model import Grant, Interface, NetworkConfig
 from tests.fuzz.hostile import Asked
 from tests.lab.paths import ROOT
 
@@ -73,7 +73,8 @@ def _add(read: request.Request) -> None:
     assert not request.ifname_fault(attachment.ifname)
     assert all(len(name) <= request.IFNAME_LIMIT for name in names.of_host(attachment))
     previous = config.previous_result(read.document)
-    made = result.build(wanted, (), previous)
+    end = Interface(name=attachment.ifname, mac="", mtu=1500, sandbox="/run/netns/it")
+    made = result.build(wanted, (end,), previous)
     json.loads(codec.encode(shapes.downgrade(made, settings.cni_version)))
 
 

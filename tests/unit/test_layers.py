@@ -59,6 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "publishing": {"elements", "kernel"},
     "plugin": {"commands", "edge", "journal", "kernel.netlink", "kernel.signals", "remarks"},
     "reclaiming": {"assembly", "ipam.guards", "kernel", "parts.veth"},
+    "rehearsal": {"inline", "ipam.store", "kernel", "sources"},
     "rebuilding": {"ipam.guards", "ipam.rebuilt", "kernel", "parts.veth", "remarks"},
     "recollection": {"elements", "kernel", "parts.veth", "withdrawal"},
     "record": set(),

@@ -8,8 +8,7 @@ from functools import partial
 
 from cni_bridge import address
 from cni_bridge.address import prefix_text
-from cni_bridge.cli import inventory
-from cni_bridge.cli import cleaning
+from cni_bridge.cli import cleaning, inventory
 from cni_bridge.cli.doctor import mending
 from cni_bridge.cli.doctor.facts import Facts
 from cni_bridge.cli.doctor.findings import Finding, Mend

@@ -19,7 +19,6 @@ from cni_bridge.errors import FirewallRefused
 from cni_bridge.ipam import statedir, store
 from cni_bridge.ipam.register import Register
 from cni_bridge.kernel import sysctl
-from cni_bridge.kernel.netlink import Socket
 from cni_bridge.kernel.nftables import Netfilter
 from cni_bridge.model import Attachment, Grant, Holding, NetworkConfig, Plan
 from cni_bridge.parts import bridge, firewall, foreign

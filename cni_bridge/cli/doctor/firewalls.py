@@ -6,8 +6,8 @@ Judged from facts alone.
 from collections.abc import Iterator
 
 from cni_bridge import protection
-from cni_bridge.cli.doctor.facts import BRIDGED_IS_FILTERED, Facts, gateway_of
 from cni_bridge.cli.doctor import mending
+from cni_bridge.cli.doctor.facts import BRIDGED_IS_FILTERED, Facts, gateway_of
 from cni_bridge.cli.doctor.findings import Finding, Mend
 from cni_bridge.ipam import statedir, store
 from cni_bridge.ipam.register import Register
@@ -42,7 +42,9 @@ def rules(facts: Facts) -> Iterator[Finding]:
 def foreign(facts: Facts) -> Iterator[Finding]:
     """Chains of others that drop what containers send and get, as far as nothing ends that."""
     guarded = {gateway_of(each) for each in facts.plans.values() if each.firewall}
-    others = {gateway_of(each) for each in facts.plans.values() if mending.bridge_of(each).gateways} - guarded
+    others = {
+        gateway_of(each) for each in facts.plans.values() if mending.bridge_of(each).gateways
+    } - guarded
     for each, rules in facts.obstacles.items():
         bare = {name for name in others if f'"{name}"' not in rules}
         if guarded:

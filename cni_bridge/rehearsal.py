@@ -1,0 +1,47 @@
+"""Whether an ADD would work now: everything that it needs is looked at, and nothing is changed.
+
+Loaded by STATUS alone.
+"""
+
+from cni_bridge import inline, sources
+from cni_bridge.errors import (
+    FirewallRefused,
+    IOFailure,
+    NotAvailable,
+    RangeExhausted,
+    TryAgainLater,
+    UnsupportedField,
+)
+from cni_bridge.ipam import store
+from cni_bridge.kernel import netlink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cni_bridge.ipam.store import Ledger
+    from cni_bridge.model import NetworkConfig
+
+
+def rehearse(settings: "NetworkConfig") -> None:
+    """Raise NotAvailable if an ADD would fail now."""
+    try:
+        host = netlink.Socket()
+        inline.require(host, settings)
+        ledger = store.open_ledger(settings.state_dir)
+        ledger.respect(sources.predecessor(settings.reservations_dir))
+        _rehearse_claim(host, ledger, settings)
+        if settings.firewall:
+            from cni_bridge import protection
+
+            protection.rehearse(settings.bridge)
+    except (FirewallRefused, IOFailure, TryAgainLater, RangeExhausted, UnsupportedField) as error:
+        raise NotAvailable(error.msg, error.details) from error
+
+
+def _rehearse_claim(host: netlink.Socket, ledger: "Ledger", settings: "NetworkConfig") -> None:
+    try:
+        ledger.rehearse(settings.name, settings.ipam.range_sets)
+    except RangeExhausted:
+        from cni_bridge import reclaiming  # an ADD would take from the dead
+
+        if not reclaiming.dead(host, ledger.holdings(settings.name)):
+            raise
