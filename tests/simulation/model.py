@@ -74,6 +74,10 @@ class Model:
         for key in keys:
             self.entries[key] = replace(self.entries.get(key, Entry()), is_certain=False)
 
+    def renew(self, key: Key) -> None:
+        """The killed run had recorded it anew: nothing of it is of an older boot."""
+        self.entries[key] = replace(self.entries[key], is_lost=False)
+
     def lose(self, container: str) -> None:
         """Its namespace is gone."""
         for key, entry in self.entries.items():

@@ -196,6 +196,8 @@ class Month(RuleBasedStateMachine):
         if run.status in KILLED:
             survives = entry is not None and entry.is_certain and not entry.is_lost
             self.model.doubt(lost if survives else lost | {key})
+            if not survives and key in self.world.look().of_this_boot:
+                self.model.renew(key)
         else:
             is_alive = key.container in self.world.alive
             expected = self.model.answer(key, port, self.seen, is_alive=is_alive)

@@ -72,6 +72,12 @@ def leases(directory: Path) -> Iterator[tuple[Key, frozenset[str]]]:
     yield from ((key, frozenset(addresses)) for key, addresses in found.items())
 
 
+def of_boot(directory: Path, boot_id: str) -> Iterator[Key]:
+    """Whose record was made in that boot."""
+    sql = "select network, container, ifname, boot_id from holding"
+    yield from (Key(*who) for *who, boot in rows(directory, sql) if boot == boot_id)
+
+
 def recorded(directory: Path) -> tuple[dict[str, dict[str, set[Key]]], dict[int, Key]]:
     """The elements of the ledger's firewall half, and who has which host port."""
     sets: dict[str, dict[str, set[Key]]] = {}

@@ -49,6 +49,7 @@ class Sight:
     """What the oracles say: all of it after one operation."""
 
     leases: dict[Key, frozenset[str]]  # of all ledgers
+    of_this_boot: frozenset[Key]  # whose record was made since the start
     ports: dict[int, Key]  # of the ledger's firewall half
     recorded: dict[str, dict[str, set[Key]]]  # set -> element -> whose, of the same
     loaded: dict[str, set[str]]  # set -> element, in the kernel
@@ -128,6 +129,8 @@ class World:
         leases: dict[Key, frozenset[str]] = {}
         for directory in self._ledgers():
             leases |= dict(oracles.leases(directory))
+        boot_id = self._boot_id.read_text().strip()
+        ours = {key for each in self._ledgers() for key in oracles.of_boot(each, boot_id)}
         recorded, ports = oracles.recorded(Path("/run/cni-bridge"))
         host_ends, others = oracles.host_ends()
         begun = {
@@ -135,6 +138,7 @@ class World:
         }
         return Sight(
             leases=leases,
+            of_this_boot=frozenset(ours),
             ports=ports,
             recorded=recorded,
             loaded=oracles.loaded(),
