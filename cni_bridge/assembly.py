@@ -80,6 +80,7 @@ def detach(
     if all(isinstance(failure, LedgerUnusable) for failure in failures):
         if ledger:
             _tried(failures, lambda: ledger.release(*attachments))
+            _tried(failures, lambda: guards.release_recalled(ledger, attachments))
             steps.done("released")
         if release:
             _tried(failures, release)

@@ -35,6 +35,8 @@ def rebuild(host: Socket, ledger: "Ledger", network: str | None = None) -> list[
 
     def work() -> list[Holding]:
         known = {each.attachment for each in ledger.holdings()}
+        # Who is guarded here but has no holding, has it in a ledger of a network's own.
+        known |= guards.everyone(ledger)
         lost = {
             attachment: link
             for attachment, link in veth.host_ends(host).items()

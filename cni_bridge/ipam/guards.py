@@ -61,6 +61,23 @@ def is_wired(ledger: "Ledger | None", attachment: Attachment) -> bool:
     return ledger is not None and bool(ledger.database.select(sql, *who))
 
 
+def everyone(ledger: "Ledger") -> set[Attachment]:
+    """All attachments that this ledger's half of the firewall does something for."""
+    rows = ledger.database.select("select network, container, ifname from guarded")
+    return {
+        Attachment(network=network, container=container, ifname=ifname)
+        for network, container, ifname in rows
+    }
+
+
+def release_recalled(ledger: "Ledger", attachments: "Iterable[Attachment]") -> None:
+    """Let the host's ledger forget those of a network that has its own: after a loss it records all
+    that the kernel shows."""
+    database = None if is_hosts(ledger) else _find(ledger)
+    if database:
+        store.Ledger(database).release(*attachments)
+
+
 def guarded(ledger: "Ledger | None", network: str) -> tuple[Attachment, ...]:
     """The attachments of a network that are guarded, whatever became of its own ledger."""
     database = _find(ledger)

@@ -88,7 +88,7 @@ def test_what_it_makes_is_for_its_user_alone_whatever_the_umask(
     network.plugin = replace(network.plugin, prefix=("sh", "-c", 'umask 0; exec "$0"'))
     network.add(host.container(), config={"ipMasq": True}).result()
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (STATE, *STATE.iterdir())}
-    assert modes == {"cni-bridge": 0o700, "ledger.sqlite": 0o600}
+    assert modes == {"cni-bridge": 0o700, "journal.jsonl": 0o600, "ledger.sqlite": 0o600}
 
 
 @pytest.mark.parametrize("executable", [PLUGIN, PLUGIN_PORTABLE], ids=lambda path: path.name)

@@ -17,6 +17,8 @@ from typing import Any
 from tests.lab.iproute import ip_all, ip_json
 
 LEDGER = Path("/run/cni-bridge/ledger.sqlite")
+# Link-local addresses and multicast: the kernel makes them, some time after the interface.
+KERNELS_OWN = ("fe80:", "ff00:")
 LEDGER_TABLES = ("holding", "lease", "guarded", "element", "accepting")
 CNI_DIR = Path("/var/lib/cni")
 HOST_LOCAL_KEEPS = ("last_reserved_ip.", "lock")
@@ -67,12 +69,16 @@ def _network(place: str, container: str = "") -> Iterator[Line]:
         device = link["ifname"]
         yield Line(place, "link", device, _link_text(link))
         for address in link["addr_info"]:
+            if address["local"].startswith(KERNELS_OWN):
+                continue
             text = f"{address['local']}/{address['prefixlen']} {address['scope']}"
             yield Line(place, "address", device, text)
     for family in ("-4", "-6"):
         asked = ("route show table all", "rule")
         routes, rules = ip_all(*asked, family=family, container=container)
         for route in routes:
+            if route.get("dst", "").startswith(KERNELS_OWN):
+                continue
             yield Line(place, "route", route.get("dev", ""), _sorted_text(route))
         for rule in rules:
             yield Line(place, "rule", "", f"{family} {_sorted_text(rule)}")

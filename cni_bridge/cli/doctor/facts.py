@@ -165,12 +165,15 @@ def _sysctls(plans: dict[Attachment, Plan]) -> dict[str, str | None]:
 
 
 def _running(wanted: tuple[str, ...]) -> Iterator[str]:
-    for file in Path("/proc").glob("[0-9]*/comm"):
+    """Those of these programs that run in this network: others' are none of its managers."""
+    here = Path("/proc/self/ns/net").readlink()
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            command = file.read_text(encoding="utf-8", errors="replace").strip()
+            command = (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
+            is_here = command in wanted and (process / "ns/net").readlink() == here
         except OSError:  # it has ended
             continue
-        if command in wanted:
+        if is_here:
             yield command
 
 
