@@ -1,0 +1,108 @@
+"""What the hosts of a cluster network tell each other, as records.
+
+No behaviour and no I/O here; how a record looks in a store is the store's driver's business.
+"""
+
+from cni_bridge.address import Prefix
+from cni_bridge.record import record
+
+
+@record
+class Host:
+    """One host, a member as long as it renews its membership.
+
+    `addresses` are those on the network below, packed, at most one of each family; `mac` is that of
+    its VXLAN device.
+    """
+
+    id: str
+    name: str
+    boot_id: str
+    addresses: tuple[bytes, ...]
+    mac: bytes
+
+
+@record
+class Block:
+    """A subnet of a cluster network that one host hands addresses out of.
+
+    `revision` is the store's for this record: who changes it names the one that it has seen.
+    """
+
+    subnet: Prefix
+    host: str
+    boot_id: str
+    revision: int
+
+
+@record
+class Membership:
+    """What proves to the store that a host is still the member that it was.
+
+    `token` is the driver's own. `until` is the moment, in milliseconds of CLOCK_BOOTTIME, up to which
+    the store keeps the host a member if it hears nothing more: counted from before it was asked.
+    """
+
+    host: Host
+    token: str
+    until: int
+
+
+@record
+class View:
+    """A cluster network as one host has seen it last: its members, and all blocks, whoever's.
+
+    A block whose host is not among `hosts` belongs to one that has not renewed its membership.
+    """
+
+    revision: int
+    hosts: dict[str, Host]
+    blocks: dict[Prefix, Block]
+
+
+@record
+class Pool:
+    """Where blocks are cut from: `subnet` into those of `length` bits."""
+
+    subnet: Prefix
+    length: int
+
+
+@record
+class Backend:
+    """How packets get to other hosts: `host-gw`, a route each, or `vxlan`, a tunnel."""
+
+    kind: str
+    vni: int
+    port: int
+
+
+@record
+class Credentials:
+    """How to be let in by the store: paths of files, and a user's name; empty where not used."""
+
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
+    user: str = ""
+    password_file: str = ""
+
+
+@record
+class Settings:
+    """The `cluster` object of a network's config, with what else of the config the agent needs."""
+
+    network: str
+    bridge: str
+    state_dir: str
+    store: str  # etcd or kubernetes
+    endpoints: tuple[str, ...]
+    prefix: str  # of all keys
+    credentials: Credentials
+    pools: tuple[Pool, ...]  # one a family; none where each host is told its own (`ranges`: node)
+    backend: Backend
+    ttl: int  # seconds that a membership lasts without being renewed
+    grace: int  # seconds after which the blocks of a host that is no member may become another's
+    low_water: int  # free addresses below which one more block is leased
+    kubeconfig: str
+    node: str
