@@ -17,7 +17,7 @@ SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 
 .PHONY: help setup fmt lint type unit check check-kernel check-crash check-guest check-vlan \
 	check-runtimes check-runtimes-newer test build generate docs install uninstall deb release \
-	check-packages demo simulate fuzz bench bench-page proof peers lock clean
+	check-packages demo simulate fuzz bench bench-page bench-runtimes proof peers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -76,7 +76,13 @@ check-runtimes-newer: build ## the same under containerd 2, built here; not in `
 		tests/runtimes/test_cri.py tests/runtimes/newer
 	$(PYTHON) -m tests.runtimes.table --check
 
-test: check check-kernel check-runtimes ## everything: check, build, check-kernel, check-runtimes
+bench-runtimes: build ## docs/runtimes/figures.md: pods and `podman run`, beside the reference (5 min)
+	@build/runtimes.sh
+	@build/peers.sh $(PEERS)
+	$(PYTHON) -m tests.runtimes.commands
+	$(PYTHON) -m tests.runtimes.pods
+
+test: check check-kernel check-runtimes check-packages ## everything that CI runs
 
 build: dist/cni-bridge/cni-bridge ## the executable, both shapes, into dist/
 

@@ -165,5 +165,5 @@ def _sysctls() -> Iterator[Line]:
 def _files() -> Iterator[Line]:
     if LEDGER.parent.exists():
         for name in {*os.listdir(LEDGER.parent)} - {JOURNAL.name}:
-            is_kept = name == LEDGER.name or ".jsonl" in name  # the calls' journal
-            yield Line("host", "file", KEPT if is_kept else "", name)
+            if ".jsonl" not in name:  # the calls' journal, whose older half comes when it is time
+                yield Line("host", "file", KEPT if name == LEDGER.name else "", name)

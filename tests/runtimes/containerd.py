@@ -117,7 +117,13 @@ class Containerd:
 
     def _addresses(self, name: str) -> tuple[str, ...]:
         words = ("task", "exec", "--exec-id", "look", name, "ip", "address", "show", "eth0")
-        wait_until(lambda: "inet 10." in self.ctr(*words))
-        lines = (line.split() for line in self.ctr(*words).splitlines())
+        said = [""]  # what was seen, as ctr at times prints nothing at all
+
+        def has_come() -> bool:
+            said[0] = self.ctr(*words)
+            return "inet 10." in said[0]
+
+        wait_until(has_come)
+        lines = (line.split() for line in said[0].splitlines())
         shown = [words[1] for words in lines if words[0].startswith("inet")]
         return tuple(each.partition("/")[0] for each in shown if not each.startswith("fe80"))

@@ -16,11 +16,13 @@ from grpclib.client import Channel, UnaryUnaryMethod
 from grpclib.exceptions import GRPCError
 
 from tests.lab import Json
+from tests.lab.waiting import wait_until
 from tests.runtimes.box import Box
 from tests.runtimes.cri_messages import CLASSES, PACKAGE
 
 SOCKET = "/run/containerd/containerd.sock"
 DEADLINE = 60.0  # seconds, of one call
+STEP = 0.02  # seconds
 PROTOCOLS = {"tcp": 0, "udp": 1, "sctp": 2}
 HOSTS_NETWORK = 2  # NamespaceMode.NODE
 CGROUP = "/cni-bridge-tests"
@@ -82,6 +84,10 @@ class Cri:
             self._channel.close()
         self._channel = None
 
+    def wait(self) -> None:
+        """Returns when a runtime that has just been started knows its pods."""
+        wait_until(self._is_ready)
+
     def each(self, do: Callable[[Any], Awaitable[Outcome]], what: Iterable[Any]) -> list[Outcome]:
         """Does it with each of them, all at once."""
 
@@ -93,6 +99,22 @@ class Cri:
     def run(self, pod: Pod) -> str:
         """Creates one pod; its id."""
         return self.each(self.create, [pod])[0]
+
+    def begin(self, pod: Pod, has_come: Callable[[], bool]) -> None:
+        """Asks for a pod, and waits for something else than the answer."""
+
+        async def ask() -> None:
+            async with asyncio.timeout(DEADLINE):
+                asking = asyncio.create_task(self.create(pod))
+                while not has_come() and not asking.done():
+                    await asyncio.sleep(STEP)
+                asking.cancel()
+
+        self._runner.run(ask())
+
+    def pods(self) -> list[str]:
+        """The ids of all pods that the runtime knows of."""
+        return [each["id"] for each in self.call("ListPodSandbox", {}).get("items", ())]
 
     def stop(self, pod_id: str) -> None:
         """StopPodSandbox, which may be repeated."""
@@ -143,6 +165,13 @@ class Cri:
     def call(self, method: str, request: Json) -> Json:
         """One call."""
         return self._runner.run(self._call(method, request))
+
+    def _is_ready(self) -> bool:
+        try:
+            self.pods()
+        except (RefusedError, OSError):
+            return False
+        return True
 
     async def _call(self, method: str, request: Json) -> Json:
         if self._channel is None:

@@ -17,13 +17,14 @@ RESTART = "restart of a container"
 REPEATED = "stopped again and again"
 MANY = "20 at once, each with its port"
 CRASH = "kill -9 of the runtime, then its own clean-up"
+KILLED_INSIDE = "kill -9 of the runtime inside of ADD: nothing of ours is left"
 GC = "kill -9 of the runtime, then `cni-bridge gc`"
 READY = "the runtime's network is ready"
 STATUS = "STATUS: what is wrong is told by the runtime's status"
 STEPS = "the steps of a build"
 FEATURES = (
     REACH, PORTS, USERS_PORT, ADDRESS, TAKEN_ADDRESS, TAKEN_PORT, NETWORKS, RELOAD, RESTART, REPEATED, MANY,
-    CRASH, GC, READY, STATUS, STEPS,
+    CRASH, KILLED_INSIDE, GC, READY, STATUS, STEPS,
 )  # fmt: skip
 
 

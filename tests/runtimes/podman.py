@@ -5,11 +5,15 @@ The commands as people type them; what comes of them is judged by the tests.
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tests.lab import namespaces
 from tests.runtimes.arrangements import NETWORK
 from tests.runtimes.box import Box
 from tests.runtimes.machine import CNI_BIN, CNI_CONF, Machine
+
+if TYPE_CHECKING:
+    import subprocess
 
 WITHOUT_SYSTEMD = """
 [engine]
@@ -26,6 +30,7 @@ network_backend = "cni"
 cni_plugin_dirs = ["{CNI_BIN}"]
 network_config_dir = "{NETWORK_DIRECTORY}"
 """
+STORAGE = Path("/var/lib/containers/storage")
 SLEEP = ("/bin/sleep", "600")
 
 
@@ -58,6 +63,19 @@ class Podman:
         root = str(self.machine.root_directory(name))
         self("run", "-d", "--name", name, "--network", network, *options, "--rootfs", root, *SLEEP)
         return self.box(name, network)
+
+    def begin(self, name: str, *options: str) -> "subprocess.Popen[bytes]":
+        """The same, without waiting for it."""
+        root = str(self.machine.root_directory(name))
+        words = ("run", "-d", "--name", name, "--network", NETWORK, *options, "--rootfs", root)
+        return self.machine.start("podman", *words, *SLEEP, log=Path("/run", f"{name}.log"))
+
+    def clean_up(self, name: str) -> None:
+        """Removes a container whose `podman run` was killed, which knows of no mount of its own."""
+        memory = STORAGE / "overlay-containers" / self.inspect(name)["Id"] / "userdata/shm"
+        if memory.is_mount():
+            namespaces.unmount(memory)
+        self("rm", "--force", "--time", "0", name)
 
     def box(self, name: str, network: str = NETWORK) -> Box:
         """A running container as the network sees it."""

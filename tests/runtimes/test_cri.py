@@ -10,7 +10,18 @@ from tests.runtimes.arrangements import only_alone
 from tests.runtimes.box import assert_not_published, assert_published, assert_reach_each_other
 from tests.runtimes.containerd import Containerd
 from tests.runtimes.cri import Cri, Pod, RefusedError
-from tests.runtimes.features import CRASH, MANY, PORTS, REACH, READY, REPEATED, TAKEN_PORT, proves
+from tests.runtimes.features import (
+    CRASH,
+    KILLED_INSIDE,
+    MANY,
+    PORTS,
+    REACH,
+    READY,
+    REPEATED,
+    TAKEN_PORT,
+    proves,
+)
+from tests.runtimes.interrupted import forget_namespaces, held_ledger, is_adding
 
 RUNTIME = ("CRI of containerd", "containerd")
 TWENTY = 20
@@ -82,7 +93,32 @@ def test_a_pod_outlives_a_crash_of_the_runtime_and_is_removed_after_it(
     assert ask(Question(town.netns("world"), OUTSIDE["host"][0], 8080)).startswith("a:80")
     town.servers.end("a")
     containerd.start()
+    cri.wait()
     cri.remove_wholly(pod)
+
+
+@proves(KILLED_INSIDE)
+def test_a_containerd_killed_inside_of_add_leaves_nothing_of_ours(
+    cri: Cri, containerd: Containerd
+) -> None:
+    town = containerd.machine.town
+    first = cri.run(Pod("first"))
+    box = cri.box(first)
+    with held_ledger():
+        cri.begin(Pod("late", ports=((8080, 80, "tcp"),)), is_adding)
+        containerd.kill()
+        cri.disconnect()
+    containerd.start()
+    cri.wait()
+    for pod in cri.pods():
+        if pod != first:
+            cri.remove_wholly(pod)
+    forget_namespaces(but=box.netns)  # of a pod that it has not come to write down
+    assert_not_published(town, 8080, "tcp")
+    again = cri.run(Pod("again", ports=((8080, 80, "tcp"),)))
+    assert_reach_each_other(box, cri.box(again))
+    cri.remove_wholly(again)
+    cri.remove_wholly(first)
 
 
 @proves(TAKEN_PORT)

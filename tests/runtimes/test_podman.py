@@ -6,10 +6,13 @@ from pathlib import Path
 
 from tests.lab.iproute import ip_json
 from tests.lab.waiting import wait_until
+from tests.runtimes.arrangements import only_alone
 from tests.runtimes.box import assert_not_published, assert_published, assert_reach_each_other
 from tests.runtimes.features import (
     ADDRESS,
     CRASH,
+    GC,
+    KILLED_INSIDE,
     NETWORKS,
     PORTS,
     REACH,
@@ -18,6 +21,13 @@ from tests.runtimes.features import (
     TAKEN_ADDRESS,
     TAKEN_PORT,
     proves,
+)
+from tests.runtimes.interrupted import (
+    forget_namespaces,
+    held_ledger,
+    is_adding,
+    slow_chain,
+    slow_pid,
 )
 from tests.runtimes.podman import Podman
 
@@ -118,6 +128,38 @@ def test_a_container_whose_watcher_was_killed_leaves_nothing(podman: Podman) -> 
     wait_until(lambda: not Path(f"/proc/{facts['State']['Pid']}").exists())
     podman("rm", "--force", "--time", "0", "a")
     assert_not_published(podman.machine.town, 8080, "tcp")
+
+
+@proves(KILLED_INSIDE)
+def test_a_podman_killed_inside_of_add_leaves_nothing_of_ours(podman: Podman) -> None:
+    a = podman.start("a")
+    with held_ledger():
+        running = podman.begin("late", "-p", "8080:80")
+        wait_until(is_adding)
+        running.kill()
+        running.wait()
+    podman.clean_up("late")
+    forget_namespaces(but=a.netns)  # podman has not come to write down which was the container's
+    assert_not_published(podman.machine.town, 8080, "tcp")
+    assert_reach_each_other(a, podman.start("b", "-p", "8080:80"))
+
+
+@proves(GC)
+@only_alone
+def test_what_a_podman_killed_after_add_has_left_can_be_freed(podman: Podman) -> None:
+    """podman writes down what it has attached after the last plugin; until then nobody sends DEL."""
+    machine = podman.machine
+    with slow_chain(machine):
+        running = podman.begin("late", "-p", "8080:80")
+        wait_until(lambda: slow_pid() > 0)
+        running.kill()
+        running.wait()
+        os.kill(slow_pid(), signal.SIGKILL)
+    podman.clean_up("late")
+    assert "10.99.0.2" in "\n".join(machine.left_behind())
+    forget_namespaces()  # or the next boot does
+    wait_until(lambda: not ip_json("link", "show", "master", "web0"))
+    machine.run("cni-bridge", "gc")
 
 
 @proves(TAKEN_PORT)
