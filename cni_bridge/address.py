@@ -47,6 +47,20 @@ def parse_prefix(text: str) -> Prefix:
     return Prefix(ip=ip, length=length)
 
 
+def parse_mac(text: str) -> bytes:
+    """A MAC in any notation of Go's net.ParseMAC that fits an Ethernet interface."""
+    try:
+        mac = bytes.fromhex("".join(letter for letter in text if letter not in ":-."))
+    except ValueError:
+        mac = b""
+    notations = (mac.hex(":"), mac.hex("-"), mac.hex(".", 2))
+    if len(mac) != 6 or text.lower() not in notations:
+        raise ValueError("like 02:00:00:00:00:05")
+    if mac[0] & 1 or not any(mac):
+        raise ValueError("multicast, or all zero")
+    return mac
+
+
 def text(ip: bytes) -> str:
     """The usual text form: `10.1.2.3`, `fd00::1`."""
     return csocket.inet_ntop(family(ip), ip)

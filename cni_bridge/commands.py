@@ -60,7 +60,7 @@ def add(request: "Request") -> str:
 
     def make() -> str:
         wanted, interfaces = assembly.attach(
-            host, container, ledger, (holding, settings, addresses)
+            host, container, ledger, (holding, sources.fitted(ledger, settings), addresses)
         )
         ledger.confirm(holding)
         steps.done("confirm")
@@ -241,7 +241,7 @@ def _claim(
         boot_id=machine.boot_id(),
         now_ms=time.time_ns() // 1_000_000,
         pid=posix.getpid(),
-        range_sets=settings.ipam.range_sets,
+        range_sets=sources.range_sets(settings),
         requested=settings.ipam.requested,
     )
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 # What a network wants now; containers that were added under an older config follow.
 FLAGS = ("isolated", "strict", "internal", "no_icc", "closed")
 SUBNETS = ("subnet4", "subnet6")
-NETWORK_SETS = ("bridges", "same_bridge", *FLAGS, *SUBNETS)
+CLUSTERS = ("cluster4", "cluster6")
+INTERVALS = (*SUBNETS, *CLUSTERS)
+NETWORK_SETS = ("bridges", "same_bridge", *FLAGS, *INTERVALS)
 ADDRESS_SETS = ("masq4", "masq6", "snat_off4", "snat_off6", "snat_all4", "snat_all6")
 PORT_MAPS = ("port4", "port6", "port4_at", "port6_at")
 BRIDGE_SETS = ("mac_guarded", "mac_ok", "ip_guarded", "ip4_ok", "ip6_ok", "nd_ok", "apart")
@@ -53,6 +55,14 @@ def of_network(firewall: Firewall) -> tuple[Element, ...]:
                 key_end=bridge + address.last(subnet),
             )
             for subnet in firewall.subnets
+        ),
+        *(
+            Element(
+                set_name=_of_family("cluster", subnet.ip),
+                key=address.first(subnet) * 2,
+                key_end=address.last(subnet) * 2,
+            )
+            for subnet in firewall.routed
         ),
     )
 

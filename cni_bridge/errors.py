@@ -91,6 +91,10 @@ class LimitedConnectivity(CniError):
     code = 51
 
 
+class NotLeased(TryAgainLater):
+    """This host has no block of a cluster network, or its lease has ended."""
+
+
 class RangeExhausted(CniError):
     """No free address is left in a range set."""
 

@@ -74,6 +74,13 @@ class Ipam:
 
 
 @record
+class Cluster:
+    """One network over many hosts: what its blocks are cut from. The host's own are in the ledger."""
+
+    networks: tuple[Prefix, ...]
+
+
+@record
 class VlanFilter:
     """VLANs of the bridge port: one untagged (0 for none), some tagged."""
 
@@ -146,6 +153,7 @@ class NetworkConfig:
     attachment_mtu: int = 0  # 0: as the network's
     tuning: Tuning | None = None
     bandwidth: Bandwidth | None = None
+    cluster: Cluster | None = None  # None: the addresses are in `ipam`
     is_wire: bool = False  # two containers on one veth pair, without a bridge
 
 
@@ -205,6 +213,7 @@ class Bridge:
     replaces_address: bool
     is_promiscuous: bool
     filters_vlans: bool
+    has_blocks: bool = False  # of a cluster network: further gateways than this one's are its too
     gateway_vlan: int = 0  # 0: the bridge itself has the gateways; else an access port of that VLAN
 
 

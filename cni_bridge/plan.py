@@ -36,7 +36,8 @@ DEFAULT = {
 def build(attachment: Attachment, config: NetworkConfig, grant: Grant) -> Plan:
     """The desired state of one attachment: same arguments, same plan."""
     leases = tuple(_with_gateway(lease, config) for lease in grant.leases)
-    reported = grant.routes + _default_routes(leases, grant.routes, config)
+    given = grant.routes + _cluster_routes(leases, config)
+    reported = given + _default_routes(leases, given, config)
     firewall = _firewall(attachment, config, leases)
     veth = _veth(attachment, config, leases, reported)
     return Plan(
@@ -60,6 +61,7 @@ def _bridge(config: NetworkConfig, leases: tuple[Lease, ...]) -> Bridge:
         replaces_address=config.force_address,
         is_promiscuous=config.promisc_mode,
         filters_vlans=config.vlan is not None,
+        has_blocks=config.cluster is not None,
         gateway_vlan=_gateway_vlan(config, leases),
     )
 
@@ -127,6 +129,7 @@ def _firewall(
         addresses=tuple(lease.address.ip for lease in leases),
         subnets=tuple(dict.fromkeys((*ranges, *subnets))),
         rules=rules,
+        routed=config.cluster.networks if config.cluster else (),
     )
 
 
@@ -165,6 +168,18 @@ def _default_routes(
         if lease.gateway and default not in present:
             gateways.setdefault(default, lease.gateway)
     return tuple(Route(destination=default, gateway=ip) for default, ip in gateways.items())
+
+
+def _cluster_routes(leases: tuple[Lease, ...], config: NetworkConfig) -> tuple[Route, ...]:
+    """To the blocks of other hosts, wherever the container's other routes lead."""
+    if config.cluster is None:
+        return ()
+    families = {len(lease.address.ip) for lease in leases}
+    return tuple(
+        Route(destination=network)
+        for network in config.cluster.networks
+        if len(network.ip) in families
+    )
 
 
 def _kernel_routes(leases: tuple[Lease, ...], routes: tuple[Route, ...]) -> tuple[Route, ...]:

@@ -87,7 +87,7 @@ def problems(register: "Register", wanted: Plan) -> "Iterator[str]":
         is_chosen_later = item.data is not None and elements.port_of(item)[1] == 0
         if item not in own and not is_chosen_later:
             yield f"ledger: expected {elements.describe(item)}, found none"
-    hidden = _hidden(register.subnets((want.bridge,)))
+    hidden = _hidden(register.intervals((want.bridge,)))
     shared = [item for item in elements.of_network(want) if item not in hidden]
     socket = Netfilter()
     for family, some in firewall.by_family((*shared, *own)).items():
@@ -152,7 +152,7 @@ def _apply(
         raise TryAgainLater(f"{attachment.container} was deleted while it was being added")
     want, network = claimed.firewall, claimed.network
     dropped = firewall.by_family(register.drop_flags(attachment.network, network))
-    must_fill = bool(_hidden(register.subnets((want.bridge,))))
+    must_fill = bool(_hidden(register.intervals((want.bridge,))))
     before, commits = nftables.generation(socket), socket.commits
     if claimed.others.places:
         foreign.accept(socket, claimed.others.places)
@@ -179,8 +179,8 @@ def _remove(socket: Netfilter, register: "Register", attachments: "Sequence[Atta
         if item.set_name == "bridges":
             # The rules stop to keep the host's loopback closed for this bridge.
             sysctl.try_write(_loopback_key(elements.bridge_of(item)), "0")
-    subnets = [item for item in gone if item.set_name in elements.SUBNETS]
-    remaining = register.subnets(map(elements.bridge_of, subnets))
+    subnets = [item for item in gone if item.set_name in elements.INTERVALS]
+    remaining = register.intervals(map(elements.bridge_of, subnets))
     must_fill = bool(_hidden((*subnets, *remaining)))
     before, commits = nftables.generation(socket), socket.commits
     for family, some in firewall.by_family(gone).items():
@@ -234,7 +234,7 @@ def _bring_about(
         except KernelError:
             pass  # somebody else has changed it
     everything = firewall.by_family(register.everything()).get(family, [])
-    hidden = _hidden(item for item in everything if item.set_name in elements.SUBNETS)
+    hidden = _hidden(item for item in everything if item.set_name in elements.INTERVALS)
     if not (is_loaded and change.fills):
         register.loaded(family, firewall.load(socket, family, machine.boot_id()))
     try:

@@ -7,7 +7,9 @@ from cni_bridge import inline, sources
 from cni_bridge.errors import (
     FirewallRefused,
     IOFailure,
+    LimitedConnectivity,
     NotAvailable,
+    NotLeased,
     RangeExhausted,
     TryAgainLater,
     UnsupportedField,
@@ -33,13 +35,15 @@ def rehearse(settings: "NetworkConfig") -> None:
             from cni_bridge import protection
 
             protection.rehearse(settings.bridge)
+    except NotLeased as error:
+        raise LimitedConnectivity(error.msg, error.details) from error
     except (FirewallRefused, IOFailure, TryAgainLater, RangeExhausted, UnsupportedField) as error:
         raise NotAvailable(error.msg, error.details) from error
 
 
 def _rehearse_claim(host: netlink.Socket, ledger: "Ledger", settings: "NetworkConfig") -> None:
     try:
-        ledger.rehearse(settings.name, settings.ipam.range_sets)
+        ledger.rehearse(settings.name, sources.range_sets(settings))
     except RangeExhausted:
         from cni_bridge import reclaiming  # an ADD would take from the dead
 

@@ -52,6 +52,7 @@ class Firewall:
     addresses: tuple[bytes, ...]
     subnets: tuple[Prefix, ...]  # of the network
     rules: FirewallConfig
+    routed: tuple[Prefix, ...] = ()  # what its containers reach under their own addresses, anywhere
 
 
 @record

@@ -10,6 +10,7 @@ from cni_bridge.edge import config, ipam, shapes
 from cni_bridge.errors import InvalidConfig
 from cni_bridge.ipam import resolver
 from cni_bridge.model import Dns, Grant
+from cni_bridge.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from cni_bridge.edge.request import Request
     from cni_bridge.edge.shapes import Json
     from cni_bridge.ipam.hostlocal import Reservations
+    from cni_bridge.ipam.store import Ledger, RangeSets
     from cni_bridge.model import Holding, NetworkConfig
 
     Source: TypeAlias = "OurLedger | OtherPlugin"
@@ -42,6 +44,24 @@ def predecessor(directory: str) -> "Reservations | None":
     from cni_bridge.ipam import hostlocal  # only where it has left something
 
     return hostlocal.Reservations(directory)
+
+
+def range_sets(settings: "NetworkConfig") -> "RangeSets":
+    """The config's or, for a cluster network, what tells a claim those of this host's blocks."""
+    if settings.cluster is None:
+        return settings.ipam.range_sets
+    from cni_bridge.ipam import blocks  # few networks are over many hosts
+
+    return blocks.source(settings.name)
+
+
+def fitted(ledger: "Ledger", settings: "NetworkConfig") -> "NetworkConfig":
+    """The config, with the MTU that the way to other hosts has where it names none."""
+    if settings.cluster is None or settings.mtu:
+        return settings
+    from cni_bridge.ipam import blocks  # few networks are over many hosts
+
+    return replace(settings, mtu=blocks.mtu(ledger.database, settings.name))
 
 
 class OurLedger:

@@ -13,7 +13,7 @@ from cni_bridge.cli.steps import Situation, Step
 from cni_bridge.edge import config
 from cni_bridge.edge.request import Request
 from cni_bridge.errors import InvalidEnvironment, NotAsPlanned
-from cni_bridge.ipam import ranges, resolver, store
+from cni_bridge.ipam import blocks, ranges, resolver, store
 from cni_bridge.ipam.store import Ledger
 from cni_bridge.kernel import netns
 from cni_bridge.model import Grant, Holding, Lease, NetworkConfig, Plan, RangeSet
@@ -90,6 +90,8 @@ def _steps(wanted: Plan, asked: Request, holdings: tuple[Holding, ...]) -> list[
 def _next_leases(ledger: Ledger | None, settings: NetworkConfig) -> tuple[Lease, ...]:
     """What a claim would lease now."""
     range_sets = settings.ipam.range_sets
+    if settings.cluster and ledger:
+        range_sets = blocks.range_sets(ledger.database, settings.name)
     wanted = ranges.assign(range_sets, settings.ipam.requested)
     free = ledger.rehearse(settings.name, range_sets) if ledger else map(_first, range_sets)
     return tuple(

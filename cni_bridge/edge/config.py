@@ -4,10 +4,20 @@ Types, bounds and defaults come from the compiled schema; what a schema can't sa
 exclusions) is checked here, with a path to the value. No default is written here.
 """
 
+from cni_bridge import address
 from cni_bridge.edge import arguments, codec, ipam, request, shapes, validators, versions
 from cni_bridge.errors import InvalidConfig
 from cni_bridge.ipam import statedir
-from cni_bridge.model import Attachment, Bandwidth, Dns, Ipam, NetworkConfig, Tuning, VlanFilter
+from cni_bridge.model import (
+    Attachment,
+    Bandwidth,
+    Cluster,
+    Dns,
+    Ipam,
+    NetworkConfig,
+    Tuning,
+    VlanFilter,
+)
 
 Json = shapes.Json
 TYPE_CHECKING = False
@@ -130,14 +140,15 @@ def parse(document: "dict[str, Any]", cni_args: str, *, is_delegated: bool) -> N
     wanted = arguments.parse(cni_args)
     _check_exclusions(document)
     is_wire = _is_wire(document, is_delegated=is_delegated)
-    is_default_gateway = document["isDefaultGateway"]
+    is_default_gateway, kind = document["isDefaultGateway"], ipam_type(document)
+    cluster = _cluster(document, is_delegated=is_delegated)
     return NetworkConfig(
         cni_version=version(document),
         name=document["name"],
         state_dir=state_dir(document),
         reservations_dir=reservations_dir(document),
         bridge=_interface_name(document["bridge"]),
-        is_gateway=document["isGateway"] or is_default_gateway,
+        is_gateway=document["isGateway"] or is_default_gateway or cluster is not None,
         is_default_gateway=is_default_gateway,
         force_address=document["forceAddress"],
         mtu=document["mtu"],
@@ -148,12 +159,13 @@ def parse(document: "dict[str, Any]", cni_args: str, *, is_delegated: bool) -> N
         container_interface_up=not document["disableContainerInterface"],
         vlan=_vlan(document),
         mac=_mac(document, wanted),
-        ipam=_ipam(document, wanted, is_delegated=is_delegated),
+        ipam=Ipam(type=kind) if is_delegated else _ipam(document, wanted, cluster),
         dns=_dns(document.get("dns", {})),
         firewall=_firewall(document),
         attachment_mtu=_attachment_mtu(document),
         tuning=_tuning(document),
         bandwidth=_bandwidth(document),
+        cluster=cluster,
         is_wire=is_wire,
     )
 
@@ -186,6 +198,14 @@ def _is_wire(document: "dict[str, Any]", *, is_delegated: bool) -> bool:
     return True
 
 
+def _cluster(document: "dict[str, Any]", *, is_delegated: bool) -> Cluster | None:
+    if "cluster" not in document:
+        return None
+    from cni_bridge.edge import clusters  # few networks are over many hosts
+
+    return clusters.parse(document, is_delegated=is_delegated)
+
+
 def _data_dir(document: Json) -> str:
     section = document.get("ipam")
     data_dir = section.get("dataDir") if isinstance(section, dict) else None
@@ -196,12 +216,10 @@ def _is_directory(path: object) -> "TypeGuard[str]":
     return isinstance(path, str) and path.startswith("/") and "\0" not in path
 
 
-def _ipam(document: "dict[str, Any]", wanted: "Arguments", *, is_delegated: bool) -> Ipam:
-    if is_delegated:
-        return Ipam(type=ipam_type(document))
+def _ipam(document: "dict[str, Any]", wanted: "Arguments", cluster: Cluster | None) -> Ipam:
     leasing = ipam.parse(document, wanted.ip) if ipam_type(document) else Ipam()
-    families = [len(range_set[0].subnet.ip) for range_set in leasing.range_sets]
-    shapes.check_addresses(version(document), families)
+    subnets = cluster.networks if cluster else [each[0].subnet for each in leasing.range_sets]
+    shapes.check_addresses(version(document), [len(each.ip) for each in subnets])
     return leasing
 
 
@@ -274,18 +292,7 @@ def _mac(document: "dict[str, Any]", wanted: "Arguments") -> bytes | None:
 
 
 def _parse_mac(text: str, path: str) -> bytes:
-    """A MAC in any notation of Go's net.ParseMAC that fits an Ethernet interface."""
     try:
-        mac = bytes.fromhex("".join(letter for letter in text if letter not in ":-."))
-    except ValueError:
-        mac = b""
-    notations = (mac.hex(":"), mac.hex("-"), mac.hex(".", 2))
-    if len(mac) != 6 or text.lower() not in notations:
-        raise InvalidConfig(
-            f"{path}: address {text}: invalid MAC address", "like 02:00:00:00:00:05"
-        )
-    if mac[0] & 1 or not any(mac):
-        raise InvalidConfig(
-            f"{path}: address {text}: invalid MAC address", "multicast, or all zero"
-        )
-    return mac
+        return address.parse_mac(text)
+    except ValueError as error:
+        raise InvalidConfig(f"{path}: address {text}: invalid MAC address", str(error)) from None

@@ -25,7 +25,9 @@ def parse(folded: "Json", asked: str) -> Ipam:
     ipam = folded["ipam"]
     return Ipam(
         type=ipam["type"],
-        range_sets=_range_sets(ipam, runtime(folded).get("ipRanges", [])),
+        range_sets=()
+        if "cluster" in folded
+        else _range_sets(ipam, runtime(folded).get("ipRanges", [])),
         requested=tuple(_requested(folded, asked)),
         routes=_routes(ipam.get("routes", ()), "ipam.routes"),
         resolv_conf=ipam.get("resolvConf", ""),

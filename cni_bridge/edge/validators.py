@@ -33,6 +33,28 @@ FOLD: "Fold" = \
  'bridge': ('bridge', None),
  'capabilities': ('capabilities', None),
  'closed': ('closed', None),
+ 'cluster': ('cluster',
+             {'backend': ('backend', None),
+              'blocksize': ('blockSize', None),
+              'blocksize6': ('blockSize6', None),
+              'cafile': ('caFile', None),
+              'certfile': ('certFile', None),
+              'endpoints': ('endpoints', None),
+              'grace': ('grace', None),
+              'keyfile': ('keyFile', None),
+              'kubeconfig': ('kubeconfig', None),
+              'lowwater': ('lowWater', None),
+              'network': ('network', None),
+              'network6': ('network6', None),
+              'node': ('node', None),
+              'passwordfile': ('passwordFile', None),
+              'prefix': ('prefix', None),
+              'ranges': ('ranges', None),
+              'store': ('store', None),
+              'ttl': ('ttl', None),
+              'username': ('username', None),
+              'vni': ('vni', None),
+              'vxlanport': ('vxlanPort', None)}),
  'cni.dev/attachments': ('cni.dev/attachments',
                          {'containerid': ('containerID', None), 'ifname': ('ifname', None)}),
  'cni.dev/valid-attachments': ('cni.dev/valid-attachments',
@@ -644,6 +666,208 @@ def _validate(data):
                         raise Refused
                 else:
                     data__ipam['dataDir'] = ''
+        if 'cluster' in data_keys:
+            data_keys.remove('cluster')
+            data__cluster = data['cluster']
+            if not isinstance(data__cluster, dict):
+                raise Refused
+            data__cluster_is_dict = isinstance(data__cluster, dict)
+            if data__cluster_is_dict:
+                data__cluster_keys = set(data__cluster.keys())
+                if 'store' in data__cluster_keys:
+                    data__cluster_keys.remove('store')
+                    data__cluster__store = data__cluster['store']
+                    if not isinstance(data__cluster__store, str):
+                        raise Refused
+                    if not (isinstance(data__cluster__store, str) and data__cluster__store == 'etcd' or (isinstance(data__cluster__store, str) and data__cluster__store == 'kubernetes')):
+                        raise Refused
+                else:
+                    data__cluster['store'] = 'etcd'
+                if 'endpoints' in data__cluster_keys:
+                    data__cluster_keys.remove('endpoints')
+                    data__cluster__endpoints = data__cluster['endpoints']
+                    if not isinstance(data__cluster__endpoints, (list, tuple)):
+                        raise Refused
+                    data__cluster__endpoints_is_list = isinstance(data__cluster__endpoints, (list, tuple))
+                    if data__cluster__endpoints_is_list:
+                        data__cluster__endpoints_len = len(data__cluster__endpoints)
+                        for data__cluster__endpoints_x, data__cluster__endpoints_item in enumerate(data__cluster__endpoints):
+                            if not isinstance(data__cluster__endpoints_item, str):
+                                raise Refused
+                else:
+                    data__cluster['endpoints'] = []
+                if 'prefix' in data__cluster_keys:
+                    data__cluster_keys.remove('prefix')
+                    data__cluster__prefix = data__cluster['prefix']
+                    if not isinstance(data__cluster__prefix, str):
+                        raise Refused
+                else:
+                    data__cluster['prefix'] = '/cni-bridge'
+                if 'network' in data__cluster_keys:
+                    data__cluster_keys.remove('network')
+                    data__cluster__network = data__cluster['network']
+                    if not isinstance(data__cluster__network, str):
+                        raise Refused
+                else:
+                    data__cluster['network'] = ''
+                if 'blockSize' in data__cluster_keys:
+                    data__cluster_keys.remove('blockSize')
+                    data__cluster__blockSize = data__cluster['blockSize']
+                    if not isinstance(data__cluster__blockSize, int) or isinstance(data__cluster__blockSize, bool):
+                        raise Refused
+                    if isinstance(data__cluster__blockSize, (int, float)) and (not isinstance(data__cluster__blockSize, bool)):
+                        if data__cluster__blockSize < 8:
+                            raise Refused
+                        if data__cluster__blockSize > 30:
+                            raise Refused
+                else:
+                    data__cluster['blockSize'] = 26
+                if 'network6' in data__cluster_keys:
+                    data__cluster_keys.remove('network6')
+                    data__cluster__network6 = data__cluster['network6']
+                    if not isinstance(data__cluster__network6, str):
+                        raise Refused
+                else:
+                    data__cluster['network6'] = ''
+                if 'blockSize6' in data__cluster_keys:
+                    data__cluster_keys.remove('blockSize6')
+                    data__cluster__blockSize6 = data__cluster['blockSize6']
+                    if not isinstance(data__cluster__blockSize6, int) or isinstance(data__cluster__blockSize6, bool):
+                        raise Refused
+                    if isinstance(data__cluster__blockSize6, (int, float)) and (not isinstance(data__cluster__blockSize6, bool)):
+                        if data__cluster__blockSize6 < 16:
+                            raise Refused
+                        if data__cluster__blockSize6 > 126:
+                            raise Refused
+                else:
+                    data__cluster['blockSize6'] = 122
+                if 'ranges' in data__cluster_keys:
+                    data__cluster_keys.remove('ranges')
+                    data__cluster__ranges = data__cluster['ranges']
+                    if not isinstance(data__cluster__ranges, str):
+                        raise Refused
+                    if not (isinstance(data__cluster__ranges, str) and data__cluster__ranges == 'leased' or (isinstance(data__cluster__ranges, str) and data__cluster__ranges == 'node')):
+                        raise Refused
+                else:
+                    data__cluster['ranges'] = 'leased'
+                if 'backend' in data__cluster_keys:
+                    data__cluster_keys.remove('backend')
+                    data__cluster__backend = data__cluster['backend']
+                    if not isinstance(data__cluster__backend, str):
+                        raise Refused
+                    if not (isinstance(data__cluster__backend, str) and data__cluster__backend == 'host-gw' or (isinstance(data__cluster__backend, str) and data__cluster__backend == 'vxlan')):
+                        raise Refused
+                else:
+                    data__cluster['backend'] = 'host-gw'
+                if 'vni' in data__cluster_keys:
+                    data__cluster_keys.remove('vni')
+                    data__cluster__vni = data__cluster['vni']
+                    if not isinstance(data__cluster__vni, int) or isinstance(data__cluster__vni, bool):
+                        raise Refused
+                    if isinstance(data__cluster__vni, (int, float)) and (not isinstance(data__cluster__vni, bool)):
+                        if data__cluster__vni < 1:
+                            raise Refused
+                        if data__cluster__vni > 16777215:
+                            raise Refused
+                else:
+                    data__cluster['vni'] = 4096
+                if 'vxlanPort' in data__cluster_keys:
+                    data__cluster_keys.remove('vxlanPort')
+                    data__cluster__vxlanPort = data__cluster['vxlanPort']
+                    if not isinstance(data__cluster__vxlanPort, int) or isinstance(data__cluster__vxlanPort, bool):
+                        raise Refused
+                    if isinstance(data__cluster__vxlanPort, (int, float)) and (not isinstance(data__cluster__vxlanPort, bool)):
+                        if data__cluster__vxlanPort < 1:
+                            raise Refused
+                        if data__cluster__vxlanPort > 65535:
+                            raise Refused
+                else:
+                    data__cluster['vxlanPort'] = 4789
+                if 'ttl' in data__cluster_keys:
+                    data__cluster_keys.remove('ttl')
+                    data__cluster__ttl = data__cluster['ttl']
+                    if not isinstance(data__cluster__ttl, int) or isinstance(data__cluster__ttl, bool):
+                        raise Refused
+                    if isinstance(data__cluster__ttl, (int, float)) and (not isinstance(data__cluster__ttl, bool)):
+                        if data__cluster__ttl < 2:
+                            raise Refused
+                        if data__cluster__ttl > 31536000:
+                            raise Refused
+                else:
+                    data__cluster['ttl'] = 86400
+                if 'grace' in data__cluster_keys:
+                    data__cluster_keys.remove('grace')
+                    data__cluster__grace = data__cluster['grace']
+                    if not isinstance(data__cluster__grace, int) or isinstance(data__cluster__grace, bool):
+                        raise Refused
+                    if isinstance(data__cluster__grace, (int, float)) and (not isinstance(data__cluster__grace, bool)):
+                        if data__cluster__grace < 0:
+                            raise Refused
+                        if data__cluster__grace > 31536000:
+                            raise Refused
+                else:
+                    data__cluster['grace'] = 86400
+                if 'lowWater' in data__cluster_keys:
+                    data__cluster_keys.remove('lowWater')
+                    data__cluster__lowWater = data__cluster['lowWater']
+                    if not isinstance(data__cluster__lowWater, int) or isinstance(data__cluster__lowWater, bool):
+                        raise Refused
+                    if isinstance(data__cluster__lowWater, (int, float)) and (not isinstance(data__cluster__lowWater, bool)):
+                        if data__cluster__lowWater < 1:
+                            raise Refused
+                        if data__cluster__lowWater > 65536:
+                            raise Refused
+                else:
+                    data__cluster['lowWater'] = 16
+                if 'caFile' in data__cluster_keys:
+                    data__cluster_keys.remove('caFile')
+                    data__cluster__caFile = data__cluster['caFile']
+                    if not isinstance(data__cluster__caFile, str):
+                        raise Refused
+                else:
+                    data__cluster['caFile'] = ''
+                if 'certFile' in data__cluster_keys:
+                    data__cluster_keys.remove('certFile')
+                    data__cluster__certFile = data__cluster['certFile']
+                    if not isinstance(data__cluster__certFile, str):
+                        raise Refused
+                else:
+                    data__cluster['certFile'] = ''
+                if 'keyFile' in data__cluster_keys:
+                    data__cluster_keys.remove('keyFile')
+                    data__cluster__keyFile = data__cluster['keyFile']
+                    if not isinstance(data__cluster__keyFile, str):
+                        raise Refused
+                else:
+                    data__cluster['keyFile'] = ''
+                if 'username' in data__cluster_keys:
+                    data__cluster_keys.remove('username')
+                    data__cluster__username = data__cluster['username']
+                    if not isinstance(data__cluster__username, str):
+                        raise Refused
+                else:
+                    data__cluster['username'] = ''
+                if 'passwordFile' in data__cluster_keys:
+                    data__cluster_keys.remove('passwordFile')
+                    data__cluster__passwordFile = data__cluster['passwordFile']
+                    if not isinstance(data__cluster__passwordFile, str):
+                        raise Refused
+                else:
+                    data__cluster['passwordFile'] = ''
+                if 'kubeconfig' in data__cluster_keys:
+                    data__cluster_keys.remove('kubeconfig')
+                    data__cluster__kubeconfig = data__cluster['kubeconfig']
+                    if not isinstance(data__cluster__kubeconfig, str):
+                        raise Refused
+                else:
+                    data__cluster['kubeconfig'] = ''
+                if 'node' in data__cluster_keys:
+                    data__cluster_keys.remove('node')
+                    data__cluster__node = data__cluster['node']
+                    if not isinstance(data__cluster__node, str):
+                        raise Refused
+                else:
+                    data__cluster['node'] = ''
         if 'dns' in data_keys:
             data_keys.remove('dns')
             data__dns = data['dns']

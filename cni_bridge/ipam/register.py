@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _INSERT = "insert into element values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing"
 _ELEMENTS = "select set_name, key, key_end, data from element"
 # Without the first condition no index would help, and the rows of all containers be read.
-_SUBNETS = " where data is null and set_name in (?, ?) group by set_name, key"
+_INTERVALS = " where data is null and set_name in (?, ?, ?, ?) group by set_name, key"
 _OWN = " where network = ? and container = ? and ifname = ?"
 _HAS = "select 1 from guarded where network = ? and container = ? and ifname = ?"
 _ANYBODY = "select 1 from guarded where network = ? limit 1"
@@ -84,11 +84,15 @@ class Register:
         """All elements, each once."""
         return self._elements(" group by set_name, key")
 
-    def subnets(self, bridges: "Iterable[str]") -> tuple[Element, ...]:
-        """The subnets of all networks on these bridges, each once."""
+    def intervals(self, bridges: "Iterable[str]") -> tuple[Element, ...]:
+        """The subnets of all networks on these bridges, and all cluster networks, each once."""
         wanted = set(bridges)
-        listed = self._elements(_SUBNETS, *elements.SUBNETS)
-        return tuple(item for item in listed if elements.bridge_of(item) in wanted)
+        listed = self._elements(_INTERVALS, *elements.INTERVALS)
+        return tuple(
+            item
+            for item in listed
+            if item.set_name in elements.CLUSTERS or elements.bridge_of(item) in wanted
+        )
 
     def orphans(self, candidates: "Iterable[Element]") -> tuple[Element, ...]:
         """Those that nobody has; a map's element never has a second holder."""

@@ -89,6 +89,18 @@ create table if not exists wire (
   foreign key (network, container, ifname) references holding on delete cascade
 ) without rowid;
 
+-- A block of a cluster network's addresses that this host hands out, until so many milliseconds of
+-- CLOCK_BOOTTIME in that boot. The agent writes it; mtu is what fits through to other hosts, 0 unknown.
+create table if not exists block (
+  network text not null,
+  address blob not null check (length(address) in (4, 16)),
+  prefix_length integer not null,
+  boot_id text not null,
+  until integer not null,
+  mtu integer not null,
+  primary key (network, address)
+) without rowid;
+
 -- The firewall's half. It is kept in the default state directory alone, as host ports, bridges and
 -- nftables tables are the host's, whatever directory a network keeps its addresses in.
 

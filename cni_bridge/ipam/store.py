@@ -14,9 +14,12 @@ from cni_bridge.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
 
     from cni_bridge.ipam.hostlocal import Reservations
+
+    RangeSets: TypeAlias = tuple[RangeSet, ...] | Callable[[Database], tuple[RangeSet, ...]]
 
 _HOLDINGS = """
 select network, container, ifname, host_name, netns_path, netns_device, netns_inode,
@@ -80,7 +83,7 @@ class Ledger:
         boot_id: str,
         now_ms: int,
         pid: int,
-        range_sets: tuple[RangeSet, ...] = (),
+        range_sets: "RangeSets" = (),
         requested: tuple[bytes, ...] = (),
     ) -> Holding:
         """Record the attachment and lease it one address of each range set: all of it, or nothing.
@@ -88,7 +91,6 @@ class Ledger:
         A requested address replaces the round robin in the set that it lies in. Raises
         InvalidConfig, AddressInUse, RangeExhausted, AttachmentExists, NameTaken.
         """
-        wanted = ranges.assign(range_sets, requested)
         holding = Holding(
             attachment=attachment,
             host_name=host_name,
@@ -101,10 +103,11 @@ class Ledger:
         )
         try:
             self.database.begin()
+            wanted = ranges.assign(known := self._known(range_sets), requested)
             self._insert(holding)
             leases = tuple(
                 self._lease(attachment, index, range_set, wanted[index])
-                for index, range_set in enumerate(range_sets)
+                for index, range_set in enumerate(known)
             )
             self._commit(holding)
         finally:
@@ -126,15 +129,14 @@ class Ledger:
 
     # ------------------------------------------------------------ what the other commands do
 
-    def rehearse(self, network: str, range_sets: tuple[RangeSet, ...]) -> tuple[bytes, ...]:
+    def rehearse(self, network: str, range_sets: "RangeSets") -> tuple[bytes, ...]:
         """The addresses that a claim would take now; RangeExhausted if it would. Changes nothing."""
         try:
             self.database.begin()
             # SQLite begins and reads as well where it could not write.
             self.database.change("update ledger set row = row")
-            return tuple(
-                self._next_free(network, index, each) for index, each in enumerate(range_sets)
-            )
+            sets = enumerate(self._known(range_sets))
+            return tuple(self._next_free(network, index, each) for index, each in sets)
         finally:
             self.database.rollback()
 
@@ -161,6 +163,9 @@ class Ledger:
         return self._select(" where network = ?", network) if network else self._select("")
 
     # ------------------------------------------------------------ helpers
+
+    def _known(self, range_sets: "RangeSets") -> tuple[RangeSet, ...]:
+        return range_sets(self.database) if callable(range_sets) else range_sets
 
     def _insert(self, holding: Holding) -> None:
         attachment, netns = holding.attachment, holding.netns

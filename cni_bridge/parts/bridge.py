@@ -63,13 +63,14 @@ def problems(host: "Socket", want: Bridge) -> "Iterator[str]":
 
 
 def conflicts(want: Bridge, gateway: Prefix, present: "Iterable[Prefix]") -> list[Prefix]:
-    """The addresses that are in a gateway's way: any other of IPv4, overlapping ones of IPv6."""
+    """The addresses that are in a gateway's way: any other of IPv4, overlapping ones of IPv6 and of
+    a bridge that has a gateway for each of several blocks."""
     return [
         prefix
         for prefix in present
         if prefix not in want.gateways
         and len(prefix.ip) == len(gateway.ip)
-        and (len(prefix.ip) == 4 or overlap(prefix, gateway))
+        and ((len(prefix.ip) == 4 and not want.has_blocks) or overlap(prefix, gateway))
     ]
 
 

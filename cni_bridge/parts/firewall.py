@@ -26,7 +26,7 @@ FAMILY_NAMES = {NFPROTO_INET: "inet", NFPROTO_BRIDGE: "bridge"}
 # The rules of each table, and a digest of their text: rules that were loaded from another are
 # loaded anew.
 RULES = {
-    NFPROTO_INET: ("ruleset.nft", "f6c9d222c483a472"),
+    NFPROTO_INET: ("ruleset.nft", "8f1f7497bf54e204"),
     NFPROTO_BRIDGE: ("spoof.nft", "8ef302054835579c"),
 }
 SETS = {

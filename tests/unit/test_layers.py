@@ -73,6 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # the wire, in and out
     "edge": set(),
     "edge.arguments": set(),
+    "edge.clusters": {"edge.ipam"},
     "edge.codec": {"bundle"},
     "edge.config": {"edge", "ipam.statedir"},
     "edge.explain": {"bundle", "edge.codec"},
@@ -88,6 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "edge.wires": {"edge.ipam"},
     # addresses
     "ipam": set(),
+    "ipam.blocks": {"ipam.ranges", "kernel.machine"},
     "ipam.database": {"csqlite", "ipam.statedir"},
     "ipam.delegate": {"edge.codec", "kernel.child"},
     "ipam.guards": {"ipam.statedir", "ipam.store"},

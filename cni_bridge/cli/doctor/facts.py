@@ -14,7 +14,7 @@ from cni_bridge.cli.conflists import Network
 from cni_bridge.cli.doctor import features
 from cni_bridge.cli.doctor.mending import bridge_of
 from cni_bridge.cli.inventory import Inventory
-from cni_bridge.elements import SUBNETS, effective
+from cni_bridge.elements import INTERVALS, effective
 from cni_bridge.errors import FirewallRefused
 from cni_bridge.ipam import statedir, store
 from cni_bridge.ipam.register import Register
@@ -120,8 +120,8 @@ def _tables() -> Iterator[tuple[str, tuple[str, ...]]]:
         return
     register = Register(ledger.database)
     everything = register.everything()
-    subnets = {item for item in everything if item.set_name in SUBNETS}
-    hidden = subnets - effective(subnets)
+    intervals = {item for item in everything if item.set_name in INTERVALS}
+    hidden = intervals - effective(intervals)
     for family, items in firewall.by_family(everything).items():
         wanted = [item for item in items if item not in hidden]
         socket = Netfilter()

@@ -8,7 +8,7 @@ from cni_bridge import elements
 from cni_bridge.address import parse, parse_prefix
 from cni_bridge.errors import PortInUse
 from cni_bridge.ipam import database, guards, statedir, store
-from cni_bridge.ipam.register import _ELEMENTS, _SUBNETS, Register
+from cni_bridge.ipam.register import _ELEMENTS, _INTERVALS, Register
 from cni_bridge.model import Attachment
 from cni_bridge.rules import Element, Firewall, FirewallConfig, PublishedPort, Ruleset
 
@@ -187,8 +187,8 @@ def test_the_hosts_ledger_has_the_register_whatever_ledger_a_network_has(
 
 def test_subnets_are_found_without_reading_what_all_containers_have(tmp_path: Path) -> None:
     opened = database.created(str(tmp_path), 1)
-    query = f"explain query plan {_ELEMENTS}{_SUBNETS}"
-    steps = [row[3] for row in opened.select(query, *elements.SUBNETS)]
+    query = f"explain query plan {_ELEMENTS}{_INTERVALS}"
+    steps = [row[3] for row in opened.select(query, *elements.INTERVALS)]
     assert any(step.startswith("SEARCH element USING INDEX element_of_set") for step in steps), (
         steps
     )
