@@ -137,6 +137,19 @@ DROPS: dict[str, tuple[Harm, str, str, str]] = {
         ),
         *("a1", "world:80", "inet strict across drops by its policy"),
     ),
+    "another's translation is first": (
+        lambda _: nft(
+            "table ip greedy { chain first { type nat hook prerouting priority -110; "
+            "tcp dport 8080 dnat to 10.1.0.3:80; }\n}"
+        ),
+        *("8080", "", "ip greedy first leads it to 10.1.0.3:80/tcp, before a1 gets its port"),
+    ),
+    "another table drops what is for the host": (
+        lambda _: nft(
+            "table inet strict { chain into { type filter hook input priority 0; policy drop; }\n}"
+        ),
+        *("a1", "host:9000", "inet strict into drops by its policy"),
+    ),
     "rules flushed": (
         lambda _: nft("flush ruleset"),
         *("8080", "", "table inet cni_bridge is gone: `cni-bridge restore`"),
@@ -166,8 +179,8 @@ def test_the_hop_that_drops_is_named(harm: str, streets: Town) -> None:
     assert [hop["verdict"] for hop in hops[:-1]].count("drops") == 0
     if name in streets.containers or name == "world":
         assert streets.ask(asker, name, int(port)) in BLOCKED
-    if harm == "another table drops":
-        nft("delete table inet strict")
+    for family, table in (("inet", "strict"), ("ip", "greedy")):
+        nft(f"table {family} {table} {{ }}\ndelete table {family} {table}")
 
 
 def test_containers_that_must_not_talk_are_told_apart_from_those_that_can(town: Town) -> None:
