@@ -158,6 +158,10 @@ DROPS: dict[str, tuple[Harm, str, str, str]] = {
         lambda town: town.servers.end("a2"),
         *("a1", "a2:80", "nobody listens on port 80/tcp in a2"),
     ),
+    "nobody listens behind a published port": (
+        lambda town: town.servers.end("a1"),
+        *("8080", "", "nobody listens on port 80/tcp in a1"),
+    ),
     "a closed port": (lambda _: None, *("a1", "a2:82", "nobody listens on port 82/tcp in a2")),
     "no way back": (
         lambda town: town.containers["a1"].ip("route", "del", "default"),
@@ -181,6 +185,28 @@ def test_the_hop_that_drops_is_named(harm: str, streets: Town) -> None:
         assert streets.ask(asker, name, int(port)) in BLOCKED
     for family, table in (("inet", "strict"), ("ip", "greedy")):
         nft(f"table {family} {table} {{ }}\ndelete table {family} {table}")
+
+
+def test_what_another_table_accepts_before_its_policy_drops_arrives(streets: Town) -> None:
+    nft(
+        "table inet strict { chain across { type filter hook forward priority 0; policy drop; "
+        'iifname "br-a" accept; ct state established accept; }\n}'
+    )
+    _, why = explain(*words(streets, "a1", "world:80"))
+    assert why == ""
+    assert streets.ask("a1", "world", 80) not in BLOCKED
+    _, why = explain(*words(streets, "b1", "world:80"))
+    assert "inet strict across drops by its policy" in why
+    assert streets.ask("b1", "world", 80) in BLOCKED
+    nft("delete table inet strict")
+
+
+def test_a_loopback_that_is_not_routed_is_named(streets: Town) -> None:
+    _, why = explain("host", "127.0.0.1:8080")
+    assert why == ""
+    sysctl("net/ipv4/conf/br-a/route_localnet", 0)
+    _, why = explain("host", "127.0.0.1:8080")
+    assert "route_localnet" in why
 
 
 def test_containers_that_must_not_talk_are_told_apart_from_those_that_can(town: Town) -> None:
