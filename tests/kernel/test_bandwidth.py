@@ -112,12 +112,10 @@ def test_limits_are_made_reported_checked_and_removed(
 
 def keeps_to_the_limit(carry: Callable[[Container, str], float], container: Container) -> None:
     """Never more than it may be, and near to it at least once: a busy machine carries less."""
-    for _ in range(5):
-        rate = carry(container, GATEWAY4)
-        assert rate < 1.3 * BYTES
-        if rate > 0.6 * BYTES:
-            return
-    pytest.fail(f"much less than {BYTES} bytes a second: {rate}")
+    rates: list[float] = []
+    while len(rates) < 5 and max(rates, default=0) < 0.6 * BYTES:
+        rates.append(carry(container, GATEWAY4))
+    assert 0.6 * BYTES < max(rates) < 1.3 * BYTES
 
 
 @pytest.mark.parametrize("version", ["1.1.0"])
