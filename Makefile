@@ -80,7 +80,7 @@ bench-runtimes: build ## docs/runtimes/figures.md: pods and `podman run`, beside
 	@build/runtimes.sh
 	@build/peers.sh $(PEERS)
 	$(PYTHON) -m tests.runtimes.commands
-	$(PYTHON) -m tests.runtimes.pods
+	RUNTIMES=$(abspath $(wildcard $(NEWER))) $(PYTHON) -m tests.runtimes.pods
 
 test: check check-kernel check-runtimes check-packages ## everything that CI runs
 

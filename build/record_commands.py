@@ -120,6 +120,7 @@ def main() -> int:
         store.delete()
         time.sleep(0.5)  # the kernel removes what was in a namespace some time later
         record_gc(recorder)
+        record_adoption(recorder)
         record_restore(recorder)
         record_lab(recorder)
     TARGET.write_text("".join(recorder.page))
@@ -208,6 +209,19 @@ def record_gc(recorder: Recorder) -> None:
         "gc", "Frees the addresses of containers that are provably dead: here, of `store`."
     )
     recorder.run("cni-bridge show db", "cni-bridge gc --dry-run", "cni-bridge gc")
+
+
+def record_adoption(recorder: Recorder) -> None:
+    """The reference's host-local has reserved an address for a container that is gone."""
+    reserved = Path("/var/lib/cni/networks/web/10.88.0.77")
+    reserved.parent.mkdir(parents=True)
+    reserved.write_text("0d5c6e\r\neth0")
+    recorder.section(
+        "adopt",
+        "What the reference's `host-local` has reserved, and whether an ADD of ours goes round it: "
+        "[migration.md](migration.md).",
+    )
+    recorder.run("cni-bridge adopt host-local")
 
 
 def record_restore(recorder: Recorder) -> None:

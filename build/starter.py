@@ -26,7 +26,7 @@ gc.disable()  # a run is over before collecting could pay; importing would set i
 
 
 LAST_RESORT = """\
-{"cniVersion": "1.1.0", "code": 999, "msg": "cni-bridge can't run: %s", "details": "See stderr."}
+{"cniVersion": "1.1.0", "code": %d, "msg": "cni-bridge can't run: %s", "details": "See stderr."}
 """
 
 
@@ -36,7 +36,8 @@ def start() -> object:
         return _run()
     except Exception as error:
         if b"CNI_COMMAND" in posix.environ:
-            posix.write(1, (LAST_RESORT % type(error).__name__).encode())
+            code = 5 if isinstance(error, (OSError, ImportError)) else 999  # docs/errors.md
+            posix.write(1, (LAST_RESORT % (code, type(error).__name__)).encode())
         raise
 
 

@@ -5,7 +5,7 @@ here knows commands, configs or results.
 """
 
 from cni_bridge import inline, names, plan, steps
-from cni_bridge.errors import LedgerUnusable
+from cni_bridge.errors import LedgerUnusable, PortPublished
 from cni_bridge.ipam import guards
 from cni_bridge.kernel import netlink
 from cni_bridge.model import Grant
@@ -48,7 +48,7 @@ def attach(
     bridge.ensure_gateways(host, gateway, _bridge(wanted))
     steps.done("gateway")
     if wanted.firewall:
-        _protect(ledger, wanted)  # before the container's end is up
+        _protect(host, ledger, wanted)  # before the container's end is up
         steps.done("firewall")
     outer, inner = veth.configure(host, container, wanted.veth)
     others = () if gateway is shared else (bridge.describe(gateway),)
@@ -126,11 +126,20 @@ def _bridge(wanted: "Plan") -> "Bridge":
     return wanted.bridge
 
 
-def _protect(ledger: "Ledger", wanted: "Plan") -> None:
+def _protect(host: netlink.Socket, ledger: "Ledger", wanted: "Plan") -> None:
     from cni_bridge import protection  # only where the config wants it
 
     register = guards.open_register(ledger)
-    protection.apply(register, wanted)
+    while True:  # each time somebody has gone who was in the way
+        try:
+            protection.apply(register, wanted)
+            return
+        except PortPublished as refusal:
+            from cni_bridge import reclaiming  # only where somebody is
+
+            reclaiming.make_way(host, ledger, refusal.holder)
+            if register.has(refusal.holder):
+                raise
 
 
 def _unprotect(

@@ -3,6 +3,10 @@
 Source of codes 1-99: CNI SPEC 1.1 "Error" (8 and 999 are the Go library's); 100-199 are ours.
 """
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cni_bridge.model import Attachment
+
 
 class CniError(Exception):
     """A failure with a code for the runtime, one sentence for people, and details that help them.
@@ -117,6 +121,14 @@ class PortInUse(CniError):
     """A host port is held by another container or by a process, named in message and details."""
 
     code = 103
+
+
+class PortPublished(PortInUse):
+    """It is another container that holds it, of which nothing may be alive any more."""
+
+    def __init__(self, msg: str, details: str, holder: "Attachment") -> None:
+        super().__init__(msg, details)
+        self.holder = holder
 
 
 class WireTaken(CniError):

@@ -52,6 +52,10 @@ def as_cni_error(error: BaseException) -> CniError:
         known = KernelRefused(str(error))
     elif isinstance(error, OSError):
         known = IOFailure(str(error), _traceback(error))
+    elif isinstance(error, ImportError):  # everything is there: the build's tests see to that
+        known = IOFailure(
+            f"a part of the executable could not be loaded: {_cause(error)}", _traceback(error)
+        )
     elif isinstance(error, MemoryError):
         known = TryAgainLater("out of memory", _traceback(error))
     else:
@@ -91,6 +95,11 @@ def _role(asked: "Request") -> "Commands":
     from cni_bridge import allocation  # a role that most runs don't have
 
     return allocation.COMMANDS
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What went wrong first: after that, another way to load the same was tried."""
+    return _cause(error.__context__) if error.__context__ else error
 
 
 def _traceback(error: BaseException) -> str:

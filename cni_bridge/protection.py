@@ -44,8 +44,8 @@ class Change:
 def apply(register: "Register", wanted: Plan) -> None:
     """Record what the firewall is to do for an attachment, then let the kernel do it.
 
-    Raises PortInUse if another container or a process has one of the host ports, and TryAgainLater
-    if a DEL has overtaken the ADD.
+    Raises PortPublished if another container has one of the host ports, PortInUse if a process has,
+    and TryAgainLater if a DEL has overtaken the ADD.
     """
     want = _firewall(wanted)
     socket = Netfilter()

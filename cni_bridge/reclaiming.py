@@ -1,6 +1,6 @@
 """Attachments that nobody will delete any more: which those are, and their end.
 
-Loaded by GC, and by an ADD that found nothing free. Death is proven, never guessed from age.
+Loaded by GC, and by an ADD that somebody is in the way of. Death is proven, never guessed from age.
 """
 
 import posix
@@ -11,10 +11,11 @@ from cni_bridge.errors import LedgerUnusable, TryAgainLater
 from cni_bridge.ipam import guards
 from cni_bridge.kernel import links, machine
 from cni_bridge.parts import veth
+from cni_bridge.remarks import remark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from cni_bridge.ipam.store import Ledger
     from cni_bridge.kernel.netlink import Socket
@@ -33,13 +34,21 @@ def reclaim(
 
     The ledger is locked from the look to the end, so nobody can come alive meanwhile.
     """
+    return _reclaim(host, ledger, lambda: ledger.holdings(network))
 
-    def work() -> "tuple[list[Holding], list[Exception]]":
-        gone = [holding for holding, _ in dead(host, ledger.holdings(network))]
-        failures = assembly.detach(host, ledger, [holding.attachment for holding in gone])
-        return [] if failures else gone, failures
 
-    return ledger.database.locked(work)
+def make_way(host: "Socket", ledger: "Ledger", holder: "Attachment") -> None:
+    """Remove one attachment of any network if it is dead, and tell.
+
+    Its record is in that ledger or in the host's; what another one tells of it is not known.
+    """
+    for each in guards.with_hosts(ledger):
+
+        def found(each: "Ledger" = each) -> "Iterable[Holding]":
+            return filter(None, (each.find(holder),))
+
+        for holding in _reclaim(host, each, found)[0]:
+            remark(f"reclaimed the host ports of {text(holding)}, who is dead")
 
 
 def collect(
@@ -99,6 +108,17 @@ def text(holding: "Holding") -> str:
     held = ", ".join(prefix_text(lease.address) for lease in holding.leases) or "no address"
     attachment = holding.attachment
     return f"{held} of {attachment.container} {attachment.ifname} on {attachment.network}"
+
+
+def _reclaim(
+    host: "Socket", ledger: "Ledger", held: "Callable[[], Iterable[Holding]]"
+) -> "tuple[list[Holding], list[Exception]]":
+    def work() -> "tuple[list[Holding], list[Exception]]":
+        gone = [holding for holding, _ in dead(host, held())]
+        failures = assembly.detach(host, ledger, [holding.attachment for holding in gone])
+        return [] if failures else gone, failures
+
+    return ledger.database.locked(work)
 
 
 def _proof(holding: "Holding", boot: str, names: set[str]) -> str:

@@ -13,13 +13,21 @@ from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.cli.options import Commands, Options, add_command, add_json, add_state_dir
 from cni_bridge.errors import InvalidConfig, IOFailure
 from cni_bridge.kernel.netns import OWN_NETNS
+from cni_bridge.record import replace
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cni_bridge.cli.explain.hops import Flow
+
+HOST = "host"
 STYLES = {"passes": "green", "drops": "bold red", "unsure": "yellow"}
 MARKS = {"passes": "✓", "drops": "✗", "unsure": "?"}
 EXAMPLES = """\
   cni-bridge explain 3f2a 1.1.1.1:443     # from a container to the world
   cni-bridge explain 3f2a 8c41:80         # to another container
   cni-bridge explain 8080                 # from outside to a published port
+  cni-bridge explain 192.0.2.1:8080       # the same, at one address of the host
+  cni-bridge explain host 127.0.0.1:8080  # from the host itself
   cni-bridge explain 3f2a 10.1.0.2:53 --udp --probe"""
 
 
@@ -37,7 +45,9 @@ def register(parsers: Commands) -> None:
         examples=EXAMPLES,
     )
     parser.add_argument(
-        "source", metavar="CONTAINER|HOSTPORT", help="who asks; or the host's port, from outside"
+        "source",
+        metavar="CONTAINER|host|PORT",
+        help="who asks; or what is asked for from outside: a port of the host, or HOST:PORT",
     )
     parser.add_argument(
         "target", metavar="HOST:PORT", nargs="?", default="", help="HOST: an address or a container"
@@ -51,26 +61,19 @@ def register(parsers: Commands) -> None:
 def run(options: Options) -> int:
     """Tell the hops; 1 if one of them drops."""
     from cni_bridge.cli.explain import evidence, walk  # load pyroute2
-    from cni_bridge.cli.explain.hops import DROPS, Flow
+    from cni_bridge.cli.explain.hops import DROPS
+    from cni_bridge.cli.explain.scene import Scene
 
     if os.geteuid():
         raise IOFailure("explain needs root, to look into network namespaces")
     found = inventory.take(*conflists.ledgers(options.state_dir))
     protocol = "udp" if options.udp else "tcp"
-    if options.target:
-        asker = _container(found, options.source)
-        host, port = _split(options.target)
-        flow = Flow(protocol=protocol, address=_address(found, host, asker), port=port)
-    else:
-        asker = ()
-        flow = Flow(protocol=protocol, address="", port=_port(options.source))
-    hops = list(walk.hops(walk.Scene(found=found, asker=asker), flow))
+    asker, flow = _asked(found, options.source, options.target, protocol)
+    from_host = not asker and bool(options.target)
+    hops = list(walk.hops(Scene(found, asker), flow, from_host=from_host))
     if options.probe:
         path = asker[0].netns_path if asker else OWN_NETNS
-        seen = (
-            flow if flow.address else Flow(protocol=protocol, address="127.0.0.1", port=flow.port)
-        )
-        hops += evidence.probe(path, seen)
+        hops += evidence.probe(path, flow if flow.address else replace(flow, address="127.0.0.1"))
     if options.json:
         terminal.print_json({"hops": [vars(hop) for hop in hops]})
     else:
@@ -81,6 +84,19 @@ def run(options: Options) -> int:
                 Text.assemble(mark, hop.text, (f"  ({hop.source})", "dim")), soft_wrap=True
             )
     return int(any(hop.verdict == DROPS for hop in hops))
+
+
+def _asked(
+    found: Inventory, source: str, target: str, protocol: str
+) -> "tuple[tuple[Attached, ...], Flow]":
+    """The attachments of the container that asks, if it is one, and what it asks for."""
+    from cni_bridge.cli.explain.hops import Flow
+
+    if not target and source.isdecimal():
+        return (), Flow(protocol=protocol, address="", port=_port(source))
+    asker = _container(found, source) if target and source != HOST else ()
+    host, port = _split(target or source)
+    return asker, Flow(protocol=protocol, address=_address(found, host, asker), port=port)
 
 
 def _container(found: Inventory, beginning: str) -> tuple[Attached, ...]:

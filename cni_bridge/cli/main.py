@@ -11,6 +11,7 @@ import sys
 import cni_bridge
 from cni_bridge import plugin
 from cni_bridge.cli import (
+    adopting,
     cleaning,
     completion,
     drawing,
@@ -30,7 +31,7 @@ from cni_bridge.edge import versions
 
 COMMANDS = (
     *(validate, show, drawing, preview, trace, examination, explanation),
-    *(laboratory, cleaning, restoring, starting, completion),
+    *(laboratory, cleaning, restoring, adopting, starting, completion),
 )
 DESCRIPTION = """\
 Docker-style networking for containers: a bridge, veth pairs, addresses, routes.

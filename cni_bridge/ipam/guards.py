@@ -103,6 +103,11 @@ def _find(ledger: "Ledger | None") -> "Database | None":
     return database
 
 
+def with_hosts(ledger: "Ledger") -> "tuple[Ledger, ...]":
+    """That ledger, and the host's own if it is another one."""
+    return (ledger,) if is_hosts(ledger) else (ledger, store.open_ledger(statedir.HOST))
+
+
 def is_hosts(ledger: "Ledger") -> bool:
     """Whether it is the host's own, which all networks share that say nothing else."""
     return _hosts(ledger) is not None

@@ -29,6 +29,10 @@ class Reservations:
         """Whether somebody has that address."""
         return ip in self._files
 
+    def __iter__(self) -> "Iterator[bytes]":
+        """The reserved addresses, in their order."""
+        return iter(sorted(self._files))
+
     def counted_with(self, taken: "Count", leased: set[bytes], width: int) -> "Count":
         """A count of what the ledger counts and of what is reserved here; nothing twice."""
         from _bisect import bisect_left, bisect_right

@@ -108,7 +108,7 @@ class Register:
     def insert(
         self, attachment: Attachment, shared: "Iterable[Element]", own: "tuple[Element, ...]"
     ) -> None:
-        """Record the elements of an attachment and of its network. Raises PortInUse."""
+        """Record the elements of an attachment and of its network. Raises PortPublished."""
         self._database.change(
             "insert into guarded values (?, ?, ?, ?)",
             *_key(attachment),
@@ -120,7 +120,7 @@ class Register:
         inserted = self._database.change_all(_INSERT, rows)
         ((collisions,),) = self._database.select(_COLLISIONS, *_key(attachment))
         if collisions or inserted < len(own):
-            raise self._port_in_use(attachment, own)
+            raise self._port_published(attachment, own)
 
     def is_held(self, attachment: Attachment, port: Element) -> bool:
         """Whether another attachment has a published port that collides with that one."""
@@ -222,7 +222,9 @@ class Register:
         )
         return _attachment(rows[0]) if rows else None
 
-    def _port_in_use(self, attachment: Attachment, wanted: "Iterable[Element]") -> errors.PortInUse:
+    def _port_published(
+        self, attachment: Attachment, wanted: "Iterable[Element]"
+    ) -> errors.PortPublished:
         """The error that names who holds the first of the ports that is held."""
         held = (
             (port, holder)
@@ -234,11 +236,12 @@ class Register:
         port, holder = next(held)
         ((created,),) = self._database.select(_CREATED, *_key(holder))
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created / 1000))
-        return errors.PortInUse(
+        return errors.PortPublished(
             f"{elements.describe(port)} is held by container {holder.container} "
             f"on network {holder.network}",
             f"Interface {holder.ifname}, since {since}. Publish another host port, or delete that "
             "container.",
+            holder,
         )
 
 

@@ -110,6 +110,14 @@ def test_limits_are_made_reported_checked_and_removed(
     assert ifbs() == []
 
 
+def keeps_to_the_limit(carry: Callable[[Container, str], float], container: Container) -> None:
+    """Never more than it may be, and near to it at least once: a busy machine carries less."""
+    rates: list[float] = []
+    while len(rates) < 5 and max(rates, default=0) < 0.6 * BYTES:
+        rates.append(carry(container, GATEWAY4))
+    assert 0.6 * BYTES < max(rates) < 1.3 * BYTES
+
+
 @pytest.mark.parametrize("version", ["1.1.0"])
 def test_traffic_keeps_to_the_limit_in_both_directions(
     host: Host, make_network: MakeNetwork
@@ -117,10 +125,11 @@ def test_traffic_keeps_to_the_limit_in_both_directions(
     container = limited(host, make_network(**BOTH))
     if container is None:
         return
-    assert 0.6 * BYTES < received(container, GATEWAY4) < 1.3 * BYTES
-    assert sent(container, GATEWAY4) < 1.3 * BYTES
+    keeps_to_the_limit(received, container)
     if shapes_egress():
-        assert sent(container, GATEWAY4) > 0.6 * BYTES
+        keeps_to_the_limit(sent, container)
+    else:
+        assert sent(container, GATEWAY4) < 1.3 * BYTES
 
 
 @pytest.mark.parametrize("version", ["1.1.0"])

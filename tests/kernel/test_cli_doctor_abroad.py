@@ -121,6 +121,21 @@ def test_without_nft_the_networks_that_need_it_are_told(
     assert "nft is not installed" in found["cause"]
 
 
+@pytest.mark.parametrize(("share", "is_told"), [(0.95, True), (0.5, False)])
+def test_a_table_of_connections_that_is_nearly_full_is_found(
+    share: float, is_told: bool, conf: Path, container: Container, tmp_path: Path
+) -> None:
+    files = [Path("/proc/sys/net/netfilter", f"nf_conntrack_{each}") for each in ("count", "max")]
+    shown = tmp_path / "count"
+    shown.write_text(f"{int(int(files[1].read_text()) * share)}\n")
+    look = f"{PLUGIN} doctor --json --conf-dir {conf} --cni-path {PLUGIN.parent}"
+    inside = ("unshare", "-m", "sh", "-c", f"mount --bind {shown} {files[0]}; {look}")
+    run = subprocess.run(inside, capture_output=True, text=True, timeout=60)
+    found = json.loads(run.stdout)["findings"]
+    assert [each["check"] for each in found] == ["tracking"] * is_told
+    assert all("nf_conntrack_max=" in each["command"] for each in found)
+
+
 def test_a_feature_that_the_kernel_lacks_is_told_where_it_is_wanted(
     host: Host, conf: Path, network: Network
 ) -> None:

@@ -12,6 +12,8 @@ from tests.lab.iproute import ip, ip_json
 from tests.lab.people import command
 from tests.lab.publish import mapping
 from tests.lab.town import Town, sysctl
+from tests.traffic import scenes
+from tests.traffic.rows import Setting
 
 
 @pytest.fixture
@@ -135,6 +137,19 @@ DROPS: dict[str, tuple[Harm, str, str, str]] = {
         ),
         *("a1", "world:80", "inet strict across drops by its policy"),
     ),
+    "another's translation is first": (
+        lambda _: nft(
+            "table ip greedy { chain first { type nat hook prerouting priority -110; "
+            "tcp dport 8080 dnat to 10.1.0.3:80; }\n}"
+        ),
+        *("8080", "", "ip greedy first leads it to 10.1.0.3:80/tcp, before a1 gets its port"),
+    ),
+    "another table drops what is for the host": (
+        lambda _: nft(
+            "table inet strict { chain into { type filter hook input priority 0; policy drop; }\n}"
+        ),
+        *("a1", "host:9000", "inet strict into drops by its policy"),
+    ),
     "rules flushed": (
         lambda _: nft("flush ruleset"),
         *("8080", "", "table inet cni_bridge is gone: `cni-bridge restore`"),
@@ -142,6 +157,10 @@ DROPS: dict[str, tuple[Harm, str, str, str]] = {
     "nobody listens": (
         lambda town: town.servers.end("a2"),
         *("a1", "a2:80", "nobody listens on port 80/tcp in a2"),
+    ),
+    "nobody listens behind a published port": (
+        lambda town: town.servers.end("a1"),
+        *("8080", "", "nobody listens on port 80/tcp in a1"),
     ),
     "a closed port": (lambda _: None, *("a1", "a2:82", "nobody listens on port 82/tcp in a2")),
     "no way back": (
@@ -164,8 +183,30 @@ def test_the_hop_that_drops_is_named(harm: str, streets: Town) -> None:
     assert [hop["verdict"] for hop in hops[:-1]].count("drops") == 0
     if name in streets.containers or name == "world":
         assert streets.ask(asker, name, int(port)) in BLOCKED
-    if harm == "another table drops":
-        nft("delete table inet strict")
+    for family, table in (("inet", "strict"), ("ip", "greedy")):
+        nft(f"table {family} {table} {{ }}\ndelete table {family} {table}")
+
+
+def test_what_another_table_accepts_before_its_policy_drops_arrives(streets: Town) -> None:
+    nft(
+        "table inet strict { chain across { type filter hook forward priority 0; policy drop; "
+        'iifname "br-a" accept; ct state established accept; }\n}'
+    )
+    _, why = explain(*words(streets, "a1", "world:80"))
+    assert why == ""
+    assert streets.ask("a1", "world", 80) not in BLOCKED
+    _, why = explain(*words(streets, "b1", "world:80"))
+    assert "inet strict across drops by its policy" in why
+    assert streets.ask("b1", "world", 80) in BLOCKED
+    nft("delete table inet strict")
+
+
+def test_a_loopback_that_is_not_routed_is_named(streets: Town) -> None:
+    _, why = explain("host", "127.0.0.1:8080")
+    assert why == ""
+    sysctl("net/ipv4/conf/br-a/route_localnet", 0)
+    _, why = explain("host", "127.0.0.1:8080")
+    assert "route_localnet" in why
 
 
 def test_containers_that_must_not_talk_are_told_apart_from_those_that_can(town: Town) -> None:
@@ -194,14 +235,14 @@ def test_a_probe_says_what_was_reached(streets: Town) -> None:
 
 
 def test_a_probe_finds_what_can_not_be_inferred(streets: Town) -> None:
-    """A chain that accepts but for one rule."""
+    """A rule that asks what is not known before a packet is sent."""
     nft(
         "table inet picky { chain across { type filter hook forward priority 0; "
-        "tcp dport 80 ip daddr 192.0.2.2 drop; }\n}"
+        "ip daddr 192.0.2.2 ip ttl < 200 drop; }\n}"
     )
     address = f"{streets.address('world', 4)}:80"
     assert explain("a1", address)[1] == ""
-    assert "inet picky across drops it: rule `tcp dport 80" in explain("a1", address, "--probe")[1]
+    assert "inet picky across drops it: rule `ip daddr" in explain("a1", address, "--probe")[1]
     nft("delete table inet picky")
 
 
@@ -224,3 +265,19 @@ def tables() -> str:
     """The names of all tables."""
     done = subprocess.run(("nft", "list", "tables"), capture_output=True, text=True, check=True)
     return done.stdout
+
+
+@pytest.mark.parametrize("setting", scenes.SETTINGS, ids=str)
+def test_the_verdict_is_that_of_real_traffic(setting: Setting, town: Town) -> None:
+    setting.build(town)
+    for row in setting.rows:
+        for family in row.families:
+            if "tcp" not in row.protocols:
+                continue
+            where = f"{town.address(row.address, family)}:{row.port}"
+            if family == 6:
+                where = f"[{where.rpartition(':')[0]}]:{row.port}"
+            asked = (where,) if row.asker == "world" else (row.asker, where)
+            _, why = explain(*asked)
+            answer = town.ask(row.asker, row.address, row.port, family=family)
+            assert bool(why) == (answer in BLOCKED), (row.about, family, answer, why)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.conftest import MakeNetwork
-from tests.lab import Host, Json, Network, Plugin, Run
+from tests.lab import PLUGIN, Host, Json, Network, Plugin, Run
 from tests.lab.network import CHECK_SINCE, version_key
 
 REQUIRED = ("CNI_CONTAINERID", "CNI_IFNAME", "CNI_NETNS")
@@ -171,6 +171,20 @@ def test_del_removes_everything_after_an_add_that_was_killed_at_any_step(
         network.delete(host.containers[-1]).assert_silent_success()
         left = host.left_behind()
         assert not left, f"{call} {step}:\n" + "\n".join(left)
+
+
+@pytest.mark.parametrize(
+    ("part", "named"), [("_sqlite3.*.so", "sqlite3"), ("plugin-path.code", "OSError")]
+)
+def test_a_part_of_the_executable_that_cannot_be_read_is_no_bug_and_is_named(
+    part: str, named: str, host: Host, network: Network, tmp_path: Path
+) -> None:
+    (path,) = PLUGIN.parent.rglob(part)
+    reading = under_strace(network.plugin, "openat:error=EIO", tmp_path / "strace.log")
+    network.plugin = replace(reading, prefix=(*reading.prefix, "-P", str(path)))
+    error = refusal(host, network.add(host.container()))
+    assert error["code"] == 5
+    assert named in error["msg"]
 
 
 def disturbed_adds(

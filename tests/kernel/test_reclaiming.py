@@ -1,4 +1,4 @@
-"""A range that is full of the dead: they give their addresses back, and nobody who may live does."""
+"""The dead give back what is wanted, addresses and host ports, and nobody who may live does."""
 
 import os
 import shutil
@@ -8,13 +8,16 @@ from contextlib import closing
 
 import pytest
 
+from tests.kernel.conftest import MakeNetwork
 from tests.lab import ROOT, Container, Host, Network
 from tests.lab.iproute import ip, ip_json
 from tests.lab.network import addresses_in
+from tests.lab.nft import held, ports
+from tests.lab.publish import mapping, publish
 from tests.lab.state import LEDGER
 from tests.lab.waiting import wait_until
 
-EXHAUSTED, NOT_AVAILABLE = 100, 50
+EXHAUSTED, NOT_AVAILABLE, PORT_IN_USE = 100, 50, 103
 THREE = {"ranges": [[{"subnet": "10.88.0.0/29", "rangeEnd": "10.88.0.4"}]]}
 
 
@@ -107,6 +110,87 @@ def test_published_ports_of_the_dead_lead_nowhere_when_their_address_is_given_ag
     network.add(host.container()).result()
     command = ("nft", "list", "map", "inet", "cni_bridge", "port4")
     assert "8080" not in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def published_by_the_dead(host: Host, network: Network) -> Container:
+    """A container that has had host port 8080, in vain; its address is gone from the host's memory."""
+    network.config["ipMasq"] = True
+    dead = host.container()
+    publish(network, dead, mapping(8080), mapping(8081, protocol="udp")).result()
+    die(dead)
+    return dead
+
+
+@pytest.mark.parametrize("own", [None, "/run/elsewhere"], ids=["host's ledger", "its own ledger"])
+def test_a_host_port_is_taken_from_the_dead(
+    own: str | None, host: Host, make_network: MakeNetwork
+) -> None:
+    network = make_network({"dataDir": own} if own else None)
+    dead = published_by_the_dead(host, network)
+    run = publish(network, host.container(), mapping(8080))
+    assert addresses_in(run.result())[0] == "10.88.0.3/16"
+    assert f"reclaimed the host ports of 10.88.0.2/16, fd00:88::2/64 of {dead.name}" in run.stderr
+    assert ports("port4") == ["tcp 8080 -> 10.88.0.3 80"]
+    assert ports("port6") == ["tcp 8080 -> fd00:88::3 80"]
+    assert held("masq4") == ["10.88.0.3"]
+    network.delete(dead).assert_silent_success()
+    assert ports("port4") == ["tcp 8080 -> 10.88.0.3 80"]
+
+
+def test_host_ports_of_several_dead_on_other_networks_are_taken(
+    host: Host, make_network: MakeNetwork
+) -> None:
+    other = make_network(name="other", bridge="cni1")
+    dead = [host.container() for _ in range(2)]
+    for number, each in enumerate(dead):
+        publish(other, each, mapping(8080 + number)).result()
+    for each in dead:
+        die(each)
+    network = make_network()
+    publish(network, host.container(), mapping(8080), mapping(8081)).result()
+    assert ports("port4") == ["tcp 8080 -> 10.88.0.2 80", "tcp 8081 -> 10.88.0.2 80"]
+    assert sql("select network from holding") == [("testnet",)]
+
+
+@pytest.mark.parametrize(
+    "doubt",
+    [
+        "update holding set is_confirmed = 0, pid = {pid}",  # an ADD may be at work
+        "update holding set netns_inode = 0",  # another plugin has made the interface
+        "update holding set netns_path = x'2f', netns_device = {root[0]}, netns_inode = {root[1]}",
+    ],
+)
+def test_on_doubt_a_host_port_stays_with_its_holder(
+    doubt: str, host: Host, network: Network
+) -> None:
+    dead = published_by_the_dead(host, network)
+    before, root = ports("port4"), os.stat("/")
+    sql(doubt.format(pid=os.getpid(), root=(root.st_dev, root.st_ino)))
+    error = publish(network, host.container(), mapping(8080)).error()
+    assert error["code"] == PORT_IN_USE
+    assert error["msg"].endswith(f"is held by container {dead.name} on network testnet")
+    assert ports("port4") == before
+
+
+def test_a_host_port_stays_with_a_holder_whose_record_is_in_a_ledger_that_nobody_named(
+    host: Host, make_network: MakeNetwork
+) -> None:
+    other = make_network({"dataDir": "/run/elsewhere"}, name="other", bridge="cni1")
+    dead = published_by_the_dead(host, other)
+    error = publish(make_network(), host.container(), mapping(8080)).error()
+    assert error["code"] == PORT_IN_USE
+    assert error["msg"].endswith(f"is held by container {dead.name} on network other")
+
+
+def test_a_host_port_stays_with_a_container_that_has_lost_its_interface(
+    host: Host, network: Network
+) -> None:
+    first = host.container()
+    publish(network, first, mapping(8080)).result()
+    first.ip("link", "del", "eth0")
+    error = publish(network, host.container(), mapping(8080)).error()
+    assert (error["code"], first.name in error["msg"]) == (PORT_IN_USE, True)
+    assert ports("port4") == ["tcp 8080 -> 10.88.0.2 80"]
 
 
 @pytest.mark.parametrize(

@@ -52,9 +52,15 @@ class Model:
             return EXISTS
         if self._is_full(key.network, others):
             return EXHAUSTED
-        holder = seen.ports.get(port)
-        is_held = holder is not None and (holder in self.entries or holder in others)
-        return PORT_IN_USE if port and is_held else OK
+        holder = seen.ports.get(port) if port else None
+        if holder is None or self._reclaim_one(holder):
+            return OK
+        return PORT_IN_USE if holder in self.entries or holder in others else OK
+
+    def is_exhausted(self, network: str, seen: Sight) -> bool:
+        """Whether an ADD would find no address, not even one of the dead."""
+        lost = {key for key, entry in self.of_network(network).items() if entry.is_lost}
+        return self._is_full(network, seen.leases.keys() - lost)
 
     def reclaim(self, network: str) -> set[Key]:
         """Forget the lost of a network; they are returned."""
@@ -62,6 +68,13 @@ class Model:
         for key in lost:
             del self.entries[key]
         return lost
+
+    def _reclaim_one(self, key: Key) -> bool:
+        """Forget it if it is lost."""
+        is_lost = key in self.entries and self.entries[key].is_lost
+        if is_lost:
+            del self.entries[key]
+        return is_lost
 
     def _is_full(self, network: str, holders: set[Key]) -> bool:
         taken = sum(key.network == network for key in holders)

@@ -131,9 +131,8 @@ class Month(RuleBasedStateMachine):
     @rule(network=networks)
     def status(self, network: str) -> None:
         run = self._run("STATUS", Key(network, "", ""), {})
-        taken = sum(key.network == network for key in self.seen.leases)
-        is_full = taken >= self.world.kinds[network].capacity
-        assert _code(run) == (NOT_AVAILABLE if is_full else OK), run
+        is_exhausted = self.model.is_exhausted(network, self.seen)
+        assert _code(run) == (NOT_AVAILABLE if is_exhausted else OK), run
         self._compare()
 
     @rule(network=networks, pick=picks, spares=st.booleans())

@@ -58,7 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "protection": {"elements", "kernel", "others", "parts.firewall", "parts.foreign", "publishing"},
     "publishing": {"elements", "kernel"},
     "plugin": {"commands", "edge", "journal", "kernel.netlink", "kernel.signals", "remarks"},
-    "reclaiming": {"assembly", "ipam.guards", "kernel", "parts.veth"},
+    "reclaiming": {"assembly", "ipam.guards", "kernel", "parts.veth", "remarks"},
     "rehearsal": {"inline", "ipam.store", "kernel", "sources"},
     "rebuilding": {"ipam.guards", "ipam.rebuilt", "kernel", "parts.veth", "remarks"},
     "recollection": {"elements", "kernel", "parts.veth", "withdrawal"},

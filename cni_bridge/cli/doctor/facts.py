@@ -26,6 +26,7 @@ from cni_bridge.parts.foreign import Obstacle
 from cni_bridge.record import record
 
 BRIDGED_IS_FILTERED = "net/bridge/bridge-nf-call-iptables"
+TRACKED, TRACKED_MAX = (f"net/netfilter/nf_conntrack_{each}" for each in ("count", "max"))
 MANAGERS = ("NetworkManager", "systemd-network")  # a comm has fifteen letters
 NFT_TIMEOUT_S = 30
 SNIPPETS = ("/etc", "/run", "/usr/lib")  # where systemd-networkd and NetworkManager look
@@ -159,7 +160,7 @@ def _rules(obstacle: Obstacle) -> str:
 
 
 def _sysctls(plans: dict[Attachment, Plan]) -> dict[str, str | None]:
-    keys = [*bridge.FORWARDING.values(), BRIDGED_IS_FILTERED]
+    keys = [*bridge.FORWARDING.values(), BRIDGED_IS_FILTERED, TRACKED, TRACKED_MAX]
     keys += [loopback_key(gateway_of(each)) for each in plans.values()]
     return {key: sysctl.read(key) for key in keys}
 

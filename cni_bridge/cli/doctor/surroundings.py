@@ -11,11 +11,18 @@ from functools import partial
 
 from cni_bridge.address import prefix_text, subnet
 from cni_bridge.cli.doctor import features, mending
-from cni_bridge.cli.doctor.facts import Facts, gateway_of, loopback_key
+from cni_bridge.cli.doctor.facts import (
+    TRACKED,
+    TRACKED_MAX,
+    Facts,
+    gateway_of,
+    loopback_key,
+)
 from cni_bridge.cli.doctor.findings import Finding, Mend
 from cni_bridge.model import NetworkConfig
 from cni_bridge.parts import bridge
 
+NEARLY_FULL = 0.9
 REMEDIES = {
     features.BRIDGE: ("no network can be made", "modprobe bridge"),
     features.VETH: ("no container can be attached", "modprobe veth"),
@@ -86,6 +93,17 @@ def loopback(facts: Facts) -> Iterator[Finding]:
                 command=f"sysctl -w {name}=1",
                 mend=Mend(what=f"sysctl -w {name}=1", act=partial(mending.set_sysctl, key, "1")),
             )
+
+
+def tracking(facts: Facts) -> Iterator[Finding]:
+    """A table of connections that has next to no room."""
+    count, most = (int(facts.sysctls[key] or 0) for key in (TRACKED, TRACKED_MAX))
+    if count > most * NEARLY_FULL:
+        yield Finding(
+            cause=f"the table of tracked connections is nearly full: {count} of {most}",
+            effect="new connections of containers and to published ports are dropped, now and then",
+            command=f"sysctl -w net.netfilter.nf_conntrack_max={2 * most}   # 320 bytes each",
+        )
 
 
 def overlaps(facts: Facts) -> Iterator[Finding]:

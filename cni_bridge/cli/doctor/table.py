@@ -19,6 +19,7 @@ CHECKS: dict[str, Check] = {
     "overlaps": surroundings.overlaps,
     "forwarding": surroundings.forwarding,
     "loopback": surroundings.loopback,
+    "tracking": surroundings.tracking,
     "bridges": bridges.bridges,
     "firewall": firewalls.rules,
     "foreign": firewalls.foreign,

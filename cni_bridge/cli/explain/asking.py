@@ -19,6 +19,7 @@ from cni_bridge.record import record
 
 RTN_LOCAL = 2  # linux/rtnetlink.h
 NUD_FAILED = 0x20  # linux/neighbour.h
+BRIDGE_VLAN_INFO_PVID = 0x2  # linux/if_bridge.h
 PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 
 
@@ -28,6 +29,7 @@ class Way:
 
     device: str = ""
     gateway: str = ""
+    source: str = ""  # the address that it is sent from, if it is not forwarded
     is_local: bool = False
     refusal: str = ""
 
@@ -45,6 +47,7 @@ def route(path: str, address: str, *, source: str = "", arrives_by: str = "") ->
             return Way(
                 device=link.get("ifname"),
                 gateway=answer.get("gateway") or "",
+                source=answer.get("prefsrc") or "",
                 is_local=answer["type"] == RTN_LOCAL,
             )
     except NetlinkError as error:
@@ -67,6 +70,25 @@ def has_failed(device: str, address: str) -> bool:
             )
     finally:
         netns.close(opened)
+
+
+def vlans(port: str) -> tuple[int | None, frozenset[int]]:
+    """The VLAN of what comes in untagged by a bridge port, and all that leave by it."""
+    opened = netns.open_netns(OWN_NETNS, may_be_own=True)
+    try:
+        with netns.inside(opened, IPRoute) as kernel:
+            (link,) = kernel.get_vlans(index=kernel.link_lookup(ifname=port)[0])
+    finally:
+        netns.close(opened)
+    entries = link.get("af_spec").get_attrs("IFLA_BRIDGE_VLAN_INFO")
+    native = (each["vid"] for each in entries if each["flags"] & BRIDGE_VLAN_INFO_PVID)
+    return next(native, None), frozenset(each["vid"] for each in entries)
+
+
+def filters_vlans(bridge: str) -> bool:
+    """Whether a bridge keeps VLANs apart."""
+    file = Path("/sys/class/net", bridge, "bridge/vlan_filtering")
+    return file.exists() and file.read_text(encoding="ascii").strip() == "1"
 
 
 def listeners(path: str, protocol: str, port: int) -> set[str]:

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 from cni_bridge.cli.explain import asking
 from cni_bridge.cli.explain.hops import Flow, Hop, dropped
+from cni_bridge.cli.explain.scene import Scene
 from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.kernel import links
 from cni_bridge.kernel.messages import IF_OPER_UP
 from cni_bridge.kernel.netlink import Socket
+from cni_bridge.record import replace
 
 CONTAINER, BRIDGE = "container", "bridge"
 BR_STATE_FORWARDING = links.BR_STATE_FORWARDING
@@ -29,21 +31,25 @@ def pair(found: Inventory, each: Attached) -> Iterator[Hop]:
         )
 
 
-def arrival(found: Inventory, target: Attached, flow: Flow) -> Iterator[Hop]:
+def arrival(scene: Scene, target: Attached, flow: Flow) -> Iterator[Hop]:
     """It comes to a container, and an answer finds its way back."""
-    yield from pair(found, target)
-    name = target.attachment.container
+    if not target.is_wire:
+        yield from pair(scene.found, target)
+    name, path = target.attachment.container, target.netns_path
     if flow.source:
-        way = asking.route(target.netns_path, flow.source)
+        way = asking.route(path, flow.source)
         if way.refusal:
-            text = f"{name} has no route back to {flow.source}: {way.refusal}"
+            yield dropped(CONTAINER, f"{name} has no route back to {flow.source}: {way.refusal}")
+        if way.is_local:
+            text = f"{name} gets it from its own address {flow.source}, and drops that"
             yield dropped(CONTAINER, text)
-            return
-    elif not _has_default(found, target, flow.address):
+    elif not _has_default(scene.found, target, flow.address):
         yield dropped(CONTAINER, f"{name} has no default route: its answers go nowhere")
-        return
+    flow = replace(flow, enters=target.attachment.ifname, leaves="", mac="", mark=0)
+    flow = yield from scene.filtered(CONTAINER, "input", flow, path=path)
+    yield from scene.answered(CONTAINER, "output", flow, path)
     yield Hop(place=CONTAINER, text=f"{name} has a route back")
-    yield from listening(target.netns_path, name, flow)
+    yield from listening(path, name, flow)
 
 
 def listening(netns_path: str, name: str, flow: Flow) -> Iterator[Hop]:

@@ -1,14 +1,15 @@
-"""What is said of a hop of a connection, and how it is known.
+"""What is said of a hop of a connection, and how it is known; and the connection itself.
 
 Only the nouns.
 """
 
-from cni_bridge.record import record
+from cni_bridge.record import record, replace
 
 PASSES, DROPS, UNSURE = "passes", "drops", "unsure"
 ASKED = "asked"  # the kernel said so
 INFERRED = "inferred"  # from records, rules and settings
 MEASURED = "measured"  # a packet was sent
+NEW, ESTABLISHED = "new", "established"
 
 
 @record
@@ -23,18 +24,51 @@ class Hop:
 
 @record
 class Flow:
-    """A connection: the address and port that it is for at some point of its way."""
+    """A packet of a connection at some point of its way; what is empty, 0 or None is not known."""
 
     protocol: str
     address: str
     port: int
-    source: str = ""  # the asker's address; empty: somebody outside
+    source: str = ""
+    source_port: int = 0
+    enters: str = ""  # interfaces
+    leaves: str = ""
+    mac: str = ""  # the sender's
+    mark: int | None = 0
+    state: str = NEW
+    is_redirected: bool = False  # its destination is translated
+    is_masked: bool = False  # its source is
 
     @property
     def text(self) -> str:
         """`10.1.0.2:80/tcp`."""
-        where = f"[{self.address}]" if ":" in self.address else self.address
-        return f"{where}:{self.port}/{self.protocol}"
+        return f"{bracketed(self.address)}:{self.port}/{self.protocol}"
+
+    @property
+    def is_ipv6(self) -> bool:
+        """Of which family it is."""
+        return ":" in self.address
+
+    @property
+    def answer(self) -> "Flow":
+        """The first packet that comes back, at the same point."""
+        return replace(
+            self,
+            address=self.source,
+            port=self.source_port,
+            source=self.address,
+            source_port=self.port,
+            enters=self.leaves,
+            leaves=self.enters,
+            mac="",
+            mark=0,
+            state=ESTABLISHED,
+        )
+
+
+def bracketed(address: str) -> str:
+    """An address as it stands before a port."""
+    return f"[{address}]" if ":" in address else address
 
 
 def dropped(place: str, text: str, source: str = ASKED) -> Hop:

@@ -1,46 +1,39 @@
-"""What the firewall's forward chain does with a connection, from what the ledger says of networks.
+"""What rules of ours that drop mean, in words; they are known by the sets that they ask.
 
-The same order as in `ruleset.nft`; tests compare them with real traffic.
+The rules themselves are judged as they stand in the kernel. A test holds this to their files.
 """
 
-from cni_bridge.record import record
+from cni_bridge.cli.explain import judging
+from cni_bridge.cli.explain.hops import Flow
+from cni_bridge.cli.explain.judging import End
+from cni_bridge.parts import firewall
 
-SET = frozenset[str]
-
-
-@record
-class Crossing:
-    """A connection's way over the host: from and to a bridge with its flags, or from outside."""
-
-    enters: str  # an interface; empty: from outside
-    leaves: str
-    enters_flags: SET
-    leaves_flags: SET
-    is_published: bool  # it was for a port of the host
+Conditions = tuple[tuple[str, str], ...]
 
 
-def refusal(crossing: Crossing) -> str:
-    """The rule that drops it, in words; empty if it passes."""
-    enters, leaves = crossing.enters_flags, crossing.leaves_flags
-    if crossing.enters and crossing.enters == crossing.leaves:
-        if "no_icc" in enters and not crossing.is_published:
-            return f"icc is false on {crossing.enters}: its containers don't talk to each other"
-        return ""
-    steps = (
-        ("internal" in enters, f"{crossing.enters} is internal: nothing leaves it"),
-        ("internal" in leaves, f"{crossing.leaves} is internal: nothing enters it"),
-        (
-            ("strict" in enters and "isolated" in leaves)
-            or ("isolated" in enters and "strict" in leaves),
-            f"{crossing.enters} and {crossing.leaves} are isolated, one of them strictly",
-        ),
-        (
-            not crossing.is_published and "isolated" in enters and "isolated" in leaves,
-            f"{crossing.enters} and {crossing.leaves} are isolated from each other",
-        ),
-        (
-            not crossing.is_published and "closed" in leaves,
-            f"{crossing.leaves} is closed: only published ports are open",
-        ),
-    )
-    return next((why for drops, why in steps if drops), "")
+def _sides(enters: str = "", leaves: str = "") -> Conditions:
+    sides = (("iifname", enters), ("oifname", leaves))
+    return tuple((side, f"@{name}") for side, name in sides if name)
+
+
+SENTENCES: dict[Conditions, str] = {
+    _sides("internal"): "{enters} is internal: nothing leaves it",
+    _sides("", "internal"): "{leaves} is internal: nothing enters it",
+    _sides("strict", "isolated"): "{enters} and {leaves} are isolated, one of them strictly",
+    _sides("isolated", "strict"): "{enters} and {leaves} are isolated, one of them strictly",
+    _sides("isolated", "isolated"): "{enters} and {leaves} are isolated from each other",
+    _sides("", "closed"): "{leaves} is closed: only published ports are open",
+    _sides("no_icc"): "icc is false on {enters}: its containers don't talk to each other",
+    _sides("apart", "apart"): "icc is false: {enters} and {leaves} don't send to each other",
+    _sides("bridges"): "containers do not reach 127.0.0.0/8 of this host",
+}
+SPOOFED = "the sender's addresses are not those that it was given"
+
+
+def meaning(end: End, flow: Flow) -> str:
+    """Who drops it, and why; rules of others speak for themselves."""
+    if end.rule is None or end.chain.table != firewall.TABLE:
+        return end.text
+    sentence = SENTENCES.get(judging.conditions(end.rule), SPOOFED)
+    chain = f"table {end.chain.family} {end.chain.table}, chain {end.chain.name}"
+    return f"{chain}: {sentence.format(enters=flow.enters, leaves=flow.leaves)}"

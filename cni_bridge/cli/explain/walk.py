@@ -1,67 +1,35 @@
-"""The way of a connection: hop by hop, each asked of the kernel where it can answer.
+"""The way of a connection from a container: hop by hop, each asked of the kernel where it can answer.
 
 Ends at the first hop that drops. Nothing is sent; what only a packet can show is `evidence`'s.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
-from cni_bridge.cli.explain import asking, delivery, rules
+from cni_bridge.cli.explain import asking, crossing, delivery
+from cni_bridge.cli.explain.delivery import BRIDGE, CONTAINER
 from cni_bridge.cli.explain.hops import DROPS, INFERRED, UNSURE, Flow, Hop, dropped
-from cni_bridge.cli.explain.rules import Crossing
-from cni_bridge.cli.guarding import Published
-from cni_bridge.cli.inventory import Attached, Inventory
-from cni_bridge.cli.sightings import Space
-from cni_bridge.kernel import sysctl
-from cni_bridge.kernel.netns import OWN_NETNS
-from cni_bridge.kernel.nftables import NFPROTO_INET, Netfilter
-from cni_bridge.parts import firewall, foreign
-from cni_bridge.record import record, replace
-
-CONTAINER, BRIDGE, HOST, NAT, FORWARD = "container", "bridge", "host", "nat", "forward"
-KEYS = {False: "net/ipv4/conf/{}/forwarding", True: "net/ipv6/conf/all/forwarding"}
+from cni_bridge.cli.explain.scene import Hops, Scene
+from cni_bridge.cli.inventory import Attached
+from cni_bridge.cli.sightings import Interface
+from cni_bridge.record import replace
 
 
-@record
-class Scene:
-    """What there is, and who asks: the attachments of a container, or nobody of ours."""
-
-    found: Inventory
-    asker: tuple[Attached, ...] = ()
-
-    def at(self, address: str) -> Attached | None:
-        """Whose address it is."""
-        for each in self.found.attachments:
-            if any(prefix.partition("/")[0] == address for prefix in each.addresses):
-                return each
-        return None
-
-    def is_hosts(self, address: str) -> bool:
-        """Whether the host itself has the address."""
-        return any(
-            prefix.partition("/")[0] == address
-            for link in self.found.host.interfaces
-            for prefix in link.addresses
-        )
-
-    def flags(self, bridge: str) -> frozenset[str]:
-        """What the network of a bridge is."""
-        own = [each.guarded.flags for each in self.found.attachments if each.bridge == bridge]
-        return frozenset(flag for flags in own for flag in flags)
-
-
-def hops(scene: Scene, flow: Flow) -> Iterator[Hop]:
+def hops(scene: Scene, flow: Flow, *, from_host: bool = False) -> Iterator[Hop]:
     """Every hop up to the one that drops, that one included."""
-    way = _from_container(scene, flow) if scene.asker else _at_host(scene, flow, None)
+    if scene.asker:
+        way = _from_container(scene, flow)
+    else:
+        way = crossing.sent(scene, flow) if from_host else crossing.received(scene, flow, None)
     for hop in way:
         yield hop
         if hop.verdict == DROPS:
             return
 
 
-def _from_container(scene: Scene, flow: Flow) -> Iterator[Hop]:
+def _from_container(scene: Scene, flow: Flow) -> Generator[Hop, None, None]:
     first = scene.asker[0]
-    name = first.attachment.container
-    way = asking.route(first.netns_path, flow.address)
+    name, path = first.attachment.container, first.netns_path
+    way = asking.route(path, flow.address)
     if way.refusal:
         for each in scene.asker:  # a link that is down takes its routes with it
             yield from delivery.pair(scene.found, each)
@@ -69,7 +37,7 @@ def _from_container(scene: Scene, flow: Flow) -> Iterator[Hop]:
         return
     if way.is_local:
         yield from delivery.loopback(scene.found, first)
-        yield from delivery.listening(first.netns_path, name, flow)
+        yield from delivery.listening(path, name, flow)
         return
     own = next((each for each in scene.asker if each.attachment.ifname == way.device), None)
     via = f" via {way.gateway}" if way.gateway else ", on its own subnet"
@@ -77,19 +45,36 @@ def _from_container(scene: Scene, flow: Flow) -> Iterator[Hop]:
     if own is None:
         yield Hop(place=CONTAINER, text=f"{way.device} is not of ours", verdict=UNSURE)
         return
+    flow = replace(flow, source=delivery.own_address(own, flow.address), leaves=way.device)
+    flow = yield from scene.filtered(CONTAINER, "output", flow, path=path)
+    yield from scene.answered(CONTAINER, "input", flow, path)
+    if own.is_wire:
+        yield from _over_wire(scene, own, flow)
+        return
+    yield from _over_bridge(scene, own, flow, way.gateway)
+
+
+def _over_bridge(
+    scene: Scene, own: Attached, flow: Flow, gateway: str
+) -> Generator[Hop, None, None]:
+    """To the host, or to whom the bridge switches it."""
     yield from delivery.pair(scene.found, own)
-    flow = replace(flow, source=delivery.own_address(own, flow.address))
-    if scene.is_hosts(way.gateway or flow.address):
-        yield from _at_host(scene, flow, own)
-    elif way.gateway:
-        yield dropped(
-            BRIDGE, f"nobody has the gateway's address {way.gateway}: {own.bridge} lost it"
-        )
+    mac = own.container_end.mac if own.container_end else ""
+    flow = replace(flow, enters=own.host_name, leaves="", mac=mac, mark=0)
+    flow = yield from scene.filtered(BRIDGE, "prerouting", flow, as_frame=True)
+    device = scene.device(gateway or flow.address)
+    if device:
+        yield from _same_vlan(scene, own, _port_behind(device))
+        yield from scene.filtered(BRIDGE, "input", flow, as_frame=True)
+        flow = replace(flow, enters=device.name, mac="")
+        yield from crossing.received(scene, flow, own)
+    elif gateway:
+        yield dropped(BRIDGE, f"nobody has the gateway's address {gateway}: {own.bridge} lost it")
     else:
         yield from _to_neighbour(scene, flow, own)
 
 
-def _to_neighbour(scene: Scene, flow: Flow, own: Attached) -> Iterator[Hop]:
+def _to_neighbour(scene: Scene, flow: Flow, own: Attached) -> Generator[Hop, None, None]:
     target = scene.at(flow.address)
     if target is None or target.bridge != own.bridge:
         where = f", but on {target.bridge or 'no bridge'}" if target else ""
@@ -102,114 +87,50 @@ def _to_neighbour(scene: Scene, flow: Flow, own: Attached) -> Iterator[Hop]:
     if delivery.is_isolated(own) and delivery.is_isolated(target):
         why = f"{own.host_name} and {target.host_name} are isolated ports of {own.bridge}"
         yield dropped(BRIDGE, why)
-        return
+    yield from _same_vlan(scene, own, target.host_name)
+    flow = replace(flow, leaves=target.host_name)
+    if scene.sees_bridged(flow):
+        yield from _seen_bridged(scene, flow, own.bridge)
+    flow = yield from scene.filtered(BRIDGE, "forward", flow, as_frame=True)
     yield Hop(place=BRIDGE, text=f"{own.bridge} switches it to {target.host_name}")
-    yield from delivery.arrival(scene.found, target, flow)
+    yield from delivery.arrival(scene, target, flow)
 
 
-def _at_host(scene: Scene, flow: Flow, own: Attached | None) -> Iterator[Hop]:
-    """The host routes it, or has it."""
-    is_published = False
-    if own is None or scene.is_hosts(flow.address):
-        target, port = _published(scene, flow)
-        if target is None or port is None:
-            yield Hop(place=HOST, text=f"port {flow.port}/{flow.protocol} is not published")
-            yield from delivery.listening(OWN_NETNS, "this host", flow)
-            return
-        yield from _translation(target, port)
-        is_published = True
-        flow = replace(flow, address=port.address, port=port.container_port)
-    yield from _forwarding(flow, own)
-    way = asking.route(
-        OWN_NETNS, flow.address, source=flow.source, arrives_by=own.bridge if own else ""
-    )
-    if way.refusal:
-        yield dropped(HOST, f"the host does not route it to {flow.address}: {way.refusal}")
-        return
-    via = f" via {way.gateway}" if way.gateway else ""
-    yield Hop(place=HOST, text=f"the host routes it out by {way.device}{via}")
-    yield from _filters(scene, own, way.device, is_published=is_published)
-    yield from _source(own, way.device, scene)
-    if target := scene.at(flow.address):
-        yield from delivery.arrival(scene.found, target, flow)
-    else:
-        yield from _outside(scene.found.host, flow, way)
+def _seen_bridged(scene: Scene, flow: Flow, bridge: str) -> Hops:
+    """br_netfilter shows what is bridged to the rules for packets, as coming and going by the bridge."""
+    shown = replace(flow, enters=bridge, leaves=bridge)
+    shown = yield from scene.filtered(crossing.FORWARD, "prerouting", shown)
+    shown = yield from scene.filtered(crossing.FORWARD, "forward", shown)
+    yield from scene.answered(crossing.FORWARD, "forward", shown)
+    return flow
 
 
-def _published(scene: Scene, flow: Flow) -> tuple[Attached | None, Published | None]:
-    for each in scene.found.attachments:
-        for port in each.guarded.ports:
-            is_that = (port.protocol, port.host_port) == (flow.protocol, flow.port)
-            is_there = not flow.address or port.host_ip in ("", flow.address)
-            is_family = not flow.address or (":" in port.address) == (":" in flow.address)
-            if is_that and is_there and is_family:
-                return each, port
-    return None, None
-
-
-def _translation(target: Attached, port: Published) -> Iterator[Hop]:
-    container = target.attachment.container
-    if firewall.handle(Netfilter(), NFPROTO_INET) is None:
+def _over_wire(scene: Scene, own: Attached, flow: Flow) -> Iterator[Hop]:
+    """To whoever is at the other end, if that is who is meant."""
+    far, target = own.far_end, scene.at(flow.address)
+    if far is None:
+        yield dropped("wire", f"nobody is at the other end of {own.attachment.ifname} yet")
+    elif target is None or target.space != far.space:
         yield dropped(
-            NAT,
-            f"port {port.host_port} is recorded for {container}, but table inet cni_bridge is gone: "
-            "`cni-bridge restore`",
+            "wire", f"{flow.address} is not that of {far.space}, at the other end", INFERRED
         )
-        return
-    text = f"table inet cni_bridge, chain publish: to {port.address}:{port.container_port}"
-    yield Hop(place=NAT, text=f"{text} of {container}", source=INFERRED)
-
-
-def _forwarding(flow: Flow, own: Attached | None) -> Iterator[Hop]:
-    is_ipv6 = ":" in flow.address
-    key = KEYS[is_ipv6].format(own.bridge if own else "all")
-    if sysctl.read(key) == "0":
-        yield dropped(HOST, f"forwarding is off: {key.replace('/', '.')} is 0")
-
-
-def _filters(
-    scene: Scene, own: Attached | None, leaves: str, *, is_published: bool
-) -> Iterator[Hop]:
-    enters = own.bridge if own else ""
-    crossing = Crossing(
-        enters=enters,
-        leaves=leaves,
-        enters_flags=scene.flags(enters) if enters else frozenset(),
-        leaves_flags=scene.flags(leaves),
-        is_published=is_published,
-    )
-    if why := rules.refusal(crossing):
-        yield dropped(FORWARD, f"table inet cni_bridge, chain forward: {why}", INFERRED)
-        return
-    bridges = [each.name for each in scene.found.bridges]
-    for obstacle in foreign.obstacles(Netfilter(), *bridges):
-        text = f"{obstacle}, unless one of its rules accepts it: {obstacle.remedy}"
-        yield dropped(FORWARD, text, INFERRED)
-        return
-    yield Hop(place=FORWARD, text="no table drops what is forwarded here", source=INFERRED)
-
-
-def _source(own: Attached | None, leaves: str, scene: Scene) -> Iterator[Hop]:
-    if own is None or leaves in {each.name for each in scene.found.bridges}:
-        return
-    if own.guarded.masquerades:
-        yield Hop(place=NAT, text="masquerade: it leaves with the host's address", source=INFERRED)
     else:
-        yield Hop(
-            place=NAT,
-            text="no masquerade: the answer needs a route to this host's containers out there",
-            verdict=UNSURE,
-            source=INFERRED,
+        yield Hop(place="wire", text=f"straight to {far.interface} in {far.space}")
+        yield from delivery.arrival(scene, target, flow)
+
+
+def _same_vlan(scene: Scene, own: Attached, port: str) -> Iterator[Hop]:
+    """Whether what a container sends leaves the bridge by a port, and comes back."""
+    if not port or not asking.filters_vlans(own.bridge):
+        return
+    there, back = asking.vlans(own.host_name), asking.vlans(port)
+    if there[0] not in back[1] or back[0] not in there[1]:
+        yield dropped(
+            BRIDGE,
+            f"{own.host_name} is in VLAN {there[0]} of {own.bridge}, {port} in {back[0]}",
         )
 
 
-def _outside(host: Space, flow: Flow, way: asking.Way) -> Iterator[Hop]:
-    link = host.interface(way.device)
-    if link is None or not link.has_carrier:
-        yield dropped(HOST, f"{way.device} has no carrier")
-        return
-    neighbour = way.gateway or flow.address
-    if asking.has_failed(way.device, neighbour):
-        yield dropped(HOST, f"{neighbour} does not answer on {way.device}")
-        return
-    yield Hop(place=HOST, text=f"leaves by {way.device}; what is beyond can't be seen from here")
+def _port_behind(device: Interface) -> str:
+    """The bridge port that leads to an interface of the host, where that is not the bridge itself."""
+    return device.peer.interface if device.peer else ""

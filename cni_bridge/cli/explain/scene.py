@@ -1,0 +1,143 @@
+"""What there is when somebody asks somebody: attachments, the host's addresses, and everybody's rules.
+
+Answers questions about it; what they mean for a connection is decided elsewhere.
+"""
+
+import ipaddress
+from collections.abc import Generator
+
+from cni_bridge.cli.explain import rules, ruleset
+from cni_bridge.cli.explain.hops import DROPS, INFERRED, UNSURE, Flow, Hop, dropped
+from cni_bridge.cli.explain.judging import Judgement, judge
+from cni_bridge.cli.inventory import Attached, Inventory
+from cni_bridge.cli.sightings import Interface, Space
+from cni_bridge.kernel import sysctl
+from cni_bridge.kernel.netns import OWN_NETNS
+from cni_bridge.kernel.nftables import Netfilter
+from cni_bridge.parts import foreign
+
+DEFAULTS = ("0.0.0.0/0", "::/0")
+BRIDGED = {False: "net/bridge/bridge-nf-call-iptables", True: "net/bridge/bridge-nf-call-ip6tables"}
+Hops = Generator[Hop, None, Flow]
+
+
+class Scene:
+    """What is known, read once; `asker`: the attachments of the container that asks, if it is one."""
+
+    def __init__(self, found: Inventory, asker: tuple[Attached, ...] = ()) -> None:
+        self.found = found
+        self.asker = asker
+        self._rules: dict[str, ruleset.Ruleset] = {}
+
+    def at(self, address: str) -> Attached | None:
+        """Whose address it is."""
+        for each in self.found.attachments:
+            if any(bare(prefix) == address for prefix in each.addresses):
+                return each
+        return None
+
+    def device(self, address: str) -> Interface | None:
+        """The host's interface that has an address."""
+        for link in self.found.host.interfaces:
+            if any(bare(prefix) == address for prefix in link.addresses):
+                return link
+        return None
+
+    def is_hosts(self, address: str) -> bool:
+        """Whether the host itself takes what is for this address."""
+        return ipaddress.ip_address(address).is_loopback or self.device(address) is not None
+
+    def uplink(self) -> Interface | None:
+        """The interface by which others come, as far as can be guessed: that of the default route."""
+        host = self.found.host
+        ours = {each.name for each in self.found.bridges}
+        ways = {route.device for route in host.routes if route.destination in DEFAULTS}
+        others = [
+            each
+            for each in host.interfaces
+            if each.addresses and each.is_up and each.name not in {"lo", *ours}
+        ]
+        others.sort(key=lambda each: each.name not in ways)
+        return next(iter(others), None)
+
+    def own(self, device: str, *, is_ipv6: bool) -> str:
+        """The address that the host has on an interface."""
+        link = self.found.host.interface(device)
+        return next(
+            (bare(each) for each in link.addresses if (":" in each) == is_ipv6)
+            if link
+            else iter(()),
+            "",
+        )
+
+    def sees_bridged(self, flow: Flow) -> bool:
+        """Whether rules for packets see what is only bridged."""
+        return sysctl.read(BRIDGED[flow.is_ipv6]) == "1"
+
+    def judged(self, hook: str, flow: Flow, path: str, *, as_frame: bool = False) -> Judgement:
+        """What the rules of a namespace do with a packet. Raises FirewallRefused without `nft`."""
+        if path not in self._rules:
+            self._rules[path] = ruleset.read(path)
+        own = self.found.host if path == OWN_NETNS else self._space(path)
+        return judge(self._rules[path], hook, flow, lambda each: _has(own, each), as_frame=as_frame)
+
+    def filtered(
+        self,
+        place: str,
+        hook: str,
+        flow: Flow,
+        *,
+        path: str = OWN_NETNS,
+        as_frame: bool = False,
+    ) -> Hops:
+        """A hop if something drops it at a hook, or perhaps does; the packet as it goes on."""
+        judgement = self.judged(hook, flow, path, as_frame=as_frame)
+        yield from self._told(place, judgement, flow, "")
+        return judgement.flow
+
+    def answered(self, place: str, hook: str, flow: Flow, path: str = OWN_NETNS) -> Hops:
+        """The same for what comes back; the packet that went there."""
+        answer = flow.answer
+        judgement = self.judged(hook, answer, path) if answer.address else None
+        if judgement:
+            yield from self._told(place, judgement, answer, "the answer: ")
+        return flow
+
+    def _told(
+        self, place: str, judgement: Judgement, flow: Flow, about: str
+    ) -> Generator[Hop, None, None]:
+        end = judgement.end
+        if end is None:
+            return
+        text = about + rules.meaning(end, flow)
+        if end.chain.hook == "forward" and (remedy := self._remedy(end.chain.where)):
+            text += f": {remedy}"
+        if judgement.verdict == DROPS:
+            yield dropped(place, text, INFERRED)
+        elif judgement.verdict == UNSURE:
+            text = f"perhaps {text}; --probe tells"
+            yield Hop(place=place, text=text, verdict=UNSURE, source=INFERRED)
+
+    def _remedy(self, where: str) -> str:
+        """What helps against a chain of others, if that is known."""
+        bridges = [each.name for each in self.found.bridges]
+        obstacles = foreign.obstacles(Netfilter(), *bridges)
+        return next((each.remedy for each in obstacles if each.where == where), "")
+
+    def _space(self, path: str) -> Space | None:
+        for each in self.found.attachments:
+            if each.netns_path == path and each.space:
+                return self.found.space(each.space)
+        return None
+
+
+def bare(prefix: str) -> str:
+    """The address of a prefix."""
+    return prefix.partition("/")[0]
+
+
+def _has(space: Space | None, address: str) -> bool:
+    if ipaddress.ip_address(address).is_loopback:
+        return True
+    links = space.interfaces if space else ()
+    return any(bare(prefix) == address for link in links for prefix in link.addresses)
