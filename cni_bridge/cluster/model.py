@@ -9,17 +9,17 @@ from cni_bridge.record import record
 
 @record
 class Host:
-    """One host, a member as long as it renews its membership.
+    """One host, as it described itself when it joined.
 
-    `addresses` are those on the network below, packed, at most one of each family; `mac` is that of
-    its VXLAN device.
+    `addresses` are those on the network below, packed, at most one of each family; `mtu` is that of
+    the link that has them.
     """
 
     id: str
     name: str
     boot_id: str
     addresses: tuple[bytes, ...]
-    mac: bytes
+    mtu: int
 
 
 @record
@@ -50,13 +50,15 @@ class Membership:
 
 @record
 class View:
-    """A cluster network as one host has seen it last: its members, and all blocks, whoever's.
+    """A cluster network as one host has seen it last.
 
-    A block whose host is not among `hosts` belongs to one that has not renewed its membership.
+    `hosts` are all that joined and did not leave, `members` the ids of those that renew. A host that
+    is no member still has its blocks, and the routes to them: its containers may well run.
     """
 
     revision: int
     hosts: dict[str, Host]
+    members: frozenset[str]
     blocks: dict[Prefix, Block]
 
 

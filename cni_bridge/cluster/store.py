@@ -18,36 +18,55 @@ class MembershipLost(Exception):
 
 
 class Store(Protocol):
-    """One cluster network in a store; every method may raise Unreachable, within seconds."""
+    """One cluster network in a store; every method may raise Unreachable, within seconds.
 
-    def join(self, host: Host, ttl: int) -> Membership:
+    Not for several threads at a time. A method that raised may be called again: what it would do
+    twice it does once.
+    """
+
+    def join(self, host: Host, ttl: int, *, take_over: bool = False) -> Membership:
         """Become a member for `ttl` seconds, or go on being one after a restart of the agent.
 
-        Raises MembershipLost where a machine of other addresses is the member of this id.
+        A host that is known by this id is the same one if its boot is the same (its addresses may
+        have changed) or one of its addresses is (it has been started anew). Another machine raises
+        MembershipLost, unless `take_over` says that the known one is gone for ever.
         """
 
     def renew(self, membership: Membership) -> Membership:
         """Stay a member for another `ttl` seconds. Raises MembershipLost."""
 
     def lease(self, membership: Membership, subnet: Prefix, seen: Block | None) -> Block | None:
-        """Make a block this host's; None if somebody else was first.
+        """Make a block this host's, of this boot; None if somebody else was first.
 
-        `seen` is the block's record where it is taken from a host that is no member any more.
-        Compared and written in one step: the membership lives, the block is free or as it was
-        seen, and the host that it is taken from is no member. Raises MembershipLost.
+        `seen` is the block's record where there is one: this host's of an earlier boot, or one of a
+        host that is no member any more. Compared and written in one step: the membership lives, the
+        block is free or as it was seen, and a host that it is taken from is no member. A block that
+        is this host's, of this boot, is given as it is. Raises MembershipLost.
         """
 
     def release(self, membership: Membership, block: Block) -> None:
-        """Give a block back; nothing happens if it is another's by now."""
+        """Give a block back; nothing happens if it has changed since it was seen."""
 
     def leave(self, membership: Membership) -> None:
-        """Stop being a member; the blocks that were not released stay this host's for the grace."""
+        """Stop being a member; forgotten at once where no blocks are left."""
+
+    def evict(self, host: str) -> bool:
+        """Free all blocks of a host that is no member, and forget it; False if it is one.
+
+        For an operator who knows that the machine is gone: nothing else shortens the grace.
+        """
 
     def view(self) -> View:
         """Everything, read anew."""
 
     def watch(self, view: View, patience: float) -> View:
-        """The view after the next change, or the same one when nothing changed in `patience` seconds.
+        """The view after the next changes, or the same one if none came in `patience` seconds.
 
         Where changes can't be told one by one any more, the view is read anew.
         """
+
+    def skew(self) -> float | None:
+        """Seconds by which the store's clock is ahead of ours, by its last answer; None: not known."""
+
+    def close(self) -> None:
+        """End connections and threads; the membership goes on until its time is over."""
