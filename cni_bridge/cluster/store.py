@@ -17,6 +17,10 @@ class MembershipLost(Exception):
     """The store has forgotten the host, or another machine is the member of its id."""
 
 
+class OtherNetwork(Exception):
+    """The store has this network with other subnets or block sizes: blocks would overlap."""
+
+
 class Store(Protocol):
     """One cluster network in a store; every method may raise Unreachable, within seconds.
 
@@ -29,7 +33,8 @@ class Store(Protocol):
 
         A host that is known by this id is the same one if its boot is the same (its addresses may
         have changed) or one of its addresses is (it has been started anew). Another machine raises
-        MembershipLost, unless `take_over` says that the known one is gone for ever.
+        MembershipLost, unless `take_over` says that the known one is gone for ever. Raises
+        OtherNetwork, too, while anybody has blocks.
         """
 
     def renew(self, membership: Membership) -> Membership:
@@ -57,12 +62,12 @@ class Store(Protocol):
         """
 
     def view(self) -> View:
-        """Everything, read anew."""
+        """Everything, read anew: who has measured an absence knows nothing of it any more."""
 
     def watch(self, view: View, patience: float) -> View:
         """The view after the next changes, or the same one if none came in `patience` seconds.
 
-        Where changes can't be told one by one any more, the view is read anew.
+        No change is left out: where they can't be told one by one any more, it raises Unreachable.
         """
 
     def skew(self) -> float | None:

@@ -1,0 +1,53 @@
+"""How records of a cluster network are written as JSON, in a store and for people's commands.
+
+Only what is written and read; where it is kept is not known here.
+"""
+
+from typing import Any
+
+from cni_bridge import address
+from cni_bridge.address import prefix_text
+from cni_bridge.cluster.model import Block, Host, Pool
+
+Document = dict[str, Any]
+
+
+def host_document(host: Host) -> Document:
+    """What others have to know of a host; its id is the name of where it is kept."""
+    return {
+        "name": host.name,
+        "boot_id": host.boot_id,
+        "addresses": [address.text(ip) for ip in host.addresses],
+        "mtu": host.mtu,
+    }
+
+
+def host(host_id: str, document: Document) -> Host:
+    """The record again; raises KeyError, ValueError or TypeError if it is none."""
+    return Host(
+        id=host_id,
+        name=str(document["name"]),
+        boot_id=str(document["boot_id"]),
+        addresses=tuple(address.parse(text) for text in document["addresses"]),
+        mtu=int(document["mtu"]),
+    )
+
+
+def block_document(owner: Host) -> Document:
+    """What others have to know of a block that this host has."""
+    return {"host": owner.id, "boot_id": owner.boot_id}
+
+
+def block(subnet: address.Prefix, document: Document, revision: int) -> Block:
+    """The record again; raises KeyError or TypeError if it is none."""
+    return Block(
+        subnet=subnet,
+        host=str(document["host"]),
+        boot_id=str(document["boot_id"]),
+        revision=revision,
+    )
+
+
+def pools_text(pools: tuple[Pool, ...]) -> str:
+    """What all hosts have to agree on: `10.64.0.0/12 in /26, fd64::/48 in /122`."""
+    return ", ".join(f"{prefix_text(pool.subnet)} in /{pool.length}" for pool in pools)
