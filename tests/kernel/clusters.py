@@ -24,8 +24,14 @@ HOUR_MS = 3_600_000
 BOTH = {each: (f"192.0.2.{each}/24", f"2001:db8::{each}/64") for each in (1, 2, 3)}
 ONLY4 = {each: (f"192.0.2.{each}/24",) for each in (1, 2, 3)}
 ONLY6 = {each: (f"2001:db8::{each}/64",) for each in (1, 2, 3)}
+CLUSTER = {
+    "endpoints": ["http://192.0.2.1:2379"],
+    "network": "10.64.0.0/12",
+    "network6": "fd64::/48",
+}
+Addresses = Mapping[int, tuple[str, ...]]
 # What a network is: over the tunnel or not, and what the hosts have below.
-WAYS = {
+WAYS: dict[str, tuple[str, Addresses]] = {
     "host-gw": ("host-gw", BOTH),
     "vxlan": ("vxlan", BOTH),
     "vxlan-over-ipv4": ("vxlan", ONLY4),
@@ -76,8 +82,6 @@ class Cluster:
 
     def container(self, number: int, **changes: Any) -> Container:
         """A new container on a host, made by the executable; keywords change the config."""
-        cluster = {"endpoints": ["http://192.0.2.1:2379"]}
-        cluster |= {"network": "10.64.0.0/12", "network6": "fd64::/48"}
         plugin = Plugin.at(PLUGIN)
         config = {
             "cniVersion": "1.1.0",
@@ -85,7 +89,7 @@ class Cluster:
             "type": plugin.type,
             "bridge": "cni0",
             "isDefaultGateway": True,
-            "cluster": cluster,
+            "cluster": CLUSTER,
             "ipam": {"type": plugin.ipam_type},
         }
         with self.machines[number].entered() as host:
@@ -114,7 +118,7 @@ class Cluster:
 
 @contextmanager
 def cluster(
-    kind: str, addresses: Mapping[int, tuple[str, ...]], *, mtus: Mapping[int, int] | None = None
+    kind: str, addresses: Addresses, *, mtus: Mapping[int, int] | None = None
 ) -> Iterator[Cluster]:
     """Hosts with these addresses; in the end nothing is left on any of them."""
     mtus = mtus or {}

@@ -29,7 +29,8 @@ def way(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def three(way: str) -> Iterator[Cluster]:
     """Three hosts on one link, which know each other."""
-    with cluster(*WAYS[way]) as made:
+    kind, addresses = WAYS[way]
+    with cluster(kind, addresses) as made:
         made.ensure_all()
         yield made
 

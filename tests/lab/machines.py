@@ -14,8 +14,9 @@ from pathlib import Path
 
 from tests.lab import namespaces
 from tests.lab.host import Host
-from tests.lab.iproute import ip
+from tests.lab.iproute import ip, ip_json
 from tests.lab.namespaces import Place
+from tests.lab.waiting import wait_until
 
 BELOW = "below"
 SYSCTLS = Path("/proc/sys/net")
@@ -90,10 +91,19 @@ def _machine(number: int, home: Place, below: str, addresses: tuple[str, ...]) -
         ip("link", "set", "eth0", "up")
         for each in addresses:
             ip("address", "add", each, "dev", "eth0", *_at_once(each))
-        host.remember()
     ip("link", "set", _port(number), "master", BELOW)
     ip("link", "set", _port(number), "up")
+    with made.entered():
+        wait_until(_is_settled)
+        host.remember()
     return made
+
+
+def _is_settled() -> bool:
+    """Whether the kernel has done what it does by itself once a link is up."""
+    (link,) = ip_json("address", "show", "dev", "eth0")
+    local = any(each["local"].startswith("fe80:") for each in link["addr_info"])
+    return local and not any(each.get("tentative") for each in link["addr_info"])
 
 
 def _port(number: int) -> str:
