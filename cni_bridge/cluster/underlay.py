@@ -14,8 +14,8 @@ from cni_bridge.kernel import layer3, links
 from cni_bridge.kernel.netlink import Socket
 from cni_bridge.record import record
 
-# Of documentation (RFC 5737, RFC 3849): only the default route leads there.
-ELSEWHERE = {AF_INET: "192.0.2.1", AF_INET6: "2001:db8::1"}
+# Reserved (RFC 1112), of documentation (RFC 9637): on nobody's link, only the default route leads there.
+ELSEWHERE = {AF_INET: "240.0.0.1", AF_INET6: "3fff::1"}
 ANY_PORT = 9  # discard; to connect a datagram socket sends nothing
 
 
