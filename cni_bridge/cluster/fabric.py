@@ -49,6 +49,19 @@ class Fabric:
         with closing(Socket()) as socket:
             return tuple(dict.fromkeys(self._make(socket, want, own)))
 
+    def vacate(self, block: Prefix) -> None:
+        """Take the gateway of a block that this host gives back from the interface that has it.
+
+        An ADD leaves it there, and its subnet would hide the route to the block's next host. Raises
+        KernelError.
+        """
+        gateway = Prefix(ip=routes.gateway(block).ip, length=block.length)
+        with closing(Socket()) as socket:
+            for answer in socket.dump(layer3.addresses(address.family(block.ip), 0)):
+                found = layer3.parse_address(answer)
+                if found.address == gateway:
+                    socket.run(layer3.delete_address(found.interface, gateway))
+
     def remove(self) -> None:
         """Take away all that this network has in the kernel. Raises KernelError."""
         with closing(Socket()) as socket:

@@ -83,6 +83,12 @@ def link_local(mac: bytes) -> bytes:
     return b"\xfe\x80" + bytes(6) + bytes([mac[0] ^ 2]) + mac[1:3] + b"\xff\xfe" + mac[3:]
 
 
+def gateway(block: Prefix) -> Prefix:
+    """What the block's host has of it on its tunnels; on its bridge the same, with the subnet."""
+    ip = ranges.make_range(block, None, None, None).gateway
+    return Prefix(ip=ip, length=address.bits(ip))
+
+
 # ---------------------------------------------------------------- through tunnels
 
 
@@ -104,10 +110,10 @@ def _through_tunnels(
         mac = tunnel_mac(settings.network, peer.host.id)
         forwards.append(Forward(tunnel=tunnel.name, mac=mac, ip=below))
         for block in peer.blocks:
-            gateway = _next_hop(peer.host, block, mac)
-            neighbours[Neighbour(tunnel=tunnel.name, ip=gateway, mac=mac)] = None
+            hop = _next_hop(peer.host, block, mac)
+            neighbours[Neighbour(tunnel=tunnel.name, ip=hop, mac=mac)] = None
             narrow = _narrower(me, peer.host, OVERHEAD[len(below)])
-            routes.append(_route(block, peer.host, gateway, tunnel.name, narrow))
+            routes.append(_route(block, peer.host, hop, tunnel.name, narrow))
     return Wanted(
         tunnels=tuple(each for family, each in tunnels.items() if family in used),
         routes=tuple(routes),
@@ -134,13 +140,8 @@ def _tunnel(me: Host, local: bytes, own: tuple[Prefix, ...], settings: Settings)
         port=settings.backend.port,
         local=local,
         mtu=me.mtu - OVERHEAD[len(local)],
-        addresses=tuple(_gateway(block) for _, block in sorted(firsts.items())),
+        addresses=tuple(gateway(block) for _, block in sorted(firsts.items())),
     )
-
-
-def _gateway(block: Prefix) -> Prefix:
-    ip = ranges.make_range(block, None, None, None).gateway
-    return Prefix(ip=ip, length=address.bits(ip))
 
 
 def _next_hop(peer: Host, block: Prefix, mac: bytes) -> bytes:
@@ -167,11 +168,11 @@ def _on_the_link(
     routes, problems = [], []
     mine = {len(ip) for ip in me.addresses}
     for peer in peers:
-        gateways = {len(ip): ip for ip in peer.host.addresses if len(ip) in mine}
+        hops = {len(ip): ip for ip in peer.host.addresses if len(ip) in mine}
         narrow = _narrower(me, peer.host, 0)
         for block in peer.blocks:
-            if gateway := gateways.get(len(block.ip)):
-                routes.append(_route(block, peer.host, gateway, "", narrow))
+            if hop := hops.get(len(block.ip)):
+                routes.append(_route(block, peer.host, hop, "", narrow))
             else:
                 problems.append(_no_gateway(me, peer.host, len(block.ip)))
     return Wanted(
@@ -195,11 +196,11 @@ def _no_gateway(me: Host, peer: Host, family: int) -> str:
 # ---------------------------------------------------------------- helpers
 
 
-def _route(block: Prefix, host: Host, gateway: bytes, tunnel: str, narrow: int) -> Route:
+def _route(block: Prefix, host: Host, hop: bytes, tunnel: str, narrow: int) -> Route:
     return Route(
         destination=block,
         host=host.name,
-        gateway=gateway,
+        gateway=hop,
         tunnel=tunnel,
         mtu=narrow,
         metric=METRIC,

@@ -45,7 +45,7 @@ def ensure(socket: Socket, want: Wanted, alias: str, *, has_ipv6: bool) -> Chang
                 socket, each, there.get(each.name), has_ipv6=has_ipv6
             )
         except KernelError as error:
-            problems.append(f"{error}: {REMEDIES.get(error.errno or 0, 'see the kernel log')}")
+            problems.append(refused(error))
         except FileExistsError:
             problems.append(
                 f"interface {each.name} is not of this network: remove it, or choose another "
@@ -54,8 +54,9 @@ def ensure(socket: Socket, want: Wanted, alias: str, *, has_ipv6: bool) -> Chang
     first, last = [], []
     for each in want.tunnels:
         if (index := indexes.get(each.name)) is not None:
+            # First: without its last address the kernel flushes what it knows of an interface.
+            problems += _give_addresses(socket, index, each, has_ipv6=has_ipv6)
             for some, more in (
-                _addresses(socket, index, each, has_ipv6=has_ipv6),
                 _forwards(socket, index, each, want),
                 _neighbours(socket, index, each, want, has_ipv6=has_ipv6),
             ):
@@ -68,6 +69,11 @@ def ensure(socket: Socket, want: Wanted, alias: str, *, has_ipv6: bool) -> Chang
         if device.tunnel.alias == alias and name not in wanted_names
     ]
     return Changes(indexes=indexes, first=tuple(first), last=tuple(last), problems=tuple(problems))
+
+
+def refused(error: KernelError) -> str:
+    """What the kernel had against a device, and what helps."""
+    return "; ".join(filter(None, (str(error), REMEDIES.get(error.errno or 0))))
 
 
 # ---------------------------------------------------------------- devices
@@ -122,7 +128,7 @@ def _devices(socket: Socket) -> Iterator[Device]:
 Difference = tuple[list[Request], list[Request]]
 
 
-def _addresses(socket: Socket, index: int, want: Tunnel, *, has_ipv6: bool) -> Difference:
+def _give_addresses(socket: Socket, index: int, want: Tunnel, *, has_ipv6: bool) -> Iterator[str]:
     present: set[Prefix] = set()
     for family in (AF_INET, AF_INET6) if has_ipv6 else (AF_INET,):
         for answer in socket.dump(layer3.addresses(family, index)):
@@ -130,10 +136,11 @@ def _addresses(socket: Socket, index: int, want: Tunnel, *, has_ipv6: bool) -> D
             if found.scope == RT_SCOPE_UNIVERSE:
                 present.add(found.address)
     wanted = {each for each in want.addresses if has_ipv6 or len(each.ip) == 4}
-    return (
-        [layer3.add_address(index, each, IFA_F_NODAD) for each in wanted - present],
-        [layer3.delete_address(index, each) for each in present - wanted],
+    changes = (
+        *(layer3.add_address(index, each, IFA_F_NODAD) for each in wanted - present),
+        *(layer3.delete_address(index, each) for each in present - wanted),
     )
+    return (str(refusal) for refusal in socket.attempt(*changes) if refusal)
 
 
 def _forwards(socket: Socket, index: int, tunnel: Tunnel, want: Wanted) -> Difference:

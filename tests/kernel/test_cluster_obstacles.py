@@ -77,7 +77,7 @@ def test_an_interface_that_takes_the_name_or_the_vni_is_told(
     name = "vxlan-4096" if kind[0] == "bridge" else "another"
     ip("link", "add", name, "type", *kind)
     told = problem(one)
-    assert told.startswith("create tunnel vxlan-4096: EEXIST")
+    assert told.startswith("create tunnel vxlan-4096: EEXIST (File exists)")
     assert told.endswith("choose another cluster.vni on all hosts")
     assert "ifalias" not in ip_json("link", "show", name)[0]
     ip("link", "del", name)

@@ -1,5 +1,6 @@
 """What hosts have so that packets get to each other is kept, and only the difference is changed."""
 
+import dataclasses
 import json
 import socket
 import threading
@@ -12,6 +13,7 @@ import pytest
 from pyroute2.netlink import rtnl
 from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
+from cni_bridge.address import parse_prefix
 from cni_bridge.cluster.model import Settings
 from cni_bridge.record import replace
 from tests.kernel.clusters import BOTH, Cluster, cluster
@@ -22,6 +24,7 @@ from tests.unit.cluster import views
 TUNNEL = "vxlan-4096"
 MAC2 = "02:09:5e:1d:6a:0e"  # of host 2's tunnel
 UPDATES_HZ = 2000
+SO_RCVBUFFORCE = 33  # asm-generic/socket.h
 
 
 @pytest.fixture(params=["host-gw", "vxlan"])
@@ -120,6 +123,47 @@ def test_another_config_takes_the_place_of_the_one_before(three: Cluster, other:
     changed.remove(1)
 
 
+def test_a_tunnel_that_an_agent_left_half_made_is_finished(tunnelled: Cluster) -> None:
+    with tunnelled.machines[1].entered():
+        before = kernel_state()
+        ip("link", "set", TUNNEL, "alias", "")
+        ip("link", "set", TUNNEL, "down")
+        assert tunnelled.fabric(1).ensure(tunnelled.view) == ()
+        assert kernel_state() == before
+
+
+def test_a_host_that_moves_below_takes_its_tunnel_along() -> None:
+    with cluster("vxlan", BOTH) as running:
+        with running.machines[1].entered() as host:
+            ip("address", "add", "192.0.2.11/32", "dev", "eth0")
+            host.remember()
+        running.ensure_all()
+        there = views.host(1, "192.0.2.11", "2001:db8::1")
+        moved = dataclasses.replace(running, hosts=running.hosts | {1: there})
+        moved.ensure_all()
+        one, two = moved.container(1), moved.container(2)
+        assert moved.can_ping(2, two, one) == [True, True]
+
+
+def test_a_thousand_hosts_are_told_to_the_kernel_and_one_change_stays_one(
+    tunnelled: Cluster,
+) -> None:
+    numbers = range(1000)
+    hosts = [views.host(10 + each, f"172.16.{each >> 8}.{each & 255}") for each in numbers]
+    blocks = {f"10.65.{each >> 2}.{(each & 3) << 6}/26": 10 + each for each in numbers}
+    view = views.view(hosts, blocks)
+    moved = views.view(hosts, blocks | {"10.65.0.0/26": 11})
+    with tunnelled.machines[1].entered(), _changes() as changes:
+        changes.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 25)
+        assert tunnelled.fabric(1).ensure(view) == ()
+        assert len(ip_json("route", "show", "proto", "77")) == 1001
+        _heard(changes)
+        assert tunnelled.fabric(1).ensure(view) == ()
+        assert _heard(changes) == []
+        assert tunnelled.fabric(1).ensure(moved) == ()
+        assert 0 < len(_heard(changes)) < 5
+
+
 def test_no_packet_is_lost_while_hosts_come_and_go(three: Cluster) -> None:
     one, two = three.container(1), three.container(2)
     without = replace(
@@ -153,6 +197,24 @@ def test_a_host_that_leaves_has_nothing_left(three: Cluster) -> None:
         three.fabric(1).remove()
         assert host.changes() == []
         three.fabric(1).remove()
+
+
+def test_a_block_that_is_given_back_can_be_reached_at_its_next_host(three: Cluster) -> None:
+    three.container(1)
+    block, block6 = (parse_prefix(each) for each in ("10.64.1.0/26", "fd64::1:0/122"))
+    given = replace(
+        three.view,
+        blocks=three.view.blocks
+        | {each: replace(three.view.blocks[each], host="id-2") for each in (block, block6)},
+    )
+    with three.machines[1].entered() as host:
+        host.tidy()
+        assert len(three.fabric(1).ensure(given)) == 2
+        for each in (block, block6):
+            three.fabric(1).vacate(each)
+            three.fabric(1).vacate(each)
+        assert three.fabric(1).ensure(given) == ()
+        assert "10.64.1.0/26 via 192.0.2.2" in ip("route", "show", "10.64.1.0/26")
 
 
 def test_two_networks_of_a_host_leave_each_other_alone(three: Cluster) -> None:
