@@ -17,14 +17,25 @@ from cni_bridge.cluster.desired import Route, Wanted
 from cni_bridge.cluster.model import Host, Settings, View
 from cni_bridge.cluster.route_requests import Installed
 from cni_bridge.cluster.routes import IPV6
+from cni_bridge.cluster.table import Share
 from cni_bridge.kernel import layer3, links
 from cni_bridge.kernel.netlink import KernelError, Request, Socket
-from cni_bridge.record import replace
+from cni_bridge.record import record, replace
 
 IPV6_SYSCTLS = "/proc/sys/net/ipv6"
 GONE = (EADDRNOTAVAIL, ENODEV, ENOENT, ESRCH)
 NOT_ON_LINK = (EHOSTUNREACH, ENETUNREACH)
 NOTHING = Wanted(tunnels=(), routes=(), neighbours=(), forwards=(), problems=())
+
+
+@record
+class _Made:
+    """What came of it: problems, and the routes that were there before."""
+
+    problems: list[str]
+    installed: list[Installed]
+    mine: Share
+    interfaces: tuple[int, ...]  # the tunnels'
 
 
 class Fabric:
@@ -44,10 +55,20 @@ class Fabric:
 
         Raises KernelError where the kernel can't even be asked.
         """
-        own = tuple(each.subnet for each in view.blocks.values() if each.host == self._me.id)
         want = routes.wanted(self._me, view, self._settings)
+        own = tuple(each.subnet for each in view.blocks.values() if each.host == self._me.id)
         with closing(Socket()) as socket:
-            return tuple(dict.fromkeys(self._make(socket, want, own)))
+            made = self._make(socket, want)
+            others = table.obstacles(
+                made.mine, want.routes, made.installed, own=own, interfaces=made.interfaces
+            )
+            problems = (
+                *want.problems,
+                *made.problems,
+                *table.overlaps(self._pools, made.installed),
+                *(_explained(socket, each, self._settings.bridge) for each in others),
+            )
+        return tuple(dict.fromkeys(problems))
 
     def vacate(self, block: Prefix) -> None:
         """Take the gateway of a block that this host gives back from the interface that has it.
@@ -62,54 +83,48 @@ class Fabric:
                 if found.address == gateway:
                     socket.run(layer3.delete_address(found.interface, gateway))
 
-    def remove(self) -> None:
-        """Take away all that this network has in the kernel. Raises KernelError."""
+    def remove(self) -> tuple[str, ...]:
+        """Take away all that this network has in the kernel; what could not be, in sentences."""
         with closing(Socket()) as socket:
-            self._make(socket, NOTHING, ())
+            return tuple(self._make(socket, NOTHING).problems)
 
-    def _make(self, socket: Socket, want: Wanted, own: tuple[Prefix, ...]) -> list[str]:
+    def _make(self, socket: Socket, want: Wanted) -> _Made:
         """New routes before old ones go; what routes stand on before and after them."""
+        problems: list[str] = []
         has_ipv6 = os.path.isdir(IPV6_SYSCTLS)
         if not has_ipv6:
-            want = _without_ipv6(want)
+            want, problems = _without_ipv6(want)
         alias = routes.alias(self._settings.network)
         below = tunnels.ensure(socket, want, alias, has_ipv6=has_ipv6)
-        problems = [*want.problems, *below.problems, *_carry_out(socket, below.first)]
+        problems += (*below.problems, *_carry_out(socket, below.first))
         installed = _installed(socket, has_ipv6=has_ipv6)
         mine = table.share(self._pools, installed)
         placed, lost = _placed(socket, want.routes, self._me, below.indexes)
         change = table.difference(mine, placed, installed)
         additions = [requests.set_route(*each, mine.protocol) for each in change.missing]
-        for (route, _), refusal in zip(change.missing, socket.attempt(*additions), strict=True):
-            if refusal:
-                problems.append(_refused(route, refusal))
+        refusals = zip(change.missing, socket.attempt(*additions), strict=True)
+        problems += [_refused(route, refusal) for (route, _), refusal in refusals if refusal]
         surplus = map(requests.delete_route, change.surplus)
-        problems += _carry_out(socket, (*surplus, *below.last))
-        in_the_way = table.obstacles(
-            mine, want.routes, installed, own=own, interfaces=below.indexes.values()
+        problems += (*lost, *_carry_out(socket, (*surplus, *below.last)))
+        return _Made(
+            problems=problems,
+            installed=installed,
+            mine=mine,
+            interfaces=tuple(below.indexes.values()),
         )
-        return [
-            *problems,
-            *lost,
-            *table.overlaps(self._pools, installed),
-            *(_explained(socket, each, self._settings.bridge) for each in in_the_way),
-        ]
 
 
-def _without_ipv6(want: Wanted) -> Wanted:
-    """What is left where the kernel has no IPv6."""
+def _without_ipv6(want: Wanted) -> tuple[Wanted, list[str]]:
+    """What is left where the kernel has no IPv6, and that it is not all."""
     remaining = tuple(each for each in want.routes if not _needs_ipv6(each))
     lost = sorted({each.host for each in want.routes if each.gateway and _needs_ipv6(each)})
     problem = (
         f"this kernel has no IPv6, which the way to {', '.join(lost)} needs: start it without "
         "ipv6.disable=1, or take cluster.network6 out of the config of all hosts"
     )
-    return replace(
-        want,
-        routes=remaining,
-        neighbours=tuple(each for each in want.neighbours if len(each.ip) != IPV6),
-        problems=(*want.problems, *([problem] if lost else [])),
-    )
+    neighbours = tuple(each for each in want.neighbours if len(each.ip) != IPV6)
+    left = replace(want, routes=remaining, neighbours=neighbours)
+    return left, [problem] if lost else []
 
 
 def _needs_ipv6(route: Route) -> bool:
@@ -171,7 +186,8 @@ def _refused(route: Route, refusal: KernelError) -> str:
             f"host {route.host} at {text(route.gateway)} is not on a link of this one: host-gw "
             "can't reach it; set cluster.backend to vxlan on all hosts"
         )
-    return f"{refusal}; nothing gets to {prefix_text(route.destination)} of host {route.host}"
+    whose = f" of host {route.host}" if route.host else ""
+    return f"{refusal}; what is for {prefix_text(route.destination)}{whose} goes astray"
 
 
 def _homeless(me: Host, length: int) -> str:
