@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 FILE_LINES = 300
 FUNCTION_LINES = 40
 GENERATED = {
+    "cni_bridge/cluster/messages.py",
     "cni_bridge/edge/validators.py",
     "cni_bridge/kernel/messages.py",
     "cni_bridge/kernel/nfmessages.py",

@@ -14,6 +14,7 @@ from pyroute2.netlink.nfnetlink.nftsocket import (
 )
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 HEADER_SIZE = 16
@@ -34,6 +35,11 @@ def address(*attributes: Attribute, **header: int) -> bytes:
 def route(*attributes: Attribute, **header: int) -> bytes:
     """The body of an RTM_*ROUTE message."""
     return _body(rtmsg, attributes, header)
+
+
+def neighbour(*attributes: Attribute, **header: int) -> bytes:
+    """The body of an RTM_*NEIGH message."""
+    return _body(ndmsg, attributes, header)
 
 
 def elements(*attributes: Attribute, **header: int) -> bytes:
