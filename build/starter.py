@@ -5,6 +5,7 @@ up on `sys.path` would take longer than running them. The build appends where ea
 and the call of `start` (build/bundling.py).
 """
 
+import builtins
 import gc
 import marshal
 import posix
@@ -13,6 +14,7 @@ import sys
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from types import ModuleType
 else:
     ModuleType = type(sys)  # importing `types` would take a millisecond
@@ -22,6 +24,7 @@ CODE_FILE = ""
 PLACES: dict[str, tuple[int, int]] = {}  # size and offset in that file
 PACKAGES: frozenset[str] = frozenset()
 
+_import = builtins.__import__
 gc.disable()  # a run is over before collecting could pay; importing would set it off
 
 
@@ -65,6 +68,7 @@ def _run() -> object:
         package, _, own_name = name.rpartition(".")
         if package:
             setattr(sys.modules[package], own_name, module)
+    builtins.__import__ = _imported
     if not root.endswith(DIRECTORY):
         from cni_bridge.kernel import parent
 
@@ -72,3 +76,16 @@ def _run() -> object:
     from cni_bridge.__main__ import main
 
     return main()
+
+
+def _imported(
+    name: str,
+    globals: "Mapping[str, object] | None" = None,
+    locals: "Mapping[str, object] | None" = None,
+    fromlist: "Sequence[str] | None" = (),
+    level: int = 0,
+) -> ModuleType:
+    """What `import` does; of ours there is nothing to find out, such as whether one is a package."""
+    if fromlist and name in PLACES:
+        return sys.modules[name]
+    return _import(name, globals, locals, fromlist, level)
