@@ -4,8 +4,8 @@ Types, bounds and defaults come from the compiled schema; what a schema can't sa
 exclusions) is checked here, with a path to the value. No default is written here.
 """
 
+from cni_bridge import errors
 from cni_bridge.edge import arguments, codec, ipam, request, shapes, validators, versions
-from cni_bridge.errors import InvalidConfig
 from cni_bridge.ipam import statedir
 from cni_bridge.model import Attachment, Bandwidth, Dns, Ipam, NetworkConfig, Tuning, VlanFilter
 
@@ -55,9 +55,9 @@ def network(document: Json) -> str:
     """The network's name, checked. Raises InvalidConfig."""
     name = document.get("name")
     if not name:
-        raise InvalidConfig("missing network name")
+        raise errors.InvalidConfig("missing network name")
     if not isinstance(name, str) or not request.is_name(name):
-        raise InvalidConfig("invalid characters found in network name", f"name is {name!r}")
+        raise errors.InvalidConfig("invalid characters found in network name", f"name is {name!r}")
     return name
 
 
@@ -78,7 +78,9 @@ def valid_attachments(document: Json) -> set[tuple[str, str]] | None:
         try:
             return {(str(item["containerID"]), str(item["ifname"])) for item in listed}  # type: ignore[attr-defined]  # checked by trying
         except (KeyError, TypeError):
-            raise InvalidConfig(f"{key}: expected objects with containerID and ifname") from None
+            raise errors.InvalidConfig(
+                f"{key}: expected objects with containerID and ifname"
+            ) from None
     return None
 
 
@@ -169,12 +171,12 @@ def _validate(document: Json) -> None:
 
 def _check_exclusions(document: "dict[str, Any]") -> None:
     if document["hairpinMode"] and document["promiscMode"]:
-        raise InvalidConfig("cannot set hairpin mode and promiscuous mode at the same time")
+        raise errors.InvalidConfig("cannot set hairpin mode and promiscuous mode at the same time")
     if document["disableContainerInterface"] and ipam_type(document):
-        raise InvalidConfig("cannot use IPAM when DisableContainerInterface flag is set")
+        raise errors.InvalidConfig("cannot use IPAM when DisableContainerInterface flag is set")
     data_dir = document.get("ipam", {}).get("dataDir")
     if data_dir and not _is_directory(data_dir):
-        raise InvalidConfig("ipam.dataDir must be an absolute path", f"found {data_dir!r}")
+        raise errors.InvalidConfig("ipam.dataDir must be an absolute path", f"found {data_dir!r}")
 
 
 def _is_wire(document: "dict[str, Any]", *, is_delegated: bool) -> bool:
@@ -214,7 +216,7 @@ def _dns(section: "dict[str, Any]") -> Dns | None:
 def _interface_name(name: str) -> str:
     fault = request.ifname_fault(name)
     if fault:
-        raise InvalidConfig(f"bridge: {fault}", f"found {name!r}")
+        raise errors.InvalidConfig(f"bridge: {fault}", f"found {name!r}")
     return name
 
 
@@ -281,11 +283,11 @@ def _parse_mac(text: str, path: str) -> bytes:
         mac = b""
     notations = (mac.hex(":"), mac.hex("-"), mac.hex(".", 2))
     if len(mac) != 6 or text.lower() not in notations:
-        raise InvalidConfig(
+        raise errors.InvalidConfig(
             f"{path}: address {text}: invalid MAC address", "like 02:00:00:00:00:05"
         )
     if mac[0] & 1 or not any(mac):
-        raise InvalidConfig(
+        raise errors.InvalidConfig(
             f"{path}: address {text}: invalid MAC address", "multicast, or all zero"
         )
     return mac
