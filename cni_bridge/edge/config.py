@@ -7,7 +7,7 @@ exclusions) is checked here, with a path to the value. No default is written her
 from cni_bridge import errors
 from cni_bridge.edge import arguments, codec, ipam, request, shapes, validators, versions
 from cni_bridge.ipam import statedir
-from cni_bridge.model import Attachment, Bandwidth, Dns, Ipam, NetworkConfig, Tuning, VlanFilter
+from cni_bridge.model import Attachment, Dns, Ipam, NetworkConfig
 
 Json = shapes.Json
 TYPE_CHECKING = False
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from cni_bridge.edge.arguments import Arguments
     from cni_bridge.edge.request import Request
+    from cni_bridge.extras import Bandwidth, Tuning, VlanFilter
     from cni_bridge.rules import FirewallConfig
 
 STATE_DIR = statedir.HOST
@@ -220,7 +221,7 @@ def _interface_name(name: str) -> str:
     return name
 
 
-def _vlan(document: "dict[str, Any]") -> VlanFilter | None:
+def _vlan(document: "dict[str, Any]") -> "VlanFilter | None":
     if not document["vlan"] and not document.get("vlanTrunk"):
         return None
     from cni_bridge.edge import vlans  # few networks have any
@@ -244,7 +245,7 @@ def _attachment_mtu(document: "dict[str, Any]") -> int:
     return asked
 
 
-def _tuning(document: "dict[str, Any]") -> Tuning | None:
+def _tuning(document: "dict[str, Any]") -> "Tuning | None":
     if document.keys().isdisjoint(TUNING):
         return None
     from cni_bridge.edge import inline  # few networks are tuned
@@ -252,7 +253,7 @@ def _tuning(document: "dict[str, Any]") -> Tuning | None:
     return inline.tuning(document)
 
 
-def _bandwidth(document: "dict[str, Any]") -> Bandwidth | None:
+def _bandwidth(document: "dict[str, Any]") -> "Bandwidth | None":
     """The config's limits or, if it has none of the keys, the runtime's: the reference's order."""
     path, source = "", document
     if document.keys().isdisjoint(BANDWIDTH):
