@@ -11,6 +11,7 @@ beside people.zip  packages with compiled parts, which can't be imported from a 
 import ast
 import importlib.util
 import marshal
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from types import CodeType
@@ -36,19 +37,34 @@ UNUSED = [
     *("rfc3987", "rfc3987_syntax", "uri_template", "webcolors"),
 ]
 CODE_FILE = "plugin-path.code"
-CODEC_FILE = "encodings.pyc"
+# Modules that are used in the same runs are read at once: what they have in common, names above
+# all, is then made once. The order of these, and who is missing, matters for nothing but time.
+USED_TOGETHER = (
+    (  # by every command
+        *("plugin", "commands", "assembly", "inline", "sources", "journal", "steps", "remarks"),
+        *("address", "csocket", "csqlite", "model", "names", "record"),
+        *("edge.codec", "edge.config", "edge.request", "edge.shapes", "edge.validators"),
+        *("ipam.database", "ipam.guards", "ipam.statedir", "ipam.store"),
+        *("kernel.links", "kernel.messages", "kernel.netlink", "kernel.signals", "parts.veth"),
+    ),
+    (  # by ADD
+        *("edge.arguments", "edge.ipam", "edge.result", "ipam.ranges", "ipam.resolver", "plan"),
+        *("kernel.layer3", "kernel.libc", "kernel.machine", "kernel.netns", "kernel.sysctl"),
+        "parts.bridge",
+    ),
+    (  # where there is a firewall
+        *("protection", "publishing", "others", "elements", "rules", "ipam.register"),
+        *("kernel.nfmessages", "kernel.nftables", "parts.firewall", "parts.foreign"),
+    ),
+)
+# Where the interpreter looks first.
+CODEC_FILE = f"python{sys.version_info.major}.{sys.version_info.minor}/lib-dynload/encodings.pyc"
 
 # What a plugin run may read; where the interpreter has these built in, there is no such file.
-PLUGIN_PATH_EXTENSIONS = ("_blake2", "_ctypes", "_json", "_socket", "_sqlite3", "_struct", "fcntl")
-PLUGIN_PATH_FILES = (
-    CODE_FILE,
-    "encodings.",
-    "libexpat.",
-    "libffi.",
-    "libpython",
-    "libsqlite3.",
-    "libz.",
+PLUGIN_PATH_MODULES = (
+    *("_blake2", "_ctypes", "_json", "_socket", "_sqlite3", "_struct", "encodings", "fcntl"),
 )
+PLUGIN_PATH_FILES = (CODE_FILE, "libexpat.", "libffi.", "libpython", "libsqlite3.", "libz.")
 
 PYC_HEADER = importlib.util.MAGIC_NUMBER + bytes(12)
 
@@ -59,10 +75,14 @@ def write_starter(root: Path, work: Path) -> Path:
     packages = frozenset(name for name, source in carried.items() if source.stem == "__init__")
     places = {}
     with (work / CODE_FILE).open("wb") as file:
-        for name, source in carried.items():
-            code = marshal.dumps(_compiled(_untyped(source), str(source.relative_to(root))))
-            places[name] = (len(code), file.tell())
-            file.write(code)
+        for names in _read_at_once(carried):
+            codes = {
+                name: _compiled(_untyped(carried[name]), str(carried[name].relative_to(root)))
+                for name in names
+            }
+            together = marshal.dumps(codes)
+            places.update(dict.fromkeys(names, (len(together), file.tell())))
+            file.write(together)
     script = work / "cni-bridge.py"
     script.write_text(
         (root / "build/starter.py").read_text()
@@ -144,6 +164,13 @@ def _plugin_path(root: Path) -> Iterator[tuple[str, Path]]:
             yield ".".join(path.with_suffix("").parts).removesuffix(".__init__"), source
 
 
+def _read_at_once(carried: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    """All modules, those that are used together in one tuple."""
+    groups = [tuple(f"cni_bridge.{name}" for name in group) for group in USED_TOGETHER]
+    yield from groups
+    yield from ((name,) for name in carried if not any(name in group for group in groups))
+
+
 def _with_source(entries: "Iterable[Entry]") -> Iterator[tuple[str, Path]]:
     """Destination and source; a namespace package has only the former, and needs no file."""
     for destination, source, _kind in entries:
@@ -197,7 +224,7 @@ def _packages_with_compiled_parts(binaries: "Iterable[Entry]") -> set[str]:
 def _is_for_plugin_path(name: str) -> bool:
     file = PurePosixPath(name)
     if file.parent.name == "lib-dynload":
-        return file.name.partition(".")[0] in PLUGIN_PATH_EXTENSIONS
+        return file.name.partition(".")[0] in PLUGIN_PATH_MODULES
     return name.startswith(PLUGIN_PATH_FILES)
 
 

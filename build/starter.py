@@ -15,16 +15,17 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import ModuleType
+    from types import CodeType, ModuleType
 else:
     ModuleType = type(sys)  # importing `types` would take a millisecond
 
 DIRECTORY = "/_internal"  # of the libraries where they were not unpacked by a waiting bootloader
 CODE_FILE = ""
-PLACES: dict[str, tuple[int, int]] = {}  # size and offset in that file
+PLACES: dict[str, tuple[int, int]] = {}  # size and offset in that file, where others may be, too
 PACKAGES: frozenset[str] = frozenset()
 
 _code = -1  # the descriptor of that file
+_codes: "dict[str, CodeType]" = {}  # what has been read of it
 _import = builtins.__import__
 RTLD_LAZY = 1  # dlfcn.h
 
@@ -109,4 +110,7 @@ def _read(module: ModuleType) -> None:
 
 
 def _run_code(module: ModuleType) -> None:
-    exec(marshal.loads(posix.pread(_code, *PLACES[module.__name__])), module.__dict__)
+    name = module.__name__
+    if name not in _codes:
+        _codes.update(marshal.loads(posix.pread(_code, *PLACES[name])))
+    exec(_codes[name], module.__dict__)
