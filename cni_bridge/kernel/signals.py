@@ -44,10 +44,10 @@ def undoing(work: "Callable[[], T]", undo: "Callable[[BaseException], None]") ->
         raise
 
 
-def limit(seconds: int, give_up: "Callable[[int, object], None]") -> None:
+def limit(seconds: float, give_up: "Callable[[int, object], None]") -> None:
     """Call `give_up` after so many seconds, unless the limit is lifted by 0."""
     signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def ignore() -> None:

@@ -90,7 +90,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "edge.wires": {"edge.ipam"},
     # addresses
     "ipam": set(),
-    "ipam.database": {"csqlite", "ipam.statedir"},
+    "ipam.database": {"csqlite", "ipam.statedir", "kernel.signals"},
     "ipam.delegate": {"edge.codec", "kernel.child"},
     "ipam.guards": {"ipam.statedir", "ipam.store"},
     "ipam.hostlocal": set(),

@@ -1,5 +1,6 @@
 """The ledger's file: made once, safe against every end of a process, its failures in our words."""
 
+import fcntl
 import os
 import shutil
 import sqlite3
@@ -194,6 +195,30 @@ def test_a_lock_held_while_the_ledger_is_made_is_waited_for_no_longer(tmp_path: 
     with pytest.raises(errors.TryAgainLater, match="stayed locked"):
         store.open_ledger(str(tmp_path), 0.05)
     other.close()
+
+
+def test_whoever_wants_to_write_waits_until_it_is_their_turn(tmp_path: Path) -> None:
+    ledger = store.open_ledger(str(tmp_path))
+    lock = "import fcntl, os, sys, time; fcntl.flock(os.open(sys.argv[1], 0), fcntl.LOCK_EX)"
+    words = [sys.executable, "-c", f"{lock}; print(flush=True); time.sleep(0.3)", str(tmp_path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout
+        writer.stdout.readline()
+        began = time.monotonic()
+        claim(ledger, "web", POOL)
+        assert time.monotonic() - began > 0.2
+    ledger.close()
+
+
+def test_a_turn_that_never_comes_is_waited_for_no_longer_than_a_lock(tmp_path: Path) -> None:
+    ledger = store.open_ledger(str(tmp_path), 0.05)
+    turn = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(turn, fcntl.LOCK_EX)
+    with pytest.raises(errors.TryAgainLater, match="stayed locked"):
+        claim(ledger, "web", POOL)
+    os.close(turn)
+    claim(ledger, "web", POOL)
+    ledger.close()
 
 
 def test_lock_holders_are_those_of_the_file_that_do_not_wait() -> None:
