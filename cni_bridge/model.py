@@ -8,6 +8,7 @@ from cni_bridge.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from cni_bridge.extras import Bandwidth, Shaping, TunedInterface, Tuning, VlanFilter
     from cni_bridge.rules import Firewall, FirewallConfig
 
 
@@ -74,6 +75,7 @@ class Ipam:
 
 
 @record
+<<<<<<< HEAD
 class Cluster:
     """One network over many hosts: what its blocks are cut from. The host's own are in the ledger."""
 
@@ -128,6 +130,8 @@ class Bandwidth:
 
 
 @record
+=======
+>>>>>>> main
 class NetworkConfig:
     """The network configuration, validated, of the newest spec version's shape."""
 
@@ -145,15 +149,20 @@ class NetworkConfig:
     port_isolation: bool
     duplicate_address_detection: bool
     container_interface_up: bool
-    vlan: VlanFilter | None
+    vlan: "VlanFilter | None"
     mac: bytes | None
     ipam: Ipam
     dns: Dns | None  # None: that of IPAM
     firewall: "FirewallConfig | None" = None  # None: nothing for it to do
     attachment_mtu: int = 0  # 0: as the network's
+<<<<<<< HEAD
     tuning: Tuning | None = None
     bandwidth: Bandwidth | None = None
     cluster: Cluster | None = None  # None: the addresses are in `ipam`
+=======
+    tuning: "Tuning | None" = None
+    bandwidth: "Bandwidth | None" = None
+>>>>>>> main
     is_wire: bool = False  # two containers on one veth pair, without a bridge
 
 
@@ -224,7 +233,7 @@ class Port:
     bridge: str
     hairpin: bool
     isolated: bool
-    vlan: VlanFilter | None
+    vlan: "VlanFilter | None"
 
 
 @record
@@ -245,24 +254,6 @@ class Veth:
 
 
 @record
-class TunedInterface:
-    """The container end's name and what is wanted of it."""
-
-    name: str
-    tuning: Tuning
-
-
-@record
-class Shaping:
-    """The limits of one attachment, and where: on its host end, and on a device of its own."""
-
-    host_name: str
-    ifb_name: str
-    ingress: Limit | None
-    egress: Limit | None
-
-
-@record
 class Plan:
     """Everything that should exist for one attachment."""
 
@@ -273,8 +264,8 @@ class Plan:
     routes: tuple[Route, ...]  # as reported: the config's, then the default routes added
     dns: Dns
     firewall: "Firewall | None" = None
-    tuned: TunedInterface | None = None
-    shaping: Shaping | None = None
+    tuned: "TunedInterface | None" = None
+    shaping: "Shaping | None" = None
 
 
 # ---------------------------------------------------------------- what was made
