@@ -8,7 +8,7 @@ from cni_bridge.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cni_bridge.extras import Bandwidth, Shaping, TunedInterface, Tuning, VlanFilter
+    from cni_bridge.extras import Bandwidth, Cluster, Shaping, TunedInterface, Tuning, VlanFilter
     from cni_bridge.rules import Firewall, FirewallConfig
 
 
@@ -75,63 +75,6 @@ class Ipam:
 
 
 @record
-<<<<<<< HEAD
-class Cluster:
-    """One network over many hosts: what its blocks are cut from. The host's own are in the ledger."""
-
-    networks: tuple[Prefix, ...]
-
-
-@record
-class VlanFilter:
-    """VLANs of the bridge port: one untagged (0 for none), some tagged."""
-
-    access: int = 0
-    trunk: tuple[int, ...] = ()
-    keeps_default: bool = False
-
-
-@record
-class Sysctl:
-    """A kernel parameter of the container; `path` is below /proc/sys.
-
-    In a config the path holds IFNAME where the interface's name goes; `key` is as written there.
-    """
-
-    key: str
-    path: str
-    value: str
-
-
-@record
-class Tuning:
-    """What the config wants of the container end beyond address and routes; None: leave it."""
-
-    sysctls: tuple[Sysctl, ...] = ()
-    promisc: bool | None = None
-    allmulti: bool | None = None
-    tx_queue_length: int | None = None
-
-
-@record
-class Limit:
-    """Bytes a second, and bytes at once."""
-
-    rate: int
-    burst: int
-
-
-@record
-class Bandwidth:
-    """How much the container gets (ingress) and sends (egress); None: as much as it can."""
-
-    ingress: Limit | None
-    egress: Limit | None
-
-
-@record
-=======
->>>>>>> main
 class NetworkConfig:
     """The network configuration, validated, of the newest spec version's shape."""
 
@@ -155,14 +98,9 @@ class NetworkConfig:
     dns: Dns | None  # None: that of IPAM
     firewall: "FirewallConfig | None" = None  # None: nothing for it to do
     attachment_mtu: int = 0  # 0: as the network's
-<<<<<<< HEAD
-    tuning: Tuning | None = None
-    bandwidth: Bandwidth | None = None
-    cluster: Cluster | None = None  # None: the addresses are in `ipam`
-=======
     tuning: "Tuning | None" = None
     bandwidth: "Bandwidth | None" = None
->>>>>>> main
+    cluster: "Cluster | None" = None  # None: the addresses are in `ipam`
     is_wire: bool = False  # two containers on one veth pair, without a bridge
 
 

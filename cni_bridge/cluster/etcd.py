@@ -10,13 +10,14 @@ How a request gets to one of its members is the business of `gateway`; when to a
 
 import hashlib
 import json
-import time
+from collections.abc import Iterable
 from typing import Any
 
 from cni_bridge.address import Prefix, parse_prefix, prefix_text
-from cni_bridge.cluster import changes, notation
-from cni_bridge.cluster.changes import Changes, decoded, encoded
-from cni_bridge.cluster.gateway import Gateway, Refused
+from cni_bridge.cluster import entries, notation
+from cni_bridge.cluster.changes import Changes
+from cni_bridge.cluster.entries import Document, Entry, delete, is_at, put
+from cni_bridge.cluster.gateway import FAILED_PRECONDITION, NOT_FOUND, Gateway, Refused
 from cni_bridge.cluster.model import Block, Host, Membership, Settings, View
 from cni_bridge.cluster.store import MembershipLost, OtherNetwork, Unreachable
 from cni_bridge.ipam.blocks import now_ms
@@ -24,9 +25,7 @@ from cni_bridge.record import replace
 
 ATTEMPTS = 3
 EVICTED_AT_ONCE = 50  # etcd takes 128 operations in a transaction
-
-Condition = dict[str, Any]
-Operation = dict[str, Any]
+NOTHING_YET = View(revision=0, hosts={}, members=frozenset(), blocks={})
 
 
 class Etcd:
@@ -44,27 +43,29 @@ class Etcd:
         for _attempt in range(ATTEMPTS):
             if joined := self._try_to_join(host, ttl, take_over=take_over):
                 return joined
-        raise Unreachable("other hosts joined at the same moment, again and again")
+        raise Unreachable("others change the record of this host or of the network all the time")
 
     def _try_to_join(self, host: Host, ttl: int, *, take_over: bool) -> Membership | None:
         """The membership, or None where somebody else changed what it depends on."""
         asked = now_ms()
-        pools, known, member = self._read("pools", f"hosts/{host.id}", f"members/{host.id}")
+        pools, known, member = self._read(
+            self._at("pools"), self._host(host.id), self._member(host.id)
+        )
         if known and not take_over:
             _must_be_the_same(host, notation.host(host.id, json.loads(known.value)))
-        if pools and pools.value != self._pools and self._any_block():
+        has_pools = pools is not None and pools.value == self._pools
+        if pools and not has_pools and self._has_blocks():
             raise OtherNetwork(f"the store has it as {pools.value}, this host as {self._pools}")
         lease, granted = self._grant(host, ttl)
+        conditions = [_unchanged(self._at("pools"), pools), _unchanged(self._host(host.id), known)]
+        changes = [put(self._member(host.id), host.boot_id, lease)]
+        if not has_pools:
+            conditions.append(entries.none_below(self._at("blocks/")))
+            changes.append(put(self._at("pools"), self._pools))
         description = json.dumps(notation.host_document(host))
-        written = self._transact(
-            [_unchanged(self._key("pools"), pools), _unchanged(self._key(f"hosts/{host.id}"), known)],
-            [
-                *self._put_unless(pools, "pools", self._pools),
-                *self._put_unless(known, f"hosts/{host.id}", description),
-                _put(self._key(f"members/{host.id}"), host.boot_id, lease),
-            ],
-        )
-        if not written:
+        if known is None or known.value != description:
+            changes.append(put(self._host(host.id), description))
+        if not self._transact(conditions, changes):
             return None
         if member and member.lease != lease:
             self._end(member.lease)
@@ -72,99 +73,107 @@ class Etcd:
 
     def renew(self, membership: Membership) -> Membership:
         asked = now_ms()
-        answer = self._gateway.ask("lease/keepalive", {"ID": membership.token})
-        granted = int(answer["result"].get("TTL", 0))
-        (member,) = self._read(f"members/{membership.host.id}")
-        if not granted or member is None or str(member.lease) != membership.token:
-            raise MembershipLost(f"the store has forgotten the host {membership.host.id}")
+        granted = self._keep_alive(membership.token)
+        (member,) = self._read(self._member(membership.host.id))
+        if not granted or not _is_leased(member, membership):
+            raise _lost(membership)
         return replace(membership, until=asked + granted * 1000)
 
     def leave(self, membership: Membership) -> None:
         host = membership.host.id
         has_blocks = any(block.host == host for block in self.view().blocks.values())
-        forgotten = [] if has_blocks else [_delete(self._key(f"hosts/{host}"))]
-        self._transact(
-            [self._is_member(membership)], [_delete(self._key(f"members/{host}")), *forgotten]
-        )
+        forgotten = [] if has_blocks else [delete(self._host(host))]
+        self._transact([self._is_member(membership)], [delete(self._member(host)), *forgotten])
         self._end(int(membership.token))
 
     def evict(self, host: str) -> bool:
-        blocks = [b for b in self.view().blocks.values() if b.host == host]
+        blocks = [block for block in self.view().blocks.values() if block.host == host]
         for start in range(0, len(blocks), EVICTED_AT_ONCE):
             some = blocks[start : start + EVICTED_AT_ONCE]
-            unchanged = [_at(self._block_key(block.subnet), block.revision) for block in some]
-            freed = [_delete(self._block_key(block.subnet)) for block in some]
+            unchanged = [is_at(self._block(block.subnet), block.revision) for block in some]
+            freed = [delete(self._block(block.subnet)) for block in some]
             if not self._transact([self._is_no_member(host), *unchanged], freed):
                 return False
-        return self._transact([self._is_no_member(host)], [_delete(self._key(f"hosts/{host}"))])
+        return bool(self._transact([self._is_no_member(host)], [delete(self._host(host))]))
 
     # ------------------------------------------------------------ blocks
 
     def lease(self, membership: Membership, subnet: Prefix, seen: Block | None) -> Block | None:
-        key, host = self._block_key(subnet), membership.host
+        key, host = self._block(subnet), membership.host
         conditions = [
             self._is_member(membership),
-            _equals(self._key("pools"), self._pools),
-            _at(key, seen.revision if seen else 0),
+            entries.is_value(self._at("pools"), self._pools),
+            is_at(key, seen.revision if seen else 0),
         ]
         if seen and seen.host != host.id:
             conditions.append(self._is_no_member(seen.host))
-        wanted = _put(key, json.dumps(notation.block_document(host)))
-        if revision := self._transact(conditions, [wanted]):
+        document = json.dumps(notation.block_document(host))
+        if revision := self._transact(conditions, [put(key, document)]):
             return Block(subnet=subnet, host=host.id, boot_id=host.boot_id, revision=revision)
         return self._found_instead(membership, subnet)
 
     def _found_instead(self, membership: Membership, subnet: Prefix) -> Block | None:
         """Why a lease was not written: an earlier try was, somebody was first, or we are out."""
-        place = f"blocks/{_file_name(subnet)}"
-        pools, member, found = self._read("pools", f"members/{membership.host.id}", place)
-        if member is None or str(member.lease) != membership.token:
-            raise MembershipLost(f"the store has forgotten the host {membership.host.id}")
+        host = membership.host
+        pools, member, found = self._read(
+            self._at("pools"), self._member(host.id), self._block(subnet)
+        )
+        if not _is_leased(member, membership):
+            raise _lost(membership)
         if pools is None or pools.value != self._pools:
-            raise OtherNetwork(f"the store has it as {pools and pools.value}, not {self._pools}")
+            has = pools.value if pools else "nothing"
+            raise OtherNetwork(f"the store has it as {has}, this host as {self._pools}")
         if found is None:
             return None
         block = notation.block(subnet, json.loads(found.value), found.revision)
-        is_ours = (block.host, block.boot_id) == (membership.host.id, membership.host.boot_id)
-        return block if is_ours else None
+        return block if (block.host, block.boot_id) == (host.id, host.boot_id) else None
 
     def release(self, membership: Membership, block: Block) -> None:
         if block.host == membership.host.id:
-            key = self._block_key(block.subnet)
-            self._transact([_at(key, block.revision)], [_delete(key)])
+            key = self._block(block.subnet)
+            self._transact([is_at(key, block.revision)], [delete(key)])
 
     # ------------------------------------------------------------ seeing
 
     def view(self) -> View:
-        answer = self._gateway.ask("kv/range", _everything_below(self._root))
-        empty = View(
-            revision=int(answer["header"]["revision"]), hosts={}, members=frozenset(), blocks={}
-        )
-        return self._with(empty, [changes.Entry.of(each) for each in answer.get("kvs", ())])
+        answer = self._gateway.ask("kv/range", entries.below(self._root))
+        found = self._with(NOTHING_YET, map(entries.entry, answer.get("kvs", ())))
+        return replace(found, revision=_revision(answer))
 
     def watch(self, view: View, patience: float) -> View:
-        if self._changes is None or not self._changes.covers(view.revision):
-            self._changes = Changes(self._gateway, _everything_below(self._root), view.revision)
-        entries = self._changes.after(view.revision, patience)
-        return self._with(view, entries) if entries else view
+        if self._changes is None:
+            self._changes = Changes(self._gateway, entries.below(self._root), view.revision)
+        try:
+            found = self._changes.next(patience)
+        except Unreachable:
+            self._changes.close()
+            self._changes = None
+            raise
+        # A view that was read anew may be ahead of the changes.
+        return self._with(view, (each for each in found if each.revision > view.revision))
 
-    def _with(self, view: View, entries: list[changes.Entry]) -> View:
-        """The view after these changes, in their order. What can't be read is passed over."""
-        hosts, members, blocks = dict(view.hosts), set(view.members), dict(view.blocks)
-        for entry in entries:
-            kind, _, name = decoded(entry.key).removeprefix(self._root).partition("/")
-            try:
-                if kind == "members":
-                    (members.discard if entry.is_deleted else members.add)(name)
-                elif kind == "hosts":
-                    _change(hosts, name, entry, lambda e, n=name: notation.host(n, json.loads(e.value)))
-                elif kind == "blocks":
-                    subnet = parse_prefix(name.replace("-", "/"))
-                    _change(blocks, subnet, entry, lambda e, s=subnet: notation.block(s, json.loads(e.value), e.revision))
-            except (KeyError, TypeError, ValueError):
-                continue
-        revision = max([view.revision, *(entry.revision for entry in entries)])
-        return View(revision=revision, hosts=hosts, members=frozenset(members), blocks=blocks)
+    def _with(self, view: View, changed: Iterable[Entry]) -> View:
+        """The view after these changes, in their order; the same one if there are none. What can't
+        be read is nobody's: who wants to lease it is told that it is there."""
+        tables: dict[str, dict[Any, Any]] = {
+            "hosts": dict(view.hosts),
+            "members": dict.fromkeys(view.members),
+            "blocks": dict(view.blocks),
+        }
+        revision = view.revision
+        for entry in changed:
+            revision = max(revision, entry.revision)
+            kind, _, name = entry.key.removeprefix(self._root).partition("/")
+            if kind in tables:
+                _change(tables[kind], kind, name, entry)
+        if revision == view.revision:
+            return view
+        return View(
+            revision=revision,
+            hosts=tables["hosts"],
+            members=frozenset(tables["members"]),
+            blocks=tables["blocks"],
+        )
 
     def skew(self) -> float | None:
         return self._gateway.skew
@@ -173,3 +182,107 @@ class Etcd:
         if self._changes:
             self._changes.close()
         self._gateway.close()
+
+    # ------------------------------------------------------------ keys
+
+    def _at(self, name: str) -> str:
+        return self._root + name
+
+    def _host(self, host: str) -> str:
+        return self._at(f"hosts/{host}")
+
+    def _member(self, host: str) -> str:
+        return self._at(f"members/{host}")
+
+    def _block(self, subnet: Prefix) -> str:
+        return self._at(f"blocks/{prefix_text(subnet).replace('/', '-')}")
+
+    def _is_member(self, membership: Membership) -> Document:
+        return entries.is_leased(self._member(membership.host.id), membership.token)
+
+    def _is_no_member(self, host: str) -> Document:
+        return is_at(self._member(host), 0)
+
+    def _has_blocks(self) -> bool:
+        answer = self._gateway.ask("kv/range", entries.below(self._at("blocks/")) | {"limit": "1"})
+        return "kvs" in answer
+
+    # ------------------------------------------------------------ requests
+
+    def _read(self, *keys: str) -> list[Entry | None]:
+        """All at one revision; None for what is not there."""
+        answer = self._gateway.ask("kv/txn", {"success": [entries.get(key) for key in keys]})
+        found = [each["response_range"].get("kvs", ()) for each in answer["responses"]]
+        return [entries.entry(kvs[0]) if kvs else None for kvs in found]
+
+    def _transact(self, conditions: list[Document], changes: list[Document]) -> int:
+        """The revision of the changes; 0 if a condition was not met, and nothing has changed."""
+        answer = self._gateway.ask("kv/txn", {"compare": conditions, "success": changes})
+        return _revision(answer) if answer.get("succeeded") else 0
+
+    def _grant(self, host: Host, ttl: int) -> tuple[int, int]:
+        """The lease in etcd of this boot, and its seconds. Its number says whose it is: to ask for it
+        twice makes one."""
+        name = f"{self._root}\n{host.id}\n{host.boot_id}\n{ttl}".encode()
+        lease = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest()) >> 1 or 1
+        if granted := self._keep_alive(str(lease)):
+            return lease, granted
+        try:
+            answer = self._gateway.ask("lease/grant", {"ID": str(lease), "TTL": str(ttl)})
+        except Refused as refusal:
+            if refusal.code != FAILED_PRECONDITION:  # it exists: an answer has been lost
+                raise
+            return lease, self._keep_alive(str(lease))
+        return lease, int(answer["TTL"])
+
+    def _keep_alive(self, lease: str) -> int:
+        """Seconds from now; 0 if there is no such lease."""
+        answer = self._gateway.ask("lease/keepalive", {"ID": lease})
+        return int(answer["result"].get("TTL", 0))
+
+    def _end(self, lease: int) -> None:
+        try:
+            self._gateway.ask("lease/revoke", {"ID": str(lease)})
+        except Refused as refusal:
+            if refusal.code != NOT_FOUND:
+                raise
+
+
+def _change(table: dict[Any, Any], kind: str, name: str, entry: Entry) -> None:
+    try:
+        key: Any = parse_prefix(name.replace("-", "/")) if kind == "blocks" else name
+        if entry.is_deleted:
+            table.pop(key, None)
+        elif kind == "hosts":
+            table[key] = notation.host(name, json.loads(entry.value))
+        elif kind == "blocks":
+            table[key] = notation.block(key, json.loads(entry.value), entry.revision)
+        else:
+            table[key] = None
+    except (KeyError, TypeError, ValueError):
+        pass
+
+
+def _must_be_the_same(host: Host, known: Host) -> None:
+    """Raises MembershipLost where the known host of this id is another machine."""
+    if host.boot_id != known.boot_id and not set(host.addresses) & set(known.addresses):
+        raise MembershipLost(notation.another_machine(host, known))
+
+
+def _unchanged(key: str, seen: Entry | None) -> Document:
+    return is_at(key, seen.revision if seen else 0)
+
+
+def _is_leased(member: Entry | None, membership: Membership) -> bool:
+    return member is not None and str(member.lease) == membership.token
+
+
+def _lost(membership: Membership) -> MembershipLost:
+    host = membership.host
+    return MembershipLost(
+        f"the store has forgotten the host {host.name} ({host.id}), or another one has its id"
+    )
+
+
+def _revision(answer: Document) -> int:
+    return int(answer["header"]["revision"])

@@ -51,3 +51,13 @@ def block(subnet: address.Prefix, document: Document, revision: int) -> Block:
 def pools_text(pools: tuple[Pool, ...]) -> str:
     """What all hosts have to agree on: `10.64.0.0/12 in /26, fd64::/48 in /122`."""
     return ", ".join(f"{prefix_text(pool.subnet)} in /{pool.length}" for pool in pools)
+
+
+def another_machine(host: Host, known: Host) -> str:
+    """What to say to a host whose id is another's."""
+    there = ", ".join(map(address.text, known.addresses))
+    return (
+        f"the id {host.id} of this host is that of {known.name} ({there}): if that is another "
+        "machine, give this one an id of its own with --host; if it is gone, or is this one with "
+        "another address, start the agent once with --take-over"
+    )

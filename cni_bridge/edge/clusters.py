@@ -7,7 +7,7 @@ from cni_bridge import address
 from cni_bridge.address import Prefix, prefix_text
 from cni_bridge.edge import ipam
 from cni_bridge.errors import InvalidConfig, UnsupportedField
-from cni_bridge.model import Cluster
+from cni_bridge.extras import Cluster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

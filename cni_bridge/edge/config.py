@@ -4,27 +4,10 @@ Types, bounds and defaults come from the compiled schema; what a schema can't sa
 exclusions) is checked here, with a path to the value. No default is written here.
 """
 
-<<<<<<< HEAD
-from cni_bridge import address
-=======
-from cni_bridge import errors
->>>>>>> main
+from cni_bridge import address, errors
 from cni_bridge.edge import arguments, codec, ipam, request, shapes, validators, versions
 from cni_bridge.ipam import statedir
-<<<<<<< HEAD
-from cni_bridge.model import (
-    Attachment,
-    Bandwidth,
-    Cluster,
-    Dns,
-    Ipam,
-    NetworkConfig,
-    Tuning,
-    VlanFilter,
-)
-=======
 from cni_bridge.model import Attachment, Dns, Ipam, NetworkConfig
->>>>>>> main
 
 Json = shapes.Json
 TYPE_CHECKING = False
@@ -33,7 +16,7 @@ if TYPE_CHECKING:
 
     from cni_bridge.edge.arguments import Arguments
     from cni_bridge.edge.request import Request
-    from cni_bridge.extras import Bandwidth, Tuning, VlanFilter
+    from cni_bridge.extras import Bandwidth, Cluster, Tuning, VlanFilter
     from cni_bridge.rules import FirewallConfig
 
 STATE_DIR = statedir.HOST
@@ -208,7 +191,7 @@ def _is_wire(document: "dict[str, Any]", *, is_delegated: bool) -> bool:
     return True
 
 
-def _cluster(document: "dict[str, Any]", *, is_delegated: bool) -> Cluster | None:
+def _cluster(document: "dict[str, Any]", *, is_delegated: bool) -> "Cluster | None":
     if "cluster" not in document:
         return None
     from cni_bridge.edge import clusters  # few networks are over many hosts
@@ -226,7 +209,7 @@ def _is_directory(path: object) -> "TypeGuard[str]":
     return isinstance(path, str) and path.startswith("/") and "\0" not in path
 
 
-def _ipam(document: "dict[str, Any]", wanted: "Arguments", cluster: Cluster | None) -> Ipam:
+def _ipam(document: "dict[str, Any]", wanted: "Arguments", cluster: "Cluster | None") -> Ipam:
     leasing = ipam.parse(document, wanted.ip) if ipam_type(document) else Ipam()
     subnets = cluster.networks if cluster else [each[0].subnet for each in leasing.range_sets]
     shapes.check_addresses(version(document), [len(each.ip) for each in subnets])
@@ -303,22 +286,8 @@ def _mac(document: "dict[str, Any]", wanted: "Arguments") -> bytes | None:
 
 def _parse_mac(text: str, path: str) -> bytes:
     try:
-<<<<<<< HEAD
         return address.parse_mac(text)
     except ValueError as error:
-        raise InvalidConfig(f"{path}: address {text}: invalid MAC address", str(error)) from None
-=======
-        mac = bytes.fromhex("".join(letter for letter in text if letter not in ":-."))
-    except ValueError:
-        mac = b""
-    notations = (mac.hex(":"), mac.hex("-"), mac.hex(".", 2))
-    if len(mac) != 6 or text.lower() not in notations:
         raise errors.InvalidConfig(
-            f"{path}: address {text}: invalid MAC address", "like 02:00:00:00:00:05"
-        )
-    if mac[0] & 1 or not any(mac):
-        raise errors.InvalidConfig(
-            f"{path}: address {text}: invalid MAC address", "multicast, or all zero"
-        )
-    return mac
->>>>>>> main
+            f"{path}: address {text}: invalid MAC address", str(error)
+        ) from None

@@ -1,0 +1,204 @@
+"""How a request gets to etcd: over HTTP, to the member that answered last or else to the next one.
+
+What is asked is not known here; which of its answers are decisions, and which only that it can't
+decide now, is.
+"""
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+from etcd3gw.client import Etcd3Client
+from etcd3gw.exceptions import (
+    ConnectionFailedError,
+    ConnectionTimeoutError,
+    Etcd3Exception,
+    InternalServerError,
+)
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
+
+from cni_bridge.cluster.model import Credentials
+from cni_bridge.cluster.store import Unreachable
+
+Document = dict[str, Any]
+T = TypeVar("T")
+
+API = "/v3/"  # since etcd 3.4
+PORT = 2379
+TIMEOUT_S = (2, 5)  # to be connected, to be answered
+# A member that is gone without a word is noticed within eleven seconds, where nothing is sent too.
+WATCHFUL = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 2),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 11_000),
+)
+# As numbered by gRPC; of the others etcd means that this member can't decide now.
+NOT_FOUND, FAILED_PRECONDITION, UNAUTHENTICATED = 5, 9, 16
+DECISIONS = (3, NOT_FOUND, 7, FAILED_PRECONDITION, 11, 12, UNAUTHENTICATED)
+
+
+class Refused(Unreachable):
+    """etcd has decided not to do it; `code` is gRPC's."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Gateway:
+    """All members of one etcd; one thread asks, others may each read a stream."""
+
+    def __init__(self, endpoints: tuple[str, ...], credentials: Credentials) -> None:
+        self._endpoints = endpoints
+        self._credentials = credentials
+        self._members = [self._member(each) for each in endpoints]
+        self._first = 0  # whom to ask first
+        self._token = ""
+        self.skew: float | None = None
+
+    def ask(self, path: str, body: Document) -> Document:
+        """What etcd answers. Raises Refused; Unreachable if no member can decide."""
+        return self._authenticated(lambda: self._ask(path, body))
+
+    def stream(self, path: str, body: Document) -> requests.Response:
+        """An answer whose lines come one by one, for as long as it is not closed. Raises as above."""
+        return self._authenticated(lambda: self._somebody(lambda at: self._stream(at, path, body)))
+
+    def close(self) -> None:
+        """End the connections."""
+        for member in self._members:
+            member.session.close()
+
+    # ------------------------------------------------------------ who is asked
+
+    def _ask(self, path: str, body: Document) -> Document:
+        def post(at: int) -> Document:
+            member = self._members[at]
+            answer: Document = member.post(member.get_url(path), json=body, headers=self._headers())
+            return answer
+
+        return self._somebody(post)
+
+    def _stream(self, at: int, path: str, body: Document) -> requests.Response:
+        member = self._member(self._endpoints[at])  # a session is for one thread
+        # If this member loses its leader it ends the stream: another one may have it.
+        headers = {**self._headers(), "Grpc-Metadata-hasleader": "true"}
+        connect, _ = TIMEOUT_S
+        answer = member.session.post(
+            member.get_url(path), json=body, headers=headers, stream=True, timeout=(connect, None)
+        )
+        if answer.status_code != requests.codes.ok:
+            raise Etcd3Exception(answer.text)
+        return answer
+
+    def _somebody(self, ask: Callable[[int], T]) -> T:
+        """The answer of the first member that can decide, asked in turn."""
+        problems = []
+        for turn in range(len(self._endpoints)):
+            at = (self._first + turn) % len(self._endpoints)
+            try:
+                answer = ask(at)
+            except (Etcd3Exception, requests.RequestException) as error:
+                code, message = _reason(error)
+                if code in DECISIONS:
+                    raise Refused(code, f"{self._endpoints[at]}: {message}") from error
+                problems.append(f"{self._endpoints[at]}: {message}")
+            else:
+                self._first = at
+                return answer
+        raise Unreachable("; ".join(problems))
+
+    def _member(self, endpoint: str) -> Etcd3Client:
+        parts = urlsplit(endpoint)
+        session = requests.Session()
+        session.trust_env = False  # no proxy, and no .netrc, comes between
+        session.hooks["response"].append(self._look_at_the_clock)
+        session.mount("http://", _Watchful())
+        session.mount("https://", _Watchful())
+        given = self._credentials
+        session.verify = given.ca or True
+        session.cert = (given.certificate, given.key) if given.certificate else None
+        return Etcd3Client(
+            host=parts.hostname or "",
+            port=parts.port or PORT,
+            protocol=parts.scheme,
+            timeout=TIMEOUT_S,  # type: ignore[arg-type]  # handed on to requests as it is
+            api_path=API,
+            session=session,
+        )
+
+    # ------------------------------------------------------------ who we are
+
+    def _authenticated(self, ask: Callable[[], T]) -> T:
+        """With a token, once more with a new one: they end, and with etcd's key all do."""
+        if self._credentials.user and not self._token:
+            self._token = self._new_token()
+        try:
+            return ask()
+        except Refused as refusal:
+            if refusal.code != UNAUTHENTICATED or not self._credentials.user:
+                raise
+        self._token = self._new_token()
+        return ask()
+
+    def _new_token(self) -> str:
+        self._token = ""
+        file = self._credentials.password_file
+        try:
+            password = Path(file).read_text(encoding="utf-8").rstrip("\n")
+        except OSError as error:
+            raise Unreachable(f"passwordFile {file}: {error.strerror}") from error
+        body = {"name": self._credentials.user, "password": password}
+        return str(self._ask("auth/authenticate", body)["token"])
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": self._token} if self._token else {}
+
+    def _look_at_the_clock(self, answer: requests.Response, **_others: object) -> None:
+        """By the second: what an answer says is cut off, not rounded."""
+        if date := answer.headers.get("Date"):
+            self.skew = parsedate_to_datetime(date).timestamp() + 0.5 - time.time()
+
+
+class _Watchful(HTTPAdapter):
+    """Connections that notice when the other side is gone."""
+
+    def init_poolmanager(self, *positional: Any, **named: Any) -> None:
+        named["socket_options"] = [*HTTPConnection.default_socket_options, *WATCHFUL]
+        super().init_poolmanager(*positional, **named)
+
+
+def _reason(error: Etcd3Exception | requests.RequestException) -> tuple[int, str]:
+    """What gRPC would call it, 0 where etcd has not said, and what people would."""
+    if isinstance(error, ConnectionTimeoutError | requests.Timeout):
+        return 0, "no answer in time"
+    if isinstance(error, ConnectionFailedError | requests.RequestException):
+        return 0, _innermost(error)
+    text = error.detail_text or str(error)
+    try:
+        document = json.loads(text)
+        message = str(document.get("message") or document["error"])
+        code = int(document["code"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return 0, f"not an answer of etcd: {text[:100]}"
+    return 0 if isinstance(error, InternalServerError) else code, message
+
+
+def _innermost(error: BaseException) -> str:
+    """What began it: what requests and urllib3 say of it is long."""
+    return str(list(_causes(error))[-1]).rpartition(": ")[2].strip("')")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
