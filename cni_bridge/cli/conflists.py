@@ -4,14 +4,17 @@ Read, and understood where they are ours; what is wrong with them is for `valida
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cni_bridge import sources
 from cni_bridge.cli import stdin
 from cni_bridge.edge import codec, config, validators
-from cni_bridge.errors import CniError
+from cni_bridge.errors import CniError, InvalidConfig
 from cni_bridge.model import NetworkConfig
 from cni_bridge.record import record
+
+if TYPE_CHECKING:
+    from cni_bridge.cluster.model import Settings
 
 DIRECTORY = "/etc/cni/net.d"  # where runtimes look unless they are told otherwise
 SUFFIXES = (".conf", ".conflist", ".json")
@@ -54,6 +57,31 @@ def state_dirs(networks: tuple[Network, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each.config.state_dir for each in networks if each.config))
 
 
+def cluster(directory: str, name: str) -> "Settings":
+    """What the agent of a cluster network needs; of the only one where no name is given.
+
+    Raises InvalidConfig.
+    """
+    from cni_bridge.cluster import settings
+
+    found = {
+        each.config.name: each
+        for each in read(directory)
+        if each.config and each.config.cluster and name in ("", each.config.name)
+    }
+    if len(found) != 1:
+        names = ", ".join(found) or "none"
+        raise InvalidConfig(
+            f"expected one cluster network {name or ''} in {directory}, found {names}",
+            f"`cni-bridge validate {directory}/*.conflist` says what is wrong with a config"
+            if not found
+            else "name the one that this agent is for",
+        )
+    (network,) = found.values()
+    assert network.config
+    return settings.parse(_prepared(codec.decode(network.text.encode())), network.config.state_dir)
+
+
 def _network(file: str, text: str) -> Network:
     try:
         document = codec.decode(text.encode())
@@ -77,11 +105,15 @@ def _executables(plugins: list[dict[str, Any]]) -> dict[str, None]:
 def _ours(document: dict[str, Any]) -> NetworkConfig | None:
     """What the plugin would understand; None where it has no part in it, or would refuse it."""
     try:
-        folded = codec.fold(stdin.own_plugin(document), validators.FOLD)
-        if folded.get("type") not in stdin.OWN_NAMES:
+        prepared = _prepared(document)
+        if prepared.get("type") not in stdin.OWN_NAMES:
             return None
-        prepared = config.prepare(folded, "ADD")
         is_delegated = config.ipam_type(prepared) not in ("", sources.OWN_TYPE)
         return config.parse(prepared, "", is_delegated=is_delegated)
     except CniError:
         return None
+
+
+def _prepared(document: dict[str, Any]) -> dict[str, Any]:
+    """Our part of it with all defaults; raises CniError."""
+    return config.prepare(codec.fold(stdin.own_plugin(document), validators.FOLD), "ADD")

@@ -18,6 +18,7 @@ from cni_bridge.cli import (
     examination,
     explanation,
     laboratory,
+    leasing,
     preview,
     restoring,
     show,
@@ -31,7 +32,7 @@ from cni_bridge.edge import versions
 
 COMMANDS = (
     *(validate, show, drawing, preview, trace, examination, explanation),
-    *(laboratory, cleaning, restoring, adopting, starting, completion),
+    *(laboratory, leasing, cleaning, restoring, adopting, starting, completion),
 )
 DESCRIPTION = """\
 Docker-style networking for containers: a bridge, veth pairs, addresses, routes.

@@ -135,7 +135,8 @@ def _used(database: "Database", network: str, subnet: Prefix) -> int:
 
 def _not_leased(network: str, ended_ms_ago: "list[int]") -> NotLeased:
     details = (
-        "`systemctl status cni-bridge-agent`, `cni-bridge show cluster`. Running containers go on."
+        f"`systemctl status cni-bridge-agent@{network}`, `cni-bridge show cluster`. Running "
+        "containers go on."
     )
     if ended_ms_ago:
         seconds = min(ended_ms_ago) // 1000

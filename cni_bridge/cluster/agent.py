@@ -1,0 +1,256 @@
+"""The agent of one cluster network on one host: stays a member, keeps the ledger's blocks, the
+routes to the others', and what people are told, up to date.
+
+How a store, a ledger or a kernel is spoken to stands elsewhere; what to do about blocks in `member`.
+Nothing that it does is needed by running containers, nor by an ADD as long as the lease lasts.
+"""
+
+import logging
+import os
+import random
+import time
+
+from cni_bridge.address import prefix_text
+from cni_bridge.cluster import member, notation, snapshot, underlay
+from cni_bridge.cluster.books import Books, Counts
+from cni_bridge.cluster.fabric import Fabric
+from cni_bridge.cluster.model import Host, Membership, Settings, View
+from cni_bridge.cluster.snapshot import Snapshot
+from cni_bridge.cluster.store import MembershipLost, OtherNetwork, Store, Unreachable
+from cni_bridge.cluster.underlay import NoUnderlay
+from cni_bridge.ipam.blocks import now_ms
+from cni_bridge.kernel import machine
+from cni_bridge.kernel.netlink import KernelError
+from cni_bridge.record import record
+
+PATIENCE_S = 0.25  # until the ledger is looked at again: containers come without a word to us
+UPKEEP_S = 30  # until the kernel and our own addresses are
+RENEWAL_S = 60  # at the latest
+SAVE_S = 1
+RESAVE_S = 10
+LONGEST_PAUSE_S = 5
+MOST_FAILURES = 8  # that make a pause longer
+
+log = logging.getLogger("cni-bridge")
+
+
+@record
+class Identity:
+    """What this host calls itself; no addresses: those by which the kernel gets to the store."""
+
+    id: str
+    name: str
+    addresses: tuple[bytes, ...] = ()
+
+
+class Agent:
+    """Run it by calling `turn` again and again, on the main thread."""
+
+    def __init__(
+        self, settings: Settings, backing: Store, identity: Identity, *, take_over: bool = False
+    ) -> None:
+        self.settings = settings
+        self.counts = Counts()
+        self.books = Books(settings, backing, self.counts)
+        self._store = backing
+        self._identity = identity
+        self._takes_over = take_over
+        self._me: Host | None = None
+        self._fabric: Fabric | None = None
+        self._membership: Membership | None = None
+        self._view: View | None = None
+        self._is_blind = True  # what has changed since the view was not told
+        self._absent: dict[str, float] = {}
+        self._woven: tuple[int, float] = (-1, 0.0)  # revision and time of the last upkeep
+        self._faults: tuple[str, ...] = ()  # of the kernel
+        self._error = ""
+        self._failures = 0
+        self._heard = 0
+        self._saved: tuple[object, float] = (None, 0.0)
+
+    # ------------------------------------------------------------ for those who run it
+
+    def turn(self) -> None:
+        """Do what there is to do, then wait for changes, for a fraction of a second.
+
+        Raises LedgerUnusable, TryAgainLater, OSError: what is wrong with this host.
+        """
+        try:
+            self._attend()
+        except Unreachable as problem:
+            self.counts.errors += 1
+            self._fail(f"the store can't be asked: {problem}")
+        except (MembershipLost, OtherNetwork) as problem:
+            self.counts.losses += 1
+            self._membership = None
+            self.books.suspend()
+            self._fail(str(problem))
+        except NoUnderlay as problem:
+            self._fail(str(problem))
+        else:
+            if self._error:
+                log.info("the store is heard again")
+            self._error, self._failures, self._heard = "", 0, now_ms()
+        self._save()
+
+    def pause(self) -> float:
+        """Seconds to wait before the next turn."""
+        longest = min(PATIENCE_S * 2**self._failures, LONGEST_PAUSE_S)
+        return random.uniform(longest / 2, longest) if self._failures else 0
+
+    def status(self) -> str:
+        """One line for people."""
+        if self._error or not self._view:
+            return self._error or "looking for the store"
+        rows = self.books.rows
+        used, size = sum(row.used for row in rows), sum(row.size for row in rows)
+        members, hosts = len(self._view.members), len(self._view.hosts)
+        return f"{members} of {hosts} hosts; {used} of {size} addresses used here"
+
+    def leave(self) -> tuple[str, ...]:
+        """Give all blocks back and stop being a member; sentences on what stands against it.
+
+        Raises Unreachable, MembershipLost, OtherNetwork, NoUnderlay.
+        """
+        membership = self._join()
+        if used := self.books.close(membership):
+            return tuple(
+                f"containers have {row.used} addresses of {prefix_text(row.subnet)}" for row in used
+            )
+        self._store.leave(membership)
+        left = Fabric(self.settings, membership.host).remove()
+        snapshot.remove(self.settings.state_dir, self.settings.network)
+        return left
+
+    def snapshot(self) -> Snapshot | None:
+        """What is known; None before anything was seen."""
+        if self._me is None or self._view is None:
+            return None
+        member_until = self._membership.until if self._membership else 0
+        backend = self.settings.backend
+        via = f" (VNI {backend.vni}, UDP port {backend.port})" if backend.kind == "vxlan" else ""
+        now, boot_now = time.monotonic(), now_ms()
+        pools = notation.pools_text(self.settings.pools)
+        return Snapshot(
+            network=self.settings.network,
+            backend=backend.kind + via,
+            pools=tuple(pools.split(", ")) if pools else (),
+            store=self.settings.store,
+            endpoints=self.settings.endpoints,
+            me=self._me,
+            view=self._view,
+            absent={
+                host: boot_now - round((now - since) * 1000) for host, since in self._absent.items()
+            },
+            lost=tuple(map(prefix_text, self.books.lost)),
+            problems=(*self.books.shortages, *self._faults),
+            error=self._error,
+            skew=self._store.skew(),
+            written=boot_now,
+            heard=self._heard,
+            until=member_until,
+            mtu=self._fabric.mtu() if self._fabric else 0,
+            pid=os.getpid(),
+        )
+
+    # ------------------------------------------------------------ membership
+
+    def _attend(self) -> None:
+        membership = self._membership
+        if membership is None:
+            membership = self._join()
+        elif now_ms() >= membership.until - self._term_ms():
+            membership = self._membership = self._store.renew(membership)
+            self.counts.renewals += 1
+        if self._is_blind or self._view is None:
+            self._view = self._store.view()
+            self._is_blind = False
+        self._absent = member.absences(self._view, self._absent, time.monotonic())
+        ripe = member.ripe(self._absent, self.settings.grace, time.monotonic())
+        self._is_blind = self.books.keep(membership, self._view, ripe)
+        self._keep_fabric()
+        if not self._is_blind:
+            self._view = self._store.watch(self._view, PATIENCE_S)
+
+    def _term_ms(self) -> int:
+        """How much of its time a membership still has when it is renewed."""
+        ttl = self.settings.ttl
+        return (ttl - min(ttl // 3, RENEWAL_S)) * 1000
+
+    def _join(self) -> Membership:
+        me = self._myself()
+        self._membership = joined = self._store.join(
+            me, self.settings.ttl, take_over=self._takes_over
+        )
+        log.info("%s: a member as %s (%s)", self.settings.network, joined.host.name, joined.host.id)
+        self._takes_over = False
+        if joined.host != self._me:
+            self._me = joined.host
+            self._fabric = self.books.fabric = Fabric(self.settings, joined.host)
+            self._woven = (-1, 0.0)
+        return joined
+
+    def _myself(self) -> Host:
+        below = underlay.find(self.settings.endpoints, self._identity.addresses)
+        return Host(
+            id=self._identity.id,
+            name=self._identity.name,
+            boot_id=machine.boot_id(),
+            addresses=below.addresses,
+            mtu=below.mtu,
+        )
+
+    def _fail(self, problem: str) -> None:
+        """What changes meanwhile is not told, nor how long others are absent: both begin anew."""
+        if problem != self._error:
+            log.warning("%s: %s", self.settings.network, problem)
+        self._error = problem
+        self._failures = min(self._failures + 1, MOST_FAILURES)
+        self._absent = {}
+        self._is_blind = True
+        self._keep_fabric()
+
+    # ------------------------------------------------------------ the kernel, and people
+
+    def _keep_fabric(self) -> None:
+        """Routes to the others, when something has changed, and now and then: others may have too.
+
+        Never before the first view: after a restart the routes of before are right still.
+        """
+        revision, since = self._woven
+        is_due = time.monotonic() - since >= UPKEEP_S
+        if is_due and self._membership:
+            self._look_at_myself()
+        if not self._fabric or not self._view:
+            return
+        if is_due or revision != self._view.revision:
+            before = self._faults
+            try:
+                self._faults = self._fabric.ensure(self._view)
+            except KernelError as error:
+                self._faults = (str(error),)
+            for fault in self._faults:
+                if fault not in before:
+                    log.warning("%s: %s", self.settings.network, fault)
+            self._woven = (self._view.revision, time.monotonic())
+
+    def _look_at_myself(self) -> None:
+        """With other addresses than before, others have to be told."""
+        try:
+            me = self._myself()
+        except NoUnderlay:
+            return  # not even the store is there now
+        if self._me and (me.addresses, me.mtu) != (self._me.addresses, self._me.mtu):
+            self._membership = None  # joins anew in the next turn
+
+    def _save(self) -> None:
+        """Seldom, if nothing has changed but the time."""
+        shot = self.snapshot()
+        if shot is None:
+            return
+        told = (shot.view.revision, shot.until, shot.error, shot.problems, shot.lost, *shot.absent)
+        before, since = self._saved
+        age = time.monotonic() - since
+        if age >= RESAVE_S or (age >= SAVE_S and told != before):
+            snapshot.save(self.settings.state_dir, shot)
+            self._saved = (told, time.monotonic())

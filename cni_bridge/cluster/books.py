@@ -1,0 +1,161 @@
+"""The blocks of this host, in the store and in the ledger: what is leased gets into the ledger, what is
+to be given back leaves it first.
+
+What should be leased is decided in `member`; membership, routes and waiting are the agent's.
+"""
+
+import logging
+from collections.abc import Container, Iterable
+from contextlib import closing
+from random import Random
+from typing import TYPE_CHECKING
+
+from cni_bridge.address import Prefix, prefix_text
+from cni_bridge.cluster import member, notation
+from cni_bridge.cluster.member import Claim, Decision
+from cni_bridge.cluster.model import Block, Membership, Settings, View
+from cni_bridge.cluster.store import Store
+from cni_bridge.ipam import blocks, store
+from cni_bridge.ipam.blocks import Leased
+from cni_bridge.ipam.database import Database
+from cni_bridge.kernel.netlink import KernelError
+
+if TYPE_CHECKING:
+    from cni_bridge.cluster.fabric import Fabric
+
+SPENT = 0  # the end of a lease that is over
+
+log = logging.getLogger("cni-bridge")
+
+
+class Counts:
+    """How often what happened, since the agent was started."""
+
+    def __init__(self) -> None:
+        self.renewals = 0
+        self.leases = 0
+        self.releases = 0
+        self.losses = 0  # of the membership
+        self.errors = 0  # of the store
+
+
+class Books:
+    """One network's; every method may raise what the store and the ledger do."""
+
+    def __init__(self, settings: Settings, backing: Store, counts: Counts) -> None:
+        self.rows: tuple[Leased, ...] = ()  # the ledger's, when it was last looked at
+        self.lost: tuple[Prefix, ...] = ()
+        self.shortages: tuple[str, ...] = ()
+        self.fabric: Fabric | None = None
+        self._settings = settings
+        self._store = backing
+        self._counts = counts
+        self._random = Random()  # noqa: S311 - no secret, only not what others choose
+
+    def keep(self, membership: Membership, view: View, ripe: Container[str]) -> bool:
+        """Lease, publish and give back as has to be; whether the store has been asked for anything."""
+        with closing(store.open_ledger(self._settings.state_dir)) as ledger:
+            database, network = ledger.database, self._settings.network
+            self.rows = rows = blocks.listed(database, network)
+            decision = member.decide(
+                membership.host, view, rows, self._settings, ripe=ripe, random=self._random
+            )
+            self._remember(decision)
+            leased = [each for claim in decision.claims for each in self._lease(membership, claim)]
+            self._publish(database, membership, decision.kept, leased)
+            self._end(database, (row for row in rows if row.subnet in decision.lost))
+            for subnet in decision.stale:
+                blocks.withdraw(database, network, subnet)
+            for block in decision.surplus:
+                self._give_back(database, membership, block)
+        return bool(decision.claims or decision.surplus)
+
+    def suspend(self) -> None:
+        """No new addresses from now on; those that containers have stay theirs."""
+        with closing(store.open_ledger(self._settings.state_dir)) as ledger:
+            self._end(ledger.database, blocks.listed(ledger.database, self._settings.network))
+
+    def close(self, membership: Membership) -> list[Leased]:
+        """Give all back, unless containers have addresses: then these blocks, and nothing is done."""
+        with closing(store.open_ledger(self._settings.state_dir)) as ledger:
+            database, network = ledger.database, self._settings.network
+            rows = blocks.listed(database, network)
+            self._end(database, rows)
+            if used := [row for row in blocks.listed(database, network) if row.used]:
+                return used
+            for row in rows:
+                blocks.withdraw(database, network, row.subnet)
+        for block in self._store.view().blocks.values():
+            if block.host == membership.host.id:
+                self._store.release(membership, block)
+        return []
+
+    def _lease(self, membership: Membership, claim: Claim) -> list[Prefix]:
+        leased = self._store.lease(membership, claim.subnet, claim.seen)
+        if leased is None:
+            return []
+        self._counts.leases += 1
+        log.info("%s: leased %s", self._settings.network, prefix_text(claim.subnet))
+        return [claim.subnet]
+
+    def _publish(
+        self,
+        database: Database,
+        membership: Membership,
+        kept: Iterable[Prefix],
+        leased: list[Prefix],
+    ) -> None:
+        """Let the plugin know, where it does not yet."""
+        assert self.fabric
+        mtu = self.fabric.mtu()
+        known = {row.subnet: (row.until, row.mtu) for row in self.rows}
+        due = [each for each in kept if known[each] != (membership.until, mtu)]
+        if due or leased:
+            blocks.publish(
+                database,
+                self._settings.network,
+                (*due, *leased),
+                until_ms=membership.until,
+                boot_id=membership.host.boot_id,
+                mtu=mtu,
+            )
+
+    def _end(self, database: Database, rows: Iterable[Leased]) -> None:
+        """Let the plugin hand out none of these any more."""
+        for row in rows:
+            if row.until != SPENT:
+                blocks.publish(
+                    database,
+                    self._settings.network,
+                    [row.subnet],
+                    until_ms=SPENT,
+                    boot_id=row.boot_id,
+                    mtu=row.mtu,
+                )
+
+    def _give_back(self, database: Database, membership: Membership, block: Block) -> None:
+        """First from the ledger, so that no container gets an address of it meanwhile."""
+        assert self.fabric
+        network = self._settings.network
+        if not blocks.withdraw(database, network, block.subnet):
+            return
+        try:
+            self.fabric.vacate(block.subnet)
+        except KernelError as error:
+            log.warning("%s: %s", network, error)
+        self._store.release(membership, block)
+        self._counts.releases += 1
+        log.info("%s: gave %s back", network, prefix_text(block.subnet))
+
+    def _remember(self, decision: Decision) -> None:
+        for subnet in decision.lost:
+            if subnet not in self.lost:
+                log.warning(
+                    "%s: %s is another host's now", self._settings.network, prefix_text(subnet)
+                )
+        self.lost = decision.lost
+        self.shortages = tuple(
+            f"{notation.pools_text((pool,))} has no free block left: `cni-bridge show cluster` says "
+            "who has them; those of a machine that is gone are freed by `cni-bridge agent --evict`"
+            for pool in decision.exhausted
+        )

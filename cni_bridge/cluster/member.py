@@ -1,0 +1,131 @@
+"""What a host that is a member should do about its blocks: take, keep, give back.
+
+Pure: from the view, the ledger's rows and how long others have been absent; the agent does it.
+"""
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from random import Random
+
+from cni_bridge.address import Prefix, contains, first, offset
+from cni_bridge.cluster.model import Block, Host, Pool, Settings, View
+from cni_bridge.ipam.blocks import Leased
+from cni_bridge.record import record
+
+TRIES = 64  # at random, before a pool is looked through
+ALL = 1 << 16  # blocks of a pool that are looked through one by one
+
+
+@record
+class Claim:
+    """A block to lease; `seen` is its record where there is one."""
+
+    subnet: Prefix
+    seen: Block | None
+
+
+@record
+class Decision:
+    """What to do, in this order.
+
+    `claims`: to be leased, each before it is published. `kept`: to be published for as long as the
+    membership lasts. `lost`: containers have addresses of these, but they are another host's now.
+    `surplus`: empty and not needed. `stale`: in the ledger, empty, and not this host's.
+    """
+
+    claims: tuple[Claim, ...]
+    kept: tuple[Prefix, ...]
+    lost: tuple[Prefix, ...]
+    surplus: tuple[Block, ...]
+    stale: tuple[Prefix, ...]
+    exhausted: tuple[Pool, ...]  # pools of which one more block is needed, and none can be had
+
+
+def decide(
+    me: Host,
+    view: View,
+    rows: Sequence[Leased],
+    settings: Settings,
+    *,
+    ripe: Container[str],
+    random: Random,
+) -> Decision:
+    """What this host should do now. `ripe` are the hosts that have been absent for the grace.
+
+    A block that the store has as ours but the ledger has not is written again before it is handed
+    out: a request to give it back may still be on its way, and must not be carried out later.
+    """
+    own = {subnet: block for subnet, block in view.blocks.items() if block.host == me.id}
+    here = {row.subnet: row for row in rows if row.boot_id == me.boot_id}
+    kept = [each for each in here if each in own and own[each].boot_id == me.boot_id]
+    claims = [Claim(subnet=each, seen=own[each]) for each in own if each not in kept]
+    used = [each for each in here if here[each].used and each not in own]
+    claims += [Claim(subnet=each, seen=None) for each in used if each not in view.blocks]
+    surplus: list[Block] = []
+    exhausted: list[Pool] = []
+    for pool in settings.pools:
+        if any(contains(pool.subnet, each.subnet.ip) for each in claims):
+            continue  # what comes of those first
+        mine = [here[each] for each in kept if contains(pool.subnet, each.ip)]
+        free = sum(row.size - row.used for row in mine)
+        if free < settings.low_water:
+            found = _another(pool, view, ripe, random)
+            claims += found
+            exhausted += [] if found else [pool]
+        elif spare := _spare(mine, free, settings.low_water):
+            surplus.append(own[spare.subnet])
+    return Decision(
+        claims=tuple(claims),
+        kept=tuple(kept),
+        lost=tuple(each for each in used if each in view.blocks),
+        surplus=tuple(surplus),
+        stale=tuple(each for each in here if each not in own and not here[each].used),
+        exhausted=tuple(exhausted),
+    )
+
+
+def ripe(absent: Mapping[str, float], grace: int, now: float) -> frozenset[str]:
+    """The hosts whose blocks may become another's; `absent` since when, by the same clock as now."""
+    return frozenset(host for host, since in absent.items() if now - since >= grace)
+
+
+def absences(view: View, before: Mapping[str, float], now: float) -> dict[str, float]:
+    """Since when each host that has blocks has been seen to be no member."""
+    owners = {block.host for block in view.blocks.values()}
+    return {host: before.get(host, now) for host in owners - view.members}
+
+
+def _spare(mine: list[Leased], free: int, low_water: int) -> Leased | None:
+    """An empty block whose going leaves enough for the next one not to be needed at once."""
+    for row in mine:
+        if not row.used and free - row.size >= low_water + row.size // 2:
+            return row
+    return None
+
+
+def _another(pool: Pool, view: View, ripe: Container[str], random: Random) -> list[Claim]:
+    """A block that nobody has or else, of those whose hosts have been away for long, the one that
+    has not changed for longest."""
+    for subnet in _candidates(pool, random):
+        if subnet not in view.blocks:
+            return [Claim(subnet=subnet, seen=None)]
+    left = [
+        block
+        for block in view.blocks.values()
+        if contains(pool.subnet, block.subnet.ip) and block.host in ripe
+    ]
+    oldest = sorted(left, key=lambda block: block.revision)[:1]
+    return [Claim(subnet=block.subnet, seen=block) for block in oldest]
+
+
+def _candidates(pool: Pool, random: Random) -> Iterator[Prefix]:
+    """Blocks of a pool, at random: hosts that come at the same time seldom want the same one."""
+    count = 1 << (pool.length - pool.subnet.length)
+    size = 1 << (8 * len(pool.subnet.ip) - pool.length)
+    start = first(pool.subnet)
+    for _try in range(TRIES):
+        yield Prefix(ip=offset(start, random.randrange(count) * size), length=pool.length)
+    if count <= ALL:
+        begin = random.randrange(count)
+        for index in range(count):
+            ip = offset(start, (begin + index) % count * size)
+            yield Prefix(ip=ip, length=pool.length)

@@ -1,0 +1,73 @@
+"""What the agent tells Prometheus, as text over HTTP.
+
+Read from the agent when somebody asks; nothing is counted here.
+"""
+
+from collections.abc import Iterator
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from cni_bridge.cluster.agent import Agent
+from cni_bridge.ipam.blocks import now_ms
+
+PREFIX = "cni_bridge_cluster_"
+
+
+def serve(agent: Agent, address: str, port: int) -> WSGIServer:
+    """Answer at http://ADDRESS:PORT/metrics, in a thread of its own; returns its server. Raises OSError."""
+    registry = CollectorRegistry()
+    registry.register(Cluster(agent))
+    server: WSGIServer
+    server, _thread = start_http_server(port, address, registry)
+    return server
+
+
+class Cluster(Collector):
+    """One agent's figures."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    def collect(self) -> Iterator[Metric]:
+        """All of them, each with the network as its label."""
+        network = [self._agent.settings.network]
+        for name, text, value in (*self._of_ledger(), *self._of_cluster()):
+            gauge = GaugeMetricFamily(PREFIX + name, text, labels=["network"])
+            gauge.add_metric(network, value)
+            yield gauge
+        for name, text, count in self._counts():
+            counter = CounterMetricFamily(PREFIX + name, text, labels=["network"])
+            counter.add_metric(network, count)
+            yield counter
+
+    def _of_ledger(self) -> Iterator[tuple[str, str, float]]:
+        rows = self._agent.books.rows
+        yield "own_blocks", "Blocks that this host leases.", len(rows)
+        yield "addresses", "Addresses of them for containers.", sum(row.size for row in rows)
+        yield "addresses_used", "Addresses that containers have.", sum(row.used for row in rows)
+
+    def _of_cluster(self) -> Iterator[tuple[str, str, float]]:
+        shot = self._agent.snapshot()
+        if shot is None:
+            return
+        left = max(0, shot.until - now_ms()) / 1000
+        yield "lease_seconds", "Seconds until the lease ends if it is not renewed.", left
+        yield "store_up", "Whether the store can be asked.", float(not shot.error)
+        yield "hosts", "Hosts that the store knows.", len(shot.view.hosts)
+        yield "members", "Hosts that renew their membership.", len(shot.view.members)
+        yield "blocks", "Blocks of all hosts.", len(shot.view.blocks)
+        yield "lost_blocks", "Blocks in use here that another host leases.", len(shot.lost)
+        yield "problems", "What `cni-bridge doctor` would tell.", len(shot.problems)
+        if shot.skew is not None:
+            yield "store_skew_seconds", "Seconds that the store's clock is ahead.", shot.skew
+
+    def _counts(self) -> Iterator[tuple[str, str, int]]:
+        counts = self._agent.counts
+        yield "renewals", "Renewals of the membership.", counts.renewals
+        yield "leases", "Blocks leased.", counts.leases
+        yield "releases", "Blocks given back.", counts.releases
+        yield "membership_losses", "Times that the store had forgotten this host.", counts.losses
+        yield "store_errors", "Times that the store could not be asked.", counts.errors

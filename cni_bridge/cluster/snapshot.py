@@ -1,0 +1,110 @@
+"""What the agent knows, in a file beside the ledger: people's commands read it, nobody else.
+
+Written whole and put in place at once, so that whoever reads it never sees half of it.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from cni_bridge.address import parse_prefix, prefix_text
+from cni_bridge.cluster import notation
+from cni_bridge.cluster.model import Host, View
+from cni_bridge.record import record
+
+Document = dict[str, Any]
+PATTERN = "cluster-*.json"
+
+
+@record
+class Snapshot:
+    """A cluster network as one host's agent saw it.
+
+    Times are milliseconds of CLOCK_BOOTTIME of that boot: `written`, `heard` when the store last
+    answered, `until` when the membership ends. `absent` says since when hosts have been no members.
+    """
+
+    network: str
+    backend: str
+    pools: tuple[str, ...]
+    store: str
+    endpoints: tuple[str, ...]
+    me: Host
+    view: View
+    absent: dict[str, int]
+    lost: tuple[str, ...]  # blocks whose addresses containers here have, but another host leases
+    problems: tuple[str, ...]
+    error: str  # why the store can't be asked; empty if it can
+    skew: float | None  # seconds by which the store's clock is ahead
+    written: int
+    heard: int
+    until: int
+    mtu: int
+    pid: int
+
+
+def path(state_dir: str, network: str) -> Path:
+    """Where an agent writes it."""
+    return Path(state_dir) / f"cluster-{network}.json"
+
+
+def save(state_dir: str, shot: Snapshot) -> None:
+    """Put it in place. Raises OSError."""
+    file = path(state_dir, shot.network)
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps(_document(shot)), encoding="utf-8")
+    os.replace(new, file)
+
+
+def load(file: Path) -> Snapshot | None:
+    """What an agent wrote; None if it is not there, or of a version that wrote it otherwise."""
+    try:
+        return _record(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def all_of(state_dir: str) -> tuple[Snapshot, ...]:
+    """Those of all cluster networks with this ledger."""
+    found = map(load, sorted(Path(state_dir).glob(PATTERN)))
+    return tuple(each for each in found if each)
+
+
+def remove(state_dir: str, network: str) -> None:
+    """The host has left the network."""
+    path(state_dir, network).unlink(missing_ok=True)
+
+
+def _document(shot: Snapshot) -> Document:
+    view = shot.view
+    return shot.__dict__ | {
+        "me": {"id": shot.me.id, **notation.host_document(shot.me)},
+        "view": {
+            "revision": view.revision,
+            "hosts": {id: notation.host_document(host) for id, host in view.hosts.items()},
+            "members": sorted(view.members),
+            "blocks": {
+                prefix_text(block.subnet): [block.host, block.boot_id, block.revision]
+                for block in view.blocks.values()
+            },
+        },
+    }
+
+
+def _record(document: Document) -> Snapshot:
+    seen, me = document["view"], document["me"]
+    blocks = {
+        parse_prefix(text): notation.block(
+            parse_prefix(text), {"host": host, "boot_id": boot_id}, revision
+        )
+        for text, (host, boot_id, revision) in seen["blocks"].items()
+    }
+    view = View(
+        revision=seen["revision"],
+        hosts={id: notation.host(id, each) for id, each in seen["hosts"].items()},
+        members=frozenset(seen["members"]),
+        blocks=blocks,
+    )
+    lists = {key: tuple(document[key]) for key in ("pools", "endpoints", "lost", "problems")}
+    return Snapshot(**{**document, **lists, "me": notation.host(me["id"], me), "view": view})
