@@ -96,7 +96,8 @@ class Agent:
     def pause(self) -> float:
         """Seconds to wait before the next turn."""
         longest = min(PATIENCE_S * 2**self._failures, LONGEST_PAUSE_S)
-        return random.uniform(longest / 2, longest) if self._failures else 0
+        spread = random.uniform(0.5, 1)  # noqa: S311 - so that hosts do not come all at once
+        return longest * spread if self._failures else 0
 
     def status(self) -> str:
         """One line for people."""

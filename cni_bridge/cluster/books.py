@@ -84,7 +84,8 @@ class Books:
             if used := [row for row in blocks.listed(database, network) if row.used]:
                 return used
             for row in rows:
-                blocks.withdraw(database, network, row.subnet)
+                if blocks.withdraw(database, network, row.subnet):
+                    self._vacate(row.subnet)
         for block in self._store.view().blocks.values():
             if block.host == membership.host.id:
                 self._store.release(membership, block)
@@ -135,17 +136,20 @@ class Books:
 
     def _give_back(self, database: Database, membership: Membership, block: Block) -> None:
         """First from the ledger, so that no container gets an address of it meanwhile."""
-        assert self.fabric
         network = self._settings.network
         if not blocks.withdraw(database, network, block.subnet):
             return
-        try:
-            self.fabric.vacate(block.subnet)
-        except KernelError as error:
-            log.warning("%s: %s", network, error)
+        self._vacate(block.subnet)
         self._store.release(membership, block)
         self._counts.releases += 1
         log.info("%s: gave %s back", network, prefix_text(block.subnet))
+
+    def _vacate(self, subnet: Prefix) -> None:
+        assert self.fabric
+        try:
+            self.fabric.vacate(subnet)
+        except KernelError as error:
+            log.warning("%s: %s", self._settings.network, error)
 
     def _remember(self, decision: Decision) -> None:
         for subnet in decision.lost:
