@@ -141,7 +141,7 @@ peers: ## cnitool and the reference plugins, into .cache/peers/bin, where Go can
 
 lock: $(READY) ## requirements.lock anew, from pyproject.toml
 	$(PYTHON) -m piptools compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras \
-		--extra dev --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		--extra cluster --extra dev --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		--no-emit-trusted-host --output-file requirements.lock pyproject.toml
 
 clean: ## remove everything that was built, the venv included

@@ -1,6 +1,6 @@
 """What goes where in the executable's bundle, so that a plugin run reads as little as possible.
 
-plugin-path.code   the plugin path: all of cni_bridge/ but cli/, as marshalled code; the entry
+plugin-path.code   the plugin path: all of cni_bridge/ but cli/ and cluster/, as marshalled code; the entry
                    script reads what a run uses. Importing it from a zip instead costs 3 ms.
 encodings.pyc      the codec that the interpreter itself loads at start (build/codec.py)
 people.zip         everything else: the people's commands, their libraries, the standard library;
@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
     Entry = tuple[str, str | None, str | None]  # destination, source, kind: PyInstaller's unit
 
-PEOPLES_MODULES = ["cni_bridge.cli.main", "jsonschema", "pyroute2", "rich"]
+PEOPLES_MODULES = [
+    *("cni_bridge.cli.main", "jsonschema", "pyroute2", "rich"),
+    *("cni_bridge.cluster.agent", "cni_bridge.cluster.etcd", "cni_bridge.cluster.metrics"),
+]
+FOR_PEOPLE = ("cli", "cluster")  # packages of ours that a plugin run imports nothing of
 # What the libraries name but our use of them never reaches; C modules among it drag in libraries.
 UNUSED = [
     *("_bz2", "_hashlib", "_lzma", "_multibytecodec", "_uuid", "pyexpat", "readline"),
@@ -33,7 +37,7 @@ UNUSED = [
     *("bz2", "lzma", "pydoc", "tkinter", "xml", "xmlrpc"),
     *("markdown_it", "pygments", "setuptools"),
     # Formats that jsonschema checks where it finds these, and that no schema of ours has.
-    *("fqdn", "idna", "isoduration", "jsonpointer", "rfc3339_validator", "rfc3986_validator"),
+    *("fqdn", "isoduration", "jsonpointer", "rfc3339_validator", "rfc3986_validator"),
     *("rfc3987", "rfc3987_syntax", "uri_template", "webcolors"),
 ]
 CODE_FILE = "plugin-path.code"
@@ -157,14 +161,15 @@ def pack_rarely_used(entries: "Iterable[Entry]", work: Path) -> "tuple[list[Entr
 
 def library_data() -> list[tuple[str, str]]:
     """Files that the people's libraries read beside their code."""
-    return collect_data_files("jsonschema") + collect_data_files("jsonschema_specifications")
+    packages = ("certifi", "jsonschema", "jsonschema_specifications")
+    return [each for package in packages for each in collect_data_files(package)]
 
 
 def _plugin_path(root: Path) -> Iterator[tuple[str, Path]]:
     """Name and source of each module that a plugin run may import."""
     for source in sorted((root / "cni_bridge").rglob("*.py")):
         path = source.relative_to(root)
-        if path.parts[1] != "cli":
+        if path.parts[1] not in FOR_PEOPLE:
             yield ".".join(path.with_suffix("").parts).removesuffix(".__init__"), source
 
 

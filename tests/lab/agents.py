@@ -99,15 +99,15 @@ class Node:
         self._agent = None
         self._boots += 1
         with self.machine.entered() as host:
-            for each in host.containers:
-                each.delete()
+            for container in host.containers:
+                container.delete()
             host.containers.clear()
             self.addresses.clear()
             for link in ("cni0", "vxlan-4096", "vxlan6-4096"):
                 subprocess.run(("ip", "link", "delete", link), capture_output=True, timeout=10)
             subprocess.run(("nft", "flush", "ruleset"), check=True, timeout=10)
-            for each in LEDGER.parent.iterdir():
-                each.unlink()
+            for file in LEDGER.parent.iterdir():
+                file.unlink()
             boot_id = Path(f"/run/boot_id-{self._boots}")
             boot_id.write_text(f"00000000-0000-4000-8000-{self.number:06}{self._boots:06}\n")
             namespaces.mount(str(boot_id), BOOT_ID, flags=namespaces.MS_BIND)
@@ -135,11 +135,10 @@ class Node:
 
     def status(self) -> Run:
         """STATUS."""
-        with self.machine.entered() as host:
-            plugin = Plugin.at(PLUGIN)
-            network = host.network(plugin, {"cniVersion": "1.1.0", "name": NETWORK, **self._config})
-            host.networks.remove(network)
-            return network.status()
+        config = {"cniVersion": "1.1.0", "name": NETWORK, **self._config}
+        environment = {"CNI_COMMAND": "STATUS", "CNI_PATH": "/opt/cni/bin"}
+        with self.machine.entered():
+            return Plugin.at(PLUGIN).run(environment, json.dumps(config))
 
     def tidy(self) -> None:
         """All containers are deleted."""
