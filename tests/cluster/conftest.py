@@ -1,0 +1,8 @@
+"""The fixtures of the tests of cluster networks: what they need of the machine."""
+
+from tests.lab.namespaces import become_root
+
+
+def pytest_configure() -> None:
+    """An ordinary user can run these tests as root of a user namespace."""
+    become_root()

@@ -1,0 +1,71 @@
+"""What becomes of containers and hosts when the store does not answer, or only in part."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.agents import Node, Nodes, Traffic, nodes
+from tests.lab.waiting import wait_until
+
+TTL = 4
+
+
+@pytest.fixture
+def hosts() -> Iterator[Nodes]:
+    """Two of them, which are members for a short time only."""
+    with nodes(2, ttl=TTL) as found:
+        found.start()
+        yield found
+        for node in found.nodes.values():
+            node.tidy()
+
+
+def test_a_killed_leader_is_not_felt(hosts: Nodes) -> None:
+    ours, theirs = hosts[1].container(), hosts[2].container()
+    with Traffic(hosts[1], ours, hosts[2].addresses[theirs][0]) as traffic:
+        hosts.store.leader().kill()
+        end = time.monotonic() + 2 * TTL
+        while time.monotonic() < end:
+            hosts[1].container()
+    assert (traffic.lost, hosts.members()) == (0, {"host-1", "host-2"})
+
+
+def test_without_a_majority_a_host_lives_on_its_blocks_until_their_lease_ends(hosts: Nodes) -> None:
+    ours, theirs = hosts[1].container(), hosts[2].container()
+    before = dict(hosts.blocks())
+    with Traffic(hosts[1], ours, hosts[2].addresses[theirs][0]) as traffic:
+        for member in hosts.store.members[:2]:
+            member.kill()
+        hosts[1].container()
+        wait_until(lambda: _has_error(hosts[1]))
+        wait_until(lambda: hosts[1].status().status != 0)
+        refused = hosts[1].add().error()
+        assert (refused["code"], hosts[1].status().error()["code"]) == (11, 51)
+        assert "lease of its blocks of cluster network pods ended" in refused["msg"]
+        hosts.store.start()
+        hosts.settle()
+        hosts[1].container()
+    assert traffic.lost == 0
+    assert before.items() <= hosts.blocks().items()
+
+
+def test_a_host_that_is_cut_off_goes_on_alone_and_comes_back(hosts: Nodes) -> None:
+    ours, neighbour = hosts[1].container(), hosts[1].container()
+    before = dict(hosts.blocks())
+    hosts.part(1)
+    with Traffic(hosts[1], ours, hosts[1].addresses[neighbour][0]) as traffic:
+        wait_until(lambda: hosts.members() == {"host-2"})
+        assert hosts.blocks() == before
+        theirs = hosts[2].container()
+        wait_until(lambda: hosts[1].status().status != 0)
+        hosts.join(1)
+        hosts.settle()
+    assert traffic.lost == 0
+    assert hosts.blocks() == before
+    assert hosts.can_ping(1, hosts[1].container(), theirs) == [True, True]
+
+
+def _has_error(node: Node) -> bool:
+    shot = node.seen()
+    return shot is not None and "the store can't be asked" in shot.error
