@@ -15,9 +15,10 @@ PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 
-.PHONY: help setup fmt lint type unit check check-kernel check-crash check-guest check-vlan \
+.PHONY: help setup fmt lint type unit check check-kernel check-cluster check-crash check-guest check-vlan \
 	check-runtimes check-runtimes-newer test build generate docs install uninstall deb release \
-	check-packages demo simulate fuzz bench bench-page bench-runtimes proof peers lock clean
+	check-packages demo simulate fuzz bench bench-cluster bench-page bench-runtimes \
+	proof peers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -48,6 +49,14 @@ check: $(READY) ## formatting, lint, type, unit: under 30 s
 
 check-kernel: build peers ## the executable on the real kernel, in private namespaces
 	$(PYTHON) -m pytest -q -n auto --ignore=tests/kernel/guest tests/kernel tests/crash
+
+check-cluster: build ## agents on hosts of their own, in private namespaces, and a real etcd
+	@build/need.sh etcd=etcd-server etcdctl=etcd-client faketime ping=iputils-ping
+	$(PYTHON) -m pytest -q -n auto tests/cluster
+
+bench-cluster: build ## docs/cluster-figures.md: recovery after each failure, an ADD's cost (3 min)
+	@build/need.sh etcd=etcd-server etcdctl=etcd-client faketime ping=iputils-ping
+	$(PYTHON) -m tests.cluster.figures
 
 check-crash: build peers ## every system call of ADD and DEL disturbed; writes docs/reliability.md
 	$(PYTHON) -m tests.crash
@@ -82,7 +91,7 @@ bench-runtimes: build ## docs/runtimes/figures.md: pods and `podman run`, beside
 	$(PYTHON) -m tests.runtimes.commands
 	RUNTIMES=$(abspath $(wildcard $(NEWER))) $(PYTHON) -m tests.runtimes.pods
 
-test: check check-kernel check-runtimes check-packages ## everything that CI runs
+test: check check-kernel check-cluster check-runtimes check-packages ## everything that CI runs
 
 build: dist/cni-bridge/cni-bridge ## the executable, both shapes, into dist/
 

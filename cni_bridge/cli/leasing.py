@@ -3,6 +3,7 @@
 The command line, signals and systemd's protocol; what the agent does is `cluster.agent`'s business.
 """
 
+import argparse
 import fcntl
 import hashlib
 import logging
@@ -67,21 +68,7 @@ def register(commands: Commands) -> None:
         help="this host's address on the network below, one a family; the one that leads to the "
         "store by default",
     )
-    parser.add_argument(
-        "--metrics", metavar="ADDRESS:PORT", default="", help="serve Prometheus there"
-    )
-    parser.add_argument(
-        "--take-over",
-        action="store_true",
-        help="this machine has replaced the one that the store knows by this id",
-    )
-    action = parser.add_mutually_exclusive_group()
-    action.add_argument(
-        "--leave", action="store_true", help="give all blocks back, remove the routes, and end"
-    )
-    action.add_argument(
-        "--evict", metavar="HOST", default="", help="free the blocks of a host that is gone"
-    )
+    _add_actions(parser)
 
 
 def run(options: Options) -> int:
@@ -114,6 +101,24 @@ def host_id() -> str:
     """Of the machine's own id, which is not for others to know (machine-id(5))."""
     name = f"cni-bridge {machine.machine_id()}".encode()
     return hashlib.blake2b(name, digest_size=8).hexdigest()
+
+
+def _add_actions(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--metrics", metavar="ADDRESS:PORT", default="", help="serve Prometheus there"
+    )
+    parser.add_argument(
+        "--take-over",
+        action="store_true",
+        help="this machine has replaced the one that the store knows by this id",
+    )
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument(
+        "--leave", action="store_true", help="give all blocks back, remove the routes, and end"
+    )
+    action.add_argument(
+        "--evict", metavar="HOST", default="", help="free the blocks of a host that is gone"
+    )
 
 
 # ---------------------------------------------------------------- the service

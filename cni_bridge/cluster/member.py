@@ -66,13 +66,12 @@ def decide(
         if any(contains(pool.subnet, each.subnet.ip) for each in claims):
             continue  # what comes of those first
         mine = [here[each] for each in kept if contains(pool.subnet, each.ip)]
-        free = sum(row.size - row.used for row in mine)
-        if free < settings.low_water:
+        if _free(mine) < settings.low_water:
             found = _another(pool, view, ripe, random)
             claims += found
             exhausted += [] if found else [pool]
-        elif spare := _spare(mine, free, settings.low_water):
-            surplus.append(own[spare.subnet])
+        else:
+            surplus += (own[each.subnet] for each in _spare(mine, settings.low_water))
     return Decision(
         claims=tuple(claims),
         kept=tuple(kept),
@@ -94,12 +93,15 @@ def absences(view: View, before: Mapping[str, float], now: float) -> dict[str, f
     return {host: before.get(host, now) for host in owners - view.members}
 
 
-def _spare(mine: list[Leased], free: int, low_water: int) -> Leased | None:
+def _free(rows: Sequence[Leased]) -> int:
+    return sum(row.size - row.used for row in rows)
+
+
+def _spare(mine: Sequence[Leased], low_water: int) -> list[Leased]:
     """An empty block whose going leaves enough for the next one not to be needed at once."""
-    for row in mine:
-        if not row.used and free - row.size >= low_water + row.size // 2:
-            return row
-    return None
+    empty = [row for row in mine if not row.used]
+    free = _free(mine)
+    return [row for row in empty if free - row.size >= low_water + row.size // 2][:1]
 
 
 def _another(pool: Pool, view: View, ripe: Container[str], random: Random) -> list[Claim]:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.agents import Nodes, Traffic, nodes
+from tests.lab.across import Traffic
+from tests.lab.agents import Nodes, nodes
 from tests.lab.waiting import wait_until
 
 SMALL = {"network": "10.64.0.0/25", "blockSize": 27}  # four blocks of 29 containers

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.agents import Node, Nodes, Traffic, nodes
+from tests.lab.across import Traffic
+from tests.lab.agents import Node, Nodes, nodes
 from tests.lab.waiting import wait_until
 
 TTL = 4

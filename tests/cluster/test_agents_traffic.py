@@ -5,7 +5,8 @@ from itertools import permutations
 
 import pytest
 
-from tests.lab.agents import Nodes, nodes, source_seen
+from tests.lab.across import source_seen
+from tests.lab.agents import Nodes, nodes
 
 HOSTS = 5
 

@@ -1,33 +1,46 @@
-"""The systemd unit in conf/: it says the same in every place, and calls a command that exists."""
+"""The systemd units in conf/: they say the same in every place, and call commands that exist."""
 
 import configparser
+import shlex
 from pathlib import Path
+
+import pytest
 
 from cni_bridge.cli import main
 
-UNIT = Path(__file__).parents[2] / "conf/cni-bridge-restore.service"
-INSTALLER = UNIT.parents[1] / "build/install.py"
+ROOT = Path(__file__).parents[2]
+UNITS = {each.stem: each for each in (ROOT / "conf").glob("*.service")}
+RESTORE = "cni-bridge-restore"
 
 
-def unit() -> configparser.ConfigParser:
+def unit(name: str) -> configparser.ConfigParser:
     """The unit's sections."""
     parser = configparser.ConfigParser(interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # keys have capitals
-    parser.read_string(UNIT.read_text())
+    parser.read_string(UNITS[name].read_text())
     return parser
 
 
-def test_the_unit_follows_every_firewall_that_it_waits_for() -> None:
-    section = unit()["Unit"]
+def test_the_firewall_s_unit_follows_every_firewall_that_it_waits_for() -> None:
+    section = unit(RESTORE)["Unit"]
     others = section["After"].split()
     assert section["PartOf"].split() == section["ReloadPropagatedFrom"].split() == others
-    assert unit()["Install"]["WantedBy"].split() == ["multi-user.target", *others]
+    assert unit(RESTORE)["Install"]["WantedBy"].split() == ["multi-user.target", *others]
 
 
-def test_the_unit_calls_the_installed_executable_as_it_wants_to_be_called() -> None:
-    service = unit()["Service"]
-    path, *words = service["ExecStart"].split()
+def test_the_firewall_s_unit_does_the_same_when_it_is_reloaded() -> None:
+    service = unit(RESTORE)["Service"]
     assert service["ExecReload"] == service["ExecStart"]
+    assert main.build_parser().parse_args(shlex.split(service["ExecStart"])[1:]).quiet
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_a_unit_calls_the_installed_executable_as_it_wants_to_be_called(name: str) -> None:
+    path, *words = shlex.split(unit(name)["Service"]["ExecStart"])
     assert path == "/usr/bin/cni-bridge"
-    assert 'PREFIX = Path("/usr")' in INSTALLER.read_text()
-    assert main.build_parser().parse_args(words).quiet
+    assert 'PREFIX = Path("/usr")' in (ROOT / "build/install.py").read_text()
+    assert main.build_parser().parse_args(words).run
+
+
+def test_the_agent_s_unit_is_told_of_the_network_that_it_is_named_after() -> None:
+    assert "agent %i " in unit("cni-bridge-agent@")["Service"]["ExecStart"]
