@@ -1,12 +1,11 @@
 """`cni-bridge explain`: whatever drops a connection is named, and what arrives is said to."""
 
-import json
 import subprocess
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
+from tests.lab.clinic import explain
 from tests.lab.echo import BLOCKED
 from tests.lab.iproute import ip, ip_json
 from tests.lab.people import command
@@ -31,16 +30,6 @@ def streets(town: Town) -> Town:
     town.attach("a2")
     town.attach("b1")
     return town
-
-
-def explain(*words: str) -> tuple[list[dict[str, Any]], str]:
-    """The hops, and the text of the one that drops."""
-    run = command("explain", *words, "--json")
-    assert run.stderr == ""
-    hops: list[dict[str, Any]] = json.loads(run.stdout)["hops"]
-    dropping = [hop for hop in hops if hop["verdict"] == "drops"]
-    assert run.status == bool(dropping), run
-    return hops, dropping[-1]["text"] if dropping else ""
 
 
 def host_end(container: str) -> str:

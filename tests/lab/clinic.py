@@ -1,4 +1,5 @@
-"""The doctor's visits: configs written where it looks, and what it finds with nobody else around.
+"""The doctor's visits: configs written where it looks, and what it finds with nobody else around;
+and what `explain` says of a connection.
 
 What should be found is decided by the tests.
 """
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab.paths import PLUGIN
+from tests.lab.people import command
 from tests.lab.plugin import Run
 
 
@@ -37,3 +39,13 @@ def findings(conf: Path, beside: Path | None = None) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(run.stdout)["findings"]
     assert run.status == bool(found), run
     return found
+
+
+def explain(*words: str) -> tuple[list[dict[str, Any]], str]:
+    """The hops, and the text of the one that drops."""
+    run = command("explain", *words, "--json")
+    assert not run.stderr, run.stderr
+    hops: list[dict[str, Any]] = json.loads(run.stdout)["hops"]
+    dropping = [hop for hop in hops if hop["verdict"] == "drops"]
+    assert run.status == bool(dropping), run
+    return hops, dropping[-1]["text"] if dropping else ""
