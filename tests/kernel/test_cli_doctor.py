@@ -70,6 +70,12 @@ def nft(*words: str) -> None:
     subprocess.run(("nft", *words), check=True, timeout=30)
 
 
+def routes(container: Container) -> set[str]:
+    """Those that ADD gave, as `ip` tells them: the link-local ones come when the kernel likes."""
+    told = [str(route) for family in (4, 6) for route in container.routes(family)]
+    return {route for route in told if "fe80:" not in route}
+
+
 Harm = Callable[[Container], object]
 MENDED: dict[str, tuple[Harm, str, str]] = {
     "host end down": (lambda _: ip("link", "set", host_end(), "down"), "links", "is down"),
@@ -89,6 +95,21 @@ MENDED: dict[str, tuple[Harm, str, str]] = {
         lambda c: c.ip("-6", "route", "del", "default"),
         "routes",
         "default via fd00:88::1",
+    ),
+    "connected route lost": (
+        lambda c: c.ip("route", "del", "10.88.0.0/16"),
+        "routes",
+        "no route 10.88.0.0/16",
+    ),
+    "IPv6 connected route lost": (
+        lambda c: c.ip("-6", "route", "del", "fd00:88::/64"),
+        "routes",
+        "no route fd00:88::/64",
+    ),
+    "every route lost": (
+        lambda c: c.ip("route", "flush", "dev", "eth0"),
+        "routes",
+        "no route 10.88.0.0/16",
     ),
     "larger than the host end": (
         lambda c: c.ip("link", "set", "eth0", "mtu", "9000"),
@@ -146,6 +167,7 @@ def test_what_is_broken_is_found_and_mended(
     harm: str, conf: Path, network: Network, container: Container
 ) -> None:
     act, check, words = MENDED[harm]
+    before = routes(container)
     act(container)
     found = findings(conf)
     named = [each for each in found if each["check"] == check and words in each["cause"]]
@@ -157,6 +179,7 @@ def test_what_is_broken_is_found_and_mended(
     assert "mended: " in run.stdout
     assert run.stdout.endswith("nothing is wrong\n")
     assert container.can_ping("10.88.0.1")
+    assert routes(container) == before
     network.check(container, config={"runtimeConfig": PORTS}).assert_silent_success()
 
 
@@ -173,7 +196,7 @@ def test_without_a_config_only_what_is_certain_is_mended(
 
 
 def test_the_command_that_is_told_mends_it(conf: Path, container: Container) -> None:
-    for name in ("host end down", "off the bridge", "address lost", "default route lost"):
+    for name in ("host end down", "off the bridge", "address lost", "every route lost"):
         MENDED[name][0](container)
         for each in findings(conf):
             subprocess.run(["bash", "-c", each["command"]], check=True, timeout=30)

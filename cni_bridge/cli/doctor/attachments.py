@@ -14,6 +14,8 @@ from cni_bridge.cli.doctor.facts import Facts
 from cni_bridge.cli.doctor.findings import Finding, Mend
 from cni_bridge.cli.inventory import Attached
 from cni_bridge.edge.config import STATE_DIR
+from cni_bridge.model import Route, Veth
+from cni_bridge.parts import inspection
 
 RESTART = "restart the container: its runtime deletes and adds it"
 
@@ -113,29 +115,31 @@ def addresses(facts: Facts) -> Iterator[Finding]:
 
 
 def routes(facts: Facts) -> Iterator[Finding]:
-    """Routes that the config wants and the container has lost; of the main table only."""
+    """Routes that ADD gave and the container has lost; of the main table only."""
     for each in living(facts):
         plan = facts.plans.get(each.attachment)
         space = facts.found.space(each.space) if each.space else None
         if not plan or not space or not each.container_end or not each.container_end.is_up:
             continue
         present = {(item.destination, item.gateway) for item in space.routes}
-        for route in plan.veth.routes:
+        own = [  # an address that is lost brings its route when it is given back
+            Route(destination=subnet)
+            for subnet, prefix in inspection.connected(plan.veth).items()
+            if prefix_text(prefix) in each.container_end.addresses
+        ]
+        for route in (*own, *plan.veth.routes):
             target = prefix_text(route.destination)
             gateway = address.text(route.gateway) if route.gateway else ""
             if route.table or (target, gateway) in present:
                 continue
             name = "default" if not route.destination.length else target
             via = f" via {gateway}" if gateway else ""
-            family = "-6 " if ":" in target else ""
             yield Finding(
                 cause=f"{_who(each)} has no route {name}{via}",
                 effect="the container reaches nothing beyond its subnet"
                 if name == "default"
                 else f"the container does not reach {target}",
-                command=inside(
-                    each, f"ip {family}route add {name}{via} dev {each.attachment.ifname}"
-                ),
+                command=inside(each, _addition(route, name + via, plan.veth)),
                 mend=restoring(each, facts),
             )
 
@@ -166,6 +170,20 @@ def restoring(each: Attached, facts: Facts) -> Mend | None:
 
 def _who(each: Attached) -> str:
     return f"{each.attachment.container} {each.attachment.ifname}"
+
+
+def _addition(route: Route, words: str, want: Veth) -> str:
+    """The command that adds a route; one to an address' own subnet as the kernel would add it."""
+    is_ipv6 = address.family(route.destination.ip) == address.AF_INET6
+    ip = f"ip {'-6 ' if is_ipv6 else ''}route add {words} dev {want.container_name}"
+    own = None if route.gateway else inspection.connected(want).get(route.destination)
+    if own is None:
+        return ip
+    return f"{ip} proto kernel " + (
+        f"metric {mending.IP6_RT_PRIO_ADDRCONF}"
+        if is_ipv6
+        else f"scope link src {address.text(own.ip)}"
+    )
 
 
 def _deletion(each: Attached, facts: Facts) -> str:
