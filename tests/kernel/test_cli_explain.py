@@ -7,7 +7,7 @@ import pytest
 
 from tests.lab.clinic import explain
 from tests.lab.echo import BLOCKED
-from tests.lab.iproute import ip, ip_json
+from tests.lab.iproute import bridge, ip, ip_json
 from tests.lab.people import command
 from tests.lab.publish import mapping
 from tests.lab.town import Town, sysctl
@@ -92,6 +92,22 @@ DROPS: dict[str, tuple[Harm, str, str, str]] = {
         *("a1", "a2:80", "the host end of a1, is on no bridge"),
     ),
     "itself, by a loopback that is down": (lambda _: None, *("a1", "a1:80", "lo in a1 is down")),
+    "port of the asker does not forward": (
+        lambda _: bridge("link", "set", "dev", host_end("a1"), "state", "0"),
+        *("a1", "a2:80", "of br-a is disabled: somebody set it so"),
+    ),
+    "port of the other does not forward": (
+        lambda _: bridge("link", "set", "dev", host_end("a2"), "state", "2"),
+        *("a1", "a2:80", "of br-a is learning: somebody set it so"),
+    ),
+    "port that STP keeps back": (
+        lambda _: [
+            ip("link", "set", "br-a", "type", "bridge", "stp_state", "1"),
+            ip("link", "set", host_end("a2"), "down"),
+            ip("link", "set", host_end("a2"), "up"),
+        ],
+        *("a1", "a2:80", "of br-a is listening: STP of br-a decides"),
+    ),
     "bridge down": (
         lambda _: ip("link", "set", "br-a", "down"),
         *("a1", "a2:80", "bridge br-a is down"),

@@ -10,9 +10,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.lab.iproute import ip_json
 from tests.lab.paths import PLUGIN
 from tests.lab.people import command
 from tests.lab.plugin import Run
+
+PORTS = {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}
 
 
 def write(conf: Path, config: dict[str, Any], **changes: Any) -> None:
@@ -49,3 +52,13 @@ def explain(*words: str) -> tuple[list[dict[str, Any]], str]:
     dropping = [hop for hop in hops if hop["verdict"] == "drops"]
     assert run.status == bool(dropping), run
     return hops, dropping[-1]["text"] if dropping else ""
+
+
+def host_end() -> str:
+    """The name of the host end of the only container."""
+    return str(ip_json("link", "show", "type", "veth")[0]["ifname"])
+
+
+def nft(*words: str) -> None:
+    """Changes the firewall behind the plugin's back."""
+    subprocess.run(("nft", *words), check=True, timeout=30)

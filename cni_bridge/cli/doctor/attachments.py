@@ -8,11 +8,12 @@ from functools import partial
 
 from cni_bridge import address
 from cni_bridge.address import prefix_text
-from cni_bridge.cli import cleaning, inventory
+from cni_bridge.cli import cleaning, inventory, sightings
 from cni_bridge.cli.doctor import mending
 from cni_bridge.cli.doctor.facts import Facts
 from cni_bridge.cli.doctor.findings import Finding, Mend
 from cni_bridge.cli.inventory import Attached
+from cni_bridge.cli.sightings import Interface
 from cni_bridge.edge.config import STATE_DIR
 from cni_bridge.model import Route, Veth
 from cni_bridge.parts import inspection
@@ -68,34 +69,67 @@ def links(facts: Facts) -> Iterator[Finding]:
                 command=RESTART,
             )
             continue
-        mend = restoring(each, facts)
-        if not host_end.is_up:
-            simple = Mend(
-                what=f"set {each.host_name} up", act=partial(mending.bring_up, each.host_name)
-            )
-            yield Finding(
-                cause=f"host end {each.host_name} of {_who(each)} is down",
-                effect="the container reaches nobody",
-                command=f"ip link set {each.host_name} up",
-                mend=mend or simple,
-            )
+        yield from _host_end(each, host_end, facts)
         plan = facts.plans.get(each.attachment)
-        bridge = mending.bridge_of(plan).name if plan else host_end.master
-        if host_end.master != bridge or not bridge:
-            yield Finding(
-                cause=f"host end {each.host_name} of {_who(each)} is on "
-                f"{'bridge ' + host_end.master if host_end.master else 'no bridge'}",
-                effect="the container reaches nobody on its network",
-                command=f"ip link set {each.host_name} master {bridge or 'BRIDGE'}",
-                mend=mend,
-            )
         if not container_end.is_up and (plan is None or plan.veth.is_up):
             yield Finding(
                 cause=f"{each.attachment.ifname} in {each.attachment.container} is down",
                 effect="the container reaches nobody, and its routes are gone",
                 command=inside(each, f"ip link set {each.attachment.ifname} up"),
-                mend=mend,
+                mend=restoring(each, facts),
             )
+
+
+def _host_end(each: Attached, host_end: Interface, facts: Facts) -> Iterator[Finding]:
+    """Of a pair that is there, the end that should be up, on its bridge, and forward."""
+    mend = restoring(each, facts)
+    if not host_end.is_up:
+        simple = Mend(
+            what=f"set {each.host_name} up", act=partial(mending.bring_up, each.host_name)
+        )
+        yield Finding(
+            cause=f"host end {each.host_name} of {_who(each)} is down",
+            effect="the container reaches nobody",
+            command=f"ip link set {each.host_name} up",
+            mend=mend or simple,
+        )
+    plan = facts.plans.get(each.attachment)
+    bridge = mending.bridge_of(plan).name if plan else host_end.master
+    if host_end.master != bridge or not bridge:
+        yield Finding(
+            cause=f"host end {each.host_name} of {_who(each)} is on "
+            f"{'bridge ' + host_end.master if host_end.master else 'no bridge'}",
+            effect="the container reaches nobody on its network",
+            command=f"ip link set {each.host_name} master {bridge or 'BRIDGE'}",
+            mend=mend,
+        )
+    else:
+        yield from _port(each, host_end, facts)
+
+
+def _port(each: Attached, port: Interface, facts: Facts) -> Iterator[Finding]:
+    """A port that would forward if it were let: what is down does not, and is told already."""
+    bridge = facts.found.host.interface(each.bridge)
+    if bridge is None or port.port_state == sightings.FORWARDING:
+        return
+    if not (port.is_up and port.has_carrier and bridge.is_up):
+        return
+    cause = f"port {port.name} of {_who(each)} is {port.port_state}"
+    effect = "the container reaches nobody"
+    command = f"bridge link set dev {port.name} state 3"
+    if bridge.has_stp:
+        yield Finding(
+            cause=f"{cause}, by STP of {bridge.name}",
+            effect=f"{effect} until STP has found out that there is no loop: 30 s after ADD",
+            command=f"ip link set {bridge.name} type bridge stp_state 0; {command}   # without loops",
+        )
+        return
+    yield Finding(
+        cause=f"{cause}, and {bridge.name} has no STP",
+        effect=effect,
+        command=command,
+        mend=Mend(what=f"let {port.name} forward", act=partial(mending.forward, port.name)),
+    )
 
 
 def addresses(facts: Facts) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from pyroute2.iproute.linux import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from cni_bridge import address, inline
+from cni_bridge.cli import sightings
 from cni_bridge.kernel import netns, sysctl
 from cni_bridge.kernel.netlink import Socket
 from cni_bridge.kernel.netns import OWN_NETNS, OpenNetns
@@ -54,8 +55,14 @@ def bring_up(host_name: str) -> None:
     _set(OWN_NETNS, host_name, state="up")
 
 
+def forward(host_name: str) -> None:
+    """Let a bridge port forward, where no STP decides about it."""
+    state = sightings.PORT_STATES.index(sightings.FORWARDING)
+    _set(OWN_NETNS, host_name, kind="bridge_slave", IFLA_BRPORT_STATE=state)
+
+
 def set_mtu(netns_path: str, ifname: str, mtu: int) -> None:
-    """The MTU of an interface in a container."""
+    """The MTU of an interface in a namespace."""
     _set(netns_path, ifname, mtu=mtu)
 
 
