@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.lab.clinic import explain
+from tests.lab.clinic import explain, host_end
 from tests.lab.echo import BLOCKED
-from tests.lab.iproute import bridge, ip, ip_json
+from tests.lab.iproute import bridge, ip
 from tests.lab.people import command
 from tests.lab.publish import mapping
 from tests.lab.town import Town, sysctl
@@ -30,16 +30,6 @@ def streets(town: Town) -> Town:
     town.attach("a2")
     town.attach("b1")
     return town
-
-
-def host_end(container: str) -> str:
-    """The name of a container's host end."""
-    (own,) = [
-        link["ifname"]
-        for link in ip_json("link", "show", "type", "veth")
-        if f"/{container}/" in link.get("ifalias", "")
-    ]
-    return str(own)
 
 
 def nft(text: str) -> None:
@@ -204,6 +194,20 @@ def test_what_another_table_accepts_before_its_policy_drops_arrives(streets: Tow
     assert "inet strict across drops by its policy" in why
     assert streets.ask("b1", "world", 80) in BLOCKED
     nft("delete table inet strict")
+
+
+def test_a_port_that_is_published_at_another_address_is_said_to_be(town: Town) -> None:
+    here, there = town.address("host", 4), town.address("host2", 4)
+    town.network("a", ipMasq=True)
+    town.attach("a1", mapping(8081, 80, hostIP=there))
+    hops, why = explain(f"{here}:8081")
+    reason = f"port 8081/tcp is published at {there} only, not at {here}"
+    assert reason in [hop["text"] for hop in hops]
+    assert why == "nobody listens on port 8081/tcp in this host: refused"
+    assert town.ask("world", "host", 8081) in BLOCKED
+    _, why = explain(f"{there}:8081")
+    assert why == ""
+    assert town.ask("world", "host2", 8081) not in BLOCKED
 
 
 def test_a_loopback_that_is_not_routed_is_named(streets: Town) -> None:

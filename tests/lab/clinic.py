@@ -54,9 +54,14 @@ def explain(*words: str) -> tuple[list[dict[str, Any]], str]:
     return hops, dropping[-1]["text"] if dropping else ""
 
 
-def host_end() -> str:
-    """The name of the host end of the only container."""
-    return str(ip_json("link", "show", "type", "veth")[0]["ifname"])
+def host_end(container: str = "") -> str:
+    """The name of a container's host end, or that of the only one."""
+    (own,) = [
+        link["ifname"]
+        for link in ip_json("link", "show", "type", "veth")
+        if f"/{container}" in link.get("ifalias", "")
+    ]
+    return str(own)
 
 
 def nft(*words: str) -> None:
