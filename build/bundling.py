@@ -2,14 +2,16 @@
 
 plugin-path.code   the plugin path: all of cni_bridge/ but cli/, as marshalled code; the entry
                    script reads what a run uses. Importing it from a zip instead costs 3 ms.
-encodings/         the three codecs that the interpreter itself loads at start
+encodings.pyc      the codec that the interpreter itself loads at start (build/codec.py)
 people.zip         everything else: the people's commands, their libraries, the standard library;
                    cni_bridge.bundle puts it on sys.path when it is needed
 beside people.zip  packages with compiled parts, which can't be imported from a zip; schemas/
 """
 
+import ast
 import importlib.util
 import marshal
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from types import CodeType
@@ -35,19 +37,38 @@ UNUSED = [
     *("rfc3987", "rfc3987_syntax", "uri_template", "webcolors"),
 ]
 CODE_FILE = "plugin-path.code"
-START_UP_CODECS = {"encodings/__init__.pyc", "encodings/aliases.pyc", "encodings/utf_8.pyc"}
+# Modules that are used in the same runs are read at once: what they have in common, names above
+# all, is then made once. Who is missing matters for nothing but time; so does a size of 128 kB, from
+# which on memory is mapped anew, page by page.
+USED_TOGETHER = (
+    (  # by every command
+        *("plugin", "journal", "steps", "remarks", "record", "address", "csocket", "model"),
+        *("edge.codec", "edge.config", "edge.request", "edge.shapes", "ipam.statedir"),
+        "kernel.signals",
+    ),
+    (
+        *("commands", "assembly", "inline", "sources", "names", "csqlite", "ipam.database"),
+        *("ipam.guards", "ipam.store", "kernel.links", "kernel.messages", "kernel.netlink"),
+        "parts.veth",
+    ),
+    (  # by ADD
+        *("edge.arguments", "edge.ipam", "edge.result", "ipam.ranges", "ipam.resolver", "plan"),
+        *("kernel.layer3", "kernel.libc", "kernel.machine", "kernel.netns", "kernel.sysctl"),
+        "parts.bridge",
+    ),
+    (  # where there is a firewall
+        *("protection", "publishing", "others", "elements", "rules", "ipam.register"),
+        *("kernel.nfmessages", "kernel.nftables", "parts.firewall", "parts.foreign"),
+    ),
+)
+# Where the interpreter looks first.
+CODEC_FILE = f"python{sys.version_info.major}.{sys.version_info.minor}/lib-dynload/encodings.pyc"
 
 # What a plugin run may read; where the interpreter has these built in, there is no such file.
-PLUGIN_PATH_EXTENSIONS = ("_blake2", "_ctypes", "_json", "_socket", "_sqlite3", "_struct", "fcntl")
-PLUGIN_PATH_FILES = (
-    CODE_FILE,
-    "encodings/",
-    "libexpat.",
-    "libffi.",
-    "libpython",
-    "libsqlite3.",
-    "libz.",
+PLUGIN_PATH_MODULES = (
+    *("_blake2", "_ctypes", "_json", "_socket", "_sqlite3", "_struct", "encodings", "fcntl"),
 )
+PLUGIN_PATH_FILES = (CODE_FILE, "libexpat.", "libffi.", "libpython", "libsqlite3.", "libz.")
 
 PYC_HEADER = importlib.util.MAGIC_NUMBER + bytes(12)
 
@@ -58,10 +79,14 @@ def write_starter(root: Path, work: Path) -> Path:
     packages = frozenset(name for name, source in carried.items() if source.stem == "__init__")
     places = {}
     with (work / CODE_FILE).open("wb") as file:
-        for name, source in carried.items():
-            code = marshal.dumps(_compiled(source, str(source.relative_to(root))))
-            places[name] = (len(code), file.tell())
-            file.write(code)
+        for names in _read_at_once(carried):
+            codes = {
+                name: _compiled(_untyped(carried[name]), str(carried[name].relative_to(root)))
+                for name in names
+            }
+            together = marshal.dumps(codes)
+            places.update(dict.fromkeys(names, (len(together), file.tell())))
+            file.write(together)
     script = work / "cni-bridge.py"
     script.write_text(
         (root / "build/starter.py").read_text()
@@ -84,17 +109,20 @@ def split_library(analysis: "Analysis", root: Path, work: Path) -> "list[Entry]"
             if name in carried:
                 continue
             path = _pyc_path(name, source)
-            pyc = PYC_HEADER + marshal.dumps(_compiled(source, path.removesuffix("c")))
+            code = _compiled(source.read_bytes(), path.removesuffix("c"))
+            pyc = PYC_HEADER + marshal.dumps(code)
             if name.partition(".")[0] in unzippable:
                 data.append((path, str(_kept(work / path, pyc)), "DATA"))
             else:
                 people.writestr(ZipInfo(path), pyc, ZIP_DEFLATED)
         for destination, source in _with_source(analysis.datas):
             if destination == "base_library.zip":
-                data += _split_base_library(source, people, work)
+                _move(source, people)
             else:
                 people.writestr(ZipInfo(destination), source.read_bytes(), ZIP_DEFLATED)
-    data += [(name, str(work / name), "DATA") for name in (CODE_FILE, "people.zip")]
+    codec = PYC_HEADER + marshal.dumps(_compiled(_untyped(root / "build/codec.py"), CODEC_FILE))
+    _kept(work / CODEC_FILE, codec)
+    data += [(name, str(work / name), "DATA") for name in (CODE_FILE, CODEC_FILE, "people.zip")]
     return data
 
 
@@ -140,6 +168,13 @@ def _plugin_path(root: Path) -> Iterator[tuple[str, Path]]:
             yield ".".join(path.with_suffix("").parts).removesuffix(".__init__"), source
 
 
+def _read_at_once(carried: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    """All modules, those that are used together in one tuple."""
+    groups = [tuple(f"cni_bridge.{name}" for name in group) for group in USED_TOGETHER]
+    yield from groups
+    yield from ((name,) for name in carried if not any(name in group for group in groups))
+
+
 def _with_source(entries: "Iterable[Entry]") -> Iterator[tuple[str, Path]]:
     """Destination and source; a namespace package has only the former, and needs no file."""
     for destination, source, _kind in entries:
@@ -147,8 +182,34 @@ def _with_source(entries: "Iterable[Entry]") -> Iterator[tuple[str, Path]]:
             yield destination, Path(source)
 
 
-def _compiled(source: Path, shown_as: str) -> CodeType:
-    return compile(source.read_bytes(), shown_as, "exec", optimize=2, dont_inherit=True)
+def _compiled(source: bytes | ast.Module, shown_as: str) -> CodeType:
+    return compile(source, shown_as, "exec", optimize=2, dont_inherit=True)
+
+
+def _untyped(source: Path) -> ast.Module:
+    """A module without what only type checkers read, which is not free to load and to define."""
+    module: ast.Module = _Untyped().visit(ast.parse(source.read_bytes()))
+    return module
+
+
+class _Untyped(ast.NodeTransformer):
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        """The name has to stay annotated: records have their fields from there."""
+        node.annotation = ast.copy_location(ast.Constant(None), node.annotation)
+        return self.generic_visit(node)
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        is_typing = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        return node.orelse if is_typing else node
 
 
 def _pyc_path(name: str, source: Path) -> str:
@@ -167,7 +228,7 @@ def _packages_with_compiled_parts(binaries: "Iterable[Entry]") -> set[str]:
 def _is_for_plugin_path(name: str) -> bool:
     file = PurePosixPath(name)
     if file.parent.name == "lib-dynload":
-        return file.name.partition(".")[0] in PLUGIN_PATH_EXTENSIONS
+        return file.name.partition(".")[0] in PLUGIN_PATH_MODULES
     return name.startswith(PLUGIN_PATH_FILES)
 
 
@@ -177,15 +238,10 @@ def _kept(path: Path, content: bytes) -> Path:
     return path
 
 
-def _split_base_library(library: Path, people: ZipFile, work: Path) -> "Iterator[Entry]":
-    """Move all but the start-up codecs to people.zip; yield those as files.
-
-    From a zip the interpreter would read each twice.
-    """
+def _move(library: Path, people: ZipFile) -> None:
+    """Put what is in the library into people.zip."""
     there = set(people.namelist())
     with ZipFile(library) as whole:
         for name in whole.namelist():
-            if name in START_UP_CODECS:
-                yield name, str(_kept(work / name, whole.read(name))), "DATA"
-            elif name not in there:
+            if name not in there:
                 people.writestr(ZipInfo(name), whole.read(name), ZIP_DEFLATED)

@@ -5,6 +5,7 @@ up on `sys.path` would take longer than running them. The build appends where ea
 and the call of `start` (build/bundling.py).
 """
 
+import builtins
 import gc
 import marshal
 import posix
@@ -13,15 +14,22 @@ import sys
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    from collections.abc import Mapping, Sequence
+    from types import CodeType, ModuleType
 else:
     ModuleType = type(sys)  # importing `types` would take a millisecond
 
 DIRECTORY = "/_internal"  # of the libraries where they were not unpacked by a waiting bootloader
 CODE_FILE = ""
-PLACES: dict[str, tuple[int, int]] = {}  # size and offset in that file
+PLACES: dict[str, tuple[int, int]] = {}  # size and offset in that file, where others may be, too
 PACKAGES: frozenset[str] = frozenset()
 
+_code = -1  # the descriptor of that file
+_codes: "dict[str, CodeType]" = {}  # what has been read of it
+_import = builtins.__import__
+RTLD_LAZY = 1  # dlfcn.h
+
+sys.setdlopenflags(RTLD_LAZY)  # of hundreds of functions that C modules name, few are called
 gc.disable()  # a run is over before collecting could pay; importing would set it off
 
 
@@ -43,28 +51,10 @@ def start() -> object:
 
 def _run() -> object:
     root: str = sys._MEIPASS  # type: ignore[attr-defined]  # set by the bootloader
-    code = posix.open(f"{root}/{CODE_FILE}", posix.O_RDONLY | posix.O_CLOEXEC)
-
-    class Unread(ModuleType):
-        """A module whose code is run when anything in it is first asked for."""
-
-        def __getattr__(self, name: str) -> object:
-            body = marshal.loads(posix.pread(code, *PLACES[self.__name__]))
-            self.__class__ = ModuleType  # type: ignore[assignment]  # it is an ordinary one now
-            try:
-                exec(body, self.__dict__)
-            except BaseException:
-                self.__class__ = Unread  # rolling back may need it, and have more luck
-                raise
-            return getattr(self, name)
-
-    for name in PLACES:  # packages come before what is in them
-        module = sys.modules[name] = Unread(name)
-        if name in PACKAGES:
-            module.__path__ = []
-        package, _, own_name = name.rpartition(".")
-        if package:
-            setattr(sys.modules[package], own_name, module)
+    global _code
+    _code = posix.open(f"{root}/{CODE_FILE}", posix.O_RDONLY | posix.O_CLOEXEC)
+    builtins.__import__ = _imported
+    _made("cni_bridge")
     if not root.endswith(DIRECTORY):
         from cni_bridge.kernel import parent
 
@@ -72,3 +62,55 @@ def _run() -> object:
     from cni_bridge.__main__ import main
 
     return main()
+
+
+def _imported(
+    name: str,
+    globals: "Mapping[str, object] | None" = None,
+    locals: "Mapping[str, object] | None" = None,
+    fromlist: "Sequence[str] | None" = (),
+    level: int = 0,
+) -> ModuleType:
+    """What `import` does, but where our modules are it need not find out."""
+    if not fromlist or name not in PLACES:
+        return _import(name, globals, locals, fromlist, level)
+    module = sys.modules.get(name) or _made(name)
+    if name in PACKAGES:
+        for each in fromlist:
+            if each not in module.__dict__ and f"{name}.{each}" in PLACES:
+                setattr(module, each, sys.modules.get(f"{name}.{each}") or _made(f"{name}.{each}"))
+    elif module.__class__ is Unread:
+        _read(module)
+    return module
+
+
+def _made(name: str) -> ModuleType:
+    module = sys.modules[name] = ModuleType(name) if name in PACKAGES else Unread(name)
+    if name in PACKAGES:
+        module.__path__ = []
+        _run_code(module)
+    return module
+
+
+class Unread(ModuleType):
+    """A module whose code is run when anything in it is first asked for."""
+
+    def __getattr__(self, name: str) -> object:
+        _read(self)
+        return getattr(self, name)
+
+
+def _read(module: ModuleType) -> None:
+    module.__class__ = ModuleType  # it is an ordinary one now
+    try:
+        _run_code(module)
+    except BaseException:
+        module.__class__ = Unread  # rolling back may need it, and have more luck
+        raise
+
+
+def _run_code(module: ModuleType) -> None:
+    name = module.__name__
+    if name not in _codes:
+        _codes.update(marshal.loads(posix.pread(_code, *PLACES[name])))
+    exec(_codes[name], module.__dict__)

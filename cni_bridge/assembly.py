@@ -4,8 +4,7 @@ Removal has one code path, `detach`, with three callers: DEL, GC and the rollbac
 here knows commands, configs or results.
 """
 
-from cni_bridge import inline, names, plan, steps
-from cni_bridge.errors import LedgerUnusable, PortPublished
+from cni_bridge import errors, inline, names, plan, steps
 from cni_bridge.ipam import guards
 from cni_bridge.kernel import netlink
 from cni_bridge.model import Grant
@@ -77,7 +76,7 @@ def detach(
     _tried(failures, lambda: veth.remove(host, *interfaces))
     steps.done("pair removed")
     # A ledger that can't be used keeps nothing alive that would need an address.
-    if all(isinstance(failure, LedgerUnusable) for failure in failures):
+    if all(isinstance(failure, errors.LedgerUnusable) for failure in failures):
         if ledger:
             _tried(failures, lambda: ledger.release(*attachments))
             _tried(failures, lambda: guards.release_recalled(ledger, attachments))
@@ -134,7 +133,7 @@ def _protect(host: netlink.Socket, ledger: "Ledger", wanted: "Plan") -> None:
         try:
             protection.apply(register, wanted)
             return
-        except PortPublished as refusal:
+        except errors.PortPublished as refusal:
             from cni_bridge import reclaiming  # only where somebody is
 
             reclaiming.make_way(host, ledger, refusal.holder)
@@ -148,7 +147,7 @@ def _unprotect(
     """Undo what the firewall does; the socket that is returned wants to be closed last."""
     try:
         register = guards.find_register(ledger, attachments)
-    except LedgerUnusable:
+    except errors.LedgerUnusable:
         _withdraw(attachments, addresses)
         raise
     if register:

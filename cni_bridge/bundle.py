@@ -3,7 +3,7 @@
 Nothing here knows what the library is wanted for; outside the executable it is simply there.
 """
 
-import encodings
+import codecs
 import posix
 import sys
 
@@ -21,9 +21,10 @@ def open_library() -> None:
         return
     if not posix.access(archive, posix.F_OK):
         _unpack(root)
-    sys.path += [archive, root]  # packages with compiled parts lie beside the archive
-    for package in (encodings, cni_bridge):  # imported already, from where half of each is
-        package.__path__.append(f"{archive}/{package.__name__}")
+    sys.path.insert(0, archive)
+    sys.path.append(root)  # packages with compiled parts lie beside the archive
+    cni_bridge.__path__.append(f"{archive}/cni_bridge")  # imported already, one half of it
+    _exchange_codecs()
 
 
 def data_path(name: str) -> str:
@@ -34,6 +35,12 @@ def data_path(name: str) -> str:
     package = __file__.rpartition("/")[0]
     installed = f"{package}/{name}"  # a wheel has them inside the package
     return installed if posix.access(installed, posix.F_OK) else f"{package}/../{name}"
+
+
+def _exchange_codecs() -> None:
+    """Let the standard library find codecs, in place of whoever knows but one (build/codec.py)."""
+    codecs.unregister(sys.modules.pop("encodings").search_function)
+    import encodings  # noqa: F401 - it registers itself
 
 
 def _unpack(root: str) -> None:

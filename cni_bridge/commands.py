@@ -6,19 +6,8 @@ Nothing here builds messages, reads JSON or knows an errno.
 import posix
 import time
 
-from cni_bridge import assembly, inline, names, plan, sources, steps
+from cni_bridge import assembly, errors, inline, names, plan, sources, steps
 from cni_bridge.edge import codec, config, ipam, result, shapes
-from cni_bridge.errors import (
-    AddressInUse,
-    AttachmentExists,
-    CniError,
-    InvalidConfig,
-    LedgerUnusable,
-    NotAsPlanned,
-    RangeExhausted,
-    RemovalIncomplete,
-    TryAgainLater,
-)
 from cni_bridge.ipam import guards, store, wording
 from cni_bridge.kernel import machine, netlink, netns, signals
 from cni_bridge.kernel.netlink import KernelError
@@ -108,10 +97,12 @@ def delete(request: "Request") -> None:
     who = f"{attachment.container} {attachment.ifname}"
     # A record that stays holds nothing that lives, and is reclaimed when its address is wanted:
     # that is no reason for a runtime to try again for ever.
-    for text in _texts(failure for failure in failures if isinstance(failure, LedgerUnusable)):
+    for text in _texts(
+        failure for failure in failures if isinstance(failure, errors.LedgerUnusable)
+    ):
         remark(f"DEL {who}: its record is left: {text}")
     _complain(
-        [failure for failure in failures if not isinstance(failure, LedgerUnusable)],
+        [failure for failure in failures if not isinstance(failure, errors.LedgerUnusable)],
         f"could not remove everything of {who}",
     )
 
@@ -121,7 +112,9 @@ def check(request: "Request") -> None:
     document = config.prepare(request.document, request.command)
     previous = config.previous_result(document)
     if previous is None:
-        raise InvalidConfig("Required prevResult missing", "CHECK compares with ADD's result")
+        raise errors.InvalidConfig(
+            "Required prevResult missing", "CHECK compares with ADD's result"
+        )
     addresses = sources.find(request, config.ipam_type(document))
     settings = config.parse(document, request.args, is_delegated=addresses.is_delegated)
     attachment = config.attachment(document, request)
@@ -148,7 +141,7 @@ def check(request: "Request") -> None:
     else:
         problems = [f"ledger: expected a record of {attachment.container}, found none"]
     if problems:
-        raise NotAsPlanned(
+        raise errors.NotAsPlanned(
             f"{attachment.ifname} of {attachment.container} is not as ADD left it",
             "\n".join(problems),
         )
@@ -203,7 +196,7 @@ def _roll_back(
         if ledger.is_superseded(holding):
             return
         is_deleted = ledger.find(holding.attachment) is None
-    except CniError as failure:
+    except errors.CniError as failure:
         error.add_note(f"while rolling back: {failure}")
     for left in assembly.detach(host, ledger, (holding.attachment,), addresses.undo):
         error.add_note(f"while rolling back: {left}")
@@ -221,7 +214,7 @@ def claim(
     """
     try:
         return _claim(ledger, attachment, settings, container)
-    except (AddressInUse, AttachmentExists, RangeExhausted):
+    except (errors.AddressInUse, errors.AttachmentExists, errors.RangeExhausted):
         from cni_bridge import reclaiming  # GC, and where addresses have run out
 
         for holding in reclaiming.reclaim(netlink.Socket(), ledger, settings.name)[0]:
@@ -250,7 +243,7 @@ def _usable_ledger(document: "shapes.Json") -> "tuple[Ledger | None, list[Except
     """The ledger, if there is one, or why it can't be used."""
     try:
         return store.find_ledger(config.state_dir(document)), []
-    except (LedgerUnusable, TryAgainLater) as failure:
+    except (errors.LedgerUnusable, errors.TryAgainLater) as failure:
         return None, [failure]
 
 
@@ -259,9 +252,9 @@ def _complain(failures: list[Exception], what: str) -> None:
     if not failures:
         return
     texts = _texts(failures)
-    if len(texts) == 1 and isinstance(failures[0], (LedgerUnusable, TryAgainLater)):
+    if len(texts) == 1 and isinstance(failures[0], (errors.LedgerUnusable, errors.TryAgainLater)):
         raise failures[0]
-    raise RemovalIncomplete(what, "\n".join(texts))
+    raise errors.RemovalIncomplete(what, "\n".join(texts))
 
 
 def _texts(failures: "Iterable[Exception]") -> list[str]:

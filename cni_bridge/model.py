@@ -8,6 +8,7 @@ from cni_bridge.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from cni_bridge.extras import Bandwidth, Shaping, TunedInterface, Tuning, VlanFilter
     from cni_bridge.rules import Firewall, FirewallConfig
 
 
@@ -74,53 +75,6 @@ class Ipam:
 
 
 @record
-class VlanFilter:
-    """VLANs of the bridge port: one untagged (0 for none), some tagged."""
-
-    access: int = 0
-    trunk: tuple[int, ...] = ()
-    keeps_default: bool = False
-
-
-@record
-class Sysctl:
-    """A kernel parameter of the container; `path` is below /proc/sys.
-
-    In a config the path holds IFNAME where the interface's name goes; `key` is as written there.
-    """
-
-    key: str
-    path: str
-    value: str
-
-
-@record
-class Tuning:
-    """What the config wants of the container end beyond address and routes; None: leave it."""
-
-    sysctls: tuple[Sysctl, ...] = ()
-    promisc: bool | None = None
-    allmulti: bool | None = None
-    tx_queue_length: int | None = None
-
-
-@record
-class Limit:
-    """Bytes a second, and bytes at once."""
-
-    rate: int
-    burst: int
-
-
-@record
-class Bandwidth:
-    """How much the container gets (ingress) and sends (egress); None: as much as it can."""
-
-    ingress: Limit | None
-    egress: Limit | None
-
-
-@record
 class NetworkConfig:
     """The network configuration, validated, of the newest spec version's shape."""
 
@@ -138,14 +92,14 @@ class NetworkConfig:
     port_isolation: bool
     duplicate_address_detection: bool
     container_interface_up: bool
-    vlan: VlanFilter | None
+    vlan: "VlanFilter | None"
     mac: bytes | None
     ipam: Ipam
     dns: Dns | None  # None: that of IPAM
     firewall: "FirewallConfig | None" = None  # None: nothing for it to do
     attachment_mtu: int = 0  # 0: as the network's
-    tuning: Tuning | None = None
-    bandwidth: Bandwidth | None = None
+    tuning: "Tuning | None" = None
+    bandwidth: "Bandwidth | None" = None
     is_wire: bool = False  # two containers on one veth pair, without a bridge
 
 
@@ -215,7 +169,7 @@ class Port:
     bridge: str
     hairpin: bool
     isolated: bool
-    vlan: VlanFilter | None
+    vlan: "VlanFilter | None"
 
 
 @record
@@ -236,24 +190,6 @@ class Veth:
 
 
 @record
-class TunedInterface:
-    """The container end's name and what is wanted of it."""
-
-    name: str
-    tuning: Tuning
-
-
-@record
-class Shaping:
-    """The limits of one attachment, and where: on its host end, and on a device of its own."""
-
-    host_name: str
-    ifb_name: str
-    ingress: Limit | None
-    egress: Limit | None
-
-
-@record
 class Plan:
     """Everything that should exist for one attachment."""
 
@@ -264,8 +200,8 @@ class Plan:
     routes: tuple[Route, ...]  # as reported: the config's, then the default routes added
     dns: Dns
     firewall: "Firewall | None" = None
-    tuned: TunedInterface | None = None
-    shaping: Shaping | None = None
+    tuned: "TunedInterface | None" = None
+    shaping: "Shaping | None" = None
 
 
 # ---------------------------------------------------------------- what was made

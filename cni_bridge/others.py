@@ -5,7 +5,7 @@ What stands in the way, and the one rule against it, is in `parts.foreign`.
 
 import posix
 
-from cni_bridge.errors import LimitedConnectivity
+from cni_bridge import errors
 from cni_bridge.kernel import machine, nftables
 from cni_bridge.kernel.nftables import NFPROTO_INET, Netfilter
 from cni_bridge.parts import firewall, foreign
@@ -55,7 +55,7 @@ def rehearse(bridge: str) -> None:
     """Raise LimitedConnectivity if others drop what our rules allow, and no rule can help."""
     remaining = [item for item in foreign.obstacles(Netfilter(), bridge) if not item.place]
     if remaining:
-        raise LimitedConnectivity(
+        raise errors.LimitedConnectivity(
             f"{remaining[0]}: containers on {bridge} don't get through",
             "\n".join(item.remedy for item in remaining),
         )

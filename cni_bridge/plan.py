@@ -10,13 +10,10 @@ from cni_bridge.model import (
     Bridge,
     Grant,
     Lease,
-    Limit,
     NetworkConfig,
     Plan,
     Port,
     Route,
-    Shaping,
-    TunedInterface,
     Veth,
 )
 from cni_bridge.record import replace
@@ -25,6 +22,7 @@ ETH_DATA_LEN = 1500  # linux/if_ether.h: the kernel's default MTU
 VLAN_ETH_HLEN = 18  # linux/if_vlan.h
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from cni_bridge.extras import Limit, Shaping, TunedInterface
     from cni_bridge.rules import Firewall, FirewallConfig
 
 DEFAULT = {
@@ -180,9 +178,11 @@ def _kernel_routes(leases: tuple[Lease, ...], routes: tuple[Route, ...]) -> tupl
     return tuple(dict.fromkeys(resolved))
 
 
-def _tuned(attachment: Attachment, config: NetworkConfig) -> TunedInterface | None:
+def _tuned(attachment: Attachment, config: NetworkConfig) -> "TunedInterface | None":
     if config.tuning is None:
         return None
+    from cni_bridge.extras import TunedInterface
+
     name = attachment.ifname
     sysctls = {
         path: replace(item, path=path)
@@ -192,9 +192,11 @@ def _tuned(attachment: Attachment, config: NetworkConfig) -> TunedInterface | No
     return TunedInterface(name=name, tuning=replace(config.tuning, sysctls=tuple(sysctls.values())))
 
 
-def _shaping(attachment: Attachment, config: NetworkConfig) -> Shaping | None:
+def _shaping(attachment: Attachment, config: NetworkConfig) -> "Shaping | None":
     if config.bandwidth is None:
         return None
+    from cni_bridge.extras import Shaping
+
     frame = (config.attachment_mtu or config.mtu or ETH_DATA_LEN) + VLAN_ETH_HLEN
     return Shaping(
         host_name=names.host_name(attachment),
@@ -204,6 +206,6 @@ def _shaping(attachment: Attachment, config: NetworkConfig) -> Shaping | None:
     )
 
 
-def _passable(limit: Limit | None, frame: int) -> Limit | None:
+def _passable(limit: "Limit | None", frame: int) -> "Limit | None":
     """A limit whose burst holds a frame: a bucket that is smaller lets none pass, ever."""
     return replace(limit, burst=max(limit.burst, frame)) if limit else None

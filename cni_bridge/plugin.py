@@ -6,9 +6,8 @@ Holds the only catch-all and the only writes to stdout; knows nothing of bridges
 import posix
 import sys
 
-from cni_bridge import commands, journal, steps
+from cni_bridge import commands, errors, journal, steps
 from cni_bridge.edge import codec, config, request, shapes, versions
-from cni_bridge.errors import Bug, CniError, IOFailure, KernelRefused, TryAgainLater
 from cni_bridge.kernel import signals
 from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.remarks import remark
@@ -44,29 +43,29 @@ def run() -> int:
     return int(call.is_failure)
 
 
-def as_cni_error(error: BaseException) -> CniError:
+def as_cni_error(error: BaseException) -> errors.CniError:
     """Whatever happened, as an error with a code; what nobody foresaw is a Bug."""
-    if isinstance(error, CniError):
+    if isinstance(error, errors.CniError):
         known = error
     elif isinstance(error, KernelError):
-        known = KernelRefused(str(error))
+        known = errors.KernelRefused(str(error))
     elif isinstance(error, OSError):
-        known = IOFailure(str(error), _traceback(error))
+        known = errors.IOFailure(str(error), _traceback(error))
     elif isinstance(error, ImportError):  # everything is there: the build's tests see to that
-        known = IOFailure(
+        known = errors.IOFailure(
             f"a part of the executable could not be loaded: {_cause(error)}", _traceback(error)
         )
     elif isinstance(error, MemoryError):
-        known = TryAgainLater("out of memory", _traceback(error))
+        known = errors.TryAgainLater("out of memory", _traceback(error))
     else:
-        known = Bug(f"{type(error).__name__}: {error}", _traceback(error))
+        known = errors.Bug(f"{type(error).__name__}: {error}", _traceback(error))
     notes = getattr(error, "__notes__", ())
     known.details = "\n".join(filter(None, (known.details, *notes)))
     return known
 
 
 def _give_up_reading(_number: int, _frame: object) -> None:
-    raise IOFailure(
+    raise errors.IOFailure(
         f"stdin did not end within {STDIN_PATIENCE_S} s",
         "the caller has to close it behind the network config",
     )
@@ -82,7 +81,7 @@ def _carry_out(asked: "Request") -> str:
         _write(result)
     except OSError as error:  # nobody will ever know what was made
         role["DEL"](asked)
-        raise IOFailure("the result could not be written to stdout", str(error)) from error
+        raise errors.IOFailure("the result could not be written to stdout", str(error)) from error
     return result
 
 
@@ -113,7 +112,7 @@ def _traceback(error: BaseException) -> str:
     return "\n".join(lines)[-DETAILS_LIMIT:]
 
 
-def _report(failure: CniError, asked: "Request | None") -> str:
+def _report(failure: errors.CniError, asked: "Request | None") -> str:
     """One error document for the runtime, which is returned, and one line for people."""
     version = asked.document.get("cniVersion") if asked else None
     document: shapes.Json = {

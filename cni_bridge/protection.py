@@ -4,8 +4,7 @@ Loaded only for networks that use the firewall. The ledger is the truth: what th
 made anew from it.
 """
 
-from cni_bridge import elements, others, publishing
-from cni_bridge.errors import FirewallRefused, KernelRefused, LedgerUnusable, TryAgainLater
+from cni_bridge import elements, errors, others, publishing
 from cni_bridge.kernel import machine, nftables, sysctl
 from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.kernel.nftables import Netfilter
@@ -68,7 +67,7 @@ def remove(register: "Register", attachments: "Sequence[Attachment]") -> Netfilt
     own = [item for attachment in attachments for item in register.of_attachment(attachment)]
     try:
         register.locked(lambda: _remove(socket, register, attachments))
-    except LedgerUnusable:  # it can be read, but not written
+    except errors.LedgerUnusable:  # it can be read, but not written
         _take_out(socket, own)
         raise
     ports = [item for item in own if item.set_name in elements.PORT_MAPS]
@@ -149,7 +148,7 @@ def _apply(
     socket: Netfilter, register: "Register", attachment: Attachment, claimed: Claimed
 ) -> None:
     if not register.has(attachment):
-        raise TryAgainLater(f"{attachment.container} was deleted while it was being added")
+        raise errors.TryAgainLater(f"{attachment.container} was deleted while it was being added")
     want, network = claimed.firewall, claimed.network
     dropped = firewall.by_family(register.drop_flags(attachment.network, network))
     must_fill = bool(_hidden(register.subnets((want.bridge,))))
@@ -188,7 +187,7 @@ def _remove(socket: Netfilter, register: "Register", attachments: "Sequence[Atta
         is_loaded = _is_loaded(socket, register, family, before)
         try:
             _bring_about(socket, register, change, is_loaded=is_loaded)
-        except FirewallRefused:
+        except errors.FirewallRefused:
             # What was to be removed may have gone with the table; that others lack their rules is
             # not our failure.
             if firewall.handle(socket, family) is not None:
@@ -267,7 +266,7 @@ def _route_loopback(bridge: str) -> None:
     try:
         sysctl.write(key, "1")
     except OSError as error:
-        raise KernelRefused(
+        raise errors.KernelRefused(
             f"failed to let 127.0.0.1 reach published ports: {key}: {error.strerror}",
             "make /proc/sys writable, or set snat to false",
         ) from error

@@ -3,9 +3,8 @@
 What the ports are as elements stands in `elements`; nothing here changes the firewall.
 """
 
-from cni_bridge import address, elements
+from cni_bridge import address, elements, errors
 from cni_bridge.csocket import csocket
-from cni_bridge.errors import InvalidConfig, PortInUse
 from cni_bridge.kernel import hostports
 from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.kernel.nftables import Netfilter
@@ -31,7 +30,7 @@ def settled(register: "Register", attachment: Attachment, want: Firewall) -> Fir
     addresses = elements.first_addresses(want)
     for port in want.rules.ports:
         if not elements.targets(addresses, port):
-            raise InvalidConfig(
+            raise errors.InvalidConfig(
                 f"runtimeConfig.portMappings: container port {port.container_port} can't be "
                 f"published on {address.text(port.host_ip) if port.host_ip else 'this host'}",
                 "the container has no address of that family",
@@ -56,7 +55,9 @@ def refuse_bound(attachment: Attachment, settled: Firewall, want: Firewall) -> N
             continue
         if owner := hostports.owner(port.protocol, port.host_port, attachment.container):
             what = elements.describe(elements.of_port(*targets[0], port))
-            raise PortInUse(f"{what} is held by {owner}", "publish another host port, or stop it")
+            raise errors.PortInUse(
+                f"{what} is held by {owner}", "publish another host port, or stop it"
+            )
 
 
 def _suspicion(ports: tuple[PublishedPort, ...]) -> "Callable[[PublishedPort], bool]":
@@ -124,7 +125,7 @@ def _choose(
         ):
             continue
         return candidate
-    raise PortInUse(
+    raise errors.PortInUse(
         f"no free host port found for container port {port.container_port}",
         f"{ATTEMPTS} ports of net.ipv4.ip_local_port_range were tried",
     )

@@ -5,9 +5,8 @@ Both kinds of source answer the same calls, so that `commands` reads the same fo
 
 import posix
 
-from cni_bridge import steps
+from cni_bridge import errors, steps
 from cni_bridge.edge import config, ipam, shapes
-from cni_bridge.errors import InvalidConfig
 from cni_bridge.ipam import resolver
 from cni_bridge.model import Dns, Grant
 
@@ -84,11 +83,13 @@ class OtherPlugin:
         answer = self._execute("ADD")
         try:
             grant = ipam.grant(config.answer(answer, settings.cni_version))
-        except InvalidConfig as error:
+        except errors.InvalidConfig as error:
             what = error.msg.removeprefix("prevResult.")
-            raise InvalidConfig(f"IPAM plugin {self._path} answered {what}") from error
+            raise errors.InvalidConfig(f"IPAM plugin {self._path} answered {what}") from error
         if not grant.leases:
-            raise InvalidConfig("IPAM plugin returned missing IP config", f"from {self._path}")
+            raise errors.InvalidConfig(
+                "IPAM plugin returned missing IP config", f"from {self._path}"
+            )
         shapes.check_addresses(
             settings.cni_version, [len(lease.address.ip) for lease in grant.leases]
         )

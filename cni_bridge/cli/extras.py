@@ -5,11 +5,15 @@ Said from the plan alone; whether it is so already is CHECK's to find.
 
 import socket
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from cni_bridge import address
 from cni_bridge.address import prefix_text
-from cni_bridge.model import Limit, Plan
+from cni_bridge.model import Plan
 from cni_bridge.rules import Firewall, FirewallConfig, PublishedPort
+
+if TYPE_CHECKING:
+    from cni_bridge.extras import Limit
 
 PROTOCOLS = {getattr(socket, f"IPPROTO_{name.upper()}"): name for name in ("tcp", "udp", "sctp")}
 

@@ -3,7 +3,7 @@
 Only its grammar and our keys live here; which source wins is decided in `config.py`.
 """
 
-from cni_bridge.errors import InvalidEnvironment
+from cni_bridge import errors
 from cni_bridge.record import record
 
 BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
@@ -30,14 +30,14 @@ def parse(text: str) -> Arguments:
     for pair in text.split(";"):
         key, equals, value = pair.partition("=")
         if not equals or "=" in value:
-            raise InvalidEnvironment(f'ARGS: invalid pair "{pair}"', f"CNI_ARGS={text}")
+            raise errors.InvalidEnvironment(f'ARGS: invalid pair "{pair}"', f"CNI_ARGS={text}")
         values[key] = value
     ignores = values.get("IgnoreUnknown", "0").lower()
     if ignores not in BOOLEANS:
-        raise InvalidEnvironment(f'ARGS: IgnoreUnknown="{ignores}" is not true or false')
+        raise errors.InvalidEnvironment(f'ARGS: IgnoreUnknown="{ignores}" is not true or false')
     unknown = [key for key in values if key not in KNOWN]
     if unknown and not BOOLEANS[ignores]:
-        raise InvalidEnvironment(
+        raise errors.InvalidEnvironment(
             f"ARGS: unknown args {unknown}", "add IgnoreUnknown=1 to CNI_ARGS to pass them over"
         )
     return Arguments(ip=values.get("IP", ""), mac=values.get("MAC", ""))

@@ -3,8 +3,7 @@
 No CNI field is known here: which keys are folded is the caller's table.
 """
 
-from cni_bridge import bundle
-from cni_bridge.errors import InvalidConfig, UndecodableContent
+from cni_bridge import bundle, errors
 
 try:
     from _json import encode_basestring_ascii, make_scanner
@@ -49,7 +48,9 @@ def decode(raw: bytes) -> "Object":
     if text[end:].strip(BLANKS) or _is_deeper(value, DEPTH_LIMIT):
         raise _refusal(text)
     if type(value) is not dict:
-        raise UndecodableContent(f"expected a JSON object, found {text.strip(BLANKS)[:EXCERPT]}")
+        raise errors.UndecodableContent(
+            f"expected a JSON object, found {text.strip(BLANKS)[:EXCERPT]}"
+        )
     return _without_surrogates(value) if "\\u" in text else value
 
 
@@ -195,18 +196,18 @@ def _enclose(brackets: str, newline: str, inner: str, items: list[str]) -> str:
 # ---------------------------------------------------------------- what is wrong
 
 
-def _two_spellings(data: "Object", name: str, path: str) -> InvalidConfig:
+def _two_spellings(data: "Object", name: str, path: str) -> errors.InvalidConfig:
     spellings = [encode(key) for key in data if key.casefold() == name.casefold()]
-    return InvalidConfig(
+    return errors.InvalidConfig(
         f"{path}{name}: spelled in more than one way: {', '.join(spellings)}",
         "keys match in any case; keep one of these",
     )
 
 
-def _refusal(text: str) -> UndecodableContent:
+def _refusal(text: str) -> errors.UndecodableContent:
     place, reason = flaw(text)
     line, column = position(text, place)
-    return UndecodableContent(
+    return errors.UndecodableContent(
         f"cannot decode the JSON: line {line}, column {column}: {reason}", _excerpt(text, place)
     )
 

@@ -3,10 +3,9 @@
 Loaded only for networks that use one of them; types, bounds and defaults were the schema's matter.
 """
 
-from cni_bridge import address
+from cni_bridge import address, errors
 from cni_bridge.csocket import csocket
 from cni_bridge.edge import ipam
-from cni_bridge.errors import InvalidConfig, UnsupportedField
 from cni_bridge.rules import FirewallConfig, PublishedPort
 
 TYPE_CHECKING = False
@@ -27,7 +26,7 @@ def parse(document: "Json") -> FirewallConfig | None:
     """What the firewall is to do; None for nothing. Raises InvalidConfig, UnsupportedField."""
     for key in ("conditionsV4", "conditionsV6"):
         if document.get(key):
-            raise UnsupportedField(
+            raise errors.UnsupportedField(
                 f"{key}: conditions on published ports are not supported, "
                 f"found {' '.join(document[key])}",
                 "Rules are the same for every container here; chain the reference portmap for them.",
@@ -57,14 +56,16 @@ def _ports(mappings: "list[Json]") -> tuple[PublishedPort, ...]:
     fixed = [(item.protocol, item.host_port, item.host_ip) for item in distinct if item.host_port]
     if len(set(fixed)) < len(fixed):
         twice = next(item for item in fixed if fixed.count(item) > 1)
-        raise InvalidConfig(f"{MAPPINGS}: host port {twice[1]} is to lead to two container ports")
+        raise errors.InvalidConfig(
+            f"{MAPPINGS}: host port {twice[1]} is to lead to two container ports"
+        )
     return distinct
 
 
 def _port(mapping: "Json", path: str) -> PublishedPort:
     protocol = mapping["protocol"].lower() or "tcp"
     if protocol not in PROTOCOLS:
-        raise InvalidConfig(
+        raise errors.InvalidConfig(
             f"{path}.protocol: expected tcp, udp or sctp, found {mapping['protocol']!r}"
         )
     return PublishedPort(
@@ -81,4 +82,4 @@ def _host_ip(text: str, path: str) -> bytes:
     try:
         return address.parse(text.removeprefix("[").removesuffix("]"))
     except ValueError as error:
-        raise InvalidConfig(f"{path}: {error}") from None
+        raise errors.InvalidConfig(f"{path}: {error}") from None

@@ -5,7 +5,7 @@ Loaded only for networks that use them; types and bounds were the schema's matte
 
 from cni_bridge.edge import ipam
 from cni_bridge.errors import InvalidConfig
-from cni_bridge.model import Bandwidth, Limit, Sysctl, Tuning
+from cni_bridge.extras import Bandwidth, Limit, Sysctl, Tuning
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,10 +3,9 @@
 Everything here has been through the schema; what is left are addresses, and which source wins.
 """
 
-from cni_bridge import address
+from cni_bridge import address, errors
 from cni_bridge.address import Prefix, prefix_text
 from cni_bridge.edge import shapes
-from cni_bridge.errors import InvalidConfig
 from cni_bridge.ipam import ranges
 from cni_bridge.model import Dns, Grant, Ipam, Lease, Range, RangeSet, Route
 
@@ -137,13 +136,13 @@ def _range_sets(ipam: "Json", asked: "list[Any]") -> tuple[RangeSet, ...]:
     try:
         ranges.check_sets(range_sets)
     except ValueError as error:
-        raise InvalidConfig(f"ipam: {error}", "see ipam.subnet and ipam.ranges") from None
+        raise errors.InvalidConfig(f"ipam: {error}", "see ipam.subnet and ipam.ranges") from None
     return range_sets
 
 
 def _range(item: "Json", path: str) -> Range:
     if "subnet" not in item:
-        raise InvalidConfig(f"{path}.subnet: missing")
+        raise errors.InvalidConfig(f"{path}.subnet: missing")
     subnet = _prefix(item["subnet"], f"{path}.subnet")
     start, end, gateway = (
         _address(item[key], f"{path}.{key}") if item.get(key) else None
@@ -152,7 +151,7 @@ def _range(item: "Json", path: str) -> Range:
     try:
         return ranges.make_range(subnet, start, end, gateway)
     except ValueError as error:
-        raise InvalidConfig(f"{path}: {error}") from None
+        raise errors.InvalidConfig(f"{path}: {error}") from None
 
 
 def _requested(folded: "Json", asked: str) -> list[bytes]:
@@ -187,7 +186,9 @@ def _route(route: "Json", path: str) -> Route:
     destination = address.subnet(_prefix(route["dst"], f"{path}.dst"))
     gateway = _address(route["gw"], f"{path}.gw") if route.get("gw") else None
     if gateway and len(gateway) != len(destination.ip):
-        raise InvalidConfig(f"{path}.gw: {route['gw']} is not of the family of {route['dst']}")
+        raise errors.InvalidConfig(
+            f"{path}.gw: {route['gw']} is not of the family of {route['dst']}"
+        )
     return Route(
         destination=destination,
         gateway=gateway,
@@ -199,11 +200,11 @@ def _prefix(text: str, path: str) -> Prefix:
     try:
         return address.parse_prefix(text)
     except ValueError as error:
-        raise InvalidConfig(f"{path}: {error}") from None
+        raise errors.InvalidConfig(f"{path}: {error}") from None
 
 
 def _address(text: str, path: str) -> bytes:
     try:
         return address.parse(text)
     except ValueError as error:
-        raise InvalidConfig(f"{path}: {error}") from None
+        raise errors.InvalidConfig(f"{path}: {error}") from None

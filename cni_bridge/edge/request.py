@@ -5,8 +5,8 @@ Checks the CNI_* variables and nothing else; what the document says is `config.p
 
 import posix
 
+from cni_bridge import errors
 from cni_bridge.edge import codec, validators
-from cni_bridge.errors import InvalidEnvironment, IOFailure
 from cni_bridge.record import record
 
 STDIN_LIMIT = 1 << 20
@@ -49,9 +49,9 @@ def check(variables: dict[str, str]) -> None:
     """Refuse a command that there is not, and variables that it lacks. Raises InvalidEnvironment."""
     command = variables.get("CNI_COMMAND", "")
     if not command:
-        raise InvalidEnvironment("required env variables [CNI_COMMAND] missing")
+        raise errors.InvalidEnvironment("required env variables [CNI_COMMAND] missing")
     if command not in REQUIRED:
-        raise InvalidEnvironment(
+        raise errors.InvalidEnvironment(
             f"unknown CNI_COMMAND: {command}", f"one of {' '.join(REQUIRED)} VERSION"
         )
     required = REQUIRED[command]
@@ -62,7 +62,7 @@ def check(variables: dict[str, str]) -> None:
     if required:
         faults += _malformed(variables)
     if faults:
-        raise InvalidEnvironment("; ".join(faults), f"CNI_COMMAND={command}")
+        raise errors.InvalidEnvironment("; ".join(faults), f"CNI_COMMAND={command}")
 
 
 def read_stdin() -> bytes:
@@ -73,12 +73,12 @@ def read_stdin() -> bytes:
         try:
             chunk = posix.read(0, 1 << 16)
         except OSError as error:
-            raise IOFailure("error reading from stdin", str(error)) from error
+            raise errors.IOFailure("error reading from stdin", str(error)) from error
         if not chunk:
             return b"".join(chunks)
         chunks.append(chunk)
         size += len(chunk)
-    raise IOFailure(f"error reading from stdin: more than {STDIN_LIMIT} bytes")
+    raise errors.IOFailure(f"error reading from stdin: more than {STDIN_LIMIT} bytes")
 
 
 def decode(variables: dict[str, str], raw: bytes) -> Request:

@@ -3,9 +3,8 @@
 Inside the package there is only the newest shape; older ones are made and read here alone.
 """
 
-from cni_bridge import address
+from cni_bridge import address, errors
 from cni_bridge.edge.versions import NEWEST
-from cni_bridge.errors import InvalidConfig
 
 Json = dict[str, object]
 TYPE_CHECKING = False
@@ -30,12 +29,12 @@ def check_addresses(version: str, families: "Iterable[int]") -> None:
         return
     families = list(families)
     if not families:
-        raise InvalidConfig(
+        raise errors.InvalidConfig(
             "cannot convert: no valid IP addresses",
             f"CNI version {version} can't report a network without addresses; use 0.3.0 or newer",
         )
     if len(set(families)) < len(families):
-        raise InvalidConfig(
+        raise errors.InvalidConfig(
             f"CNI version {version} does not support more than 1 address per family",
             "use cniVersion 0.3.0 or newer, or one range set per family",
         )

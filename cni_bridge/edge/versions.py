@@ -1,8 +1,9 @@
 """CNI spec versions: which exist, and which command each has.
 
-Imports nothing: VERSION is asked for every plugin at every command of some runtimes, and answered
-from here alone.
+VERSION is asked for every plugin at every command of some runtimes, and answered from here alone.
 """
+
+from cni_bridge import errors
 
 SUPPORTED = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 NEWEST = SUPPORTED[-1]
@@ -18,16 +19,14 @@ def answer() -> str:
 
 def check(command: str, version: str) -> None:
     """Refuse a version that we don't speak, or that does not have this command."""
-    from cni_bridge.errors import IncompatibleVersion
-
     if version not in SUPPORTED:
-        raise IncompatibleVersion(
+        raise errors.IncompatibleVersion(
             "incompatible CNI versions",
             f'config is "{version}", plugin supports {" ".join(SUPPORTED)}',
         )
     since = SINCE.get(command, SUPPORTED[0])
     if SUPPORTED.index(version) < SUPPORTED.index(since):
-        raise IncompatibleVersion(
+        raise errors.IncompatibleVersion(
             f"config version does not allow {command}",
             f'cniVersion is "{version}"; {command} exists since {since}',
         )

@@ -6,7 +6,7 @@ Loaded only for networks that use them; bounds and missing halves were the schem
 from cni_bridge import names
 from cni_bridge.edge import request
 from cni_bridge.errors import InvalidConfig
-from cni_bridge.model import VlanFilter
+from cni_bridge.extras import VlanFilter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

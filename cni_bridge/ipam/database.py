@@ -5,10 +5,12 @@ What the tables mean is not known here, except for the one that says which schem
 
 import posix
 from _stat import S_ISREG
+from fcntl import LOCK_EX, LOCK_NB, flock
 
 from cni_bridge import errors
 from cni_bridge.csqlite import csqlite
 from cni_bridge.ipam import statedir
+from cni_bridge.kernel import signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ class Database:
         self.path = path
         self.is_whole = True
         self._patience_s = patience_s
+        self._turn = -1  # a descriptor whose lock is ours while we write
         try:
             # isolation_level None: transactions begin where we say so.
             self._connection = csqlite.connect(path, timeout=patience_s, isolation_level=None)
@@ -68,19 +71,23 @@ class Database:
 
     def begin(self) -> None:
         """Begin a transaction with the right to write: two that only read can't both go on."""
+        self._wait_for_turn()
         self.change("begin immediate")
 
     def commit(self) -> None:
         """Make the transaction's changes real."""
         self.change("commit")
+        self._end_turn()
 
     def rollback(self) -> None:
         """Undo the transaction, if there is one."""
         if self._connection.in_transaction:
             self.change("rollback")
+        self._end_turn()
 
     def close(self) -> None:
         """Close the file; an open transaction is undone."""
+        self._end_turn()
         self._connection.close()
 
     def run_script(self, sql: str) -> None:
@@ -89,6 +96,33 @@ class Database:
             self._connection.executescript(sql)
         except csqlite.Error as error:
             raise self._failure(error) from error
+
+    def _wait_for_turn(self) -> None:
+        """Wait for those who came before. SQLite alone would look again after 1, 2, 5, 10 ms and so
+        on, so that of many at once some sleep while nobody writes."""
+        directory = self.path.rpartition("/")[0]
+        try:
+            self._turn = posix.open(directory, posix.O_RDONLY | posix.O_CLOEXEC)
+            try:
+                flock(self._turn, LOCK_EX | LOCK_NB)
+            except BlockingIOError:
+                signals.limit(self._patience_s, self._give_up)
+                flock(self._turn, LOCK_EX)
+                signals.limit(0, self._give_up)
+        except OSError as error:
+            raise errors.LedgerUnusable(
+                f"cannot lock the ledger's directory {directory}: {error.strerror}"
+            ) from error
+
+    def _end_turn(self) -> None:
+        if self._turn >= 0:
+            posix.close(self._turn)
+            self._turn = -1
+
+    def _give_up(self, _number: int, _frame: object) -> None:
+        from cni_bridge.ipam import trouble
+
+        raise trouble.locked(self.path, self._patience_s)
 
     def _run(self, sql: str, values: tuple[object, ...]) -> "tuple[list[Row], int]":
         try:

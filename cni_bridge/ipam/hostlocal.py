@@ -5,8 +5,7 @@ They are read and, with their container, removed; none is ever made here.
 
 import posix
 
-from cni_bridge import address
-from cni_bridge.errors import IOFailure
+from cni_bridge import address, errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,8 +88,8 @@ class Reservations:
     def _path(self, ip: bytes) -> str:
         return f"{self.directory}/{self._files[ip]}"
 
-    def _failure(self, ip: bytes, error: OSError) -> IOFailure:
-        return IOFailure(f"host-local's reservation {self._path(ip)}: {error.strerror}")
+    def _failure(self, ip: bytes, error: OSError) -> errors.IOFailure:
+        return errors.IOFailure(f"host-local's reservation {self._path(ip)}: {error.strerror}")
 
 
 def _files(directory: str) -> "Iterator[tuple[bytes, str]]":
@@ -98,7 +97,9 @@ def _files(directory: str) -> "Iterator[tuple[bytes, str]]":
     try:
         names = posix.listdir(directory)
     except OSError as error:
-        raise IOFailure(f"host-local's reservations in {directory}: {error.strerror}") from error
+        raise errors.IOFailure(
+            f"host-local's reservations in {directory}: {error.strerror}"
+        ) from error
     for name in names:
         try:
             yield address.parse(name), name

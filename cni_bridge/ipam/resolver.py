@@ -5,7 +5,7 @@ Reads that one file; applying it is the runtime's matter.
 
 import posix
 
-from cni_bridge.errors import IOFailure
+from cni_bridge import errors
 from cni_bridge.model import Dns
 
 SIZE_LIMIT = 1 << 16
@@ -43,4 +43,4 @@ def _content(path: str) -> str:
         finally:
             posix.close(descriptor)
     except OSError as error:
-        raise IOFailure(f"ipam.resolvConf: {path} can't be read", str(error)) from error
+        raise errors.IOFailure(f"ipam.resolvConf: {path} can't be read", str(error)) from error

@@ -116,7 +116,7 @@ class Ledger:
 
         A claim that a later ADD has made for the same attachment is not mistaken for this one.
         """
-        if not self.database.change(_CONFIRM, *_claim_key(holding)):
+        if not self.database.locked(lambda: self.database.change(_CONFIRM, *_claim_key(holding))):
             raise wording.overtaken(holding.attachment)
 
     def is_superseded(self, holding: Holding) -> bool:

@@ -19,9 +19,7 @@ def failure(error: Exception, path: str, patience_s: float) -> CniError:
     """What SQLite complains about."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind of error
     if code in (csqlite.SQLITE_BUSY, csqlite.SQLITE_LOCKED):
-        return TryAgainLater(
-            f"the ledger {path} stayed locked for {patience_s:g} s", _lock_details(path)
-        )
+        return locked(path, patience_s)
     if code in (csqlite.SQLITE_CORRUPT, csqlite.SQLITE_NOTADB):
         return LedgerUnusable(f"the ledger {path} is damaged: {error}", FROM_KERNEL)
     if code == csqlite.SQLITE_FULL:
@@ -37,6 +35,13 @@ def failure(error: Exception, path: str, patience_s: float) -> CniError:
     return LedgerUnusable(
         f"cannot use the ledger {path}: {error}",
         "Check the permissions of the file and of its directory, and the space left there.",
+    )
+
+
+def locked(path: str, patience_s: float) -> TryAgainLater:
+    """Others had it all the time."""
+    return TryAgainLater(
+        f"the ledger {path} stayed locked for {patience_s:g} s", _lock_details(path)
     )
 
 

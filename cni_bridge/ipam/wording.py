@@ -5,14 +5,7 @@ Only texts; what is an error is decided in `store`.
 
 import time
 
-from cni_bridge import address
-from cni_bridge.errors import (
-    AddressInUse,
-    AttachmentExists,
-    NameTaken,
-    RangeExhausted,
-    TryAgainLater,
-)
+from cni_bridge import address, errors
 from cni_bridge.ipam import ranges
 from cni_bridge.model import Attachment, Holding, RangeSet
 
@@ -32,36 +25,36 @@ def facts(holding: Holding) -> str:
     return f"Since {since}, host end {holding.host_name}, addresses: {held or 'none'}."
 
 
-def held(ip: bytes, range_set: RangeSet, holder: Holding) -> AddressInUse:
+def held(ip: bytes, range_set: RangeSet, holder: Holding) -> errors.AddressInUse:
     """A requested address that another attachment has."""
     return unavailable(ip, range_set, f"{name(holder.attachment)}. {facts(holder)}")
 
 
-def unavailable(ip: bytes, range_set: RangeSet, holder: str) -> AddressInUse:
+def unavailable(ip: bytes, range_set: RangeSet, holder: str) -> errors.AddressInUse:
     """A requested address that is somebody else's."""
-    return AddressInUse(
+    return errors.AddressInUse(
         f"requested IP address {address.text(ip)} is not available in range set "
         f"{ranges.set_text(range_set)}",
         f"It is held by {holder}",
     )
 
 
-def overtaken(attachment: Attachment, details: str = "") -> TryAgainLater:
+def overtaken(attachment: Attachment, details: str = "") -> errors.TryAgainLater:
     """An ADD whose claim a DEL has removed."""
-    return TryAgainLater(f"{name(attachment)} was deleted while it was being added", details)
+    return errors.TryAgainLater(f"{name(attachment)} was deleted while it was being added", details)
 
 
-def exists(earlier: Holding) -> AttachmentExists:
+def exists(earlier: Holding) -> errors.AttachmentExists:
     """A second ADD."""
-    return AttachmentExists(
+    return errors.AttachmentExists(
         f"{name(earlier.attachment)} exists already, duplicate allocation is not allowed",
         f"{facts(earlier)} Send DEL for it first.",
     )
 
 
-def name_taken(owner: Holding) -> NameTaken:
+def name_taken(owner: Holding) -> errors.NameTaken:
     """An attachment whose host end would have another one's name."""
-    return NameTaken(
+    return errors.NameTaken(
         f"the host end's name {owner.host_name} is that of {name(owner.attachment)}",
         f"{facts(owner)} Names follow from network, container id and ifname: change one.",
     )
@@ -69,14 +62,14 @@ def name_taken(owner: Holding) -> NameTaken:
 
 def exhausted(
     network: str, index: int, range_set: RangeSet, taken: "ranges.Count"
-) -> RangeExhausted:
+) -> errors.RangeExhausted:
     """No address is left in a range set."""
     counts = "; ".join(
         f"{ranges.range_text(each)}: {count} leases"
         for each in range_set
         for count in [taken(address.number(each.start), address.number(each.end))]
     )
-    return RangeExhausted(
+    return errors.RangeExhausted(
         f"failed to allocate for range {index}: "
         f"no IP addresses available in range set: {ranges.set_text(range_set)}",
         f"{counts}. Delete containers of network {network}, or give it a larger range.",

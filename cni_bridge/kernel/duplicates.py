@@ -6,8 +6,8 @@ until then the kernel neither announces an address nor answers for it.
 
 import time
 
+from cni_bridge import errors
 from cni_bridge.address import AF_INET6, prefix_text
-from cni_bridge.errors import AddressInUse, TryAgainLater
 from cni_bridge.kernel import layer3
 from cni_bridge.kernel.netlink import Socket
 
@@ -25,7 +25,7 @@ def wait(inside: Socket, events: Socket, interface: int) -> None:
     while tentative := _tentative(inside, interface):
         left = deadline - time.monotonic()
         if left <= 0:
-            raise TryAgainLater(
+            raise errors.TryAgainLater(
                 f"failed to settle addresses: {tentative} is still tentative",
                 f"waited {TIMEOUT_S} s for duplicate address detection",
             )
@@ -38,7 +38,7 @@ def _tentative(inside: Socket, interface: int) -> str:
     for answer in inside.dump(layer3.addresses(AF_INET6, interface)):
         found = layer3.parse_address(answer)
         if found.is_duplicate:
-            raise AddressInUse(
+            raise errors.AddressInUse(
                 f"failed to settle addresses: {prefix_text(found.address)} is a duplicate "
                 "(DADFAILED)",
                 "another interface on this bridge answered for it; enabledad asked to look",

@@ -7,7 +7,7 @@ import posix
 import sys
 from fcntl import ioctl
 
-from cni_bridge.errors import InvalidNetns, UnknownContainer
+from cni_bridge import errors
 from cni_bridge.model import Netns
 from cni_bridge.record import record
 
@@ -78,18 +78,18 @@ def _open(path: str) -> int:
     try:
         return posix.open(path, flags)
     except FileNotFoundError:
-        raise UnknownContainer(f"network namespace {path} does not exist") from None
+        raise errors.UnknownContainer(f"network namespace {path} does not exist") from None
     except (OSError, ValueError) as error:
-        raise InvalidNetns(f"can't open network namespace {path!r}", str(error)) from None
+        raise errors.InvalidNetns(f"can't open network namespace {path!r}", str(error)) from None
 
 
 def _identify(descriptor: int, home: int, path: str, may_be_own: bool) -> Netns:
     found, own = posix.fstat(descriptor), posix.fstat(home)
     # All namespaces live on one device; only there does the ioctl mean what it says.
     if found.st_dev != own.st_dev or ioctl(descriptor, NS_GET_NSTYPE) != CLONE_NEWNET:
-        raise InvalidNetns(f"{path} is not a network namespace")
+        raise errors.InvalidNetns(f"{path} is not a network namespace")
     if found.st_ino == own.st_ino and not may_be_own:
-        raise InvalidNetns(
+        raise errors.InvalidNetns(
             "plugin's netns and netns from CNI_NETNS should not be the same",
             f"{path} is the network namespace that the plugin itself runs in",
         )

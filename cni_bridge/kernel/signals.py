@@ -4,7 +4,7 @@ a limit of time for what a signal alone can interrupt.
 `_signal` directly, as `signal` imports `enum`.
 """
 
-from cni_bridge.errors import TryAgainLater
+from cni_bridge import errors
 
 try:
     import _signal as signal  # type: ignore[import-not-found]  # not in typeshed
@@ -44,10 +44,10 @@ def undoing(work: "Callable[[], T]", undo: "Callable[[BaseException], None]") ->
         raise
 
 
-def limit(seconds: int, give_up: "Callable[[int, object], None]") -> None:
+def limit(seconds: float, give_up: "Callable[[int, object], None]") -> None:
     """Call `give_up` after so many seconds, unless the limit is lifted by 0."""
     signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def ignore() -> None:
@@ -57,7 +57,7 @@ def ignore() -> None:
 
 def _raise(number: int, _frame: object) -> None:
     ignore()
-    raise TryAgainLater(f"interrupted by signal {number}", "the runtime gave up on this ADD")
+    raise errors.TryAgainLater(f"interrupted by signal {number}", "the runtime gave up on this ADD")
 
 
 def _handle(handler: object) -> None:

@@ -5,9 +5,8 @@ What exists is reused and completed; what somebody else set is changed only wher
 
 from errno import EEXIST
 
-from cni_bridge import names
+from cni_bridge import errors, names
 from cni_bridge.address import AF_INET, AF_INET6, Prefix, overlap, prefix_text
-from cni_bridge.errors import InvalidConfig, KernelRefused, NameTaken
 from cni_bridge.kernel import layer3, links, machine, sysctl
 from cni_bridge.kernel.messages import IFA_F_NODAD
 from cni_bridge.model import Bridge, Interface
@@ -83,7 +82,7 @@ def find(host: "Socket", name: str) -> "Link | None":
     answer = host.find(links.get(name))
     link = links.parse(answer) if answer else None
     if link and link.kind != "bridge":
-        raise NameTaken(
+        raise errors.NameTaken(
             f'"{name}" already exists but is not a bridge',
             f"it is of kind {link.kind or 'unknown'}; give another name in `bridge`, or remove it",
         )
@@ -102,7 +101,7 @@ def _create(host: "Socket", want: Bridge) -> "Link":
     host.run(request, tolerate=EEXIST)  # another ADD may have made it first
     link = find(host, want.name)
     if link is None:
-        raise KernelRefused(f"bridge {want.name} vanished while it was created")
+        raise errors.KernelRefused(f"bridge {want.name} vanished while it was created")
     return link
 
 
@@ -113,7 +112,7 @@ def _ensure_addresses(host: "Socket", link: "Link", want: Bridge, length: int) -
         return
     in_the_way = dict.fromkeys(item for each in missing for item in conflicts(want, each, present))
     if in_the_way and not want.replaces_address:
-        raise InvalidConfig(
+        raise errors.InvalidConfig(
             f'"{link.name}" already has an IP address different from {prefix_text(missing[0])}',
             f"it has {', '.join(map(prefix_text, in_the_way))}; use another bridge, "
             "or set forceAddress to replace it",
@@ -146,7 +145,7 @@ def _ensure_forwarding(length: int) -> None:
     try:
         sysctl.write(key, "1")
     except OSError as error:
-        raise KernelRefused(
+        raise errors.KernelRefused(
             f"failed to enable forwarding: {key}: {error.strerror}",
             "isGateway needs it; set it on the host, or make /proc/sys writable",
         ) from error

@@ -6,8 +6,7 @@ What belongs into the sets is for the ledger to say. Here it is put there, looke
 import posix
 from _stat import S_ISREG
 
-from cni_bridge import bundle, elements
-from cni_bridge.errors import FirewallRefused
+from cni_bridge import bundle, elements, errors
 from cni_bridge.kernel import child, nftables
 from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.kernel.nftables import NFPROTO_BRIDGE, NFPROTO_INET
@@ -76,7 +75,7 @@ def load(socket: "Netfilter", family: int, boot_id: str) -> Ruleset:
     _run_nft(file)
     loaded = handle(socket, family)
     if loaded is None:
-        raise FirewallRefused(f"nftables table {TABLE} vanished while it was loaded")
+        raise errors.FirewallRefused(f"nftables table {TABLE} vanished while it was loaded")
     rules = nftables.count_rules(socket, family, TABLE)
     return Ruleset(boot_id=boot_id, digest=digest, handle=loaded, rules=rules)
 
@@ -121,9 +120,9 @@ def problems(
             yield f"{name}: expected {elements.describe(item)}, found none"
 
 
-def refusal(error: KernelError) -> FirewallRefused:
+def refusal(error: KernelError) -> errors.FirewallRefused:
     """The kernel's refusal as an error of ours."""
-    return FirewallRefused(
+    return errors.FirewallRefused(
         f"nftables refused: {error}",
         "`nft list ruleset` shows what is there; a table cni_bridge that is not ours is in the way",
     )
@@ -139,7 +138,7 @@ def find_nft() -> str:
                 return path
         except (OSError, ValueError):
             continue
-    raise FirewallRefused(
+    raise errors.FirewallRefused(
         "nft is not installed",
         "ipMasq, portMappings and isolation need it to load their rules: install nftables",
     )
@@ -155,10 +154,10 @@ def _run_nft(file: str) -> None:
     try:
         done = child.run((find_nft(), "-f", path), timeout_ms=PATIENCE_MS)
     except OSError as error:
-        raise FirewallRefused("can't execute nft", str(error)) from error
+        raise errors.FirewallRefused("can't execute nft", str(error)) from error
     if done.status:
         complaint = done.stderr.decode(errors="replace").strip()[:COMPLAINT_LIMIT]
-        raise FirewallRefused(
+        raise errors.FirewallRefused(
             f"nft refused the firewall's rules: exit status {done.status}",
             f"{complaint}\nThe kernel needs nf_tables with NAT, and nft 1.0 or newer; without "
             "ipMasq, portMappings and isolation no firewall is needed.",

@@ -7,9 +7,8 @@ import posix
 import time
 from errno import EEXIST, ENODEV
 
-from cni_bridge import names, steps
+from cni_bridge import errors, names, steps
 from cni_bridge.address import AF_INET6, family
-from cni_bridge.errors import NameTaken, TryAgainLater
 from cni_bridge.kernel import layer3, links, netns, sysctl
 from cni_bridge.kernel.messages import IF_OPER_UNKNOWN, IF_OPER_UP, RTMGRP_IPV6_IFADDR, RTMGRP_LINK
 from cni_bridge.kernel.netlink import KernelError, Socket
@@ -46,7 +45,7 @@ def create(host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth
         if error.errno != EEXIST:
             raise
         path = container.identity.path
-        raise NameTaken(
+        raise errors.NameTaken(
             f'container veth name ("{want.container_name}") peer provided ("{want.host_name}") '
             "already exists",
             f"remove {want.container_name} from {path}, or send DEL for this attachment first",
@@ -162,7 +161,7 @@ def wait_until_up(host: "Socket", want: Veth) -> "Link":
         while not _is_passing(host, outer := _link(host, want.host_name)):
             left = deadline - time.monotonic()
             if left <= 0:
-                raise TryAgainLater(
+                raise errors.TryAgainLater(
                     f"bridge port in error state: {want.host_name} did not come up",
                     f"waited {PORT_UP_TIMEOUT_S} s; operstate is {outer.operstate}",
                 )

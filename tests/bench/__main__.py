@@ -67,12 +67,16 @@ def _measure(asked: argparse.Namespace) -> None:
             for result in found:
                 progress.console.print(_table(result))
             others = [each for each in document["results"] if each["workload"] != workload.name]
-            document["results"] = others + [asdict(each) for each in found]
+            document["results"] = sorted(others + [asdict(each) for each in found], key=_place)
             _write(document, asked.output)
         if not asked.only or EFFORT in asked.only:
             progress.add_task(EFFORT, total=None)
             document["effort"] = [asdict(each) for each in effort.measure()]
             _write(document, asked.output)
+
+
+def _place(result: dict[str, Any]) -> int:
+    return [each.name for each in ALL].index(result["workload"])
 
 
 def _write(document: dict[str, Any], file: Path) -> None:

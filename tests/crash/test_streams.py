@@ -63,11 +63,19 @@ def test_an_add_whose_reader_has_gone_is_rolled_back(stage: Stage) -> None:
 
 
 def test_a_stdin_that_stays_open_is_given_up_after_a_minute(stage: Stage) -> None:
-    log = stage.scratch / "alarm.log"
+    log = stage.scratch / "timer.log"
     # With -D it is strace that is the child.
-    words = ("strace", "-D", "-o", str(log), "-e", "trace=alarm", str(stage.network.plugin.path))
+    words = (
+        "strace",
+        "-D",
+        "-o",
+        str(log),
+        "-e",
+        "trace=setitimer",
+        str(stage.network.plugin.path),
+    )
     with start(stage, words, subprocess.PIPE) as process:
-        wait_until(lambda: log.exists() and "alarm(60)" in log.read_text())
+        wait_until(lambda: log.exists() and "tv_sec=60" in log.read_text())
         process.send_signal(signal.SIGALRM)  # nobody wants to wait for it here
         assert process.stdout
         answer = json.loads(process.stdout.read())  # its end is that of the process

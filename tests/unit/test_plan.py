@@ -2,22 +2,18 @@
 
 from cni_bridge import address, names, plan
 from cni_bridge.address import Prefix
+from cni_bridge.extras import Bandwidth, Limit, Sysctl, Tuning, VlanFilter
 from cni_bridge.model import (
     Attachment,
-    Bandwidth,
     Bridge,
     Dns,
     Grant,
     Ipam,
     Lease,
-    Limit,
     NetworkConfig,
     Plan,
     Port,
     Route,
-    Sysctl,
-    Tuning,
-    VlanFilter,
 )
 from cni_bridge.record import replace
 

@@ -1,7 +1,8 @@
 """What the plan of an attachment says about the firewall, and what follows for the bridge port."""
 
 from cni_bridge.address import parse, parse_prefix
-from cni_bridge.model import Ipam, Range, VlanFilter
+from cni_bridge.extras import VlanFilter
+from cni_bridge.model import Ipam, Range
 from cni_bridge.record import replace
 from cni_bridge.rules import Firewall, FirewallConfig, PublishedPort
 from tests.unit.test_plan import CONFIG, DUAL, GATEWAY, build, port

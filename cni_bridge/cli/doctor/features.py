@@ -11,11 +11,11 @@ from pyroute2.netlink.exceptions import NetlinkError
 from cni_bridge import bundle
 from cni_bridge.cli.lab import spaces
 from cni_bridge.errors import CniError
+from cni_bridge.extras import Bandwidth, Limit, VlanFilter
 from cni_bridge.kernel import child, netns
 from cni_bridge.kernel.netlink import Socket
 from cni_bridge.kernel.netns import OWN_NETNS
 from cni_bridge.kernel.nftables import NFPROTO_BRIDGE, NFPROTO_INET
-from cni_bridge.model import Bandwidth, Limit, VlanFilter
 from cni_bridge.parts import bandwidth, firewall, vlan
 
 BRIDGE, VETH, RULES, SPOOF = "bridge", "veth", "nftables", "nftables of bridges"

@@ -117,10 +117,11 @@ def test_malformed_json_is_explained_where_json_can_not_be_imported_yet() -> Non
         "hidden = dict.fromkeys(('json', 'json.decoder'))\n"
         "sys.modules.update(hidden)\n"
         "bundle.open_library = lambda: [sys.modules.pop(name, None) for name in hidden]\n"
+        "from cni_bridge import errors\n"
         "from cni_bridge.edge import codec\n"
         "try:\n"
         "    codec.decode(b'{\"name\": }')\n"
-        "except codec.UndecodableContent as error:\n"
+        "except errors.UndecodableContent as error:\n"
         "    print(error.msg)\n"
     )
     assert output_of(program) == "cannot decode the JSON: line 1, column 10: Expecting value\n"
@@ -130,11 +131,12 @@ def test_it_works_without_the_c_half_of_json() -> None:
     program = (
         "import sys\n"
         "sys.modules['_json'] = None\n"
+        "from cni_bridge import errors\n"
         "from cni_bridge.edge import codec\n"
         "print(codec.encode(codec.decode(b' {\"a\": [1, 1.5, null]} '), 0))\n"
         "try:\n"
         '    codec.decode(b\'{"a": 1, "a": 2}\')\n'
-        "except codec.UndecodableContent as error:\n"
+        "except errors.UndecodableContent as error:\n"
         "    print(error.msg)\n"
     )
     assert output_of(program).splitlines() == [

@@ -4,7 +4,8 @@ import pytest
 
 from cni_bridge.edge import codec, config, validators
 from cni_bridge.errors import CniError
-from cni_bridge.model import Bandwidth, Limit, NetworkConfig, Sysctl, Tuning
+from cni_bridge.extras import Bandwidth, Limit, Sysctl, Tuning
+from cni_bridge.model import NetworkConfig
 
 Json = dict[str, object]
 PLAIN: Json = {"cniVersion": "1.1.0", "name": "net", "type": "cni-bridge"}

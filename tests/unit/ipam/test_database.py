@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cni_bridge import errors
-from cni_bridge.ipam import database, store, trouble
+from cni_bridge.ipam import database, store
 from cni_bridge.ipam.database import Database
 from cni_bridge.ipam.schema import SCHEMA
 from cni_bridge.ipam.store import Ledger
@@ -171,42 +171,6 @@ def test_twenty_processes_at_once_bring_an_older_ledger_to_ours_once(tmp_path: P
 
 
 # ---------------------------------------------------------------- in our words
-
-
-def test_a_lock_that_is_not_given_back_names_its_holder(tmp_path: Path) -> None:
-    ledger = store.open_ledger(str(tmp_path), 0.05)
-    other = sqlite3.connect(file_of(tmp_path), isolation_level=None)
-    other.execute("begin immediate")
-    with pytest.raises(errors.TryAgainLater) as caught:
-        claim(ledger, "web", POOL)
-    assert caught.value.msg == f"the ledger {file_of(tmp_path)} stayed locked for 0.05 s"
-    command = Path("/proc/self/comm").read_text().strip()
-    assert f"It is held by process {os.getpid()} ({command})." == caught.value.details
-    other.execute("rollback")
-    claim(ledger, "web", POOL)
-    other.close()
-    ledger.close()
-
-
-def test_a_lock_held_while_the_ledger_is_made_is_waited_for_no_longer(tmp_path: Path) -> None:
-    other = sqlite3.connect(file_of(tmp_path), isolation_level=None)
-    other.execute("begin immediate")
-    with pytest.raises(errors.TryAgainLater, match="stayed locked"):
-        store.open_ledger(str(tmp_path), 0.05)
-    other.close()
-
-
-def test_lock_holders_are_those_of_the_file_that_do_not_wait() -> None:
-    locks = (
-        "1: POSIX  ADVISORY  WRITE 4711 00:19:81 1073741825 1073741825\n"
-        "1: -> POSIX  ADVISORY  WRITE 4712 00:19:81 1073741825 1073741825\n"
-        "2: POSIX  ADVISORY  READ  4711 00:19:81 1073741826 1073742335\n"
-        "2: POSIX  ADVISORY  READ  4713 00:1a:81 1073741826 1073742335\n"
-        "3: FLOCK  ADVISORY  WRITE 815 00:19:181 0 EOF\n"
-    )
-    assert trouble.lock_holders(locks, os.makedev(0, 0x19), 81) == ("4711",)
-    assert trouble.lock_holders(locks, os.makedev(0, 0x1B), 81) == ("4711", "4713")
-    assert trouble.lock_holders("", 0, 81) == ()
 
 
 def test_another_schema_version_names_both_and_what_to_do(tmp_path: Path) -> None:
