@@ -69,7 +69,7 @@ check-guest: build ## TESTS on Debian's kernel, in an emulated machine
 	$(PYTHON) build/guest.py -v $(TESTS)
 
 check-vlan: ## VLANs on a kernel that has them, in an emulated machine
-	@$(MAKE) --no-print-directory check-guest TESTS="tests/kernel/guest/test_vlan.py tests/kernel/test_vlan.py"
+	@$(MAKE) --no-print-directory check-guest TESTS="tests/kernel/guest tests/kernel/test_vlan.py"
 
 check-runtimes: build ## the executable under podman, containerd and buildah, in private namespaces
 	@build/runtimes.sh

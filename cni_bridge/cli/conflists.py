@@ -22,12 +22,16 @@ SUFFIXES = (".conf", ".conflist", ".json")
 
 @record
 class Network:
-    """A file; `executables` are the plugins that it names, `config` what ours of them are told."""
+    """A file; `executables` are the plugins that it names, `config` what ours of them are told.
+
+    `is_chained`: it has others beside ours.
+    """
 
     file: str
     text: str
     executables: tuple[str, ...]
     config: NetworkConfig | None
+    is_chained: bool
 
 
 def read(directory: str) -> tuple[Network, ...]:
@@ -86,11 +90,15 @@ def _network(file: str, text: str) -> Network:
     try:
         document = codec.decode(text.encode())
     except CniError:
-        return Network(file=file, text=text, executables=(), config=None)
+        return Network(file=file, text=text, executables=(), config=None, is_chained=False)
     plugins = document.get("plugins")
     listed = [each for each in plugins if isinstance(each, dict)] if plugins else [document]
     return Network(
-        file=file, text=text, executables=tuple(_executables(listed)), config=_ours(document)
+        file=file,
+        text=text,
+        executables=tuple(_executables(listed)),
+        config=_ours(document),
+        is_chained=len(listed) > 1,
     )
 
 

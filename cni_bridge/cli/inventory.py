@@ -98,14 +98,14 @@ def take(*state_dirs: str, others: Mapping[str, str] | None = None) -> Inventory
 
     `others`: name and path of namespaces to look at although no record names them.
     """
-    holdings = tuple(holding for each in state_dirs for holding in _holdings(each))
+    wired = _recorded_in(state_dirs)
+    holdings = tuple(wired)
     spaces = sightings.look({**(others or {}), **_paths(holdings)})
     host = spaces[0]
     dead = {each.attachment: why for each, why in reclaiming.dead(netlink.Socket(), holdings)}
-    wired = _wired(state_dirs)
     firewall = Guards()
     attachments = [
-        _recorded(each, spaces, dead.get(each.attachment, ""), is_wire=each.attachment in wired)
+        _recorded(each, spaces, dead.get(each.attachment, ""), is_wire=wired[each])
         for each in holdings
     ]
     attachments = [replace(each, guarded=firewall.of(each.attachment)) for each in attachments]
@@ -126,19 +126,13 @@ def take(*state_dirs: str, others: Mapping[str, str] | None = None) -> Inventory
     )
 
 
-def _holdings(state_dir: str) -> tuple[Holding, ...]:
-    ledger = store.find_ledger(state_dir)
-    return ledger.holdings() if ledger else ()
-
-
-def _wired(state_dirs: tuple[str, ...]) -> set[Attachment]:
-    """The attachments that are ends of wires."""
+def _recorded_in(state_dirs: tuple[str, ...]) -> dict[Holding, bool]:
+    """What ledgers hold, and whether each is an end of a wire."""
     ledgers = [ledger for each in state_dirs if (ledger := store.find_ledger(each))]
     return {
-        holding.attachment
+        holding: guards.is_wired(ledger, holding.attachment)
         for ledger in ledgers
         for holding in ledger.holdings()
-        if guards.is_wired(ledger, holding.attachment)
     }
 
 

@@ -5,6 +5,8 @@ Prints an inventory; what that is, and what health means, is decided there.
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -69,17 +71,14 @@ def register(commands: Commands) -> None:
 def run(options: Options) -> int:
     """Print what there is, once or until Ctrl-C."""
     screen = terminal.console()
-    if options.watch is None:
-        found = _select(inventory.take(*conflists.ledgers(options.state_dir)), options.which)
-        if options.json:
-            terminal.print_json(as_json(found))
-        else:
-            screen.print(_picture(found, options.which))
-        return 0
-    try:
+    if options.watch is not None:
         _watch(screen, options)
-    except KeyboardInterrupt:  # how one ends it
         return 0
+    found = _select(inventory.take(*conflists.ledgers(options.state_dir)), options.which)
+    if options.json:
+        terminal.print_json(as_json(found))
+    else:
+        screen.print(_picture(found, options.which))
     return 0
 
 
@@ -96,10 +95,13 @@ def as_json(found: Inventory) -> dict[str, Any]:
 
 
 def _watch(screen: Console, options: Options) -> None:
-    with Live(console=screen, auto_refresh=False, transient=False) as live:
+    """Until Ctrl-C, which is how one ends it."""
+    with suppress(KeyboardInterrupt), Live(console=screen, auto_refresh=False) as live:
+        # Of a pipe or a file, Live would write the last picture alone.
+        show = partial(live.update, refresh=True) if screen.is_terminal else screen.print
         while True:
             found = _select(inventory.take(*conflists.ledgers(options.state_dir)), options.which)
-            live.update(_picture(found, options.which), refresh=True)
+            show(_picture(found, options.which))
             time.sleep(options.watch)
 
 
@@ -259,7 +261,7 @@ def _traffic(each: Attached) -> str:
 
 
 def _age(each: Attached) -> str:
-    return "-" if each.created is None else units.age(_now_ms() - each.created)
+    return "-" if each.created is None else units.age(time.time_ns() // 1_000_000 - each.created)
 
 
 def _health(each: Attached) -> Text:
@@ -284,10 +286,6 @@ COLUMNS: tuple[Column, ...] = (
 
 def _used(found: Inventory) -> set[str]:
     return {each.bridge for each in found.attachments}
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _plain(value: Any, but: tuple[str, ...] = ()) -> Any:

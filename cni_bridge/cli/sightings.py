@@ -19,6 +19,8 @@ AF_INET, AF_INET6 = 2, 10  # linux/socket.h
 IFF_UP = 1  # linux/if.h
 RT_SCOPE_LINK = 253  # linux/rtnetlink.h
 RT_TABLE_MAIN = 254
+FORWARDING = "forwarding"
+PORT_STATES = ("disabled", "listening", "learning", FORWARDING, "blocking")  # linux/if_bridge.h
 
 
 @record
@@ -42,7 +44,11 @@ class End:
 
 @record
 class Interface:
-    """An interface; `peer` is a veth's other end where that is in one of the spaces seen."""
+    """An interface; `peer` is a veth's other end where that is in one of the spaces seen.
+
+    `port_state`: one of PORT_STATES if it is a bridge port; `has_stp`: of a bridge, which then
+    decides about those.
+    """
 
     index: int
     name: str
@@ -56,6 +62,8 @@ class Interface:
     peer: End | None
     alias: str
     counters: Counters
+    port_state: str = ""
+    has_stp: bool = False
 
 
 @record
@@ -138,6 +146,8 @@ def _space(view: _View, views: list[_View]) -> Space:
 
 def _interface(view: _View, link: Any, addresses: tuple[str, ...], views: list[_View]) -> Interface:
     info = link.get("linkinfo")
+    of_port = info.get("slave_data") if info and info.get("slave_kind") == "bridge" else None
+    of_bridge = info.get("data") if info and info.get("kind") == "bridge" else None
     stats = link.get("stats64")
     master = view.links.get(link.get("master"))
     return Interface(
@@ -159,6 +169,8 @@ def _interface(view: _View, link: Any, addresses: tuple[str, ...], views: list[_
             sent_packets=stats["tx_packets"],
             dropped=stats["rx_dropped"] + stats["tx_dropped"],
         ),
+        port_state=PORT_STATES[of_port.get("IFLA_BRPORT_STATE")] if of_port else "",
+        has_stp=bool(of_bridge and of_bridge.get("br_stp_state")),
     )
 
 

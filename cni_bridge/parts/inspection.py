@@ -55,6 +55,12 @@ def missing(container: "OpenNetns", name: str) -> str:
     return f"interface {name}: expected in {container.identity.path}, found none"
 
 
+def connected(want: Veth) -> dict[Prefix, Prefix]:
+    """The subnets to which the kernel adds routes, each with the address that it adds it for."""
+    first = want.addresses[::-1] if want.is_up else ()
+    return {subnet(item): item for item in first if item.length < bits(item.ip)}
+
+
 def inside_problems(inside: "Socket", inner: "Link", want: Veth, mac: str) -> "Iterator[str]":
     """Every difference of the container end."""
     name = want.container_name
@@ -65,7 +71,8 @@ def inside_problems(inside: "Socket", inner: "Link", want: Veth, mac: str) -> "I
     if inner.is_up != want.is_up:
         yield f"interface {name}: expected {_state(want.is_up)}, found {_state(inner.is_up)}"
     yield from _address_problems(inside, inner, want.addresses)
-    yield from _route_problems(inside, inner, _connected(want) + want.routes)
+    own = tuple(Route(destination=each) for each in connected(want))
+    yield from _route_problems(inside, inner, own + want.routes)
 
 
 def _address_problems(
@@ -98,14 +105,6 @@ def _route_problems(inside: "Socket", inner: "Link", wanted: tuple[Route, ...]) 
                 via = f" via {text(route.gateway)}" if route.gateway else ""
                 what = f"route {prefix_text(route.destination)}{via}"
                 yield f"{what}: expected on {inner.name}, found none"
-
-
-def _connected(want: Veth) -> tuple[Route, ...]:
-    """The routes that the kernel adds with the addresses, to the subnet of each."""
-    subnets = [
-        subnet(item) for item in want.addresses if want.is_up and item.length < bits(item.ip)
-    ]
-    return tuple(Route(destination=each) for each in dict.fromkeys(subnets))
 
 
 def _port_problems(host: "Socket", outer: "Link", want: Port) -> "Iterator[str]":

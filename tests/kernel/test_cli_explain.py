@@ -1,14 +1,13 @@
 """`cni-bridge explain`: whatever drops a connection is named, and what arrives is said to."""
 
-import json
 import subprocess
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
+from tests.lab.clinic import explain, host_end
 from tests.lab.echo import BLOCKED
-from tests.lab.iproute import ip, ip_json
+from tests.lab.iproute import bridge, ip
 from tests.lab.people import command
 from tests.lab.publish import mapping
 from tests.lab.town import Town, sysctl
@@ -31,26 +30,6 @@ def streets(town: Town) -> Town:
     town.attach("a2")
     town.attach("b1")
     return town
-
-
-def explain(*words: str) -> tuple[list[dict[str, Any]], str]:
-    """The hops, and the text of the one that drops."""
-    run = command("explain", *words, "--json")
-    assert run.stderr == ""
-    hops: list[dict[str, Any]] = json.loads(run.stdout)["hops"]
-    dropping = [hop for hop in hops if hop["verdict"] == "drops"]
-    assert run.status == bool(dropping), run
-    return hops, dropping[-1]["text"] if dropping else ""
-
-
-def host_end(container: str) -> str:
-    """The name of a container's host end."""
-    (own,) = [
-        link["ifname"]
-        for link in ip_json("link", "show", "type", "veth")
-        if f"/{container}/" in link.get("ifalias", "")
-    ]
-    return str(own)
 
 
 def nft(text: str) -> None:
@@ -103,6 +82,22 @@ DROPS: dict[str, tuple[Harm, str, str, str]] = {
         *("a1", "a2:80", "the host end of a1, is on no bridge"),
     ),
     "itself, by a loopback that is down": (lambda _: None, *("a1", "a1:80", "lo in a1 is down")),
+    "port of the asker does not forward": (
+        lambda _: bridge("link", "set", "dev", host_end("a1"), "state", "0"),
+        *("a1", "a2:80", "of br-a is disabled: somebody set it so"),
+    ),
+    "port of the other does not forward": (
+        lambda _: bridge("link", "set", "dev", host_end("a2"), "state", "2"),
+        *("a1", "a2:80", "of br-a is learning: somebody set it so"),
+    ),
+    "port that STP keeps back": (
+        lambda _: [
+            ip("link", "set", "br-a", "type", "bridge", "stp_state", "1"),
+            ip("link", "set", host_end("a2"), "down"),
+            ip("link", "set", host_end("a2"), "up"),
+        ],
+        *("a1", "a2:80", "of br-a is listening: STP of br-a decides"),
+    ),
     "bridge down": (
         lambda _: ip("link", "set", "br-a", "down"),
         *("a1", "a2:80", "bridge br-a is down"),
@@ -199,6 +194,20 @@ def test_what_another_table_accepts_before_its_policy_drops_arrives(streets: Tow
     assert "inet strict across drops by its policy" in why
     assert streets.ask("b1", "world", 80) in BLOCKED
     nft("delete table inet strict")
+
+
+def test_a_port_that_is_published_at_another_address_is_said_to_be(town: Town) -> None:
+    here, there = town.address("host", 4), town.address("host2", 4)
+    town.network("a", ipMasq=True)
+    town.attach("a1", mapping(8081, 80, hostIP=there))
+    hops, why = explain(f"{here}:8081")
+    reason = f"port 8081/tcp is published at {there} only, not at {here}"
+    assert reason in [hop["text"] for hop in hops]
+    assert why == "nobody listens on port 8081/tcp in this host: refused"
+    assert town.ask("world", "host", 8081) in BLOCKED
+    _, why = explain(f"{there}:8081")
+    assert why == ""
+    assert town.ask("world", "host2", 8081) not in BLOCKED
 
 
 def test_a_loopback_that_is_not_routed_is_named(streets: Town) -> None:

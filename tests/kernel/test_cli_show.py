@@ -5,7 +5,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +17,7 @@ from tests.lab import PLUGIN, Container, Host, Network
 from tests.lab.iproute import ip, ip_json
 from tests.lab.people import command, printed, printed_json, settled
 from tests.lab.state import LEDGER
+from tests.lab.waiting import wait_until
 
 
 @pytest.fixture
@@ -162,10 +162,8 @@ def test_a_dead_containers_record_is_leaked(host: Host, network: Network) -> Non
     container = host.container()
     network.add(container).result()
     container.delete()
-    deadline = time.monotonic() + 10
-    while attachment()["health"] != "leaked":  # the kernel takes its time with a namespace
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    # The kernel takes its time with a namespace.
+    wait_until(lambda: bool(attachment()["health"] == "leaked"))
 
 
 def test_a_port_of_somebody_else_is_foreign(host: Host, network: Network) -> None:
@@ -199,17 +197,16 @@ def test_what_is_not_there_is_an_error(host: Host, network: Network) -> None:
     assert "networks: testnet" in run.stderr
 
 
-def test_watch_goes_on_until_ctrl_c(host: Host, network: Network) -> None:
+def test_watch_goes_on_until_ctrl_c(host: Host, network: Network, tmp_path: Path) -> None:
     network.add(host.container()).result()
     # A job in the background ignores Ctrl-C, and so would all that it starts.
     attentive = ("env", "--default-signal=INT", str(PLUGIN), "show", "--watch", "0.2")
-    process = subprocess.Popen(attentive, stdout=subprocess.PIPE, text=True)
-    time.sleep(1.5)
-    assert process.poll() is None
+    shown = tmp_path / "shown"
+    with shown.open("w") as screen:
+        process = subprocess.Popen(attentive, stdout=screen)
+    wait_until(lambda: shown.read_text().count("testnet") > 1)
     process.send_signal(signal.SIGINT)
-    shown, _ = process.communicate(timeout=10)
-    assert process.returncode == 0
-    assert "testnet" in shown
+    assert process.wait(timeout=10) == 0
 
 
 def test_show_changes_nothing(host: Host, network: Network) -> None:

@@ -1,4 +1,5 @@
-"""The doctor's visits: configs written where it looks, and what it finds with nobody else around.
+"""The doctor's visits: configs written where it looks, and what it finds with nobody else around;
+and what `explain` says of a connection.
 
 What should be found is decided by the tests.
 """
@@ -9,8 +10,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.lab.iproute import ip_json
 from tests.lab.paths import PLUGIN
+from tests.lab.people import command
 from tests.lab.plugin import Run
+
+PORTS = {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}
 
 
 def write(conf: Path, config: dict[str, Any], **changes: Any) -> None:
@@ -37,3 +42,28 @@ def findings(conf: Path, beside: Path | None = None) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(run.stdout)["findings"]
     assert run.status == bool(found), run
     return found
+
+
+def explain(*words: str) -> tuple[list[dict[str, Any]], str]:
+    """The hops, and the text of the one that drops."""
+    run = command("explain", *words, "--json")
+    assert not run.stderr, run.stderr
+    hops: list[dict[str, Any]] = json.loads(run.stdout)["hops"]
+    dropping = [hop for hop in hops if hop["verdict"] == "drops"]
+    assert run.status == bool(dropping), run
+    return hops, dropping[-1]["text"] if dropping else ""
+
+
+def host_end(container: str = "") -> str:
+    """The name of a container's host end, or that of the only one."""
+    (own,) = [
+        link["ifname"]
+        for link in ip_json("link", "show", "type", "veth")
+        if f"/{container}" in link.get("ifalias", "")
+    ]
+    return str(own)
+
+
+def nft(*words: str) -> None:
+    """Changes the firewall behind the plugin's back."""
+    subprocess.run(("nft", *words), check=True, timeout=30)

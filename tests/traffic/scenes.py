@@ -10,6 +10,13 @@ HOST4, HOST6 = OUTSIDE["host"]
 OTHER4, _ = OUTSIDE["host2"]
 V4, V6 = (4,), (6,)
 
+# Rows of several settings: what they have in common.
+FROM_A_SIBLING = Row("from a sibling", "a2", "host", 8080, "a1:80 saw gateway-a")
+FROM_THE_WORLD = Row("published ports from the world", "world", "host", 8080, "a1:80 saw world")
+INSIDE = Row("inside the network", "a1", "a2", 80, "a2:80 saw a1")
+OF_A_SIBLING = Row("a sibling's published port", "a2", "host", 8080, "a1:80 saw gateway-a")
+TO_THE_WORLD = Row("to the world", "a1", "world", 80, "world:80 saw host")
+
 MASQUERADE = Setting(
     "ipMasq on networks a and b, not on c",
     networks={"a": {"ipMasq": True}, "b": {"ipMasq": True}, "c": {}},
@@ -50,7 +57,7 @@ PORTS = Setting(
         Row("from the host to 127.0.0.1", "host", "loopback", 8080, "a1:80 saw gateway-a", "", V4),
         Row("from the host to ::1: refused at once", "host", "loopback", 8080, "refused", "", V6),
         Row("from the container itself", "a1", "host", 8080, "a1:80 saw gateway-a"),
-        Row("from a sibling", "a2", "host", 8080, "a1:80 saw gateway-a"),
+        FROM_A_SIBLING,
         Row("from a sibling, at the gateway", "a2", "gateway-a", 8080, "a1:80 saw gateway-a"),
         Row("from another network", "b1", "host", 8080, "a1:80 saw gateway-a"),
         Row("to another network", "a1", "host", 8090, "b1:80 saw gateway-b"),
@@ -106,7 +113,7 @@ MASQ_ALL = Setting(
     containers={"a1": published(8080), "a2": ()},
     rows=(
         Row("from the world, which is not seen", "world", "host", 8080, "a1:80 saw gateway-a"),
-        Row("from a sibling", "a2", "host", 8080, "a1:80 saw gateway-a"),
+        FROM_A_SIBLING,
         Row("past the port all is as ever", "world", "a1", 80, "a1:80 saw world"),
     ),
 )
@@ -122,8 +129,8 @@ ISOLATED = Setting(
     rows=(
         Row("not to the other isolated network", "a1", "b1", 80, KEPT_OUT),
         Row("nor back", "b1", "a1", 80, KEPT_OUT),
-        Row("inside the network", "a1", "a2", 80, "a2:80 saw a1"),
-        Row("to the world", "a1", "world", 80, "world:80 saw host"),
+        INSIDE,
+        TO_THE_WORLD,
         Row("to a published port there", "a1", "host", 8090, "b1:80 saw gateway-b"),
         Row("from the world to the published port", "world", "host", 8090, "b1:80 saw world"),
         Row("from the host", "host", "a1", 80, "a1:80 saw gateway-a"),
@@ -141,9 +148,9 @@ STRICT = Setting(
         Row("not to the other network", "a1", "b1", 80, KEPT_OUT),
         Row("nor to a published port there", "a1", "host", 8090, KEPT_OUT),
         Row("nor from there to its own", "b1", "host", 8080, KEPT_OUT),
-        Row("inside the network", "a1", "a2", 80, "a2:80 saw a1"),
-        Row("a sibling's published port", "a2", "host", 8080, "a1:80 saw gateway-a"),
-        Row("to the world", "a1", "world", 80, "world:80 saw host"),
+        INSIDE,
+        OF_A_SIBLING,
+        TO_THE_WORLD,
         Row("from the world to its published port", "world", "host", 8080, "a1:80 saw world"),
     ),
 )
@@ -171,10 +178,10 @@ CLOSED = Setting(
     rows=(
         Row("not from the world by route", "world", "a1", 80, KEPT_OUT),
         Row("not from another network by route", "b1", "a1", 80, KEPT_OUT),
-        Row("published ports from the world", "world", "host", 8080, "a1:80 saw world"),
+        FROM_THE_WORLD,
         Row("published ports from another network", "b1", "host", 8080, "a1:80 saw b1"),
-        Row("inside the network", "a1", "a2", 80, "a2:80 saw a1"),
-        Row("to the world", "a1", "world", 80, "world:80 saw host"),
+        INSIDE,
+        TO_THE_WORLD,
     ),
 )
 
@@ -193,12 +200,12 @@ NO_ICC = Setting(
         Row("not to a sibling", "a1", "a2", 80, KEPT_OUT),
         Row("nor back", "a2", "a1", 80, KEPT_OUT),
         Row("nor between those that publish ports", "a1", "a3", 80, KEPT_OUT),
-        Row("a sibling's published port", "a2", "host", 8080, "a1:80 saw gateway-a"),
+        OF_A_SIBLING,
         Row("that of one that publishes too", "a3", "host", 8080, "a1:80 saw gateway-a"),
         Row("the container's own published port", "a1", "host", 8080, "a1:80 saw gateway-a"),
         Row("to the host", "a1", "gateway-a", HOST_PORT, "host:9000 saw a1"),
-        Row("to the world", "a1", "world", 80, "world:80 saw host"),
-        Row("published ports from the world", "world", "host", 8080, "a1:80 saw world"),
+        TO_THE_WORLD,
+        FROM_THE_WORLD,
         Row("to another network", "a1", "b1", 80, "b1:80 saw gateway-b"),
     ),
 )

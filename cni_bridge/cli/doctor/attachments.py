@@ -8,12 +8,15 @@ from functools import partial
 
 from cni_bridge import address
 from cni_bridge.address import prefix_text
-from cni_bridge.cli import cleaning, inventory
+from cni_bridge.cli import cleaning, inventory, sightings
 from cni_bridge.cli.doctor import mending
 from cni_bridge.cli.doctor.facts import Facts
 from cni_bridge.cli.doctor.findings import Finding, Mend
 from cni_bridge.cli.inventory import Attached
+from cni_bridge.cli.sightings import Interface
 from cni_bridge.edge.config import STATE_DIR
+from cni_bridge.model import Route, Veth
+from cni_bridge.parts import inspection
 
 RESTART = "restart the container: its runtime deletes and adds it"
 
@@ -66,34 +69,67 @@ def links(facts: Facts) -> Iterator[Finding]:
                 command=RESTART,
             )
             continue
-        mend = restoring(each, facts)
-        if not host_end.is_up:
-            simple = Mend(
-                what=f"set {each.host_name} up", act=partial(mending.bring_up, each.host_name)
-            )
-            yield Finding(
-                cause=f"host end {each.host_name} of {_who(each)} is down",
-                effect="the container reaches nobody",
-                command=f"ip link set {each.host_name} up",
-                mend=mend or simple,
-            )
+        yield from _host_end(each, host_end, facts)
         plan = facts.plans.get(each.attachment)
-        bridge = mending.bridge_of(plan).name if plan else host_end.master
-        if host_end.master != bridge or not bridge:
-            yield Finding(
-                cause=f"host end {each.host_name} of {_who(each)} is on "
-                f"{'bridge ' + host_end.master if host_end.master else 'no bridge'}",
-                effect="the container reaches nobody on its network",
-                command=f"ip link set {each.host_name} master {bridge or 'BRIDGE'}",
-                mend=mend,
-            )
         if not container_end.is_up and (plan is None or plan.veth.is_up):
             yield Finding(
                 cause=f"{each.attachment.ifname} in {each.attachment.container} is down",
                 effect="the container reaches nobody, and its routes are gone",
                 command=inside(each, f"ip link set {each.attachment.ifname} up"),
-                mend=mend,
+                mend=restoring(each, facts),
             )
+
+
+def _host_end(each: Attached, host_end: Interface, facts: Facts) -> Iterator[Finding]:
+    """Of a pair that is there, the end that should be up, on its bridge, and forward."""
+    mend = restoring(each, facts)
+    if not host_end.is_up:
+        simple = Mend(
+            what=f"set {each.host_name} up", act=partial(mending.bring_up, each.host_name)
+        )
+        yield Finding(
+            cause=f"host end {each.host_name} of {_who(each)} is down",
+            effect="the container reaches nobody",
+            command=f"ip link set {each.host_name} up",
+            mend=mend or simple,
+        )
+    plan = facts.plans.get(each.attachment)
+    bridge = mending.bridge_of(plan).name if plan else host_end.master
+    if host_end.master != bridge or not bridge:
+        yield Finding(
+            cause=f"host end {each.host_name} of {_who(each)} is on "
+            f"{'bridge ' + host_end.master if host_end.master else 'no bridge'}",
+            effect="the container reaches nobody on its network",
+            command=f"ip link set {each.host_name} master {bridge or 'BRIDGE'}",
+            mend=mend,
+        )
+    else:
+        yield from _port(each, host_end, facts)
+
+
+def _port(each: Attached, port: Interface, facts: Facts) -> Iterator[Finding]:
+    """A port that would forward if it were let: what is down does not, and is told already."""
+    bridge = facts.found.host.interface(each.bridge)
+    if bridge is None or port.port_state == sightings.FORWARDING:
+        return
+    if not (port.is_up and port.has_carrier and bridge.is_up):
+        return
+    cause = f"port {port.name} of {_who(each)} is {port.port_state}"
+    effect = "the container reaches nobody"
+    command = f"bridge link set dev {port.name} state 3"
+    if bridge.has_stp:
+        yield Finding(
+            cause=f"{cause}, by STP of {bridge.name}",
+            effect=f"{effect} until STP has found out that there is no loop: 30 s after ADD",
+            command=f"ip link set {bridge.name} type bridge stp_state 0; {command}   # without loops",
+        )
+        return
+    yield Finding(
+        cause=f"{cause}, and {bridge.name} has no STP",
+        effect=effect,
+        command=command,
+        mend=Mend(what=f"let {port.name} forward", act=partial(mending.forward, port.name)),
+    )
 
 
 def addresses(facts: Facts) -> Iterator[Finding]:
@@ -113,29 +149,31 @@ def addresses(facts: Facts) -> Iterator[Finding]:
 
 
 def routes(facts: Facts) -> Iterator[Finding]:
-    """Routes that the config wants and the container has lost; of the main table only."""
+    """Routes that ADD gave and the container has lost; of the main table only."""
     for each in living(facts):
         plan = facts.plans.get(each.attachment)
         space = facts.found.space(each.space) if each.space else None
         if not plan or not space or not each.container_end or not each.container_end.is_up:
             continue
         present = {(item.destination, item.gateway) for item in space.routes}
-        for route in plan.veth.routes:
+        own = [  # an address that is lost brings its route when it is given back
+            Route(destination=subnet)
+            for subnet, prefix in inspection.connected(plan.veth).items()
+            if prefix_text(prefix) in each.container_end.addresses
+        ]
+        for route in (*own, *plan.veth.routes):
             target = prefix_text(route.destination)
             gateway = address.text(route.gateway) if route.gateway else ""
             if route.table or (target, gateway) in present:
                 continue
             name = "default" if not route.destination.length else target
             via = f" via {gateway}" if gateway else ""
-            family = "-6 " if ":" in target else ""
             yield Finding(
                 cause=f"{_who(each)} has no route {name}{via}",
                 effect="the container reaches nothing beyond its subnet"
                 if name == "default"
                 else f"the container does not reach {target}",
-                command=inside(
-                    each, f"ip {family}route add {name}{via} dev {each.attachment.ifname}"
-                ),
+                command=inside(each, _addition(route, name + via, plan.veth)),
                 mend=restoring(each, facts),
             )
 
@@ -166,6 +204,20 @@ def restoring(each: Attached, facts: Facts) -> Mend | None:
 
 def _who(each: Attached) -> str:
     return f"{each.attachment.container} {each.attachment.ifname}"
+
+
+def _addition(route: Route, words: str, want: Veth) -> str:
+    """The command that adds a route; one to an address' own subnet as the kernel would add it."""
+    is_ipv6 = address.family(route.destination.ip) == address.AF_INET6
+    ip = f"ip {'-6 ' if is_ipv6 else ''}route add {words} dev {want.container_name}"
+    own = None if route.gateway else inspection.connected(want).get(route.destination)
+    if own is None:
+        return ip
+    return f"{ip} proto kernel " + (
+        f"metric {mending.IP6_RT_PRIO_ADDRCONF}"
+        if is_ipv6
+        else f"scope link src {address.text(own.ip)}"
+    )
 
 
 def _deletion(each: Attached, facts: Facts) -> str:

@@ -11,9 +11,14 @@ from cni_bridge.cli.doctor import mending
 from cni_bridge.cli.doctor.attachments import inside, living
 from cni_bridge.cli.doctor.facts import Facts, gateway_of
 from cni_bridge.cli.doctor.findings import Finding, Mend
-from cni_bridge.cli.sightings import Space
+from cni_bridge.cli.inventory import Attached
+from cni_bridge.cli.sightings import Interface, Space
+from cni_bridge.kernel.netns import OWN_NETNS
 
 DEFAULTS = ("0.0.0.0/0", "::/0")
+CONFIG = "its config"
+LOST = "large packets are lost: connections open, then hang"
+UNLIMITED = 1 << 16
 
 
 def bridges(facts: Facts) -> Iterator[Finding]:
@@ -40,34 +45,61 @@ def bridges(facts: Facts) -> Iterator[Finding]:
 
 
 def sizes(facts: Facts) -> Iterator[Finding]:
-    """MTUs at which packets are lost without a word."""
+    """MTUs at which packets are lost without a word, and those that the config does not want."""
+    wanted = {each.veth.host_name: each.veth.mtu for each in facts.plans.values() if each.veth.mtu}
     for each in living(facts):
-        outer, inner, ifname = each.host_end, each.container_end, each.attachment.ifname
+        outer, inner = each.host_end, each.container_end
         if outer is None or inner is None:
             continue
-        uplink = _uplink_mtu(facts.found.host)
-        others = [
-            link.mtu
-            for link in facts.found.host.interfaces
-            if link.master == outer.master and link.name != outer.name
-        ]
-        reach = {
-            f"its host end {outer.name}": outer.mtu,
-            f"another port of {outer.master}": min(others, default=inner.mtu),
-            "the way out": uplink if _leaves(each.space, facts) else inner.mtu,
-        }
-        for what, mtu in reach.items():
-            if mtu < inner.mtu:
-                act = partial(mending.set_mtu, each.netns_path, ifname, mtu)
-                command = inside(each, f"ip link set {ifname} mtu {mtu}")
-                yield Finding(
-                    cause=f"{each.attachment.container} {ifname} has MTU {inner.mtu}, "
-                    f"{what} has {mtu}",
-                    effect="large packets are lost: connections open, then hang",
-                    command=f'{command}   # and "mtu": {mtu} in the config',
-                    mend=Mend(what=command, act=act),
-                )
-                break
+        config_mtu = wanted.get(outer.name, outer.mtu)
+        if outer.mtu != config_mtu:
+            command = f"ip link set {outer.name} mtu {config_mtu}"
+            yield Finding(
+                cause=f"host end {outer.name} has MTU {outer.mtu}, {CONFIG} has {config_mtu}",
+                effect=LOST,
+                command=command,
+                mend=_resizing(command, OWN_NETNS, outer.name, config_mtu),
+            )
+        limits = _limits(each, facts, wanted)
+        tight = next(((what, mtu) for what, mtu in limits.items() if mtu < inner.mtu), None)
+        if tight:
+            yield _wrong(each, inner, tight, tight[1])
+        elif CONFIG in limits and not facts.is_chained(each.attachment.network):
+            widest = min(limits.values())
+            if inner.mtu < widest:
+                yield _wrong(each, inner, (CONFIG, config_mtu), widest)
+
+
+def _limits(each: Attached, facts: Facts, wanted: dict[str, int]) -> dict[str, int]:
+    """The sizes that a container must not exceed, by what sets them; ports as their configs want."""
+    ports = {
+        link.name: wanted.get(link.name, link.mtu)
+        for link in facts.found.host.interfaces
+        if link.master == each.bridge
+    }
+    own = ports.pop(each.host_name, UNLIMITED)
+    return {
+        CONFIG if each.host_name in wanted else f"its host end {each.host_name}": own,
+        f"another port of {each.bridge}": min(ports.values(), default=UNLIMITED),
+        "the way out": _uplink_mtu(facts.found.host) if _leaves(each.space, facts) else UNLIMITED,
+    }
+
+
+def _wrong(each: Attached, inner: Interface, reason: tuple[str, int], mtu: int) -> Finding:
+    """A container end with another MTU than the one that it should have, because of something's."""
+    what, its = reason
+    command = inside(each, f"ip link set {inner.name} mtu {mtu}")
+    advice = "" if what == CONFIG else f'   # and "mtu": {mtu} in the config'
+    return Finding(
+        cause=f"{each.attachment.container} {inner.name} has MTU {inner.mtu}, {what} has {its}",
+        effect=LOST if mtu < inner.mtu else "the container sends more packets than it has to",
+        command=command + advice,
+        mend=_resizing(command, each.netns_path, inner.name, mtu),
+    )
+
+
+def _resizing(command: str, netns_path: str, ifname: str, mtu: int) -> Mend:
+    return Mend(what=command, act=partial(mending.set_mtu, netns_path, ifname, mtu))
 
 
 def _gateways(facts: Facts) -> Iterator[Finding]:
@@ -91,9 +123,9 @@ def _gateways(facts: Facts) -> Iterator[Finding]:
 
 
 def _uplink_mtu(host: Space) -> int:
-    """The smallest of the interfaces that a default route leaves by; huge where there is none."""
+    """The smallest of the interfaces that a default route leaves by."""
     devices = {route.device for route in host.routes if route.destination in DEFAULTS}
-    return min((each.mtu for each in host.interfaces if each.name in devices), default=1 << 16)
+    return min((each.mtu for each in host.interfaces if each.name in devices), default=UNLIMITED)
 
 
 def _leaves(name: str | None, facts: Facts) -> bool:

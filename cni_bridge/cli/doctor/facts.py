@@ -54,6 +54,12 @@ class Facts:
         """What of the configs is ours."""
         return tuple(each.config for each in self.networks if each.config)
 
+    def is_chained(self, network: str) -> bool:
+        """Whether other plugins, which may do what they like, come after ours."""
+        return any(
+            each.is_chained for each in self.networks if each.config and each.config.name == network
+        )
+
     @property
     def gateways(self) -> dict[str, set[Prefix]]:
         """The addresses that bridges, or interfaces of their VLANs, should have, by interface."""

@@ -3,15 +3,21 @@
 Everything here can be done twice, and never removes anything.
 """
 
-from pyroute2.iproute.linux import IPRoute
+from errno import EEXIST, EINVAL, ENETDOWN
 
-from cni_bridge import inline
+from pyroute2.iproute.linux import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from cni_bridge import address, inline
+from cni_bridge.cli import sightings
 from cni_bridge.kernel import netns, sysctl
 from cni_bridge.kernel.netlink import Socket
-from cni_bridge.kernel.netns import OWN_NETNS
-from cni_bridge.model import Bridge, Plan
-from cni_bridge.parts import bridge, repair
+from cni_bridge.kernel.netns import OWN_NETNS, OpenNetns
+from cni_bridge.model import Bridge, Plan, Veth
+from cni_bridge.parts import bridge, inspection, repair
 from cni_bridge.record import replace
+
+IP6_RT_PRIO_ADDRCONF = 256  # net/ip6_route.h: the metric of what the kernel adds with an address
 
 
 def bridge_of(wanted: Plan) -> Bridge:
@@ -38,6 +44,7 @@ def restore(wanted: Plan, netns_path: str, *, is_published: bool) -> None:
     port = replace(wanted.veth.port, hairpin=wanted.veth.port.hairpin or is_published)
     container = netns.open_netns(netns_path)
     try:
+        _connect(container, wanted.veth)  # other routes lead over these
         repair.restore(host, container, shared, replace(wanted.veth, port=port))
     finally:
         netns.close(container)
@@ -48,14 +55,42 @@ def bring_up(host_name: str) -> None:
     _set(OWN_NETNS, host_name, state="up")
 
 
+def forward(host_name: str) -> None:
+    """Let a bridge port forward, where no STP decides about it."""
+    state = sightings.PORT_STATES.index(sightings.FORWARDING)
+    _set(OWN_NETNS, host_name, kind="bridge_slave", IFLA_BRPORT_STATE=state)
+
+
 def set_mtu(netns_path: str, ifname: str, mtu: int) -> None:
-    """The MTU of an interface in a container."""
+    """The MTU of an interface in a namespace."""
     _set(netns_path, ifname, mtu=mtu)
 
 
 def set_sysctl(key: str, value: str) -> None:
     """A kernel parameter of the host."""
     sysctl.write(key, value)
+
+
+def _connect(container: OpenNetns, want: Veth) -> None:
+    """Add the routes that the kernel adds with addresses, as it does.
+
+    Where it would refuse because the link is down or the address is gone, it adds them by itself
+    once they are back.
+    """
+    with netns.inside(container, IPRoute) as socket:
+        (index,) = socket.link_lookup(ifname=want.container_name)
+        for subnet, own in inspection.connected(want).items():
+            more = (
+                {"prefsrc": address.text(own.ip), "scope": "link"}
+                if address.family(own.ip) == address.AF_INET
+                else {"priority": IP6_RT_PRIO_ADDRCONF}
+            )
+            target = address.prefix_text(subnet)
+            try:
+                socket.route("add", dst=target, oif=index, proto="kernel", **more)
+            except NetlinkError as error:
+                if error.code not in (EEXIST, EINVAL, ENETDOWN):
+                    raise
 
 
 def _set(netns_path: str, ifname: str, **what: object) -> None:

@@ -80,7 +80,8 @@ def vlans(port: str) -> tuple[int | None, frozenset[int]]:
             (link,) = kernel.get_vlans(index=kernel.link_lookup(ifname=port)[0])
     finally:
         netns.close(opened)
-    entries = link.get("af_spec").get_attrs("IFLA_BRIDGE_VLAN_INFO")
+    told = link.get("af_spec")  # None of a port that is in no VLAN
+    entries = told.get_attrs("IFLA_BRIDGE_VLAN_INFO") if told else ()
     native = (each["vid"] for each in entries if each["flags"] & BRIDGE_VLAN_INFO_PVID)
     return next(native, None), frozenset(each["vid"] for each in entries)
 

@@ -119,12 +119,14 @@ def _published(scene: Scene, flow: Flow) -> tuple[Attached | None, Published | N
 
 
 def _unpublished(scene: Scene, flow: Flow) -> str:
-    text = f"port {flow.port}/{flow.protocol} is not published"
     others = dict.fromkeys(
         port.host_ip or ("every IPv6 address" if ":" in port.address else "every IPv4 address")
         for _, port in _ports(scene, flow)
     )
-    return f"{text} at {flow.address}, but at {', '.join(others)}" if others else text
+    port = f"port {flow.port}/{flow.protocol} is"
+    if not others:
+        return f"{port} not published"
+    return f"{port} published at {', '.join(others)} only, not at {flow.address}"
 
 
 def _ports(scene: Scene, flow: Flow) -> Iterator[tuple[Attached, Published]]:

@@ -5,17 +5,16 @@ Nothing is sent.
 
 from collections.abc import Iterator
 
+from cni_bridge.cli import sightings
 from cni_bridge.cli.explain import asking
 from cni_bridge.cli.explain.hops import Flow, Hop, dropped
 from cni_bridge.cli.explain.scene import Scene
 from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.kernel import links
-from cni_bridge.kernel.messages import IF_OPER_UP
 from cni_bridge.kernel.netlink import Socket
 from cni_bridge.record import replace
 
 CONTAINER, BRIDGE = "container", "bridge"
-BR_STATE_FORWARDING = links.BR_STATE_FORWARDING
 NOWHERE = {"127.0.0.1", "::1"}
 EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - nothing is bound here
 
@@ -108,11 +107,9 @@ def _fault(found: Inventory, each: Attached) -> tuple[str, str] | None:
     bridge = found.host.interface(outer.master)
     if bridge is None or not bridge.is_up:
         return BRIDGE, f"bridge {outer.master} is down"
-    answer = Socket().find(links.get(outer.name))
-    link = links.parse(answer) if answer else None
-    is_passing = link and link.port and link.port.state == BR_STATE_FORWARDING
-    if link is None or link.operstate != IF_OPER_UP or not is_passing:
-        return BRIDGE, f"port {outer.name} of {outer.master} does not forward"
+    if outer.port_state != sightings.FORWARDING:
+        why = f"STP of {bridge.name} decides" if bridge.has_stp else "somebody set it so"
+        return BRIDGE, f"port {outer.name} of {bridge.name} is {outer.port_state}: {why}"
     return None
 
 

@@ -127,7 +127,7 @@ def _same_vlan(scene: Scene, own: Attached, port: str) -> Iterator[Hop]:
     if there[0] not in back[1] or back[0] not in there[1]:
         yield dropped(
             BRIDGE,
-            f"{own.host_name} is in VLAN {there[0]} of {own.bridge}, {port} in {back[0]}",
+            f"{own.host_name} is in VLAN {there[0]} of {own.bridge}, {port} in {back[0] or 'none'}",
         )
 
 

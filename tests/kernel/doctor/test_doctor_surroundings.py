@@ -10,47 +10,11 @@ import pytest
 
 from tests.kernel.conftest import MakeNetwork
 from tests.lab import PLUGIN, Container, Host, Network
-from tests.lab.clinic import doctor, findings, write
+from tests.lab.clinic import doctor, findings, nft, write
 from tests.lab.state import LEDGER
 
 LIMITS = {"ingressRate": 8_000_000, "ingressBurst": 8_000_000}
 DROPPING = "{ type filter hook forward priority 0; policy drop; }"
-
-
-@pytest.fixture
-def version() -> str:
-    """What people see does not depend on the spec version."""
-    return "1.1.0"
-
-
-@pytest.fixture
-def conf(tmp_path: Path) -> Path:
-    """The directory of the configs."""
-    directory = tmp_path / "net.d"
-    directory.mkdir()
-    return directory
-
-
-@pytest.fixture
-def network(make_network: MakeNetwork, conf: Path) -> Network:
-    """A network with everything that can be broken, whose config the doctor finds."""
-    made = make_network(isDefaultGateway=True, ipMasq=True)
-    made.config["capabilities"] = {"portMappings": True}
-    write(conf, made.config)
-    return made
-
-
-@pytest.fixture
-def container(host: Host, network: Network) -> Container:
-    """A container on it."""
-    made = host.container()
-    network.add(made).result()
-    return made
-
-
-def nft(*words: str) -> None:
-    """Changes the firewall behind the plugin's back."""
-    subprocess.run(("nft", *words), check=True, timeout=30)
 
 
 def test_configs_are_checked_alone_and_together(host: Host, conf: Path, network: Network) -> None:

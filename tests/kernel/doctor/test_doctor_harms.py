@@ -10,47 +10,10 @@ import pytest
 
 from tests.kernel.conftest import MakeNetwork
 from tests.lab import PLUGIN, Container, Host, Network
-from tests.lab.clinic import doctor, findings, write
-from tests.lab.iproute import ip, ip_json
+from tests.lab.clinic import PORTS, doctor, findings, host_end, nft, write
+from tests.lab.iproute import bridge, ip
 from tests.lab.state import LEDGER
-
-PORTS = {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}
-
-
-@pytest.fixture
-def version() -> str:
-    """What people see does not depend on the spec version."""
-    return "1.1.0"
-
-
-@pytest.fixture
-def conf(tmp_path: Path) -> Path:
-    """The directory of the configs."""
-    directory = tmp_path / "net.d"
-    directory.mkdir()
-    return directory
-
-
-@pytest.fixture
-def network(make_network: MakeNetwork, conf: Path) -> Network:
-    """A network with everything that can be broken, whose config the doctor finds."""
-    made = make_network(isDefaultGateway=True, ipMasq=True)
-    made.config["capabilities"] = {"portMappings": True}
-    write(conf, made.config)
-    return made
-
-
-@pytest.fixture
-def container(host: Host, network: Network) -> Container:
-    """A container on it, which publishes a port."""
-    made = host.container()
-    network.add(made, config={"runtimeConfig": PORTS}).result()
-    return made
-
-
-def host_end() -> str:
-    """The name of the host end of the only container."""
-    return str(ip_json("link", "show", "type", "veth")[0]["ifname"])
+from tests.lab.waiting import wait_until
 
 
 def sql(statement: str) -> None:
@@ -65,15 +28,21 @@ def sysctl(key: str, value: str) -> None:
     Path("/proc/sys", key).write_text(value)
 
 
-def nft(*words: str) -> None:
-    """Changes the firewall behind the plugin's back."""
-    subprocess.run(("nft", *words), check=True, timeout=30)
+def routes(container: Container) -> set[str]:
+    """Those that ADD gave, as `ip` tells them: the link-local ones come when the kernel likes."""
+    told = [str(route) for family in (4, 6) for route in container.routes(family)]
+    return {route for route in told if "fe80:" not in route}
 
 
 Harm = Callable[[Container], object]
 MENDED: dict[str, tuple[Harm, str, str]] = {
     "host end down": (lambda _: ip("link", "set", host_end(), "down"), "links", "is down"),
     "off the bridge": (lambda _: ip("link", "set", host_end(), "nomaster"), "links", "no bridge"),
+    "port does not forward": (
+        lambda _: bridge("link", "set", "dev", host_end(), "state", "1"),
+        "links",
+        "is listening, and cni0 has no STP",
+    ),
     "container end down": (lambda c: c.ip("link", "set", "eth0", "down"), "links", "eth0 in c1"),
     "address lost": (
         lambda c: c.ip("addr", "del", "10.88.0.2/16", "dev", "eth0"),
@@ -89,6 +58,21 @@ MENDED: dict[str, tuple[Harm, str, str]] = {
         lambda c: c.ip("-6", "route", "del", "default"),
         "routes",
         "default via fd00:88::1",
+    ),
+    "connected route lost": (
+        lambda c: c.ip("route", "del", "10.88.0.0/16"),
+        "routes",
+        "no route 10.88.0.0/16",
+    ),
+    "IPv6 connected route lost": (
+        lambda c: c.ip("-6", "route", "del", "fd00:88::/64"),
+        "routes",
+        "no route fd00:88::/64",
+    ),
+    "every route lost": (
+        lambda c: c.ip("route", "flush", "dev", "eth0"),
+        "routes",
+        "no route 10.88.0.0/16",
     ),
     "larger than the host end": (
         lambda c: c.ip("link", "set", "eth0", "mtu", "9000"),
@@ -146,6 +130,7 @@ def test_what_is_broken_is_found_and_mended(
     harm: str, conf: Path, network: Network, container: Container
 ) -> None:
     act, check, words = MENDED[harm]
+    before = routes(container)
     act(container)
     found = findings(conf)
     named = [each for each in found if each["check"] == check and words in each["cause"]]
@@ -157,6 +142,7 @@ def test_what_is_broken_is_found_and_mended(
     assert "mended: " in run.stdout
     assert run.stdout.endswith("nothing is wrong\n")
     assert container.can_ping("10.88.0.1")
+    assert routes(container) == before
     network.check(container, config={"runtimeConfig": PORTS}).assert_silent_success()
 
 
@@ -173,11 +159,28 @@ def test_without_a_config_only_what_is_certain_is_mended(
 
 
 def test_the_command_that_is_told_mends_it(conf: Path, container: Container) -> None:
-    for name in ("host end down", "off the bridge", "address lost", "default route lost"):
+    for name in ("host end down", "off the bridge", "address lost", "every route lost"):
         MENDED[name][0](container)
         for each in findings(conf):
             subprocess.run(["bash", "-c", each["command"]], check=True, timeout=30)
         assert findings(conf) == [], name
+
+
+def test_a_port_that_stp_keeps_back_is_told_and_left_to_it(
+    conf: Path, container: Container
+) -> None:
+    ip("link", "set", "cni0", "type", "bridge", "stp_state", "1")
+    assert findings(conf) == []
+    ip("link", "set", host_end(), "down")
+    ip("link", "set", host_end(), "up")
+    (found,) = findings(conf)
+    assert (found["check"], found["is_fixable"]) == ("links", False)
+    assert "is listening, by STP of cni0" in found["cause"]
+    assert not container.can_ping("10.88.0.1")
+    subprocess.run(["bash", "-c", found["command"]], check=True, timeout=30)
+    assert findings(conf) == []
+    # The container has asked in vain for its gateway's MAC, and may not ask again at once.
+    wait_until(lambda: container.can_ping("10.88.0.1"))
 
 
 def test_the_dead_are_forgotten(conf: Path, container: Container) -> None:
@@ -234,20 +237,3 @@ def test_a_subnet_that_a_route_leads_elsewhere_is_found(conf: Path, container: C
     assert found["check"] == "overlaps"
     assert "10.88.7.0/24 by vpn0" in found["cause"]
     ip("link", "del", "vpn0")
-
-
-def test_an_mtu_above_the_way_outs_is_found(conf: Path, container: Container) -> None:
-    for words in (
-        "link add up0 type veth peer name up1",
-        "link set up0 mtu 1400 up",
-        "link set up1 mtu 1400 up",
-        "addr add 192.0.2.7/24 dev up0",
-        "route add default via 192.0.2.1",
-    ):
-        ip(*words.split())
-    (found,) = findings(conf)
-    assert (found["check"], found["is_fixable"]) == ("mtu", True)
-    assert "the way out has 1400" in found["cause"]
-    assert doctor(conf, "--fix").status == 0
-    assert container.link()["mtu"] == 1400
-    ip("link", "del", "up0")

@@ -1,0 +1,72 @@
+"""`cni-bridge doctor` and MTUs: what the config, the host end, and the way out allow."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.conftest import MakeNetwork
+from tests.lab import PLUGIN, Container, Host
+from tests.lab.clinic import doctor, findings, host_end, write
+from tests.lab.iproute import ip, ip_json
+
+Harm = Callable[[Container], object]
+MTUS: dict[str, tuple[Harm, str]] = {
+    "smaller": (lambda c: c.ip("link", "set", "eth0", "mtu", "1280"), "c1 eth0 has MTU 1280"),
+    "larger": (lambda c: c.ip("link", "set", "eth0", "mtu", "1500"), "c1 eth0 has MTU 1500"),
+    "host end's": (lambda _: ip("link", "set", host_end(), "mtu", "1300"), "has MTU 1300"),
+}
+
+
+@pytest.mark.parametrize("harm", MTUS)
+def test_an_mtu_that_the_config_does_not_want_is_found_and_mended(
+    harm: str, conf: Path, host: Host, make_network: MakeNetwork
+) -> None:
+    network = make_network(mtu=1400)
+    write(conf, network.config)
+    container = host.container()
+    network.add(container).result()
+    assert findings(conf) == []
+    act, words = MTUS[harm]
+    act(container)
+    (found,) = findings(conf)
+    assert (found["check"], found["is_fixable"]) == ("mtu", True)
+    assert words in found["cause"]
+    assert found["cause"].endswith("its config has 1400")
+    assert doctor(conf, "--fix").status == 0
+    assert container.link()["mtu"] == ip_json("link", "show", host_end())[0]["mtu"] == 1400
+
+
+def test_an_mtu_that_a_later_plugin_may_have_lowered_is_left(
+    conf: Path, host: Host, make_network: MakeNetwork
+) -> None:
+    network = make_network(mtu=1400)
+    write(conf, network.config)
+    file = conf / "testnet.conflist"
+    chain = json.loads(file.read_text())
+    chain["plugins"].append({"type": PLUGIN.name})
+    file.write_text(json.dumps(chain))
+    container = host.container()
+    network.add(container).result()
+    container.ip("link", "set", "eth0", "mtu", "1280")
+    assert findings(conf) == []
+    container.ip("link", "set", "eth0", "mtu", "1500")
+    assert [each["check"] for each in findings(conf)] == ["mtu"]
+
+
+def test_an_mtu_above_the_way_outs_is_found(conf: Path, container: Container) -> None:
+    for words in (
+        "link add up0 type veth peer name up1",
+        "link set up0 mtu 1400 up",
+        "link set up1 mtu 1400 up",
+        "addr add 192.0.2.7/24 dev up0",
+        "route add default via 192.0.2.1",
+    ):
+        ip(*words.split())
+    (found,) = findings(conf)
+    assert (found["check"], found["is_fixable"]) == ("mtu", True)
+    assert "the way out has 1400" in found["cause"]
+    assert doctor(conf, "--fix").status == 0
+    assert container.link()["mtu"] == 1400
+    ip("link", "del", "up0")
