@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from cni_bridge import names, reclaiming
 from cni_bridge.address import prefix_text
-from cni_bridge.cli import guarding, sightings
+from cni_bridge.cli import clusters, guarding, sightings
+from cni_bridge.cli.clusters import Cluster
 from cni_bridge.cli.guarding import Guarded, Guards
 from cni_bridge.cli.sightings import End, Interface, Space
 from cni_bridge.ipam import guards, store
@@ -82,6 +83,7 @@ class Inventory:
     bridges: tuple[Interface, ...]
     attachments: tuple[Attached, ...]
     foreign: tuple[Interface, ...]
+    clusters: tuple[Cluster, ...] = ()  # networks over many hosts
 
     @property
     def host(self) -> Space:
@@ -123,6 +125,7 @@ def take(*state_dirs: str, others: Mapping[str, str] | None = None) -> Inventory
         foreign=tuple(
             each for each in host.interfaces if each.master in ours and each.name not in known
         ),
+        clusters=clusters.seen(*state_dirs),
     )
 
 

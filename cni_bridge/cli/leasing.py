@@ -14,12 +14,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cni_bridge import address
 from cni_bridge.cli import conflists
 from cni_bridge.cli.options import Commands, Options, add_command
+from cni_bridge.cluster import snapshot
 from cni_bridge.errors import CniError, InvalidConfig, IOFailure, TryAgainLater
 from cni_bridge.ipam import statedir
 from cni_bridge.kernel import machine
@@ -172,7 +172,7 @@ def tell_systemd(*lines: str) -> None:
 def _alone(state_dir: str, network: str) -> Iterator[None]:
     """The only agent of this network on this host. Raises TryAgainLater."""
     statedir.ensure(state_dir)
-    path = Path(state_dir) / f"cluster-{network}.lock"
+    path = snapshot.lock_path(state_dir, network)
     try:
         with path.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -14,25 +14,19 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cni_bridge.cli import conflists, inventory, terminal, units
+from cni_bridge.cli import cells, conflists, hosts, inventory, terminal, units
+from cni_bridge.cli.clusters import Cluster
 from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.cli.options import Commands, Options, add_command, add_json, add_state_dir
 from cni_bridge.cli.sightings import Interface
 from cni_bridge.errors import InvalidConfig
 
-STYLES = {
-    inventory.OK: "green",
-    inventory.ADDING: "cyan",
-    inventory.MISSING: "bold red",
-    inventory.LEAKED: "bold yellow",
-    inventory.FOREIGN: "blue",
-    inventory.UNKNOWN: "bold yellow",
-}
 PORTS = "published"  # shown where there are any
-ID_LENGTH = 12  # of a container id, as Docker shows it
+CLUSTER = "cluster"
 EXAMPLES = """\
   cni-bridge show
   cni-bridge show web            # one network
+  cni-bridge show cluster        # hosts and blocks of networks over many hosts
   cni-bridge show 3f2a           # the containers whose id begins so
   cni-bridge show --json | jq '.attachments[] | select(.health != "ok")'
   cni-bridge show --watch 5"""
@@ -54,7 +48,14 @@ def register(commands: Commands) -> None:
         examples=EXAMPLES,
     )
     parser.add_argument(
-        "which", metavar="NETWORK|CONTAINER", nargs="?", default="", help="all without it"
+        "which",
+        metavar="NETWORK|CONTAINER",
+        nargs="?",
+        default="",
+        help="all without it; `cluster`: the hosts of networks over many hosts",
+    )
+    parser.add_argument(
+        "cluster", metavar="NETWORK", nargs="?", default="", help="after `cluster`: this one"
     )
     parser.add_argument(
         "--watch",
@@ -73,12 +74,10 @@ def run(options: Options) -> int:
     screen = terminal.console()
     if options.watch is not None:
         _watch(screen, options)
-        return 0
-    found = _select(inventory.take(*conflists.ledgers(options.state_dir)), options.which)
-    if options.json:
-        terminal.print_json(as_json(found))
+    elif options.json:
+        terminal.print_json(_document(options))
     else:
-        screen.print(_picture(found, options.which))
+        screen.print(_looked(options))
     return 0
 
 
@@ -100,9 +99,32 @@ def _watch(screen: Console, options: Options) -> None:
         # Of a pipe or a file, Live would write the last picture alone.
         show = partial(live.update, refresh=True) if screen.is_terminal else screen.print
         while True:
-            found = _select(inventory.take(*conflists.ledgers(options.state_dir)), options.which)
-            show(_picture(found, options.which))
+            show(_looked(options))
             time.sleep(options.watch)
+
+
+def _looked(options: Options) -> RenderableType:
+    """What there is now, for people."""
+    if options.which == CLUSTER:
+        return hosts.picture(_clusters(options))
+    return _picture(_selected(options), options.which)
+
+
+def _document(options: Options) -> object:
+    """The same for programs."""
+    if options.which == CLUSTER:
+        return hosts.as_json(_clusters(options))
+    return as_json(_selected(options))
+
+
+def _clusters(options: Options) -> tuple[Cluster, ...]:
+    return hosts.select(options.cluster, *conflists.ledgers(options.state_dir))
+
+
+def _selected(options: Options) -> Inventory:
+    if options.cluster:
+        raise InvalidConfig(f"{options.cluster}: one name at a time", "or `show cluster NETWORK`")
+    return _select(inventory.take(*conflists.ledgers(options.state_dir)), options.which)
 
 
 def _select(found: Inventory, which: str) -> Inventory:
@@ -186,7 +208,10 @@ def _table(rows: list[Attached]) -> Table:
 
 def _notes(rows: list[Attached]) -> list[Text]:
     return [
-        Text(f"{_container(each)} {each.attachment.ifname}: {note}", style=STYLES[each.health])
+        Text(
+            f"{cells.container(each)} {each.attachment.ifname}: {note}",
+            style=cells.STYLES[each.health],
+        )
         for each in rows
         for note in each.notes
     ]
@@ -194,7 +219,7 @@ def _notes(rows: list[Attached]) -> list[Text]:
 
 def _foreign(interfaces: tuple[Interface, ...]) -> Text:
     listed = ", ".join(f"{each.name} on {each.master}" for each in interfaces)
-    return Text.assemble((inventory.FOREIGN, STYLES[inventory.FOREIGN]), f": {listed}")
+    return Text.assemble((inventory.FOREIGN, cells.STYLES[inventory.FOREIGN]), f": {listed}")
 
 
 def _details(each: Attached) -> Table:
@@ -204,19 +229,19 @@ def _details(each: Attached) -> Table:
     facts: list[tuple[str, Cell]] = [
         ("container", each.attachment.container),
         ("network", each.attachment.network),
-        ("health", _health(each)),
+        ("health", cells.health(each)),
         *(("", note) for note in each.notes),
         ("namespace", each.netns_path or "unknown"),
-        ("in it", _end(each.attachment.ifname, each.container_end)),
+        ("in it", cells.end(each.attachment.ifname, each.container_end)),
         *_other_end(each),
-        ("addresses", _addresses(each)),
+        ("addresses", cells.addresses(each)),
         (PORTS, "\n".join(each.guarded.port_texts) or "none"),
         ("masquerade", "yes" if each.guarded.masquerades else "no"),
         ("closed off", each.guarded.fences or "no"),
         ("received", f"{units.size(received)}, {packets_received} packets"),
         ("sent", f"{units.size(sent)}, {packets_sent} packets"),
         ("dropped", str(dropped)),
-        ("age", _age(each)),
+        ("age", cells.age(each)),
     ]
     grid = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     grid.add_column(style="dim", no_wrap=True)
@@ -229,55 +254,20 @@ def _details(each: Attached) -> Table:
 def _other_end(each: Attached) -> list[tuple[str, Cell]]:
     if each.far_end:
         return [("wired to", f"{each.far_end.interface} of {each.far_end.space}")]
-    there = ("on the host", _end(each.host_name, each.host_end))
+    there = ("on the host", cells.end(each.host_name, each.host_end))
     return [there] if each.is_wire else [there, ("bridge", each.bridge or "none")]
 
 
-def _host_end(each: Attached) -> str:
-    if each.far_end:
-        return f"wire to {each.far_end.space[:ID_LENGTH]} {each.far_end.interface}"
-    return each.host_name + (" (parked)" if each.is_wire else "")
-
-
-def _end(name: str, interface: Interface | None) -> str:
-    if interface is None:
-        return f"{name}: none"
-    state = "up" if interface.is_up else "DOWN"
-    return f"{name}, {interface.mac}, mtu {interface.mtu}, {state}"
-
-
-def _container(each: Attached) -> str:
-    return each.attachment.container[:ID_LENGTH]
-
-
-def _addresses(each: Attached) -> str:
-    inner = each.container_end
-    return "\n".join(each.addresses or (inner.addresses if inner else ())) or "-"
-
-
-def _traffic(each: Attached) -> str:
-    received, sent = each.traffic
-    return f"{units.size(received)} / {units.size(sent)}"
-
-
-def _age(each: Attached) -> str:
-    return "-" if each.created is None else units.age(time.time_ns() // 1_000_000 - each.created)
-
-
-def _health(each: Attached) -> Text:
-    return Text(each.health, style=STYLES[each.health])
-
-
 COLUMNS: tuple[Column, ...] = (
-    ("container", _container),
+    ("container", cells.container),
     ("interface", lambda each: each.attachment.ifname),
-    ("host end", _host_end),
-    ("addresses", _addresses),
+    ("host end", cells.host_end),
+    ("addresses", cells.addresses),
     (PORTS, lambda each: "\n".join(each.guarded.port_texts) or "-"),
     ("MAC", lambda each: each.container_end.mac if each.container_end else "-"),
-    ("received / sent", _traffic),
-    ("age", _age),
-    ("health", _health),
+    ("received / sent", cells.traffic),
+    ("age", cells.age),
+    ("health", cells.health),
 )
 
 

@@ -24,7 +24,7 @@ class Changes:
     def __init__(self, gateway: Gateway, keys: dict[str, Any], revision: int) -> None:
         self._gateway = gateway
         self._keys = keys
-        self._seen = revision  # of the last change that was read
+        self.seen = revision  # of the last change that was read
         self._read: queue.SimpleQueue[list[Entry] | Unreachable] = queue.SimpleQueue()
         self._is_over = threading.Event()
         self._answer: requests.Response | None = None
@@ -64,7 +64,7 @@ class Changes:
 
     def _follow(self) -> None:
         """One stream until it ends. Raises Unreachable."""
-        create = {"create_request": {**self._keys, "start_revision": str(self._seen + 1)}}
+        create = {"create_request": {**self._keys, "start_revision": str(self.seen + 1)}}
         with self._gateway.stream("watch", create) as answer:
             self._answer = answer
             try:
@@ -84,7 +84,7 @@ class Changes:
             raise requests.ConnectionError(document["error"].get("message"))
         result = document["result"]
         if result.get("compact_revision") or result.get("canceled"):
-            raise Unreachable(result.get("cancel_reason") or LOST.format(self._seen + 1))
+            raise Unreachable(result.get("cancel_reason") or LOST.format(self.seen + 1))
         if entries := [event(each) for each in result.get("events", ())]:
-            self._seen = max(each.revision for each in entries)
+            self.seen = max(each.revision for each in entries)
             self._read.put(entries)

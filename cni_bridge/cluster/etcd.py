@@ -138,6 +138,8 @@ class Etcd:
     def view(self) -> View:
         answer = self._gateway.ask("kv/range", entries.below(self._root))
         found = self._with(NOTHING_YET, map(entries.entry, answer.get("kvs", ())))
+        if self._changes and self._changes.seen > _revision(answer):
+            self._end_changes()  # etcd has lost its data, and counts anew
         return replace(found, revision=_revision(answer))
 
     def watch(self, view: View, patience: float) -> View:
@@ -146,8 +148,7 @@ class Etcd:
         try:
             found = self._changes.next(patience)
         except Unreachable:
-            self._changes.close()
-            self._changes = None
+            self._end_changes()
             raise
         # A view that was read anew may be ahead of the changes.
         return self._with(view, (each for each in found if each.revision > view.revision))
@@ -179,9 +180,13 @@ class Etcd:
         return self._gateway.skew
 
     def close(self) -> None:
+        self._end_changes()
+        self._gateway.close()
+
+    def _end_changes(self) -> None:
         if self._changes:
             self._changes.close()
-        self._gateway.close()
+            self._changes = None
 
     # ------------------------------------------------------------ keys
 

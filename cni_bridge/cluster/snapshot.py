@@ -3,6 +3,7 @@
 Written whole and put in place at once, so that whoever reads it never sees half of it.
 """
 
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -69,6 +70,23 @@ def all_of(state_dir: str) -> tuple[Snapshot, ...]:
     """Those of all cluster networks with this ledger."""
     found = map(load, sorted(Path(state_dir).glob(PATTERN)))
     return tuple(each for each in found if each)
+
+
+def lock_path(state_dir: str, network: str) -> Path:
+    """What the agent of a network holds locked for as long as it runs."""
+    return Path(state_dir) / f"cluster-{network}.lock"
+
+
+def is_served(state_dir: str, network: str) -> bool:
+    """Whether an agent runs."""
+    try:
+        with lock_path(state_dir, network).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def remove(state_dir: str, network: str) -> None:

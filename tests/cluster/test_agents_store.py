@@ -67,6 +67,20 @@ def test_a_host_that_is_cut_off_goes_on_alone_and_comes_back(hosts: Nodes) -> No
     assert hosts.can_ping(1, hosts[1].container(), theirs) == [True, True]
 
 
+def test_a_store_that_has_lost_its_data_is_told_again(hosts: Nodes) -> None:
+    ours, theirs = hosts[1].container(), hosts[2].container()
+    before = hosts.blocks()
+    for member in hosts.store.members:
+        member.kill()
+        member.forget()
+    hosts.store.start()
+    wait_until(lambda: hosts.blocks().items() >= before.items())
+    hosts.settle()
+    wait_until(lambda: hosts.can_ping(1, ours, theirs) == [True, True])
+    another = hosts[1].container()
+    assert hosts.can_ping(2, theirs, another) == [True, True]
+
+
 def _has_error(node: Node) -> bool:
     shot = node.seen()
     return shot is not None and "the store can't be asked" in shot.error

@@ -45,7 +45,7 @@ class Node:
         self._below = below
         self.machine = machine
         self.addresses: dict[Container, list[str]] = {}
-        self._config = config
+        self.config = config
         self._agent: subprocess.Popen[bytes] | None = None
         self._boots = 0
 
@@ -58,7 +58,7 @@ class Node:
         """Its agent begins; `before` are words that come before the command's own."""
         with self.machine.entered():
             CONF_DIR.mkdir(exist_ok=True)
-            plugins = {"cniVersion": "1.1.0", "name": NETWORK, "plugins": [self._config]}
+            plugins = {"cniVersion": "1.1.0", "name": NETWORK, "plugins": [self.config]}
             (CONF_DIR / "pods.conflist").write_text(json.dumps(plugins))
             with Path("/run/agent.log").open("ab") as log:
                 self._agent = subprocess.Popen(
@@ -123,7 +123,7 @@ class Node:
         plugin = Plugin.at(PLUGIN)
         with self.machine.entered() as host:
             made = host.container(name or f"on{self.number}-{len(host.containers)}-{self._boots}")
-            network = host.network(plugin, {"cniVersion": "1.1.0", "name": NETWORK, **self._config})
+            network = host.network(plugin, {"cniVersion": "1.1.0", "name": NETWORK, **self.config})
             run = network.add(made)
             if run.status == 0:
                 self.addresses[made] = [bare(each) for each in addresses_in(run.result())]
@@ -139,7 +139,7 @@ class Node:
 
     def status(self) -> Run:
         """STATUS."""
-        config = {"cniVersion": "1.1.0", "name": NETWORK, **self._config}
+        config = {"cniVersion": "1.1.0", "name": NETWORK, **self.config}
         environment = {"CNI_COMMAND": "STATUS", "CNI_PATH": "/opt/cni/bin"}
         with self.machine.entered():
             return Plugin.at(PLUGIN).run(environment, json.dumps(config))

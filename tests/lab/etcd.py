@@ -4,6 +4,7 @@ Which machines these are is for the callers to say; what is kept in it is not kn
 """
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -47,6 +48,11 @@ class Member:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def forget(self) -> None:
+        """What it had is gone."""
+        with self.machine.entered():
+            shutil.rmtree("/run/etcd")
 
     @property
     def runs(self) -> bool:

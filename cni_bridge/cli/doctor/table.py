@@ -5,7 +5,14 @@ Only the table.
 
 from collections.abc import Callable, Iterator
 
-from cni_bridge.cli.doctor import attachments, bridges, configuration, firewalls, surroundings
+from cni_bridge.cli.doctor import (
+    attachments,
+    bridges,
+    clusters,
+    configuration,
+    firewalls,
+    surroundings,
+)
 from cni_bridge.cli.doctor.facts import Facts
 from cni_bridge.cli.doctor.findings import Finding
 
@@ -27,6 +34,7 @@ CHECKS: dict[str, Check] = {
     "addresses": attachments.addresses,
     "routes": attachments.routes,
     "mtu": bridges.sizes,
+    "clusters": clusters.clusters,
     "stale": attachments.stale,
     "unknown": attachments.unknown,
 }

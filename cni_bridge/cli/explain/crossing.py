@@ -6,7 +6,7 @@ Nothing is sent.
 import ipaddress
 from collections.abc import Generator, Iterator
 
-from cni_bridge.cli.explain import asking, delivery
+from cni_bridge.cli.explain import abroad, asking, delivery
 from cni_bridge.cli.explain.hops import INFERRED, UNSURE, Flow, Hop, bracketed, dropped
 from cni_bridge.cli.explain.judging import Judgement
 from cni_bridge.cli.explain.scene import Hops, Scene
@@ -187,7 +187,7 @@ def _source(scene: Scene, flow: Flow) -> Hops:
     if flow.source and ipaddress.ip_address(flow.source).is_loopback:
         text = f"it comes from {flow.source}, and nothing masquerades it: the answer goes nowhere"
         yield dropped(NAT, text, INFERRED)
-    if scene.at(flow.source) and not scene.at(flow.address):
+    if scene.at(flow.source) and not scene.at(flow.address) and not scene.clustered(flow.address):
         yield Hop(
             place=NAT,
             text="no masquerade: the answer needs a route to this host's containers out there",
@@ -216,6 +216,9 @@ def _delivered(scene: Scene, flow: Flow, way: asking.Way) -> Way:
     neighbour = way.gateway or flow.address
     if asking.has_failed(way.device, neighbour):
         yield dropped(HOST, f"{neighbour} does not answer on {way.device}")
+    if cluster := scene.clustered(flow.address):
+        yield from abroad.arrival(cluster, flow, way)
+        return
     yield Hop(place=HOST, text=f"leaves by {way.device}; what is beyond can't be seen from here")
 
 

@@ -6,6 +6,7 @@ Answers questions about it; what they mean for a connection is decided elsewhere
 import ipaddress
 from collections.abc import Generator
 
+from cni_bridge.cli.clusters import Cluster
 from cni_bridge.cli.explain import rules, ruleset
 from cni_bridge.cli.explain.hops import DROPS, INFERRED, UNSURE, Flow, Hop, dropped
 from cni_bridge.cli.explain.judging import Judgement, judge
@@ -35,6 +36,10 @@ class Scene:
             if any(bare(prefix) == address for prefix in each.addresses):
                 return each
         return None
+
+    def clustered(self, address: str) -> Cluster | None:
+        """The network over many hosts that an address is of."""
+        return next((each for each in self.found.clusters if each.covers(address)), None)
 
     def device(self, address: str) -> Interface | None:
         """The host's interface that has an address."""

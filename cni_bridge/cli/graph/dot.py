@@ -58,6 +58,17 @@ def _wires(picture: Picture) -> Iterator[str]:
             yield f"{way} [style=dashed{label}]"
     for uplink in picture.uplinks:
         yield f'{_name("uplink", uplink.name)} -> "outside" [style=dashed]'
+    yield from _peers(picture)
+
+
+def _peers(picture: Picture) -> Iterator[str]:
+    near = next((_name("bar", bar.name) for bar in picture.bars if bar.is_gateway), None)
+    for peer in picture.peers:
+        node = _name("peer", peer.name)
+        yield f"{node} [label={_quoted([peer.name, *peer.lines])}, peripheries=2]"
+        if near:
+            label = _quoted([peer.device])
+            yield f'{near} -> {node} [ltail="cluster host", style=dashed, label={label}]'
 
 
 def _name(*what: str) -> str:

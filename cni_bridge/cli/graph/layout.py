@@ -5,7 +5,7 @@ Boxes in a row; below them the cables between two of them, then the host with it
 
 from collections.abc import Iterable
 
-from cni_bridge.cli.graph.picture import Bar, Box, Chip, Picture, Uplink, direct_wires
+from cni_bridge.cli.graph.picture import Bar, Box, Chip, Peer, Picture, Uplink, direct_wires
 from cni_bridge.record import record
 
 MARGIN = 24
@@ -55,6 +55,7 @@ class Layout:
     cables: tuple[tuple[float, float, float, float], ...]  # from x, to x, top, depth
     bars: dict[str, Rectangle]
     uplinks: dict[str, Rectangle]
+    peers: dict[str, Rectangle]
     host: Rectangle
     width: float
     height: float
@@ -68,7 +69,7 @@ def arrange(picture: Picture) -> Layout:
     top = below + CABLE * len(cables)
     bars = _bars(picture, chips, top + (WIRE if picture.boxes else 2 * GAP))
     floor = max((place.bottom for place in bars.values()), default=top + 2 * GAP)
-    uplinks = _uplinks(picture.uplinks, floor + UPLINK_DROP)
+    uplinks = _row_of(picture.uplinks, floor + UPLINK_DROP)
     inside = (*bars.values(), *uplinks.values())
     right = max((place.right for place in (*boxes.values(), *inside)), default=0)
     host_top = min((place.y for place in bars.values()), default=floor) - 46
@@ -77,15 +78,20 @@ def arrange(picture: Picture) -> Layout:
     has_host = bool(inside)
     host = Rectangle(x=MARGIN, y=host_top, width=width, height=bottom + GAP - host_top)
     end = host.bottom if has_host else max(below, top)
+    end += UPLINK_DROP + LINE if uplinks else 0
+    peers = _row_of(picture.peers, end + UPLINK_DROP)
+    end = max((place.bottom for place in peers.values()), default=end)
+    width = max([width, *(place.right - MARGIN for place in peers.values())])
     return Layout(
         boxes=boxes,
         chips=chips,
         cables=cables,
         bars=bars,
         uplinks=uplinks,
+        peers=peers,
         host=host if has_host else Rectangle(x=0, y=0, width=0, height=0),
         width=width + 2 * MARGIN,
-        height=end + (UPLINK_DROP + LINE if uplinks else 0) + MARGIN,
+        height=end + MARGIN,
     )
 
 
@@ -162,10 +168,10 @@ def _left(bar: Bar, picture: Picture, chips: dict[tuple[str, str], Rectangle]) -
     return min((place.x for place in _ports(bar, picture, chips)), default=float("inf"))
 
 
-def _uplinks(uplinks: Iterable[Uplink], top: float) -> dict[str, Rectangle]:
+def _row_of(items: Iterable[Uplink | Peer], top: float) -> dict[str, Rectangle]:
     places = {}
     x = float(MARGIN + GAP)
-    for each in uplinks:
+    for each in items:
         width = max(_text_width(line, 24) for line in (each.name, *each.lines, " " * 12))
         height = LINE * (1 + len(each.lines)) + GAP
         places[each.name] = Rectangle(x=x, y=top, width=width, height=height)

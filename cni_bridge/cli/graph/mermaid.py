@@ -25,6 +25,9 @@ def _lines(picture: Picture) -> Iterator[str]:
     for uplink in picture.uplinks:
         yield f"  {names.of('uplink', uplink.name)}[{_quoted([uplink.name, *uplink.lines])}]"
     yield "end"
+    for peer in picture.peers:
+        yield f"{names.of('peer', peer.name)}[[{_quoted([peer.name, *peer.lines])}]]"
+        yield f"host -.-|{_quoted([peer.device])}| {names.of('peer', peer.name)}"
     yield from _wires(picture, names)
 
 

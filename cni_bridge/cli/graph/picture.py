@@ -3,12 +3,15 @@
 Made from an inventory; how it looks is each notation's own matter.
 """
 
+from cni_bridge import address
 from cni_bridge.cli import inventory
+from cni_bridge.cli.clusters import Cluster
 from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.cli.sightings import HOST, Interface, Space
 from cni_bridge.record import record
 
 LATEST = 1 << 63
+PEERS_SHOWN = 5  # of a cluster network
 TITLE_LENGTH = 12  # of a container id, as Docker shows it
 
 
@@ -56,12 +59,22 @@ class Uplink:
 
 
 @record
+class Peer:
+    """Another host of a cluster network; `device` is how packets get there."""
+
+    name: str
+    lines: tuple[str, ...]
+    device: str
+
+
+@record
 class Picture:
     """Everything there is to draw."""
 
     boxes: tuple[Box, ...]
     bars: tuple[Bar, ...]
     uplinks: tuple[Uplink, ...]
+    peers: tuple[Peer, ...] = ()
 
 
 def draw(found: Inventory) -> Picture:
@@ -76,6 +89,7 @@ def draw(found: Inventory) -> Picture:
         boxes=tuple(boxes),
         bars=tuple(_bar(each, found) for each in found.bridges),
         uplinks=tuple(_uplinks(found.host)),
+        peers=tuple(peer for each in found.clusters for peer in _peers(each)),
     )
 
 
@@ -164,3 +178,23 @@ def _uplinks(host: Space) -> list[Uplink]:
         for each in host.interfaces
         if each.name in gateways
     ]
+
+
+def _peers(cluster: Cluster) -> list[Peer]:
+    """The first few, and how many more."""
+    device = f"{cluster.name}, {cluster.shot.backend.partition(' ')[0]}"
+    shown = [
+        Peer(
+            name=host.name,
+            lines=(
+                *map(address.text, host.addresses),
+                *cluster.blocks_of(host),
+                *(() if cluster.is_member(host) else ("absent",)),
+            ),
+            device=device,
+        )
+        for host in cluster.peers[:PEERS_SHOWN]
+    ]
+    if rest := len(cluster.peers) - len(shown):
+        shown.append(Peer(name=f"… and {rest} more", lines=(), device=device))
+    return shown

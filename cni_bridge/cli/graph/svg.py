@@ -49,6 +49,7 @@ def render(picture: Picture) -> str:
         *_wires(picture, places),
         *_bars(picture, places),
         *_uplinks(picture, places),
+        *_peers(picture, places),
         "</svg>",
     ]
     return "\n".join(body)
@@ -125,6 +126,16 @@ def _uplinks(picture: Picture, places: Layout) -> Iterator[str]:
         yield from _stack(place, (uplink.name, *uplink.lines))
         way = f"outside, by {uplink.gateway}" if uplink.gateway else "outside"
         yield _text(place.middle, end + LINE, way, "small", centred=True)
+
+
+def _peers(picture: Picture, places: Layout) -> Iterator[str]:
+    for peer in picture.peers:
+        place = places.peers[peer.name]
+        way = f"M{place.middle:.0f} {places.host.bottom:.0f}V{place.y:.0f}"
+        yield f'<path class="way" d="{way}"/>'
+        yield _text(place.middle + 6, place.y - 8, peer.device, "small")
+        yield _rectangle("box", place)
+        yield from _stack(place, (peer.name, *peer.lines))
 
 
 def _stack(place: Rectangle, lines: tuple[str, ...]) -> Iterator[str]:

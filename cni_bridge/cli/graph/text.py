@@ -20,6 +20,9 @@ def render(picture: Picture) -> Tree:
     for uplink in picture.uplinks:
         way = f" to {uplink.gateway}" if uplink.gateway else ""
         root.add(Text.assemble((uplink.name, "bold"), f"  {' '.join(uplink.lines)}{way}  uplink"))
+    for peer in picture.peers:
+        line = Text.assemble((peer.name, "bold magenta"), f"  {' '.join(peer.lines)}")
+        root.add(line.append(f"  host of {peer.device}"))
     for box in picture.boxes:
         rest = [chip for chip in box.chips if not chip.bar]
         if rest:

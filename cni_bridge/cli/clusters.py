@@ -1,0 +1,105 @@
+"""Cluster networks as this host's agents see them, and what of them is wrong.
+
+Read from what agents write and from the ledger, never from the store: so it works while that is away.
+"""
+
+import ipaddress
+from collections.abc import Iterator
+from contextlib import closing
+
+from cni_bridge.address import prefix_text
+from cni_bridge.cluster import snapshot
+from cni_bridge.cluster.model import Block, Host
+from cni_bridge.cluster.snapshot import Snapshot
+from cni_bridge.ipam import blocks, store
+from cni_bridge.ipam.blocks import Leased, now_ms
+from cni_bridge.kernel import machine
+from cni_bridge.record import record
+
+
+@record
+class Cluster:
+    """One network over many hosts; `rows` are this host's blocks in the ledger."""
+
+    shot: Snapshot
+    rows: tuple[Leased, ...]
+    is_served: bool  # an agent runs
+
+    @property
+    def name(self) -> str:
+        """The network's."""
+        return self.shot.network
+
+    @property
+    def lease_ms(self) -> int:
+        """How long new containers still get addresses if the agent hears nothing more."""
+        return max(0, *(row.until for row in self.rows), self.shot.until) - now_ms()
+
+    @property
+    def peers(self) -> list[Host]:
+        """The other hosts, by name."""
+        hosts = self.shot.view.hosts.values()
+        return sorted((each for each in hosts if each.id != self.shot.me.id), key=_by_name)
+
+    @property
+    def hosts(self) -> list[Host]:
+        """All hosts, by name."""
+        return sorted(self.shot.view.hosts.values(), key=_by_name)
+
+    def blocks_of(self, host: Host) -> list[str]:
+        """As text, in their order."""
+        own = [each for each in self.shot.view.blocks.values() if each.host == host.id]
+        own.sort(key=lambda each: (len(each.subnet.ip), each.subnet.ip))
+        return [prefix_text(each.subnet) for each in own]
+
+    def covers(self, address: str) -> bool:
+        """Whether an address is of this network."""
+        pools = (each.partition(" in ")[0] for each in self.shot.pools)
+        return any(_contains(pool, address) for pool in pools) or self.owner(address) is not None
+
+    def owner(self, address: str) -> Block | None:
+        """Whose block an address is in."""
+        for block in self.shot.view.blocks.values():
+            if _contains(prefix_text(block.subnet), address):
+                return block
+        return None
+
+    def title(self, host_id: str) -> str:
+        """What people call a host."""
+        host = self.shot.view.hosts.get(host_id)
+        return host.name if host else host_id
+
+    def is_member(self, host: Host) -> bool:
+        """Whether it renews its membership."""
+        return host.id in self.shot.view.members
+
+
+def seen(*state_dirs: str) -> tuple[Cluster, ...]:
+    """The cluster networks with ledgers in these directories, as of this boot."""
+    return tuple(each for directory in state_dirs for each in _seen_in(directory))
+
+
+def _seen_in(state_dir: str) -> Iterator[Cluster]:
+    for shot in snapshot.all_of(state_dir):
+        if shot.me.boot_id == machine.boot_id():
+            yield Cluster(
+                shot=shot,
+                rows=_rows(state_dir, shot.network),
+                is_served=snapshot.is_served(state_dir, shot.network),
+            )
+
+
+def _rows(state_dir: str, network: str) -> tuple[Leased, ...]:
+    ledger = store.find_ledger(state_dir)
+    if ledger is None:
+        return ()
+    with closing(ledger):
+        return blocks.listed(ledger.database, network)
+
+
+def _contains(subnet: str, address: str) -> bool:
+    return ipaddress.ip_address(address) in ipaddress.ip_network(subnet)
+
+
+def _by_name(host: Host) -> tuple[str, str]:
+    return host.name, host.id

@@ -1,0 +1,44 @@
+"""Where a connection goes on the way to a container of another host.
+
+Said from what this host's agent has seen; what the other host does with it is told there.
+"""
+
+from collections.abc import Iterator
+
+from cni_bridge import address
+from cni_bridge.address import prefix_text
+from cni_bridge.cli.clusters import Cluster
+from cni_bridge.cli.explain import asking
+from cni_bridge.cli.explain.hops import INFERRED, UNSURE, Flow, Hop, dropped
+
+CLUSTER = "cluster"
+
+
+def arrival(cluster: Cluster, flow: Flow, way: asking.Way) -> Iterator[Hop]:
+    """Whose block it is in, by which way, and whether he seems to be there."""
+    block = cluster.owner(flow.address)
+    if block is None:
+        text = f"no host leases {flow.address} of {cluster.name}: nobody has that address"
+        yield dropped(CLUSTER, text, INFERRED)
+        return
+    name = cluster.title(block.host)
+    if block.host == cluster.shot.me.id:
+        text = (
+            f"{prefix_text(block.subnet)} is this host's, but no container here has {flow.address}"
+        )
+        yield dropped(CLUSTER, text, INFERRED)
+        return
+    host = cluster.shot.view.hosts.get(block.host)
+    below = " and ".join(map(address.text, host.addresses)) if host else "an unknown address"
+    if not cluster.is_served:
+        text = f"no agent of {cluster.name} runs here: this may be out of date"
+        yield Hop(place=CLUSTER, text=text, verdict=UNSURE, source=INFERRED)
+    if host is None or not cluster.is_member(host):
+        text = f"{name}, whose block it is in, does not renew its membership: is it there?"
+        yield Hop(place=CLUSTER, text=text, verdict=UNSURE, source=INFERRED)
+    yield Hop(
+        place=CLUSTER,
+        text=f"{prefix_text(block.subnet)} of {cluster.name} is {name}'s, at {below}: by {way.device}, "
+        f"from its own address; `cni-bridge explain` on {name} tells the rest",
+        source=INFERRED,
+    )
