@@ -17,7 +17,7 @@ SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 
 .PHONY: help setup fmt lint type unit check check-kernel check-cluster check-crash check-guest check-vlan \
 	check-runtimes check-runtimes-newer test build generate docs install uninstall deb release \
-	check-packages demo simulate fuzz bench bench-cluster bench-page bench-runtimes \
+	check-packages demo simulate simulate-cluster fuzz bench bench-cluster bench-page bench-runtimes \
 	proof peers lock clean
 
 help: ## list the targets
@@ -64,6 +64,7 @@ check-crash: build peers ## every system call of ADD and DEL disturbed; writes d
 
 TESTS ?= tests/kernel/guest
 MINUTES ?= 5
+HOSTS ?= 1000
 
 check-guest: build ## TESTS on Debian's kernel, in an emulated machine
 	$(PYTHON) build/guest.py -v $(TESTS)
@@ -129,6 +130,10 @@ check-packages: build ## what a release offers, installed and tried in a bare De
 
 demo: build peers ## the main job for real: ADD, ping, CHECK, DEL
 	$(PYTHON) build/demo.py
+
+simulate-cluster: $(READY) ## HOSTS hosts' lease traffic against a real etcd, some 5 minutes
+	@build/need.sh etcd=etcd-server
+	$(PYTHON) -m tests.cluster.sizing $(HOSTS)
 
 simulate: build ## 20,000 random operations with a model beside them, some 20 minutes
 	$(PYTHON) -m tests.simulation 20000

@@ -64,6 +64,7 @@ USED_TOGETHER = (
         *("protection", "publishing", "others", "elements", "rules", "ipam.register"),
         *("kernel.nfmessages", "kernel.nftables", "parts.firewall", "parts.foreign"),
     ),
+    ("edge.clusters", "ipam.blocks"),  # where a network is over many hosts
 )
 # Where the interpreter looks first.
 CODEC_FILE = f"python{sys.version_info.major}.{sys.version_info.minor}/lib-dynload/encodings.pyc"

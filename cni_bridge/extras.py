@@ -1,20 +1,9 @@
-"""The nouns of what few networks ask for, as records: VLANs, tuning, limits, many hosts.
+"""The nouns of what few networks ask for, as records: VLANs, tuning, limits of bandwidth.
 
 Apart from `model`, because most runs never load this. No behaviour and no I/O here.
 """
 
 from cni_bridge.record import record
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from cni_bridge.address import Prefix
-
-
-@record
-class Cluster:
-    """One network over many hosts: what its blocks are cut from. The host's own are in the ledger."""
-
-    networks: "tuple[Prefix, ...]"
 
 
 @record

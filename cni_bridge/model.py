@@ -8,7 +8,7 @@ from cni_bridge.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cni_bridge.extras import Bandwidth, Cluster, Shaping, TunedInterface, Tuning, VlanFilter
+    from cni_bridge.extras import Bandwidth, Shaping, TunedInterface, Tuning, VlanFilter
     from cni_bridge.rules import Firewall, FirewallConfig
 
 
@@ -100,7 +100,7 @@ class NetworkConfig:
     attachment_mtu: int = 0  # 0: as the network's
     tuning: "Tuning | None" = None
     bandwidth: "Bandwidth | None" = None
-    cluster: "Cluster | None" = None  # None: the addresses are in `ipam`
+    cluster: tuple[Prefix, ...] | None = None  # what its blocks are cut from; None: one host's
     is_wire: bool = False  # two containers on one veth pair, without a bridge
 
 

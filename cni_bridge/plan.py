@@ -127,7 +127,7 @@ def _firewall(
         addresses=tuple(lease.address.ip for lease in leases),
         subnets=tuple(dict.fromkeys((*ranges, *subnets))),
         rules=rules,
-        routed=config.cluster.networks if config.cluster else (),
+        routed=config.cluster or (),
     )
 
 
@@ -174,9 +174,7 @@ def _cluster_routes(leases: tuple[Lease, ...], config: NetworkConfig) -> tuple[R
         return ()
     families = {len(lease.address.ip) for lease in leases}
     return tuple(
-        Route(destination=network)
-        for network in config.cluster.networks
-        if len(network.ip) in families
+        Route(destination=network) for network in config.cluster if len(network.ip) in families
     )
 
 

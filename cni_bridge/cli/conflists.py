@@ -71,7 +71,7 @@ def cluster(directory: str, name: str) -> "Settings":
     found = {
         each.config.name: each
         for each in read(directory)
-        if each.config and each.config.cluster and name in ("", each.config.name)
+        if each.config and each.config.cluster is not None and name in ("", each.config.name)
     }
     if len(found) != 1:
         names = ", ".join(found) or "none"

@@ -90,7 +90,7 @@ def _steps(wanted: Plan, asked: Request, holdings: tuple[Holding, ...]) -> list[
 def _next_leases(ledger: Ledger | None, settings: NetworkConfig) -> tuple[Lease, ...]:
     """What a claim would lease now."""
     range_sets = settings.ipam.range_sets
-    if settings.cluster and ledger:
+    if settings.cluster is not None and ledger:
         range_sets = blocks.range_sets(ledger.database, settings.name)
     wanted = ranges.assign(range_sets, settings.ipam.requested)
     free = ledger.rehearse(settings.name, range_sets) if ledger else map(_first, range_sets)

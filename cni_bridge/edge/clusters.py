@@ -7,7 +7,6 @@ from cni_bridge import address
 from cni_bridge.address import Prefix, prefix_text
 from cni_bridge.edge import ipam
 from cni_bridge.errors import InvalidConfig, UnsupportedField
-from cni_bridge.extras import Cluster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,18 +17,18 @@ SMALLEST = 2  # bits of the smallest block: network, gateway, one container, bro
 ONE_HOSTS = ("internal", "closed")
 
 
-def parse(document: "dict[str, Any]", *, is_delegated: bool) -> Cluster:
+def parse(document: "dict[str, Any]", *, is_delegated: bool) -> tuple[Prefix, ...]:
     """What blocks are cut from. Raises InvalidConfig, UnsupportedField."""
     section = document["cluster"]
     _check_others(document, is_delegated=is_delegated)
     if section["ranges"] == "node":
-        return Cluster(networks=_networks(section))
+        return _networks(section)
     if not section["endpoints"] and section["store"] == "etcd":
         raise InvalidConfig("cluster.endpoints: missing", 'like ["http://192.0.2.1:2379"]')
     found = _networks(section)
     if not found:
         raise InvalidConfig("cluster.network: missing", "like 10.64.0.0/12, or network6")
-    return Cluster(networks=found)
+    return found
 
 
 def _networks(section: "dict[str, Any]") -> tuple[Prefix, ...]:

@@ -14,9 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeGuard
 
+    from cni_bridge.address import Prefix
     from cni_bridge.edge.arguments import Arguments
     from cni_bridge.edge.request import Request
-    from cni_bridge.extras import Bandwidth, Cluster, Tuning, VlanFilter
+    from cni_bridge.extras import Bandwidth, Tuning, VlanFilter
     from cni_bridge.rules import FirewallConfig
 
 STATE_DIR = statedir.HOST
@@ -191,7 +192,7 @@ def _is_wire(document: "dict[str, Any]", *, is_delegated: bool) -> bool:
     return True
 
 
-def _cluster(document: "dict[str, Any]", *, is_delegated: bool) -> "Cluster | None":
+def _cluster(document: "dict[str, Any]", *, is_delegated: bool) -> "tuple[Prefix, ...] | None":
     if "cluster" not in document:
         return None
     from cni_bridge.edge import clusters  # few networks are over many hosts
@@ -209,9 +210,11 @@ def _is_directory(path: object) -> "TypeGuard[str]":
     return isinstance(path, str) and path.startswith("/") and "\0" not in path
 
 
-def _ipam(document: "dict[str, Any]", wanted: "Arguments", cluster: "Cluster | None") -> Ipam:
+def _ipam(
+    document: "dict[str, Any]", wanted: "Arguments", cluster: "tuple[Prefix, ...] | None"
+) -> Ipam:
     leasing = ipam.parse(document, wanted.ip) if ipam_type(document) else Ipam()
-    subnets = cluster.networks if cluster else [each[0].subnet for each in leasing.range_sets]
+    subnets = cluster if cluster is not None else [each[0].subnet for each in leasing.range_sets]
     shapes.check_addresses(version(document), [len(each.ip) for each in subnets])
     return leasing
 

@@ -27,7 +27,7 @@ from tests.lab.plugin import Json
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/cluster-figures.md"
 ROUNDS = 3
-ADDS = 60
+ADDS = 150
 TTL = 6
 DEADLINE_S = 60
 # A block has 29 addresses, all of which have to be free: the first container makes one more needed.
@@ -102,9 +102,11 @@ def _host_cut_off(hosts: Nodes) -> float:
 
 
 def _agent_killed(hosts: Nodes) -> float:
+    before = hosts[1].seen()
     hosts[1].stop(signal.SIGKILL)
     began = time.monotonic()
     hosts[1].start()
+    _until(lambda: (now := hosts[1].seen()) is not None and now.pid != (before and before.pid))
     hosts.settle()
     return time.monotonic() - began
 

@@ -20,7 +20,7 @@ def clusters(facts: Facts) -> Iterator[Finding]:
     """Everything of every cluster network."""
     served = {each.name for each in facts.found.clusters}
     for config in facts.configs:
-        if config.cluster and config.name not in served:
+        if config.cluster is not None and config.name not in served:
             yield _no_agent(config.name, "has not run since the start of this host")
     for each in facts.found.clusters:
         yield from _of_agent(each)

@@ -53,7 +53,7 @@ class Player:
     def change(self) -> None:
         """A few containers come or go."""
         for subnet, row in self.rows.items():
-            used = min(row.size, max(0, row.used + self._random.randint(-12, 12)))
+            used = self._random.choice((0, row.used, row.size))
             self.rows[subnet] = replace(row, used=used)
 
     def turn(self, renewal_s: float) -> None:

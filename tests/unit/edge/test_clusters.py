@@ -27,7 +27,7 @@ def parse(cluster: dict[str, Any], **changes: Any) -> NetworkConfig:
 def test_both_networks_are_known_and_the_bridge_is_the_gateway() -> None:
     found = parse({"network6": "fd64::/48"})
     assert found.cluster
-    assert list(map(prefix_text, found.cluster.networks)) == ["10.64.0.0/12", "fd64::/48"]
+    assert list(map(prefix_text, found.cluster)) == ["10.64.0.0/12", "fd64::/48"]
     assert found.is_gateway
     assert found.ipam.range_sets == ()
 
@@ -66,4 +66,4 @@ def test_what_makes_no_sense_is_refused_with_its_path(
 def test_where_nodes_have_their_own_subnets_no_network_is_needed() -> None:
     found = parse({"network": "", "ranges": "node", "store": "kubernetes", "endpoints": []})
     assert found.cluster
-    assert found.cluster.networks == ()
+    assert found.cluster == ()
