@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 PEOPLES_MODULES = [
     *("cni_bridge.cli.main", "jsonschema", "pyroute2", "rich"),
-    *("cni_bridge.cluster.agent", "cni_bridge.cluster.etcd", "cni_bridge.cluster.metrics"),
+    *("cni_bridge.cluster.agent", "cni_bridge.cluster.etcd", "cni_bridge.cluster.kube_nodes"),
+    "cni_bridge.cluster.metrics",
 ]
 FOR_PEOPLE = ("cli", "cluster")  # packages of ours that a plugin run imports nothing of
 # What the libraries name but our use of them never reaches; C modules among it drag in libraries.

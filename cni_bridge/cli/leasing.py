@@ -49,7 +49,7 @@ def register(commands: Commands) -> None:
         examples="  cni-bridge agent                    # the only cluster network of this host\n"
         "  cni-bridge agent pods --metrics 127.0.0.1:9468\n"
         "  cni-bridge agent pods --leave       # this host is taken out of service\n"
-        "  cni-bridge agent pods --evict h3    # host h3 is gone for ever: its blocks are freed",
+        "  cni-bridge agent pods --evict h3 --force    # h3 is switched off for ever",
     )
     parser.add_argument(
         "network", metavar="NETWORK", nargs="?", default="", help="where there are several"
@@ -87,7 +87,7 @@ def run(options: Options) -> int:
     with closing(stores.open_store(settings)) as store:
         try:
             if options.evict:
-                return _evict(store, options.evict)
+                return _evict(store, options.evict, by_force=options.force)
             with _alone(settings.state_dir, settings.network):
                 agent = Agent(settings, store, identity, take_over=options.take_over)
                 if options.leave:
@@ -118,6 +118,11 @@ def _add_actions(parser: argparse.ArgumentParser) -> None:
     )
     action.add_argument(
         "--evict", metavar="HOST", default="", help="free the blocks of a host that is gone"
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="with --evict: although its lease has not ended; be sure that it is switched off",
     )
 
 
@@ -194,16 +199,16 @@ def _leave(agent: "Agent") -> int:
     return 0
 
 
-def _evict(store: "Store", which: str) -> int:
+def _evict(store: "Store", which: str, *, by_force: bool) -> int:
     hosts = store.view().hosts
     found = [id for id, host in hosts.items() if which in (id, host.name)]
     if len(found) != 1:
         names = ", ".join(f"{host.name} ({id})" for id, host in sorted(hosts.items()))
         raise InvalidConfig(f"{len(found)} hosts are called {which}", f"hosts: {names or 'none'}")
-    if not store.evict(found[0]):
+    if not store.evict(found[0], by_force=by_force):
         raise TryAgainLater(
-            f"{which} is a member: it renews its lease, so it is not gone",
-            "On that host: `cni-bridge agent --leave`, or stop its agent and wait for its ttl.",
+            f"{which} is a member: its lease has not ended",
+            "On that host: `cni-bridge agent --leave`. If it is switched off for good: --force.",
         )
     print(f"{which} is forgotten; its blocks are free")
     return 0

@@ -86,7 +86,9 @@ class Etcd:
         self._transact([self._is_member(membership)], [delete(self._member(host)), *forgotten])
         self._end(int(membership.token))
 
-    def evict(self, host: str) -> bool:
+    def evict(self, host: str, *, by_force: bool = False) -> bool:
+        if by_force:
+            self._transact([], [delete(self._member(host))])
         blocks = [block for block in self.view().blocks.values() if block.host == host]
         for start in range(0, len(blocks), EVICTED_AT_ONCE):
             some = blocks[start : start + EVICTED_AT_ONCE]

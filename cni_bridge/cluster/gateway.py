@@ -5,6 +5,7 @@ decide now, is.
 """
 
 import json
+import random
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -61,7 +62,8 @@ class Gateway:
         self._endpoints = endpoints
         self._credentials = credentials
         self._members = [self._member(each) for each in endpoints]
-        self._first = 0  # whom to ask first
+        # Whom to ask first: hosts spread over all members.
+        self._first = random.randrange(len(endpoints))  # noqa: S311 - no secret
         self._token = ""
         self.skew: float | None = None
 

@@ -55,10 +55,11 @@ class Store(Protocol):
     def leave(self, membership: Membership) -> None:
         """Stop being a member; forgotten at once where no blocks are left."""
 
-    def evict(self, host: str) -> bool:
+    def evict(self, host: str, *, by_force: bool = False) -> bool:
         """Free all blocks of a host that is no member, and forget it; False if it is one.
 
-        For an operator who knows that the machine is gone: nothing else shortens the grace.
+        For an operator who knows that the machine is gone: nothing else shortens the grace. By force
+        for one who knows that it is switched off, although its time as a member is not over.
         """
 
     def view(self) -> View:

@@ -39,7 +39,7 @@ class Player:
         self._store = Etcd(settings)
         self._membership: Membership | None = None
         self._boots = 0
-        self._renewal = 0.0
+        self._renewed = 0.0
 
     def restart(self, *, is_reboot: bool) -> None:
         """Its agent begins anew; after a reboot with nothing of before."""
@@ -70,13 +70,13 @@ class Player:
     def _attend(self, renewal_s: float) -> None:
         if self._membership is None:
             self._membership = self._timed("join", lambda: self._store.join(self._me(), 3600))
-            self._renewal = time.monotonic() + renewal_s * self._random.random()
+            self._renewed = time.monotonic() - 60 * self._random.random()
         if self.view is None:
             self.view = self._timed("view", self._store.view)
-        if time.monotonic() >= self._renewal:
+        if time.monotonic() - self._renewed >= renewal_s:
             held = self._membership
             self._membership = self._timed("renew", lambda: self._store.renew(held))
-            self._renewal = time.monotonic() + renewal_s
+            self._renewed = time.monotonic()
         if self._mind(self._membership, self.view):
             self.view = self._timed("view", self._store.view)
         before = self.view.revision

@@ -1,0 +1,350 @@
+"""The store on the Kubernetes API: one coordination.k8s.io Lease a host, one a block, one for all.
+
+    cni-bridge-HASH           what blocks are cut from, the same on all hosts
+    cni-bridge-HASH-host-…    a host's description, and its renewals
+    cni-bridge-HASH-block-…   who has a block; without a holder it is free
+
+HASH stands for the network. There are no transactions, only objects that change if they are as they
+were read. So a block is taken from a host in two steps: it is deposed, then the block is written. A
+host that comes back writes its blocks anew, after its membership: who deposed it before finds the
+block changed. Whether a host renews is judged by how long its object has not changed, on the
+observer's own clock.
+"""
+
+import json
+import time
+from hashlib import blake2b
+from typing import Any
+
+from lightkube.models.coordination_v1 import LeaseSpec
+from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.coordination_v1 import Lease
+
+from cni_bridge.address import Prefix, parse_prefix, prefix_text
+from cni_bridge.cluster import notation
+from cni_bridge.cluster.kube_api import Api, Changes
+from cni_bridge.cluster.model import Block, Host, Membership, Settings, View
+from cni_bridge.cluster.store import MembershipLost, OtherNetwork, Unreachable
+from cni_bridge.ipam.blocks import now_ms
+from cni_bridge.record import replace
+
+NAMESPACE = "cni-bridge"
+RECORD = "cni-bridge/record"
+TERM = "cni-bridge/term"  # counts memberships that were not gone on with
+NETWORK = "cni-bridge/network"
+ATTEMPTS = 3
+
+
+class Kubernetes:
+    """A cluster network in Leases; the `Store` of `cluster.store`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._api = Api(settings.kubeconfig, NAMESPACE)
+        # Names of networks may have letters that names of objects may not.
+        self._root = f"cni-bridge-{_hash(settings.network)}"
+        self._labels = {NETWORK: _hash(settings.network)}
+        self._pools = notation.pools_text(settings.pools)
+        self._known: dict[str, Lease] = {}
+        self._changed: dict[str, tuple[str, float]] = {}  # version, since when
+        self._stream: Changes | None = None
+
+    # ------------------------------------------------------------ membership
+
+    def join(self, host: Host, ttl: int, *, take_over: bool = False) -> Membership:
+        self._agree_on_pools()
+        for _attempt in range(ATTEMPTS):
+            asked = now_ms()
+            found = self._api.lease(self._host(host.id))
+            if found and not take_over:
+                _must_be_the_same(host, _host(found))
+            term = 1 if found is None else int(_annotations(found)[TERM]) + (not _holder(found))
+            wanted = self._made(self._host(host.id), host.id, notation.host_document(host), ttl)
+            _annotations(wanted)[TERM] = str(term)
+            if self._written(wanted, found):
+                self._write_blocks_anew(host)
+                return Membership(host=host, token=str(term), until=asked + ttl * 1000)
+        raise Unreachable("others change the record of this host all the time")
+
+    def renew(self, membership: Membership) -> Membership:
+        for _attempt in range(ATTEMPTS):
+            asked = now_ms()
+            found = self._own(membership)
+            assert found.spec
+            found.spec.renewTime = _now()
+            if self._api.replace(found):
+                ttl = found.spec.leaseDurationSeconds or 0
+                return replace(membership, until=asked + ttl * 1000)
+        raise Unreachable("others change the record of this host all the time")
+
+    def leave(self, membership: Membership) -> None:
+        try:
+            self._end_term(self._own(membership))
+        except MembershipLost:
+            return
+
+    def evict(self, host: str, *, by_force: bool = False) -> bool:
+        found = self._api.lease(self._host(host))
+        if found is None:
+            return True
+        if _holder(found) and not (by_force and self._end_term(found)):
+            return False
+        for block in self.view().blocks.values():
+            if block.host == host:
+                self._free(block)
+        return True
+
+    # ------------------------------------------------------------ blocks
+
+    def lease(self, membership: Membership, subnet: Prefix, seen: Block | None) -> Block | None:
+        self._own(membership)
+        if seen and seen.host != membership.host.id and not self._depose(seen.host):
+            return None
+        host = membership.host
+        document = {"subnet": prefix_text(subnet), **notation.block_document(host)}
+        found = self._api.lease(self._block(subnet))
+        if found and _holder(found) and _block(found) != seen:
+            block = _block(found)
+            return block if (block.host, block.boot_id) == (host.id, host.boot_id) else None
+        wanted = self._made(self._block(subnet), host.id, document)
+        written = self._written(wanted, found)
+        if written is None:
+            return None
+        block = _block(written)
+        try:
+            self._own(membership)
+            self._must_have_our_pools()
+        except (MembershipLost, OtherNetwork):
+            self._free(block)
+            raise
+        return block
+
+    def release(self, membership: Membership, block: Block) -> None:
+        if block.host == membership.host.id:
+            self._free(block)
+
+    # ------------------------------------------------------------ seeing
+
+    def view(self) -> View:
+        items, version = self._api.listed(Lease, self._labels)
+        self._known = {_name(item): item for item in items}
+        self._note()
+        self._end_stream()
+        self._stream = self._api.stream(Lease, self._labels, version)
+        return self._seen(int(version))
+
+    def watch(self, view: View, patience: float) -> View:
+        if self._stream is None:
+            raise Unreachable("changes are told after a view only")
+        try:
+            found = self._stream.next(patience)
+        except Unreachable:
+            self._end_stream()
+            raise
+        revision = view.revision
+        for kind, item in found:
+            revision = max(revision, int(item.metadata.resourceVersion))
+            if kind == "DELETED":
+                self._known.pop(_name(item), None)
+            else:
+                self._known[_name(item)] = item
+        self._note()
+        new = self._seen(revision)
+        is_same = (new.hosts, new.members, new.blocks) == (view.hosts, view.members, view.blocks)
+        return view if is_same else new
+
+    def skew(self) -> float | None:
+        return self._api.skew
+
+    def close(self) -> None:
+        self._end_stream()
+        self._api.close()
+
+    def _end_stream(self) -> None:
+        if self._stream:
+            self._stream.close()
+            self._stream = None
+
+    def _seen(self, revision: int) -> View:
+        hosts, members, blocks = {}, set(), {}
+        for name, item in self._known.items():
+            if not name.startswith(f"{self._root}-"):
+                continue
+            if "-block-" in name:
+                if _holder(item):
+                    block = _block(item)
+                    blocks[block.subnet] = block
+                continue
+            host = _host(item)
+            hosts[host.id] = host
+            if _holder(item) and not self._is_stale(item):
+                members.add(host.id)
+        owners = {block.host for block in blocks.values()} | members
+        known = {id: host for id, host in hosts.items() if id in owners}
+        return View(revision=revision, hosts=known, members=frozenset(members), blocks=blocks)
+
+    # ------------------------------------------------------------ objects
+
+    def _agree_on_pools(self) -> None:
+        """Raises OtherNetwork while anybody has blocks of others."""
+        found = self._api.lease(self._root)
+        if found and _annotations(found)[RECORD] == self._pools:
+            return
+        if found and self.view().blocks:
+            raise _other(found, self._pools)
+        wanted = self._made(self._root, "", None)
+        _annotations(wanted)[RECORD] = self._pools
+        if self._written(wanted, found) and found and self.view().blocks:
+            self._api.replace(self._with_version(found))  # somebody was leasing one just then
+            raise _other(found, self._pools)
+        self._must_have_our_pools()
+
+    def _must_have_our_pools(self) -> None:
+        found = self._api.lease(self._root)
+        if found is None or _annotations(found)[RECORD] != self._pools:
+            raise _other(found, self._pools)
+
+    def _with_version(self, old: Lease) -> Lease:
+        """What an object said before, to be written over what it says now."""
+        now = self._api.lease(_name(old))
+        assert old.metadata
+        if now and now.metadata:
+            old.metadata.resourceVersion = now.metadata.resourceVersion
+        return old
+
+    def _write_blocks_anew(self, host: Host) -> None:
+        """Who is about to take one, having deposed the host, is too late then."""
+        for item in self._api.listed(Lease, self._labels)[0]:
+            if "-block-" in _name(item) and _holder(item) == host.id:
+                item.spec.renewTime = _now()
+                self._api.replace(item)
+
+    def _own(self, membership: Membership) -> Lease:
+        """The host's object. Raises MembershipLost."""
+        found = self._api.lease(self._host(membership.host.id))
+        is_ours = (
+            found is not None
+            and _holder(found) == membership.host.id
+            and _annotations(found)[TERM] == membership.token
+            and _host(found).boot_id == membership.host.boot_id
+        )
+        if found is None or not is_ours:
+            host = membership.host
+            raise MembershipLost(f"the host {host.name} ({host.id}) is no member any more")
+        return found
+
+    def _depose(self, host: str) -> bool:
+        """Whether the host is no member: it has left, or has not renewed and is made to notice."""
+        found = self._api.lease(self._host(host))
+        if found is None or not _holder(found):
+            return True
+        version, _since = self._changed.get(_name(found), ("", 0.0))
+        is_as_seen = version == _version(found)
+        return is_as_seen and self._is_stale(found) and self._end_term(found)
+
+    def _end_term(self, found: Lease) -> bool:
+        assert found.spec
+        found.spec.holderIdentity = ""
+        return self._api.replace(found) is not None
+
+    def _free(self, block: Block) -> None:
+        found = self._api.lease(self._block(block.subnet))
+        if found and found.spec and _version(found) == str(block.revision):
+            found.spec.holderIdentity = ""
+            self._api.replace(found)
+
+    def _written(self, wanted: Lease, found: Lease | None) -> Lease | None:
+        """New, or over what was found; None if somebody else has written meanwhile."""
+        if found is None:
+            return self._api.create(wanted)
+        assert wanted.metadata
+        wanted.metadata.resourceVersion = _version(found)
+        return self._api.replace(wanted)
+
+    def _note(self) -> None:
+        """Since when each object has been as it is."""
+        now, before = time.monotonic(), self._changed
+        self._changed = {
+            name: before[name]
+            if before.get(name, ("", 0.0))[0] == _version(item)
+            else (_version(item), now)
+            for name, item in self._known.items()
+        }
+
+    def _is_stale(self, item: Lease) -> bool:
+        assert item.spec
+        _version_seen, since = self._changed.get(_name(item), ("", time.monotonic()))
+        return time.monotonic() - since >= (item.spec.leaseDurationSeconds or 0)
+
+    def _host(self, host: str) -> str:
+        return f"{self._root}-host-{_hash(host)}"
+
+    def _block(self, subnet: Prefix) -> str:
+        return f"{self._root}-block-{subnet.ip.hex()}-{subnet.length}"
+
+    def _made(
+        self, name: str, holder: str, document: dict[str, Any] | None, ttl: int | None = None
+    ) -> Lease:
+        record = {"id": holder, **document} if document else {}
+        return Lease(
+            metadata=ObjectMeta(
+                name=name,
+                namespace=NAMESPACE,
+                labels=dict(self._labels),
+                annotations={RECORD: json.dumps(record)},
+            ),
+            spec=LeaseSpec(holderIdentity=holder, leaseDurationSeconds=ttl, renewTime=_now()),
+        )
+
+
+# ---------------------------------------------------------------- what objects say
+
+
+def _host(item: Lease) -> Host:
+    document = json.loads(_annotations(item)[RECORD])
+    return notation.host(document["id"], document)
+
+
+def _block(item: Lease) -> Block:
+    document = json.loads(_annotations(item)[RECORD])
+    return notation.block(parse_prefix(document["subnet"]), document, int(_version(item)))
+
+
+def _annotations(item: Lease) -> dict[str, str]:
+    assert item.metadata
+    assert item.metadata.annotations is not None
+    return item.metadata.annotations
+
+
+def _name(item: Lease) -> str:
+    assert item.metadata
+    return str(item.metadata.name)
+
+
+def _version(item: Lease) -> str:
+    assert item.metadata
+    return str(item.metadata.resourceVersion)
+
+
+def _holder(item: Lease) -> str:
+    return (item.spec.holderIdentity if item.spec else "") or ""
+
+
+def _must_be_the_same(host: Host, known: Host) -> None:
+    if host.boot_id != known.boot_id and not set(host.addresses) & set(known.addresses):
+        raise MembershipLost(notation.another_machine(host, known))
+
+
+def _other(found: Lease | None, ours: str) -> OtherNetwork:
+    theirs = _annotations(found)[RECORD] if found else "nothing"
+    return OtherNetwork(f"the store has it as {theirs}, this host as {ours}")
+
+
+def _hash(text: str) -> str:
+    return blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def _now() -> Any:
+    """For people who look at it; nothing is judged by it."""
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC)

@@ -1,0 +1,108 @@
+"""What is Kubernetes' own: nodes with their subnets, changes that are forgotten, and what RBAC allows."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cni_bridge.address import parse_prefix
+from cni_bridge.cluster.kube_nodes import KubernetesNodes
+from cni_bridge.cluster.kubernetes import Kubernetes
+from cni_bridge.cluster.model import Settings
+from cni_bridge.cluster.store import MembershipLost, Unreachable
+from cni_bridge.record import replace
+from tests.cluster.apiserver import ApiServer, kubeconfig, serving
+from tests.unit.cluster import views
+
+ROOT = Path(__file__).resolve().parents[2]
+ONE = views.host(1, "192.0.2.1")
+SUBNET = parse_prefix("10.244.1.0/24")
+
+
+def settings(server: ApiServer, directory: Path, *, pools: bool = True) -> Settings:
+    """Of a network whose store this API server is."""
+    file = kubeconfig(server, directory)
+    found = replace(views.settings(), store="kubernetes", kubeconfig=file, node="n1")
+    return found if pools else replace(found, pools=())
+
+
+def test_nodes_have_the_subnets_that_kubernetes_gave_them(tmp_path: Path) -> None:
+    with serving() as server:
+        server.node("n1", "10.244.1.0/24", "fd44:1::/64", address="192.0.2.1")
+        server.node("n2", "10.244.2.0/24", address="192.0.2.2")
+        store = KubernetesNodes(settings(server, tmp_path, pools=False))
+        mine = store.join(ONE, 60)
+        assert (mine.host.id, mine.host.boot_id) == ("n1", ONE.boot_id)
+        view = store.view()
+        assert {block.host for block in view.blocks.values()} == {"n1", "n2"} == view.members
+        block = store.lease(mine, SUBNET, view.blocks[SUBNET])
+        assert block
+        assert block.boot_id == ONE.boot_id
+        assert store.lease(mine, parse_prefix("10.244.2.0/24"), None) is None
+        server.node("n3", "10.244.3.0/24", address="192.0.2.3")
+        changed = store.watch(view, 5)
+        assert set(changed.hosts) == {"n1", "n2", "n3"}
+        assert store.renew(mine).until >= mine.until
+        store.close()
+
+
+def test_a_node_that_is_none_is_no_member(tmp_path: Path) -> None:
+    with serving() as server:
+        store = KubernetesNodes(settings(server, tmp_path, pools=False))
+        with pytest.raises(MembershipLost, match=r"cluster\.node"):
+            store.join(ONE, 60)
+        store.close()
+
+
+def test_changes_that_are_forgotten_are_not_passed_over(tmp_path: Path) -> None:
+    with serving() as server:
+        store = Kubernetes(settings(server, tmp_path))
+        view = store.view()
+        store.join(ONE, 60)
+        server.forget_changes()
+        later = Kubernetes(settings(server, tmp_path))
+        later._stream = later._api.stream(type(store._api.lease(store._root)), store._labels, "0")
+        with pytest.raises(Unreachable, match="too old"):
+            later.watch(view, 5)
+        for each in (store, later):
+            each.close()
+
+
+def test_a_server_that_can_not_decide_is_unreachable(tmp_path: Path) -> None:
+    with serving() as server:
+        store = Kubernetes(settings(server, tmp_path))
+        mine = store.join(ONE, 60)
+        server.is_down = True
+        for ask in (store.view, lambda: store.renew(mine), lambda: store.lease(mine, SUBNET, None)):
+            with pytest.raises(Unreachable, match="no leader"):
+                ask()
+        store.close()
+
+
+def test_the_role_allows_what_the_driver_asks_for_and_nothing_else(tmp_path: Path) -> None:
+    with serving() as server:
+        server.node("n1", "10.244.1.0/24", address="192.0.2.1")
+        store = Kubernetes(settings(server, tmp_path))
+        mine = store.join(ONE, 60)
+        view = store.view()
+        block = store.lease(mine, parse_prefix("10.64.0.0/26"), None)
+        assert block
+        store.watch(view, 5)
+        store.release(mine, block)
+        store.leave(store.renew(mine))
+        nodes = KubernetesNodes(settings(server, tmp_path, pools=False))
+        nodes.join(ONE, 60)
+        nodes.watch(nodes.view(), 0.5)
+        asked = set(server.asked)
+        for each in (store, nodes):
+            each.close()
+    documents = yaml.safe_load_all((ROOT / "conf/kubernetes/rbac.yaml").read_text())
+    roles = [each for each in documents if each["kind"] in ("Role", "ClusterRole")]
+    allowed = {
+        (verb, resource)
+        for role in roles
+        for rule in role["rules"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert allowed == asked
