@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.lab import namespaces
+
 Document = dict[str, Any]
 NODE_INFO = (
     *("architecture", "containerRuntimeVersion", "kernelVersion", "kubeProxyVersion"),
@@ -111,12 +113,12 @@ class ApiServer:
 
 
 @contextmanager
-def serving() -> Iterator[ApiServer]:
+def serving(address: str = "127.0.0.1") -> Iterator[ApiServer]:
     """One that answers."""
     state = ApiServer()
-    server = _Server(state)
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    server = _Server(state, address)
+    state.url = f"http://{address}:{server.server_port}"
+    thread = threading.Thread(target=server.run)
     thread.start()
     try:
         yield state
@@ -199,9 +201,14 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, state: ApiServer) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, state: ApiServer, address: str) -> None:
+        super().__init__((address, 0), _Handler)
         self.state = state
+
+    def run(self) -> None:
+        """Answer, in a thread that lets others change their mounts."""
+        namespaces.stand_alone()
+        self.serve_forever(poll_interval=0.05)
 
 
 def kubeconfig(server: ApiServer, directory: Path) -> str:
