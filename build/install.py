@@ -27,6 +27,7 @@ FILES = (
     ("share/doc/cni-bridge/docs", "docs", "**/*.md"),
     ("share/doc/cni-bridge/docs", "docs", "**/*.svg"),
     ("share/doc/cni-bridge/conf", "conf", "**/*.conflist"),
+    ("share/doc/cni-bridge/conf", "conf", "**/*.yaml"),
 )
 COMPLETION = "share/bash-completion/completions/cni-bridge"
 OWN_DIRECTORIES = (LIBRARY, "share/cni-bridge", "share/doc/cni-bridge")
