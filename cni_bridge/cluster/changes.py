@@ -6,6 +6,8 @@ What they mean is not known here; none is left out, or it is said that some are.
 import json
 import queue
 import threading
+import time
+from contextlib import suppress
 from typing import Any
 
 import requests
@@ -15,6 +17,7 @@ from cni_bridge.cluster.entries import Entry, event
 from cni_bridge.cluster.gateway import Gateway
 from cni_bridge.cluster.store import Unreachable
 
+GRACE_S = 5  # for the thread to notice; one whose member hangs ends when the stream does
 LOST = "changes can't be told any more, from revision {} on: etcd has compacted them"
 
 
@@ -51,9 +54,13 @@ class Changes:
     def close(self) -> None:
         """End the thread."""
         self._is_over.set()
-        if answer := self._answer:
-            answer.raw.shutdown()
-        self._thread.join()
+        end = time.monotonic() + GRACE_S
+        while self._thread.is_alive() and time.monotonic() < end:
+            answer = self._answer
+            with suppress(OSError):  # it has just ended by itself
+                if answer:
+                    answer.raw.shutdown()
+            self._thread.join(0.05)
 
     def _run(self) -> None:
         try:

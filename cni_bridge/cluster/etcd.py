@@ -138,9 +138,10 @@ class Etcd:
     # ------------------------------------------------------------ seeing
 
     def view(self) -> View:
+        told = self._changes.seen if self._changes else 0
         answer = self._gateway.ask("kv/range", entries.below(self._root))
         found = self._with(NOTHING_YET, map(entries.entry, answer.get("kvs", ())))
-        if self._changes and self._changes.seen > _revision(answer):
+        if told > _revision(answer):
             self._end_changes()  # etcd has lost its data, and counts anew
         return replace(found, revision=_revision(answer))
 

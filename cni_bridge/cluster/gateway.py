@@ -33,6 +33,8 @@ T = TypeVar("T")
 
 API = "/v3/"  # since etcd 3.4
 PORT = 2379
+# A stream without a word for so long is begun anew, where it was: its member may hang.
+STREAM_S = 60
 TIMEOUT_S = (2, 5)  # to be connected, to be answered
 # A member that is gone without a word is noticed within eleven seconds, where nothing is sent too.
 WATCHFUL = (
@@ -96,7 +98,11 @@ class Gateway:
         headers = {**self._headers(), "Grpc-Metadata-hasleader": "true"}
         connect, _ = TIMEOUT_S
         answer = member.session.post(
-            member.get_url(path), json=body, headers=headers, stream=True, timeout=(connect, None)
+            member.get_url(path),
+            json=body,
+            headers=headers,
+            stream=True,
+            timeout=(connect, STREAM_S),
         )
         if answer.status_code != requests.codes.ok:
             raise Etcd3Exception(answer.text)

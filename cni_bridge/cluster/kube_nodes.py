@@ -11,7 +11,7 @@ from lightkube.resources.core_v1 import Node
 from cni_bridge import address
 from cni_bridge.address import Prefix, parse_prefix
 from cni_bridge.cluster.kube_api import Api, Changes
-from cni_bridge.cluster.kubernetes import NAMESPACE
+from cni_bridge.cluster.kube_objects import NAMESPACE
 from cni_bridge.cluster.model import Block, Host, Membership, Settings, View
 from cni_bridge.cluster.store import MembershipLost, Unreachable
 from cni_bridge.ipam.blocks import now_ms

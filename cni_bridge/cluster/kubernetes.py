@@ -11,25 +11,22 @@ block changed. Whether a host renews is judged by how long its object has not ch
 observer's own clock.
 """
 
-import json
 import time
 from hashlib import blake2b
-from typing import Any
 
-from lightkube.models.coordination_v1 import LeaseSpec
-from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.coordination_v1 import Lease
 
-from cni_bridge.address import Prefix, parse_prefix, prefix_text
+from cni_bridge.address import Prefix, prefix_text
+from cni_bridge.cluster import kube_objects as objects
 from cni_bridge.cluster import notation
 from cni_bridge.cluster.kube_api import Api, Changes
+from cni_bridge.cluster.kube_objects import NAMESPACE, RECORD
 from cni_bridge.cluster.model import Block, Host, Membership, Settings, View
+from cni_bridge.cluster.notation import Document
 from cni_bridge.cluster.store import MembershipLost, OtherNetwork, Unreachable
 from cni_bridge.ipam.blocks import now_ms
 from cni_bridge.record import replace
 
-NAMESPACE = "cni-bridge"
-RECORD = "cni-bridge/record"
 TERM = "cni-bridge/term"  # counts memberships that were not gone on with
 NETWORK = "cni-bridge/network"
 ATTEMPTS = 3
@@ -56,10 +53,14 @@ class Kubernetes:
             asked = now_ms()
             found = self._api.lease(self._host(host.id))
             if found and not take_over:
-                _must_be_the_same(host, _host(found))
-            term = 1 if found is None else int(_annotations(found)[TERM]) + (not _holder(found))
+                _must_be_the_same(host, objects.host(found))
+            term = (
+                1
+                if found is None
+                else int(objects.annotations(found)[TERM]) + (not objects.holder(found))
+            )
             wanted = self._made(self._host(host.id), host.id, notation.host_document(host), ttl)
-            _annotations(wanted)[TERM] = str(term)
+            objects.annotations(wanted)[TERM] = str(term)
             if self._written(wanted, found):
                 self._write_blocks_anew(host)
                 return Membership(host=host, token=str(term), until=asked + ttl * 1000)
@@ -70,7 +71,7 @@ class Kubernetes:
             asked = now_ms()
             found = self._own(membership)
             assert found.spec
-            found.spec.renewTime = _now()
+            found.spec.renewTime = objects.now()
             if self._api.replace(found):
                 ttl = found.spec.leaseDurationSeconds or 0
                 return replace(membership, until=asked + ttl * 1000)
@@ -86,7 +87,7 @@ class Kubernetes:
         found = self._api.lease(self._host(host))
         if found is None:
             return True
-        if _holder(found) and not (by_force and self._end_term(found)):
+        if objects.holder(found) and not (by_force and self._end_term(found)):
             return False
         for block in self.view().blocks.values():
             if block.host == host:
@@ -102,14 +103,14 @@ class Kubernetes:
         host = membership.host
         document = {"subnet": prefix_text(subnet), **notation.block_document(host)}
         found = self._api.lease(self._block(subnet))
-        if found and _holder(found) and _block(found) != seen:
-            block = _block(found)
+        if found and objects.holder(found) and objects.block(found) != seen:
+            block = objects.block(found)
             return block if (block.host, block.boot_id) == (host.id, host.boot_id) else None
         wanted = self._made(self._block(subnet), host.id, document)
         written = self._written(wanted, found)
         if written is None:
             return None
-        block = _block(written)
+        block = objects.block(written)
         try:
             self._own(membership)
             self._must_have_our_pools()
@@ -126,7 +127,7 @@ class Kubernetes:
 
     def view(self) -> View:
         items, version = self._api.listed(Lease, self._labels)
-        self._known = {_name(item): item for item in items}
+        self._known = {objects.name(item): item for item in items}
         self._note()
         self._end_stream()
         self._stream = self._api.stream(Lease, self._labels, version)
@@ -144,9 +145,9 @@ class Kubernetes:
         for kind, item in found:
             revision = max(revision, int(item.metadata.resourceVersion))
             if kind == "DELETED":
-                self._known.pop(_name(item), None)
+                self._known.pop(objects.name(item), None)
             else:
-                self._known[_name(item)] = item
+                self._known[objects.name(item)] = item
         self._note()
         new = self._seen(revision)
         is_same = (new.hosts, new.members, new.blocks) == (view.hosts, view.members, view.blocks)
@@ -170,13 +171,13 @@ class Kubernetes:
             if not name.startswith(f"{self._root}-"):
                 continue
             if "-block-" in name:
-                if _holder(item):
-                    block = _block(item)
+                if objects.holder(item):
+                    block = objects.block(item)
                     blocks[block.subnet] = block
                 continue
-            host = _host(item)
+            host = objects.host(item)
             hosts[host.id] = host
-            if _holder(item) and not self._is_stale(item):
+            if objects.holder(item) and not self._is_stale(item):
                 members.add(host.id)
         owners = {block.host for block in blocks.values()} | members
         known = {id: host for id, host in hosts.items() if id in owners}
@@ -187,12 +188,12 @@ class Kubernetes:
     def _agree_on_pools(self) -> None:
         """Raises OtherNetwork while anybody has blocks of others."""
         found = self._api.lease(self._root)
-        if found and _annotations(found)[RECORD] == self._pools:
+        if found and objects.annotations(found)[RECORD] == self._pools:
             return
         if found and self.view().blocks:
             raise _other(found, self._pools)
-        wanted = self._made(self._root, "", None)
-        _annotations(wanted)[RECORD] = self._pools
+        wanted = self._made(self._root, "", {})
+        objects.annotations(wanted)[RECORD] = self._pools
         if self._written(wanted, found) and found and self.view().blocks:
             self._api.replace(self._with_version(found))  # somebody was leasing one just then
             raise _other(found, self._pools)
@@ -200,12 +201,12 @@ class Kubernetes:
 
     def _must_have_our_pools(self) -> None:
         found = self._api.lease(self._root)
-        if found is None or _annotations(found)[RECORD] != self._pools:
+        if found is None or objects.annotations(found)[RECORD] != self._pools:
             raise _other(found, self._pools)
 
     def _with_version(self, old: Lease) -> Lease:
         """What an object said before, to be written over what it says now."""
-        now = self._api.lease(_name(old))
+        now = self._api.lease(objects.name(old))
         assert old.metadata
         if now and now.metadata:
             old.metadata.resourceVersion = now.metadata.resourceVersion
@@ -214,8 +215,8 @@ class Kubernetes:
     def _write_blocks_anew(self, host: Host) -> None:
         """Who is about to take one, having deposed the host, is too late then."""
         for item in self._api.listed(Lease, self._labels)[0]:
-            if "-block-" in _name(item) and _holder(item) == host.id:
-                item.spec.renewTime = _now()
+            if "-block-" in objects.name(item) and objects.holder(item) == host.id:
+                item.spec.renewTime = objects.now()
                 self._api.replace(item)
 
     def _own(self, membership: Membership) -> Lease:
@@ -223,9 +224,9 @@ class Kubernetes:
         found = self._api.lease(self._host(membership.host.id))
         is_ours = (
             found is not None
-            and _holder(found) == membership.host.id
-            and _annotations(found)[TERM] == membership.token
-            and _host(found).boot_id == membership.host.boot_id
+            and objects.holder(found) == membership.host.id
+            and objects.annotations(found)[TERM] == membership.token
+            and objects.host(found).boot_id == membership.host.boot_id
         )
         if found is None or not is_ours:
             host = membership.host
@@ -235,10 +236,10 @@ class Kubernetes:
     def _depose(self, host: str) -> bool:
         """Whether the host is no member: it has left, or has not renewed and is made to notice."""
         found = self._api.lease(self._host(host))
-        if found is None or not _holder(found):
+        if found is None or not objects.holder(found):
             return True
-        version, _since = self._changed.get(_name(found), ("", 0.0))
-        is_as_seen = version == _version(found)
+        version, _since = self._changed.get(objects.name(found), ("", 0.0))
+        is_as_seen = version == objects.version(found)
         return is_as_seen and self._is_stale(found) and self._end_term(found)
 
     def _end_term(self, found: Lease) -> bool:
@@ -248,7 +249,7 @@ class Kubernetes:
 
     def _free(self, block: Block) -> None:
         found = self._api.lease(self._block(block.subnet))
-        if found and found.spec and _version(found) == str(block.revision):
+        if found and found.spec and objects.version(found) == str(block.revision):
             found.spec.holderIdentity = ""
             self._api.replace(found)
 
@@ -257,7 +258,7 @@ class Kubernetes:
         if found is None:
             return self._api.create(wanted)
         assert wanted.metadata
-        wanted.metadata.resourceVersion = _version(found)
+        wanted.metadata.resourceVersion = objects.version(found)
         return self._api.replace(wanted)
 
     def _note(self) -> None:
@@ -265,14 +266,14 @@ class Kubernetes:
         now, before = time.monotonic(), self._changed
         self._changed = {
             name: before[name]
-            if before.get(name, ("", 0.0))[0] == _version(item)
-            else (_version(item), now)
+            if before.get(name, ("", 0.0))[0] == objects.version(item)
+            else (objects.version(item), now)
             for name, item in self._known.items()
         }
 
     def _is_stale(self, item: Lease) -> bool:
         assert item.spec
-        _version_seen, since = self._changed.get(_name(item), ("", time.monotonic()))
+        _version_seen, since = self._changed.get(objects.name(item), ("", time.monotonic()))
         return time.monotonic() - since >= (item.spec.leaseDurationSeconds or 0)
 
     def _host(self, host: str) -> str:
@@ -281,52 +282,8 @@ class Kubernetes:
     def _block(self, subnet: Prefix) -> str:
         return f"{self._root}-block-{subnet.ip.hex()}-{subnet.length}"
 
-    def _made(
-        self, name: str, holder: str, document: dict[str, Any] | None, ttl: int | None = None
-    ) -> Lease:
-        record = {"id": holder, **document} if document else {}
-        return Lease(
-            metadata=ObjectMeta(
-                name=name,
-                namespace=NAMESPACE,
-                labels=dict(self._labels),
-                annotations={RECORD: json.dumps(record)},
-            ),
-            spec=LeaseSpec(holderIdentity=holder, leaseDurationSeconds=ttl, renewTime=_now()),
-        )
-
-
-# ---------------------------------------------------------------- what objects say
-
-
-def _host(item: Lease) -> Host:
-    document = json.loads(_annotations(item)[RECORD])
-    return notation.host(document["id"], document)
-
-
-def _block(item: Lease) -> Block:
-    document = json.loads(_annotations(item)[RECORD])
-    return notation.block(parse_prefix(document["subnet"]), document, int(_version(item)))
-
-
-def _annotations(item: Lease) -> dict[str, str]:
-    assert item.metadata
-    assert item.metadata.annotations is not None
-    return item.metadata.annotations
-
-
-def _name(item: Lease) -> str:
-    assert item.metadata
-    return str(item.metadata.name)
-
-
-def _version(item: Lease) -> str:
-    assert item.metadata
-    return str(item.metadata.resourceVersion)
-
-
-def _holder(item: Lease) -> str:
-    return (item.spec.holderIdentity if item.spec else "") or ""
+    def _made(self, name: str, holder: str, record: Document, ttl: int = 0) -> Lease:
+        return objects.made(name, self._labels, holder, record, ttl)
 
 
 def _must_be_the_same(host: Host, known: Host) -> None:
@@ -335,16 +292,9 @@ def _must_be_the_same(host: Host, known: Host) -> None:
 
 
 def _other(found: Lease | None, ours: str) -> OtherNetwork:
-    theirs = _annotations(found)[RECORD] if found else "nothing"
+    theirs = objects.annotations(found)[RECORD] if found else "nothing"
     return OtherNetwork(f"the store has it as {theirs}, this host as {ours}")
 
 
 def _hash(text: str) -> str:
     return blake2b(text.encode(), digest_size=6).hexdigest()
-
-
-def _now() -> Any:
-    """For people who look at it; nothing is judged by it."""
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC)

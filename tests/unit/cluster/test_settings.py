@@ -25,7 +25,9 @@ def test_the_only_cluster_network_needs_no_name(directory: str) -> None:
     assert (found.ttl, found.grace, found.low_water) == (86400, 86400, 16)
 
 
-@pytest.mark.parametrize("example", EXAMPLES_OF_ALL_STORES, ids=lambda each: each.stem)
+@pytest.mark.parametrize(
+    "example", EXAMPLES_OF_ALL_STORES, ids=lambda each: f"{each.parent.name}-{each.stem}"
+)
 def test_every_example_is_one(tmp_path: Path, example: Path) -> None:
     (tmp_path / "only.conflist").write_text(example.read_text())
     found = conflists.cluster(str(tmp_path), "pods")
