@@ -106,6 +106,7 @@ generate: $(READY) ## the validators from schemas/, the message tables from pyro
 	$(PYTHON) build/generate_validators.py
 
 docs: build ## the pages that are made: commands, recorded anew; configuration; the man page
+	@build/need.sh etcd=etcd-server etcdctl=etcd-client
 	$(PYTHON) build/record_commands.py
 	$(PYTHON) build/generate_configuration.py
 	$(PYTHON) build/generate_man.py

@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.lab import PLUGIN, Host, Json, Plugin
+from tests.lab.agents import CONF_DIR, NETWORK, nodes
 from tests.lab.namespaces import become_root
 from tests.lab.network import addresses_in, bare
 
@@ -100,9 +101,20 @@ def config(name: str, subnet: str, **more: object) -> Json:
 def main() -> int:
     """Records the page."""
     become_root()
-    plugin = Plugin.at(PLUGIN)
-    with Host() as host, tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory:
         recorder = Recorder(Path(directory))
+        record_one_host(recorder)
+        record_cluster(recorder)
+    recorder.section("completion", "For bash:")
+    recorder.page.append("\n```console\n$ source <(cni-bridge completion)\n```\n")
+    TARGET.write_text("".join(recorder.page))
+    return 0
+
+
+def record_one_host(recorder: Recorder) -> None:
+    """All that needs no other host."""
+    plugin = Plugin.at(PLUGIN)
+    with Host() as host:
         record_configs(recorder)
         front, cache, store = (host.container(name) for name in ("front", "cache", "store"))
         web = host.network(plugin, written(recorder.directory / "web.conflist"))
@@ -123,8 +135,6 @@ def main() -> int:
         record_adoption(recorder)
         record_restore(recorder)
         record_lab(recorder)
-    TARGET.write_text("".join(recorder.page))
-    return 0
 
 
 def record_configs(recorder: Recorder) -> None:
@@ -251,8 +261,28 @@ def record_lab(recorder: Recorder) -> None:
         "cni-bridge lab doctor --fix",
         "cni-bridge lab down",
     )
-    recorder.section("completion", "For bash:")
-    recorder.page.append("\n```console\n$ source <(cni-bridge completion)\n```\n")
+
+
+def record_cluster(recorder: Recorder) -> None:
+    """Two hosts with an agent each, and an etcd."""
+    recorder.section(
+        "agent, show cluster",
+        "A network over [many hosts](cluster.md): its agent runs as a service, and tells what it sees.",
+    )
+    with nodes(2, ipv6=False, backend="vxlan", ttl=60) as hosts:
+        hosts.start()
+        ours, theirs = hosts[1].container(), hosts[2].container()
+        there = hosts[2].addresses[theirs][0]
+        time.sleep(2)  # until the agent has written what it knows
+        with hosts[1].machine.entered():
+            recorder.run(
+                "cni-bridge show cluster",
+                "cni-bridge graph",
+                f"cni-bridge explain {ours.name} {there}:80",
+                f"cni-bridge agent {NETWORK} --conf-dir {CONF_DIR} --host host-1 --evict host-2",
+            )
+        for node in hosts.nodes.values():
+            node.tidy()
 
 
 if __name__ == "__main__":

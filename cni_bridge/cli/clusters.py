@@ -65,9 +65,13 @@ class Cluster:
         return None
 
     def title(self, host_id: str) -> str:
-        """What people call a host."""
-        host = self.shot.view.hosts.get(host_id)
-        return host.name if host else host_id
+        """What people call a host: its name, with its id where others have that name too."""
+        hosts = self.shot.view.hosts
+        if host_id not in hosts:
+            return host_id
+        name = hosts[host_id].name
+        is_shared = [each.name for each in hosts.values()].count(name) > 1
+        return f"{name} ({host_id})" if is_shared else name
 
     def is_member(self, host: Host) -> bool:
         """Whether it renews its membership."""

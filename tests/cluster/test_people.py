@@ -61,7 +61,8 @@ def test_every_picture_has_the_other_hosts(hosts: Nodes, notation: str) -> None:
     with hosts[1].machine.entered():
         drawn = printed("graph", "--format", notation)
     others = [block for block, host in hosts.blocks().items() if host != "host-1"]
-    assert [each for each in ("192.0.2.2", "192.0.2.3", *others) if each not in drawn] == []
+    names = ("(host-2)", "(host-3)", "192.0.2.2", "192.0.2.3")
+    assert [each for each in (*names, *others) if each not in drawn] == []
 
 
 def test_explain_names_the_host_that_a_connection_goes_to(hosts: Nodes) -> None:

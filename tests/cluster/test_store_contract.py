@@ -40,7 +40,7 @@ def etcd(_directory: Path) -> Iterator[Callable[[Settings], Store]]:
     """A real etcd, and who opens a store on it."""
     with namespaces.private_host():
         ip("link", "set", "lo", "up")
-        with real.etcd() as endpoints:
+        with real.etcd("/run") as endpoints:
             yield lambda settings: Etcd(replace(settings, endpoints=endpoints))
 
 

@@ -80,7 +80,7 @@ def _of_store(each: Cluster) -> Iterator[Finding]:
 def _of_hosts(each: Cluster) -> Iterator[Finding]:
     away = [host for host in each.hosts if not each.is_member(host)]
     if away:
-        names = ", ".join(host.name for host in away[:5]) + (" …" if away[5:] else "")
+        names = ", ".join(each.title(host.id) for host in away[:5]) + (" …" if away[5:] else "")
         yield Finding(
             cause=f"{len(away)} of {len(each.hosts)} hosts of {each.name} do not renew: {names}",
             effect="their blocks stay theirs, and routes lead there though nobody may answer",

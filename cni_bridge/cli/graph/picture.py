@@ -185,7 +185,7 @@ def _peers(cluster: Cluster) -> list[Peer]:
     device = f"{cluster.name}, {cluster.shot.backend.partition(' ')[0]}"
     shown = [
         Peer(
-            name=host.name,
+            name=cluster.title(host.id),
             lines=(
                 *map(address.text, host.addresses),
                 *cluster.blocks_of(host),

@@ -14,9 +14,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-
 from cni_bridge.address import parse_prefix
 from cni_bridge.cluster.etcd import Etcd
 from cni_bridge.cluster.model import Backend, Credentials, Pool, Settings
@@ -24,10 +21,12 @@ from tests.cluster.sizing import crowd, store
 from tests.lab.namespaces import become_root, leave_network
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
+BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
 OUTPUT = Path(__file__).resolve().parents[3] / "docs/cluster-sizing.json"
+PAGE = OUTPUT.with_suffix(".md")
 PROCESSES = 4
 RENEWAL_S = 60.0  # as agents do
 HURRIED_S = 6.0
@@ -104,8 +103,12 @@ def main() -> None:
     document = {"hosts": hosts, "cpus": os.cpu_count(), "phases": rows}
     known = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else []
     known = [each for each in known if each["hosts"] != hosts]
-    OUTPUT.write_text(json.dumps([*known, document], indent=1) + "\n")
-    Console(width=160).print(_table(rows))
+    known = sorted([*known, document], key=lambda each: each["hosts"])
+    OUTPUT.write_text(json.dumps(known, indent=1) + "\n")
+    head, rest = PAGE.read_text().split(BEGIN)
+    tail = rest.split(END)[1]
+    PAGE.write_text(head + BEGIN + "\n".join(_lines(known)) + END + tail)
+    print("\n".join(_lines(known)))
 
 
 def _measure(hosts: int, endpoints: tuple[str, ...]) -> list[Json]:
@@ -217,16 +220,26 @@ def _settings(endpoints: tuple[str, ...]) -> Settings:
     )
 
 
-def _table(rows: list[Json]) -> Table:
-    table = Table("phase", "s", "requests/s", "writes/s", "etcd CPUs", "etcd MB", "ms: p50 / p99")
-    for row in rows:
-        times = "\n".join(
-            f"{what} {each['p50']} / {each['p99']} ({each['count']})"
-            for what, each in row["ms"].items()
-        )
-        facts = ("seconds", "requests_per_s", "writes_per_s", "etcd_cpus", "etcd_mb")
-        table.add_row(row["phase"], *(f"{row[fact]:.6g}" for fact in facts), times)
-    return table
+def _lines(known: list[Json]) -> "Iterator[str]":
+    """The table of all sizes that were measured."""
+    columns = ("hosts", "what happens", "s", "requests/s", "writes/s", "CPUs of etcd", "MB of etcd")
+    yield "| " + " | ".join((*columns, "ms, p50 / p99 (how many)")) + " |"
+    yield "|---" * (len(columns) + 1) + "|"
+    facts = ("seconds", "requests_per_s", "writes_per_s", "etcd_cpus", "etcd_mb")
+    for document in known:
+        for row in document["phases"]:
+            times = ", ".join(
+                f"{what} {each['p50']:.0f} / {each['p99']:.0f} ({each['count']})"
+                for what, each in row["ms"].items()
+            )
+            cells = (
+                document["hosts"],
+                row["phase"],
+                *(f"{row[fact]:.3g}" for fact in facts),
+                times,
+            )
+            yield "| " + " | ".join(map(str, cells)) + " |"
+    yield ""
 
 
 if __name__ == "__main__":

@@ -17,12 +17,12 @@ MEMORY = "/dev/shm"  # so that the disk is not what is measured
 
 
 @contextmanager
-def etcd() -> Iterator[tuple[str, ...]]:
-    """Its endpoints."""
+def etcd(place: str = MEMORY) -> Iterator[tuple[str, ...]]:
+    """Its endpoints; what it holds lies in a directory there."""
     clients = [f"http://127.0.0.1:{FIRST_PORT + 2 * each}" for each in range(MEMBERS)]
     peers = [f"http://127.0.0.1:{FIRST_PORT + 2 * each + 1}" for each in range(MEMBERS)]
     cluster = ",".join(f"m{number}={peer}" for number, peer in enumerate(peers))
-    with tempfile.TemporaryDirectory(dir=MEMORY) as directory:
+    with tempfile.TemporaryDirectory(dir=place) as directory:
         running = []
         try:
             for number, (client, peer) in enumerate(zip(clients, peers, strict=True)):
