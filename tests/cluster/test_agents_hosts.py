@@ -78,10 +78,14 @@ def test_a_host_that_comes_back_too_late_knows_what_it_has_lost() -> None:
             node.tidy()
 
 
-def test_a_member_is_not_evicted(hosts: Nodes) -> None:
+def test_a_member_is_not_evicted_but_by_force(hosts: Nodes) -> None:
     hosts.start()
-    run = hosts[1].run("--evict", "host-2")
-    assert (run.status, "it renews its lease" in run.stderr) == (1, True)
+    run = hosts[1].run("--evict", "host-3")
+    assert (run.status, "its lease has not ended" in run.stderr) == (1, True)
+    assert "host-3" in hosts.blocks().values()
+    hosts[3].stop(signal.SIGKILL)
+    assert hosts[1].run("--evict", "host-3", "--force").status == 0
+    assert "host-3" not in hosts.blocks().values()
 
 
 def test_another_machine_with_the_same_id_is_kept_out(hosts: Nodes) -> None:
