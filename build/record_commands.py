@@ -279,7 +279,7 @@ def record_cluster(recorder: Recorder) -> None:
                 "cni-bridge show cluster",
                 "cni-bridge graph",
                 f"cni-bridge explain {ours.name} {there}:80",
-                f"cni-bridge agent {NETWORK} --conf-dir {CONF_DIR} --host host-1 --evict host-2",
+                f"cni-bridge agent {NETWORK} --conf-dir {CONF_DIR} --host host-1 --evict h2",
             )
         for node in hosts.nodes.values():
             node.tidy()

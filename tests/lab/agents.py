@@ -152,6 +152,7 @@ class Node:
 
     def _words(self, *words: str) -> tuple[str, ...]:
         return (
+            *("unshare", "--uts", "sh", "-c", 'hostname "$0"; exec "$@"', f"h{self.number}"),
             *(str(PLUGIN), "agent", NETWORK, "--conf-dir", str(CONF_DIR)),
             *("--host", self.name),
             *(word for each in self._below for word in ("--address", bare(each))),
