@@ -11,8 +11,9 @@ from cni_bridge.address import prefix_text
 from cni_bridge.cluster import snapshot
 from cni_bridge.cluster.model import Block, Host
 from cni_bridge.cluster.snapshot import Snapshot
-from cni_bridge.ipam import blocks, store
-from cni_bridge.ipam.blocks import Leased, now_ms
+from cni_bridge.ipam import leasing, store
+from cni_bridge.ipam.blocks import now_ms
+from cni_bridge.ipam.leasing import Leased
 from cni_bridge.kernel import machine
 from cni_bridge.record import record
 
@@ -98,7 +99,7 @@ def _rows(state_dir: str, network: str) -> tuple[Leased, ...]:
     if ledger is None:
         return ()
     with closing(ledger):
-        return blocks.listed(ledger.database, network)
+        return leasing.listed(ledger.database, network)
 
 
 def _contains(subnet: str, address: str) -> bool:

@@ -8,7 +8,7 @@ from random import Random
 
 from cni_bridge.address import Prefix, contains, first, offset
 from cni_bridge.cluster.model import Block, Host, Pool, Settings, View
-from cni_bridge.ipam.blocks import Leased
+from cni_bridge.ipam.leasing import Leased
 from cni_bridge.record import record
 
 TRIES = 64  # at random, before a pool is looked through

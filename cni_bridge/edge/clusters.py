@@ -3,10 +3,9 @@
 Loaded only for networks over many hosts; everything else in the object is for the agent.
 """
 
-from cni_bridge import address
+from cni_bridge import address, errors
 from cni_bridge.address import Prefix, prefix_text
 from cni_bridge.edge import ipam
-from cni_bridge.errors import InvalidConfig, UnsupportedField
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,10 +23,10 @@ def parse(document: "dict[str, Any]", *, is_delegated: bool) -> tuple[Prefix, ..
     if section["ranges"] == "node":
         return _networks(section)
     if not section["endpoints"] and section["store"] == "etcd":
-        raise InvalidConfig("cluster.endpoints: missing", 'like ["http://192.0.2.1:2379"]')
+        raise errors.InvalidConfig("cluster.endpoints: missing", 'like ["http://192.0.2.1:2379"]')
     found = _networks(section)
     if not found:
-        raise InvalidConfig("cluster.network: missing", "like 10.64.0.0/12, or network6")
+        raise errors.InvalidConfig("cluster.network: missing", "like 10.64.0.0/12, or network6")
     return found
 
 
@@ -46,11 +45,11 @@ def _network(text: str, size: int, bits: int, keys: tuple[str, str]) -> Prefix:
     except ValueError:
         found = None
     if found is None or address.bits(found.ip) != bits:
-        raise InvalidConfig(f"{key}: expected a subnet of {bits} bits, found {text!r}")
+        raise errors.InvalidConfig(f"{key}: expected a subnet of {bits} bits, found {text!r}")
     if address.first(found) != found.ip:
-        raise InvalidConfig(f"{key}: {text} has host bits set")
+        raise errors.InvalidConfig(f"{key}: {text} has host bits set")
     if not found.length <= size <= bits - SMALLEST:
-        raise InvalidConfig(
+        raise errors.InvalidConfig(
             f"{size_key}: expected {found.length} to {bits - SMALLEST}, found {size}",
             f"blocks are cut from {prefix_text(found)}",
         )
@@ -60,18 +59,20 @@ def _network(text: str, size: int, bits: int, keys: tuple[str, str]) -> Prefix:
 def _check_others(document: "dict[str, Any]", *, is_delegated: bool) -> None:
     section = document.get("ipam", {})
     if is_delegated or not section.get("type"):
-        raise InvalidConfig(
+        raise errors.InvalidConfig(
             "ipam.type: a cluster network takes its addresses from its blocks, found "
             f"{section.get('type') or 'none'}",
             "set ipam.type to cni-bridge",
         )
     for key in ("subnet", "ranges"):
         if section.get(key):
-            raise InvalidConfig(f"ipam.{key}: not together with cluster", "the agent leases blocks")
+            raise errors.InvalidConfig(
+                f"ipam.{key}: not together with cluster", "the agent leases blocks"
+            )
     if ipam.runtime(document).get("ipRanges"):
-        raise InvalidConfig("runtimeConfig.ipRanges: not together with cluster")
+        raise errors.InvalidConfig("runtimeConfig.ipRanges: not together with cluster")
     if document["mode"] == "wire":
-        raise InvalidConfig("mode: a wire joins two containers of one host, not a cluster")
+        raise errors.InvalidConfig("mode: a wire joins two containers of one host, not a cluster")
     for key in ONE_HOSTS:
         if document[key]:
             raise _one_hosts(key, document[key])
@@ -79,8 +80,8 @@ def _check_others(document: "dict[str, Any]", *, is_delegated: bool) -> None:
         raise _one_hosts("icc", False)
 
 
-def _one_hosts(key: str, value: object) -> UnsupportedField:
-    return UnsupportedField(
+def _one_hosts(key: str, value: object) -> "errors.UnsupportedField":
+    return errors.UnsupportedField(
         f"{key}: not together with cluster, found {value}",
         "the rules of a host know its own containers, and would drop what others send",
     )

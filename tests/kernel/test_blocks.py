@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from cni_bridge.address import parse_prefix
-from cni_bridge.ipam import blocks, store
+from cni_bridge.ipam import blocks, leasing, store
 from cni_bridge.ipam.store import Ledger
 from cni_bridge.kernel import machine
 from tests.lab import Host, Network
@@ -47,7 +47,7 @@ def ledger(host: Host) -> Iterator[Ledger]:
 
 def publish(ledger: Ledger, *subnets: str, ms: int = HOUR_MS, boot: str = "", mtu: int = 0) -> None:
     """What the agent does when the store has leased these to it for that long."""
-    blocks.publish(
+    leasing.publish(
         ledger.database,
         "testnet",
         [parse_prefix(each) for each in subnets],
@@ -120,12 +120,12 @@ def test_a_block_is_withdrawn_only_when_nobody_has_an_address_of_it(
     publish(ledger, BLOCK)
     container = host.container()
     over_hosts.add(container).result()
-    (leased,) = blocks.listed(ledger.database, "testnet")
+    (leased,) = leasing.listed(ledger.database, "testnet")
     assert (leased.used, leased.size) == (1, 61)
-    assert not blocks.withdraw(ledger.database, "testnet", parse_prefix(BLOCK))
+    assert not leasing.withdraw(ledger.database, "testnet", parse_prefix(BLOCK))
     over_hosts.delete(container).assert_silent_success()
-    assert blocks.withdraw(ledger.database, "testnet", parse_prefix(BLOCK))
-    assert blocks.listed(ledger.database, "testnet") == ()
+    assert leasing.withdraw(ledger.database, "testnet", parse_prefix(BLOCK))
+    assert leasing.listed(ledger.database, "testnet") == ()
 
 
 def test_what_goes_to_the_cluster_keeps_its_address(

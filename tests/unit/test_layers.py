@@ -92,6 +92,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # addresses
     "ipam": set(),
     "ipam.blocks": {"ipam.ranges", "kernel.machine"},
+    "ipam.leasing": {"ipam.blocks", "ipam.ranges"},
     "ipam.database": {"csqlite", "ipam.statedir", "kernel.signals"},
     "ipam.delegate": {"edge.codec", "kernel.child"},
     "ipam.guards": {"ipam.statedir", "ipam.store"},

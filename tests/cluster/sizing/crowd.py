@@ -14,7 +14,8 @@ from cni_bridge.cluster.etcd import Etcd
 from cni_bridge.cluster.model import Host, Membership, Settings, View
 from cni_bridge.cluster.store import Unreachable
 from cni_bridge.ipam import ranges
-from cni_bridge.ipam.blocks import Leased, now_ms
+from cni_bridge.ipam.blocks import now_ms
+from cni_bridge.ipam.leasing import Leased
 from cni_bridge.record import replace
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from cni_bridge.address import Prefix, parse_prefix
 from cni_bridge.cluster import member
 from cni_bridge.cluster.member import Decision
 from cni_bridge.cluster.model import View
-from cni_bridge.ipam.blocks import Leased
+from cni_bridge.ipam.leasing import Leased
 from cni_bridge.record import replace
 from tests.unit.cluster import views
 
