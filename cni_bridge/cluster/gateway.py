@@ -7,6 +7,7 @@ decide now, is.
 import json
 import random
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
@@ -203,7 +204,13 @@ def _reason(error: Etcd3Exception | requests.RequestException) -> tuple[int, str
 
 def _innermost(error: BaseException) -> str:
     """What began it: what requests and urllib3 say of it is long."""
-    return str(list(_causes(error))[-1]).rpartition(": ")[2].strip("')")
+    causes = list(_causes(error))
+    words = str(causes[-1]).rpartition(": ")[2].partition(" (_ssl")[0].strip("')")
+    if any(isinstance(each, ssl.SSLCertVerificationError) for each in causes):
+        return f"its certificate is not trusted: {words}"
+    if any(isinstance(each, requests.exceptions.SSLError) for each in causes):
+        return f"TLS failed: {words}; does it take our client certificate?"
+    return words
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
