@@ -32,6 +32,11 @@ class Cluster:
         return self.shot.network
 
     @property
+    def backend(self) -> str:
+        """Its kind alone: `host-gw` or `vxlan`."""
+        return self.shot.backend.partition(" ")[0]
+
+    @property
     def lease_ms(self) -> int:
         """How long new containers still get addresses if the agent hears nothing more."""
         return max(0, *(row.until for row in self.rows), self.shot.until) - now_ms()

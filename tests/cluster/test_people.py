@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -84,6 +85,35 @@ def test_explain_says_that_nobody_has_an_address(hosts: Nodes) -> None:
 
 
 def test_doctor_finds_nothing_where_all_is_well(hosts: Nodes) -> None:
+    assert causes(hosts[1]) == []
+
+
+@pytest.mark.parametrize(
+    ("dropped", "cause"),
+    [
+        (
+            "ip saddr 192.0.2.2",
+            "hosts of pods renew, but don't answer here: h2 at 192.0.2.2",
+        ),
+        (
+            "udp dport 4789 ip saddr 192.0.2.2",
+            "hosts of pods answer, but not through the tunnel: h2 at ",
+        ),
+    ],
+)
+def test_doctor_finds_a_host_that_only_the_store_hears(
+    hosts: Nodes, dropped: str, cause: str
+) -> None:
+    rules = f"""table inet other {{
+        chain input {{ type filter hook input priority 0; {dropped} drop; }}
+    }}"""
+    with hosts[1].machine.entered():
+        subprocess.run(("nft", "-f", "-"), input=rules, text=True, check=True, timeout=10)
+    try:
+        assert [each.startswith(cause) for each in causes(hosts[1])] == [True]
+    finally:
+        with hosts[1].machine.entered():
+            subprocess.run(("nft", "delete table inet other"), check=True, timeout=10)
     assert causes(hosts[1]) == []
 
 

@@ -9,6 +9,8 @@ from cni_bridge.cli import units
 from cni_bridge.cli.clusters import Cluster
 from cni_bridge.cli.doctor.facts import Facts
 from cni_bridge.cli.doctor.findings import Finding
+from cni_bridge.cli.doctor.peers import Unheard
+from cni_bridge.cluster.model import Host
 from cni_bridge.ipam.blocks import now_ms
 
 DEAF_MS = 5 * 60_000  # agents ask the store each minute at least
@@ -26,6 +28,7 @@ def clusters(facts: Facts) -> Iterator[Finding]:
         yield from _of_agent(each)
         yield from _of_store(each)
         yield from _of_hosts(each)
+        yield from _of_silence(each, facts.unheard[each.name])
         yield from _of_sizes(facts, each)
         yield from _of_firewall(facts, each)
 
@@ -87,6 +90,30 @@ def _of_hosts(each: Cluster) -> Iterator[Finding]:
             command=f"systemctl start cni-bridge-agent@{each.name}   # there; or, for one that is "
             f"gone for ever: cni-bridge agent {each.name} --evict HOST",
         )
+
+
+def _of_silence(each: Cluster, unheard: tuple[Unheard, ...]) -> Iterator[Finding]:
+    """Hosts that the store hears, but this one does not."""
+    silent = [(item.host, ip) for item in unheard for ip in item.own]
+    if silent:
+        yield Finding(
+            cause=f"hosts of {each.name} renew, but don't answer here: {_places(each, silent)}",
+            effect="containers there are not reached, unless echo requests alone are dropped",
+            command=f"ip neighbour show {silent[0][1]}   # and who is between: links, routers, "
+            "firewalls",
+        )
+    lost = [(item.host, ip) for item in unheard if not item.own for ip in item.tunnel]
+    if lost:
+        yield Finding(
+            cause=f"hosts of {each.name} answer, but not through the tunnel: {_places(each, lost)}",
+            effect="containers there are not reached",
+            command=f"nft list ruleset   # here and there: what drops {each.shot.backend}",
+        )
+
+
+def _places(each: Cluster, found: list[tuple[Host, str]]) -> str:
+    names = [f"{each.title(host.id)} at {ip}" for host, ip in found[:5]]
+    return ", ".join(names) + (" …" if found[5:] else "")
 
 
 def _of_sizes(facts: Facts, each: Cluster) -> Iterator[Finding]:

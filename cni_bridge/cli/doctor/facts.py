@@ -11,8 +11,9 @@ from cni_bridge import names, plan
 from cni_bridge.address import Prefix
 from cni_bridge.cli import cleaning, conflists, inventory
 from cni_bridge.cli.conflists import Network
-from cni_bridge.cli.doctor import features
+from cni_bridge.cli.doctor import features, peers
 from cni_bridge.cli.doctor.mending import bridge_of
+from cni_bridge.cli.doctor.peers import Unheard
 from cni_bridge.cli.inventory import Inventory
 from cni_bridge.elements import INTERVALS, effective
 from cni_bridge.errors import FirewallRefused
@@ -48,6 +49,7 @@ class Facts:
     sysctls: dict[str, str | None]
     managers: frozenset[str]  # of networks, that run here
     snippets: dict[str, str]  # of their configuration, by file
+    unheard: dict[str, tuple[Unheard, ...]]  # other hosts, by cluster network
 
     @property
     def configs(self) -> tuple[NetworkConfig, ...]:
@@ -88,6 +90,7 @@ def gather(state_dir: str, conf_dir: str, plugin_dirs: tuple[str, ...]) -> Facts
         sysctls=_sysctls(plans),
         managers=frozenset(_running(MANAGERS)),
         snippets=dict(_snippets()),
+        unheard={each.name: peers.unheard(each) for each in found.clusters},
     )
 
 

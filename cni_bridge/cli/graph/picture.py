@@ -182,7 +182,7 @@ def _uplinks(host: Space) -> list[Uplink]:
 
 def _peers(cluster: Cluster) -> list[Peer]:
     """The first few, and how many more."""
-    device = f"{cluster.name}, {cluster.shot.backend.partition(' ')[0]}"
+    device = f"{cluster.name}, {cluster.backend}"
     shown = [
         Peer(
             name=cluster.title(host.id),

@@ -1,0 +1,90 @@
+"""Who answers: an ICMP echo request to each address, all at once.
+
+A bare machine has no `ping`, and one after the other would be slow where nobody answers.
+"""
+
+import os
+import select
+import socket
+import struct
+import time
+from collections.abc import Mapping, Sequence
+
+from cni_bridge.record import record
+
+PATIENCE_S = 1.0
+HEADER = 8  # of an ICMP message
+
+
+@record
+class _Protocol:
+    """Of one family: its number, and the types of RFC 792 and RFC 4443."""
+
+    number: int
+    request: int
+    reply: int
+
+
+PROTOCOLS = {
+    socket.AF_INET: _Protocol(number=socket.IPPROTO_ICMP, request=8, reply=0),
+    socket.AF_INET6: _Protocol(number=socket.IPPROTO_ICMPV6, request=128, reply=129),
+}
+
+Asked = tuple[socket.socket, str]  # through which socket, and which address
+
+
+def sender(family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
+    """What asks from the network namespace in which it was made. Raises OSError."""
+    return socket.socket(family, socket.SOCK_RAW, PROTOCOLS[family].number)
+
+
+def answered(asked: Sequence[Asked], *, attempts: int = 1) -> set[int]:
+    """Which answer within a second, by their places; who does not is asked so often."""
+    silent = dict(enumerate(asked))
+    for _ in range(attempts):
+        for place in _answers(silent):
+            del silent[place]
+    return set(range(len(asked))) - silent.keys()
+
+
+def _answers(asked: Mapping[int, Asked]) -> set[int]:
+    token = os.urandom(8)  # by which our replies differ from those to others
+    sent = set()
+    for place, (link, address) in asked.items():
+        try:
+            link.sendto(_request(link.family, place, token), (address, 0))
+        except OSError:  # no route: nothing to wait for
+            continue
+        sent.add(place)
+    return _replies({link for link, _ in asked.values()}, sent, token)
+
+
+def _replies(links: set[socket.socket], awaited: set[int], token: bytes) -> set[int]:
+    heard: set[int] = set()
+    deadline = time.monotonic() + PATIENCE_S
+    while heard != awaited and (left := deadline - time.monotonic()) > 0:
+        for link in select.select(links, [], [], left)[0]:
+            message = _without_ip_header(link.family, link.recv(2048))
+            reply = bytes([PROTOCOLS[link.family].reply])
+            if message[:1] == reply and message[HEADER:] == token:
+                heard.add(int.from_bytes(message[4:6]))
+    return heard
+
+
+def _without_ip_header(family: int, packet: bytes) -> bytes:
+    """The kernel leaves IPv4's on, for raw sockets."""
+    return packet[(packet[0] & 15) * 4 :] if family == socket.AF_INET else packet
+
+
+def _request(family: int, place: int, token: bytes) -> bytes:
+    """Its identifier is the place; ICMPv6's checksum is the kernel's business."""
+    kind = PROTOCOLS[socket.AddressFamily(family)].request
+    message = struct.pack("!BBHHH", kind, 0, 0, place, 0) + token
+    return message[:2] + _checksum(message) + message[4:]
+
+
+def _checksum(message: bytes) -> bytes:
+    """RFC 1071's, of an even number of bytes."""
+    total: int = sum(struct.unpack(f"!{len(message) // 2}H", message))
+    total = (total & 0xFFFF) + (total >> 16)
+    return (~(total + (total >> 16)) & 0xFFFF).to_bytes(2)
