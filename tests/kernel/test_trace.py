@@ -238,8 +238,8 @@ def test_a_container_without_calls_is_said(host: Host, network: Network) -> None
 
 @pytest.fixture
 def follower(host: Host) -> Iterator["subprocess.Popen[str]"]:
-    """`trace --follow`."""
-    words = [str(PLUGIN), "trace", "--follow", "--json"]
+    """`trace --follow`; a shell's background jobs, as these tests may be, start with SIGINT ignored."""
+    words = ["env", "--default-signal=INT", str(PLUGIN), "trace", "--follow", "--json"]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     with process:
         yield process
