@@ -1,16 +1,17 @@
 """What of a network over many hosts is wrong, as far as this host can tell.
 
-Judged from facts alone: what its agent has seen, and what the kernel and the ledger have.
+Judged from facts alone: what its agent has seen, what the kernel and the ledger have, who
+answers.
 """
 
 from collections.abc import Iterator
 
+from cni_bridge.address import text
 from cni_bridge.cli import units
 from cni_bridge.cli.clusters import Cluster
 from cni_bridge.cli.doctor.facts import Facts
 from cni_bridge.cli.doctor.findings import Finding
-from cni_bridge.cli.doctor.peers import Unheard
-from cni_bridge.cluster.model import Host
+from cni_bridge.cli.doctor.peers import End
 from cni_bridge.ipam.blocks import now_ms
 
 DEAF_MS = 5 * 60_000  # agents ask the store each minute at least
@@ -83,7 +84,7 @@ def _of_store(each: Cluster) -> Iterator[Finding]:
 def _of_hosts(each: Cluster) -> Iterator[Finding]:
     away = [host for host in each.hosts if not each.is_member(host)]
     if away:
-        names = ", ".join(each.title(host.id) for host in away[:5]) + (" …" if away[5:] else "")
+        names = _first_few([each.title(host.id) for host in away])
         yield Finding(
             cause=f"{len(away)} of {len(each.hosts)} hosts of {each.name} do not renew: {names}",
             effect="their blocks stay theirs, and routes lead there though nobody may answer",
@@ -92,17 +93,18 @@ def _of_hosts(each: Cluster) -> Iterator[Finding]:
         )
 
 
-def _of_silence(each: Cluster, unheard: tuple[Unheard, ...]) -> Iterator[Finding]:
+def _of_silence(each: Cluster, unheard: tuple[End, ...]) -> Iterator[Finding]:
     """Hosts that the store hears, but this one does not."""
-    silent = [(item.host, ip) for item in unheard for ip in item.own]
+    silent = [end for end in unheard if not end.is_tunnel]
     if silent:
         yield Finding(
             cause=f"hosts of {each.name} renew, but don't answer here: {_places(each, silent)}",
             effect="containers there are not reached, unless echo requests alone are dropped",
-            command=f"ip neighbour show {silent[0][1]}   # and who is between: links, routers, "
-            "firewalls",
+            command=f"ip neighbour show {text(silent[0].ip)}   # and who is between: links, "
+            "routers, firewalls",
         )
-    lost = [(item.host, ip) for item in unheard if not item.own for ip in item.tunnel]
+    known = {end.host.id for end in silent}
+    lost = [end for end in unheard if end.is_tunnel and end.host.id not in known]
     if lost:
         yield Finding(
             cause=f"hosts of {each.name} answer, but not through the tunnel: {_places(each, lost)}",
@@ -111,9 +113,12 @@ def _of_silence(each: Cluster, unheard: tuple[Unheard, ...]) -> Iterator[Finding
         )
 
 
-def _places(each: Cluster, found: list[tuple[Host, str]]) -> str:
-    names = [f"{each.title(host.id)} at {ip}" for host, ip in found[:5]]
-    return ", ".join(names) + (" …" if found[5:] else "")
+def _places(each: Cluster, ends: list[End]) -> str:
+    return _first_few([f"{each.title(end.host.id)} at {text(end.ip)}" for end in ends])
+
+
+def _first_few(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (" …" if names[5:] else "")
 
 
 def _of_sizes(facts: Facts, each: Cluster) -> Iterator[Finding]:

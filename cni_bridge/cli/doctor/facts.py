@@ -13,7 +13,7 @@ from cni_bridge.cli import cleaning, conflists, inventory
 from cni_bridge.cli.conflists import Network
 from cni_bridge.cli.doctor import features, peers
 from cni_bridge.cli.doctor.mending import bridge_of
-from cni_bridge.cli.doctor.peers import Unheard
+from cni_bridge.cli.doctor.peers import End
 from cni_bridge.cli.inventory import Inventory
 from cni_bridge.elements import INTERVALS, effective
 from cni_bridge.errors import FirewallRefused
@@ -49,7 +49,7 @@ class Facts:
     sysctls: dict[str, str | None]
     managers: frozenset[str]  # of networks, that run here
     snippets: dict[str, str]  # of their configuration, by file
-    unheard: dict[str, tuple[Unheard, ...]]  # other hosts, by cluster network
+    unheard: dict[str, tuple[End, ...]]  # of other hosts, by cluster network
 
     @property
     def configs(self) -> tuple[NetworkConfig, ...]:

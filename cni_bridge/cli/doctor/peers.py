@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 
-from cni_bridge.address import parse_prefix, text
+from cni_bridge.address import Prefix, text
 from cni_bridge.cli import echoes
 from cni_bridge.cli.clusters import Cluster
 from cni_bridge.cluster import routes
@@ -21,37 +21,22 @@ ATTEMPTS = 2
 
 
 @record
-class Unheard:
-    """A host that renews its membership, and where it does not answer: without or through the tunnel."""
+class End:
+    """An address of a host that renews its membership: its own, or what it has on its tunnels."""
 
     host: Host
-    own: tuple[str, ...]
-    tunnel: tuple[str, ...]
+    ip: bytes
+    is_tunnel: bool
 
 
-def unheard(cluster: Cluster) -> tuple[Unheard, ...]:
-    """Those that don't answer within two seconds; nobody where this user must not ask."""
-    peers = [each for each in cluster.peers if cluster.is_member(each)][:MOST]
+def unheard(cluster: Cluster) -> tuple[End, ...]:
+    """Those that don't answer within two seconds; none where this user must not ask."""
     with ExitStack() as stack:
         senders = dict(_senders(stack))
-        asked = [
-            (peer.id, address, senders[length])
-            for peer in peers
-            for length, address in (*_own(cluster, peer), *_tunnel(cluster, peer))
-            if length in senders
-        ]
-        targets = [(sender, address) for _, address, sender in asked]
+        asked = [end for end in _ends(cluster) if len(end.ip) in senders]
+        targets = [(senders[len(end.ip)], text(end.ip)) for end in asked]
         heard = echoes.answered(targets, attempts=ATTEMPTS)
-    silent = {asked[place][:2] for place in range(len(asked)) if place not in heard}
-    found = (
-        Unheard(
-            host=peer,
-            own=tuple(ip for _, ip in _own(cluster, peer) if (peer.id, ip) in silent),
-            tunnel=tuple(ip for _, ip in _tunnel(cluster, peer) if (peer.id, ip) in silent),
-        )
-        for peer in peers
-    )
-    return tuple(each for each in found if each.own or each.tunnel)
+    return tuple(end for place, end in enumerate(asked) if place not in heard)
 
 
 def _senders(stack: ExitStack) -> Iterator[tuple[int, socket.socket]]:
@@ -60,22 +45,24 @@ def _senders(stack: ExitStack) -> Iterator[tuple[int, socket.socket]]:
             yield length, stack.enter_context(echoes.sender(family))
 
 
-def _own(cluster: Cluster, peer: Host) -> Iterator[tuple[int, str]]:
-    """Its addresses of families that this host has too."""
-    mine = {len(ip) for ip in cluster.shot.me.addresses}
-    return ((len(ip), text(ip)) for ip in peer.addresses if len(ip) in mine)
+def _ends(cluster: Cluster) -> Iterator[End]:
+    """Of families that this host has an address of, too."""
+    me = cluster.shot.me
+    own = {len(ip) for ip in me.addresses}
+    blocks = _first_blocks(cluster) if cluster.backend == "vxlan" else {}
+    tunnelled = blocks.get(me.id, {}).keys()
+    for peer in [each for each in cluster.peers if cluster.is_member(each)][:MOST]:
+        for ip in peer.addresses:
+            if len(ip) in own:
+                yield End(host=peer, ip=ip, is_tunnel=False)
+        for length, block in blocks.get(peer.id, {}).items():
+            if length in tunnelled:
+                yield End(host=peer, ip=routes.gateway(block).ip, is_tunnel=True)
 
 
-def _tunnel(cluster: Cluster, peer: Host) -> Iterator[tuple[int, str]]:
-    """What it has on its tunnels, of families in which this host has an address there too."""
-    if cluster.backend != "vxlan":
-        return
-    mine, theirs = (_firsts(cluster, each) for each in (cluster.shot.me, peer))
-    for length in mine.keys() & theirs.keys():
-        yield length, theirs[length]
-
-
-def _firsts(cluster: Cluster, host: Host) -> dict[int, str]:
-    """The address on its tunnels, by family: of the first block that it has of it."""
-    blocks = map(parse_prefix, reversed(cluster.blocks_of(host)))
-    return {len(block.ip): text(routes.gateway(block).ip) for block in blocks}
+def _first_blocks(cluster: Cluster) -> dict[str, dict[int, Prefix]]:
+    """Of each host and family: its tunnels have the gateway of that block."""
+    found: dict[str, dict[int, Prefix]] = {}
+    for block in sorted(cluster.shot.view.blocks.values(), key=lambda block: block.subnet.ip):
+        found.setdefault(block.host, {}).setdefault(len(block.subnet.ip), block.subnet)
+    return found
