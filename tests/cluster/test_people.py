@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from tests.lab import Container
 from tests.lab.agents import CONF_DIR, Node, Nodes, nodes
 from tests.lab.clinic import explain
+from tests.lab.nft import nft
 from tests.lab.people import command, printed, printed_json
 from tests.lab.waiting import wait_until
 
@@ -108,12 +108,12 @@ def test_doctor_finds_a_host_that_only_the_store_hears(
         chain input {{ type filter hook input priority 0; {dropped} drop; }}
     }}"""
     with hosts[1].machine.entered():
-        subprocess.run(("nft", "-f", "-"), input=rules, text=True, check=True, timeout=10)
+        nft(rules)
     try:
         assert [each.startswith(cause) for each in causes(hosts[1])] == [True]
     finally:
         with hosts[1].machine.entered():
-            subprocess.run(("nft", "delete table inet other"), check=True, timeout=10)
+            nft("delete table inet other")
     assert causes(hosts[1]) == []
 
 

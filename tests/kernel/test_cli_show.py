@@ -15,7 +15,7 @@ import pytest
 from tests.kernel.conftest import MakeNetwork
 from tests.lab import PLUGIN, Container, Host, Network
 from tests.lab.iproute import ip, ip_json
-from tests.lab.people import command, printed, printed_json, settled
+from tests.lab.people import ATTENTIVE, command, printed, printed_json, settled
 from tests.lab.state import LEDGER
 from tests.lab.waiting import wait_until
 
@@ -199,11 +199,9 @@ def test_what_is_not_there_is_an_error(host: Host, network: Network) -> None:
 
 def test_watch_goes_on_until_ctrl_c(host: Host, network: Network, tmp_path: Path) -> None:
     network.add(host.container()).result()
-    # A job in the background ignores Ctrl-C, and so would all that it starts.
-    attentive = ("env", "--default-signal=INT", str(PLUGIN), "show", "--watch", "0.2")
     shown = tmp_path / "shown"
     with shown.open("w") as screen:
-        process = subprocess.Popen(attentive, stdout=screen)
+        process = subprocess.Popen((*ATTENTIVE, "show", "--watch", "0.2"), stdout=screen)
     wait_until(lambda: shown.read_text().count("testnet") > 1)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=10) == 0

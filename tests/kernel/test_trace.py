@@ -13,7 +13,7 @@ import pytest
 
 from tests.kernel.conftest import MakeNetwork
 from tests.lab import PLUGIN, Attachment, Host, Network, Plugin
-from tests.lab.people import command, printed, printed_json
+from tests.lab.people import ATTENTIVE, command, printed, printed_json
 from tests.lab.waiting import wait_until
 
 DIRECTORY = Path("/run/cni-bridge")
@@ -238,8 +238,8 @@ def test_a_container_without_calls_is_said(host: Host, network: Network) -> None
 
 @pytest.fixture
 def follower(host: Host) -> Iterator["subprocess.Popen[str]"]:
-    """`trace --follow`; a shell's background jobs, as these tests may be, start with SIGINT ignored."""
-    words = ["env", "--default-signal=INT", str(PLUGIN), "trace", "--follow", "--json"]
+    """`trace --follow`."""
+    words = [*ATTENTIVE, "trace", "--follow", "--json"]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     with process:
         yield process

@@ -14,6 +14,9 @@ from tests.lab.paths import PLUGIN
 from tests.lab.plugin import TIMEOUT, Run
 from tests.lab.state import State
 
+# A shell's background jobs, as tests may be, start with SIGINT ignored, and so would all they start.
+ATTENTIVE = ("env", "--default-signal=INT", str(PLUGIN))
+
 
 def command(*words: str, stdin: str = "", environment: Mapping[str, str] | None = None) -> Run:
     """`cni-bridge WORDS`."""

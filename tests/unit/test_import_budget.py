@@ -7,12 +7,16 @@ from tests.budget import OURS, allowed, loaded_by
 
 RARE = {
     "cni_bridge.cli",
+    "cni_bridge.cluster",
+    "cni_bridge.edge.clusters",
     "cni_bridge.edge.explain",
     "cni_bridge.edge.firewall",
     "cni_bridge.elements",
     "cni_bridge.edge.inline",
     "cni_bridge.edge.vlans",
+    "cni_bridge.ipam.blocks",
     "cni_bridge.ipam.delegate",
+    "cni_bridge.ipam.leasing",
     "cni_bridge.ipam.register",
     "cni_bridge.ipam.schema",
     "cni_bridge.kernel.nftables",
