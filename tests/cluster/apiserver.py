@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.lab import namespaces
-
 Document = dict[str, Any]
 NODE_INFO = (
     *("architecture", "containerRuntimeVersion", "kernelVersion", "kubeProxyVersion"),
@@ -118,7 +116,7 @@ def serving(address: str = "127.0.0.1") -> Iterator[ApiServer]:
     state = ApiServer()
     server = _Server(state, address)
     state.url = f"http://{address}:{server.server_port}"
-    thread = threading.Thread(target=server.run)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:
         yield state
@@ -204,11 +202,6 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, state: ApiServer, address: str) -> None:
         super().__init__((address, 0), _Handler)
         self.state = state
-
-    def run(self) -> None:
-        """Answer, in a thread that lets others change their mounts."""
-        namespaces.stand_alone()
-        self.serve_forever(poll_interval=0.05)
 
 
 def kubeconfig(server: ApiServer, directory: Path) -> str:

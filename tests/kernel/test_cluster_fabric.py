@@ -39,7 +39,6 @@ def three(way: str) -> Iterator[Cluster]:
 def servers() -> Iterator[Servers]:
     """Servers that tell whom they saw."""
     made = Servers()
-    namespaces.stand_alone()  # of its thread, to go from host to host
     yield made
     made.close()
 

@@ -242,7 +242,6 @@ class _Stream:
         self._sent = 0
         self._thread = threading.Thread(target=self._send)
         self._thread.start()
-        namespaces.stand_alone()
 
     def end(self) -> int:
         """How many there were."""

@@ -6,10 +6,8 @@ Runs in a thread of the caller's network namespace; RFC 2131 and nothing beyond.
 import socket
 import struct
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 DISCOVER, OFFER, REQUEST, ACK = 1, 2, 3, 5
 COOKIE = b"\x63\x82\x53\x63"
@@ -34,16 +32,6 @@ def dhcp_server(interface: str, address: str, gateway: str) -> Iterator[None]:
         finally:
             is_over.set()
             thread.join()
-            _wait_for_its_end(thread)
-
-
-def _wait_for_its_end(thread: threading.Thread) -> None:
-    """Until the kernel has forgotten it too: a process with two threads can't leave its mounts."""
-    task = Path(f"/proc/self/task/{thread.native_id}")
-    for _ in range(1000):
-        if not task.exists():
-            return
-        time.sleep(0.001)
 
 
 def _serve(link: socket.socket, address: str, gateway: str, is_over: threading.Event) -> None:

@@ -92,7 +92,6 @@ class Servers:
             server.close()
 
     def _serve(self) -> None:
-        namespaces.stand_alone()
         while not self._ended.is_set():
             for number, _ in self._epoll.poll(0.05):
                 if known := self._names.get(number):

@@ -75,7 +75,7 @@ class Place:
     def enter(self) -> None:
         """Goes there."""
         for descriptor, kind in self._kept:
-            _call("setns", descriptor, kind)
+            _go(descriptor, kind)
 
     def close(self) -> None:
         """Forgets the place."""
@@ -94,11 +94,6 @@ def visiting(path: Path) -> Iterator[None]:
 def visiting_if(path: Path | None) -> AbstractContextManager[None]:
     """The same, or nothing where no namespace is named."""
     return visiting(path) if path else nullcontext()
-
-
-def stand_alone() -> None:
-    """For a helping thread: while another shares its directories, a thread cannot change mounts."""
-    _call("unshare", CLONE_FS)
 
 
 def create_netns(path: Path) -> None:
@@ -167,16 +162,23 @@ def _returning(namespace: str, kind: int) -> Iterator[None]:
     try:
         yield
     finally:
-        _call("setns", home, kind)
+        _go(home, kind)
         os.close(home)
 
 
 def _enter(path: Path, kind: int) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _call("setns", descriptor, kind)
+        _go(descriptor, kind)
     finally:
         os.close(descriptor)
+
+
+def _go(namespace: int, kind: int) -> None:
+    """setns(2); a thread that shares its directories with another one may not change mounts."""
+    if kind == CLONE_NEWNS:
+        _call("unshare", CLONE_FS)
+    _call("setns", namespace, kind)
 
 
 def _call(function: str, *arguments: object) -> None:
