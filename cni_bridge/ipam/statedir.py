@@ -6,7 +6,7 @@ Nothing here knows what is kept in it.
 import posix
 from _stat import S_ISDIR, S_ISLNK
 
-from cni_bridge import errors
+from cni_bridge import errors, files
 
 HOST = "/run/cni-bridge"  # where a ledger is, unless a config says otherwise
 
@@ -74,10 +74,10 @@ def survives_reboot(path: str) -> bool:
     """Whether what is written below the directory is meant to outlive the running kernel."""
     device = posix.stat(path).st_dev
     try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
-            return not is_volatile(file.read(), posix.major(device), posix.minor(device))
+        mounts = files.text_of("/proc/self/mountinfo")
     except OSError:  # without /proc, be careful
         return True
+    return not is_volatile(mounts, posix.major(device), posix.minor(device))
 
 
 def is_volatile(mountinfo: str, major: int, minor: int) -> bool:

@@ -6,6 +6,7 @@ Texts only, and read only where there is trouble; nothing is repaired here.
 import posix
 from _stat import S_ISREG
 
+from cni_bridge import files
 from cni_bridge.csqlite import csqlite
 from cni_bridge.errors import CniError, LedgerUnusable, TryAgainLater
 
@@ -79,9 +80,8 @@ def lock_holders(locks: str, device: int, inode: int) -> tuple[str, ...]:
 def _lock_details(path: str) -> str:
     """Who holds the lock, as far as /proc tells."""
     try:
-        with open("/proc/locks", encoding="utf-8") as file:
-            found = posix.stat(path)
-            pids = lock_holders(file.read(), found.st_dev, found.st_ino)
+        found = posix.stat(path)
+        pids = lock_holders(files.text_of("/proc/locks"), found.st_dev, found.st_ino)
     except OSError:
         pids = ()
     who = ", ".join(f"{pid} ({_command(pid)})" for pid in pids)
@@ -90,7 +90,6 @@ def _lock_details(path: str) -> str:
 
 def _command(pid: str) -> str:
     try:
-        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-            return file.read().strip()
+        return files.text_of(f"/proc/{pid}/comm").strip()
     except OSError:  # it ended, or is of another pid namespace
         return "unknown"

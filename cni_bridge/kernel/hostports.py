@@ -6,6 +6,7 @@ Sockets are bound here for an instant and never listen, so nobody notices; no po
 import posix
 from errno import EADDRINUSE
 
+from cni_bridge import files
 from cni_bridge.csocket import csocket
 from cni_bridge.kernel.netlink import Request, Socket
 
@@ -135,7 +136,6 @@ def _command(pid: str) -> str:
 
 def _read(path: str) -> str:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        return files.text_of(path)
     except OSError:
         return ""

@@ -6,6 +6,7 @@ rule at the head of such a chain can accept. Which rules are ours is for the led
 
 import posix
 
+from cni_bridge import files
 from cni_bridge.kernel import chains, child
 from cni_bridge.kernel.chains import Chain, Rule
 from cni_bridge.kernel.nftables import NFPROTO_INET
@@ -156,8 +157,7 @@ def _legacy_obstacles() -> "Iterator[Obstacle]":
     for tool, names in LEGACY:
         path = f"{LEGACY_DIR}/{tool}"
         try:
-            with open(f"/proc/self/net/{names}", encoding="utf-8") as file:
-                has_filter = "filter" in file.read().split()
+            has_filter = "filter" in files.text_of(f"/proc/self/net/{names}").split()
             if not has_filter or not posix.access(path, posix.X_OK):
                 continue
             listed = child.run((path, "-S", FORWARD), timeout_ms=PATIENCE_MS).stdout
