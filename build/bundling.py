@@ -1,23 +1,24 @@
-"""What goes where in the executable's bundle, so that a plugin run reads as little as possible.
+"""What goes where in the executable, so that a plugin run reads as little as possible.
 
-plugin-path.code   the plugin path: all of cni_bridge/ but cli/ and cluster/, as marshalled code; the entry
-                   script reads what a run uses. Importing it from a zip instead costs 3 ms.
-encodings.pyc      the codec that the interpreter itself loads at start (build/codec.py)
+the program        the plugin path: all of cni_bridge/ but cli/ and cluster/, as marshalled code, and the
+                   data files; build/starter.py makes of them what a run uses
 people.zip         everything else: the people's commands, their libraries, the standard library;
-                   cni_bridge.bundle puts it on sys.path when it is needed
-beside people.zip  packages with compiled parts, which can't be imported from a zip; schemas/
+                   cni_bridge.bundle makes it importable when it is needed
+beside people.zip  packages with compiled parts, which can't be imported from a zip; libraries
+
+The portable program carries the latter two, too, and unpacks them when they are needed.
 """
 
 import ast
 import importlib.util
 import marshal
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from types import CodeType
 from typing import TYPE_CHECKING
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
+import compiling
+import launcher
 from PyInstaller.utils.hooks import collect_data_files
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ UNUSED = [
     # requests imports it for old Pythons; trustme, a test dependency, brings it.
     "cryptography",
 ]
-CODE_FILE = "plugin-path.code"
 # Modules that are used in the same runs are read at once: what they have in common, names above
 # all, is then made once. Who is missing matters for nothing but time; so does a size of 128 kB, from
 # which on memory is mapped anew, page by page.
@@ -69,55 +69,76 @@ USED_TOGETHER = (
     ),
     ("edge.clusters", "ipam.blocks"),  # where a network is over many hosts
 )
-# Where the interpreter looks first.
-CODEC_FILE = f"python{sys.version_info.major}.{sys.version_info.minor}/lib-dynload/encodings.pyc"
-
-# What a plugin run may read; where the interpreter has these built in, there is no such file.
-PLUGIN_PATH_MODULES = (
-    *("_blake2", "_ctypes", "_json", "_socket", "_sqlite3", "_struct", "encodings", "fcntl"),
-)
-PLUGIN_PATH_FILES = (CODE_FILE, "libexpat.", "libffi.", "libpython", "libsqlite3.", "libz.")
+# C modules that a plugin run may load, where the interpreter has them not built in, and their libraries.
+PLUGIN_PATH_MODULES = ("_blake2", "_json", "_socket", "_sqlite3", "_struct", "fcntl", "select")
+PLUGIN_PATH_LIBRARIES = {"_sqlite3": ("libsqlite3.",)}
+# What the program has in it (build/launcher.py), of what PyInstaller finds the interpreter to need.
+LINKED_IN = ("libexpat.", "libpython", "libz.")
 
 PYC_HEADER = importlib.util.MAGIC_NUMBER + bytes(12)
 
 
-def write_starter(root: Path, work: Path) -> Path:
-    """Write the plugin path's code to one file; return build/starter.py with its tables filled."""
-    carried = dict(sorted(_plugin_path(root)))
-    packages = frozenset(name for name, source in carried.items() if source.stem == "__init__")
-    places = {}
-    with (work / CODE_FILE).open("wb") as file:
-        for names in _read_at_once(carried):
-            codes = {
-                name: _compiled(_untyped(carried[name]), str(carried[name].relative_to(root)))
-                for name in names
-            }
-            together = marshal.dumps(codes)
-            places.update(dict.fromkeys(names, (len(together), file.tell())))
-            file.write(together)
-    script = work / "cni-bridge.py"
-    script.write_text(
-        (root / "build/starter.py").read_text()
-        + f"\n\nCODE_FILE = {CODE_FILE!r}\nPLACES = {places!r}\nPACKAGES = {packages!r}\n"
-        + "raise SystemExit(start())\n"
-    )
-    return script
+class Carried:
+    """What the program carries, and where in it each is."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+
+    def add(self, content: bytes) -> tuple[int, int]:
+        """Offset and size."""
+        place = len(self.content), len(content)
+        self.content += content
+        return place
+
+
+def programs(
+    root: Path, work: Path, binaries: "Iterable[Entry]"
+) -> "Callable[[Path | None], bytes]":
+    """A compiler of programs that lend the plugin path's code to build/starter.py.
+
+    It takes the directory whose files the program is to carry, or None where they lie beside it.
+    """
+    extensions = _extensions(binaries)
+    sources = dict(sorted(_plugin_path(root)))
+
+    def compiled(beside: Path | None) -> bytes:
+        carried = Carried()
+        places = dict(_places(root, sources, carried))
+        files = {
+            name: carried.add(path.read_bytes())
+            for name, path in (*_data_files(root), *_files_below(beside))
+        }
+        tables = {
+            "PLACES": places,
+            "PACKAGES": frozenset(n for n, source in sources.items() if source.stem == "__init__"),
+            "EXTENSIONS": extensions,
+            "LIBRARIES": dict(_libraries(files)),
+            "FILES": files,
+        }
+        script = compiling.untyped(root / "build/starter.py")
+        filled = "\n".join(f"{name} = {table!r}" for name, table in tables.items())
+        script.body += ast.parse(f"{filled}\nraise SystemExit(start())").body
+        return launcher.compiled(
+            work / ("portable" if beside else "directory"),
+            starter=marshal.dumps(compiling.compiled(script, "build/starter.py")),
+            carried=bytes(carried.content),
+            is_portable=beside is not None,
+        )
+
+    return compiled
 
 
 def split_library(analysis: "Analysis", root: Path, work: Path) -> "list[Entry]":
     """Share all Python code between the bundle's places; return the data files to bundle."""
     carried = dict(_plugin_path(root))
     unzippable = _packages_with_compiled_parts(analysis.binaries)
-    data: list[Entry] = [
-        (f"schemas/{file.name}", str(file), "DATA") for file in (root / "schemas").iterdir()
-    ]
-    data += [(file.name, str(file), "DATA") for file in (root / "cni_bridge").glob("*.nft")]
+    data: list[Entry] = []
     with ZipFile(work / "people.zip", "w") as people:
         for name, source in _with_source(analysis.pure):
             if name in carried:
                 continue
             path = _pyc_path(name, source)
-            code = _compiled(source.read_bytes(), path.removesuffix("c"))
+            code = compiling.compiled(source.read_bytes(), path.removesuffix("c"))
             pyc = PYC_HEADER + marshal.dumps(code)
             if name.partition(".")[0] in unzippable:
                 data.append((path, str(_kept(work / path, pyc)), "DATA"))
@@ -128,39 +149,21 @@ def split_library(analysis: "Analysis", root: Path, work: Path) -> "list[Entry]"
                 _move(source, people)
             else:
                 people.writestr(ZipInfo(destination), source.read_bytes(), ZIP_DEFLATED)
-    codec = PYC_HEADER + marshal.dumps(_compiled(_untyped(root / "build/codec.py"), CODEC_FILE))
-    _kept(work / CODEC_FILE, codec)
-    data += [(name, str(work / name), "DATA") for name in (CODE_FILE, CODEC_FILE, "people.zip")]
-    return data
+    return [*data, ("people.zip", str(work / "people.zip"), "DATA")]
 
 
 def quickened(
     binaries: "Iterable[Entry]", quicken: Callable[[bytes], bytes], work: Path
 ) -> "Iterator[Entry]":
-    """The binaries, changed by `quicken` where a plugin run loads them."""
+    """The binaries that the program lacks, changed by `quicken` where a plugin run loads them."""
     for name, source, kind in binaries:
+        if name.startswith(LINKED_IN):
+            continue
         if source and _is_for_plugin_path(name):
             content = quicken(Path(source).read_bytes())
             yield name, str(_kept(work / "quickened" / name, content)), kind
         else:
             yield name, source, kind
-
-
-def pack_rarely_used(entries: "Iterable[Entry]", work: Path) -> "tuple[list[Entry], Path]":
-    """Part the portable executable's files: those to unpack at every start, and a zip of the rest.
-
-    Each costs up to a millisecond to unpack. cni_bridge.bundle unpacks the rest when it is needed.
-    """
-    archive = work / "rarely-used.zip"
-    always: list[Entry] = []
-    with ZipFile(archive, "w") as packed:
-        for name, source, kind in entries:
-            if source and not _is_for_plugin_path(name):
-                packed.writestr(ZipInfo(name), Path(source).read_bytes())
-            else:
-                always.append((name, source, kind))
-        packed.writestr(ZipInfo("contents"), "\n".join(packed.namelist()))
-    return always, archive
 
 
 def library_data() -> list[tuple[str, str]]:
@@ -177,6 +180,46 @@ def _plugin_path(root: Path) -> Iterator[tuple[str, Path]]:
             yield ".".join(path.with_suffix("").parts).removesuffix(".__init__"), source
 
 
+def _places(
+    root: Path, sources: dict[str, Path], carried: Carried
+) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Where each module's code is, together with that of the others of its group."""
+    for names in _read_at_once(sources):
+        codes = {
+            name: compiling.compiled(
+                compiling.untyped(sources[name]), str(sources[name].relative_to(root))
+            )
+            for name in names
+        }
+        place = carried.add(marshal.dumps(codes))
+        yield from ((name, place) for name in names)
+
+
+def _data_files(root: Path) -> Iterator[tuple[str, Path]]:
+    yield from ((f"schemas/{file.name}", file) for file in (root / "schemas").iterdir())
+    yield from ((file.name, file) for file in (root / "cni_bridge").glob("*.nft"))
+
+
+def _files_below(directory: Path | None) -> Iterator[tuple[str, Path]]:
+    if directory:
+        for path in sorted(directory.rglob("*")):
+            if path.is_file():
+                yield str(path.relative_to(directory)), path
+
+
+def _libraries(files: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Of the files that are carried, those that a C module refers to."""
+    for module, names in PLUGIN_PATH_LIBRARIES.items():
+        if found := tuple(file for file in files if file.startswith(names)):
+            yield module, found
+
+
+def _extensions(binaries: "Iterable[Entry]") -> dict[str, str]:
+    """The files of the C modules that a plugin run loads."""
+    files = {PurePosixPath(name).name.partition(".")[0]: name for name, _, _ in binaries}
+    return {name: files[name] for name in PLUGIN_PATH_MODULES if name in files}
+
+
 def _read_at_once(carried: Iterable[str]) -> Iterator[tuple[str, ...]]:
     """All modules, those that are used together in one tuple."""
     groups = [tuple(f"cni_bridge.{name}" for name in group) for group in USED_TOGETHER]
@@ -189,36 +232,6 @@ def _with_source(entries: "Iterable[Entry]") -> Iterator[tuple[str, Path]]:
     for destination, source, _kind in entries:
         if source and source != "-":
             yield destination, Path(source)
-
-
-def _compiled(source: bytes | ast.Module, shown_as: str) -> CodeType:
-    return compile(source, shown_as, "exec", optimize=2, dont_inherit=True)
-
-
-def _untyped(source: Path) -> ast.Module:
-    """A module without what only type checkers read, which is not free to load and to define."""
-    module: ast.Module = _Untyped().visit(ast.parse(source.read_bytes()))
-    return module
-
-
-class _Untyped(ast.NodeTransformer):
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.returns = None
-        return self.generic_visit(node)
-
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        node.annotation = None
-        return node
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        """The name has to stay annotated: records have their fields from there."""
-        node.annotation = ast.copy_location(ast.Constant(None), node.annotation)
-        return self.generic_visit(node)
-
-    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
-        self.generic_visit(node)
-        is_typing = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-        return node.orelse if is_typing else node
 
 
 def _pyc_path(name: str, source: Path) -> str:
@@ -238,7 +251,7 @@ def _is_for_plugin_path(name: str) -> bool:
     file = PurePosixPath(name)
     if file.parent.name == "lib-dynload":
         return file.name.partition(".")[0] in PLUGIN_PATH_MODULES
-    return name.startswith(PLUGIN_PATH_FILES)
+    return any(name.startswith(names) for names in PLUGIN_PATH_LIBRARIES.values())
 
 
 def _kept(path: Path, content: bytes) -> Path:

@@ -7,11 +7,12 @@ import importlib.metadata
 import platform
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from zipfile import ZipFile
 
+import launcher
 from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
@@ -27,7 +28,8 @@ BUNDLE = "_internal"
 def write(built: Path, target: Path, made: datetime) -> None:
     """Write the bill of `built`, a onedir build, as JSON."""
     bundle = built / BUNDLE
-    parts = [_interpreter(), *_distributions(bundle), *libraries(bundle)]
+    archives = (f"lib{library.removeprefix('-l')}.a" for library in launcher.LINKED_IN)
+    parts = [_interpreter(), *_distributions(bundle), *libraries(bundle), *_of_debian(archives)]
     bom = Bom(components=parts, serial_number=_serial(parts))
     bom.metadata.timestamp = made
     bom.metadata.component = whole = Component(
@@ -44,8 +46,11 @@ def write(built: Path, target: Path, made: datetime) -> None:
 
 def libraries(bundle: Path) -> Iterator[Component]:
     """The shared libraries, as the packages of the system that they were built on."""
-    names = sorted(path.name for path in bundle.glob("lib*.so*"))
-    packages = {_owner(name) for name in names}
+    return _of_debian(path.name for path in bundle.glob("lib*.so*"))
+
+
+def _of_debian(files: Iterable[str]) -> Iterator[Component]:
+    packages = {_owner(name) for name in files}
     for package in sorted(packages):
         version = _run("dpkg-query", "--show", "--showformat=${Version}", package)
         yield _component(package.partition(":")[0], version, None, "deb", "debian")

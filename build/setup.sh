@@ -13,13 +13,14 @@ new_enough() {
 python=/usr/bin/python3
 new_enough $python || python=$(command -v python3 || echo $python)
 
-needed=(objdump=binutils ip=iproute2 nft=nftables strace ping=iputils-ping valgrind
+needed=(cc=gcc objdump=binutils ip=iproute2 nft=nftables strace ping=iputils-ping valgrind
     iptables) # the reference's firewall and portmap
 "$python" -c 'import ensurepip, venv' 2>/dev/null || needed+=("no ensurepip=python3-venv")
-# Debian's interpreter is linked statically; PyInstaller bundles the shared one.
+# The executable's program is linked with the interpreter's static library; PyInstaller looks at the shared one.
 if [[ $(readlink -f "$python") == /usr/bin/* ]]; then
     library=libpython$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     ldconfig -p | grep -F "$library.so" >/dev/null || needed+=("no shared library=$library")
+    compgen -G "/usr/lib/python3*/config-*/$library.a" >/dev/null || needed+=("no static library=$library-dev")
 fi
 build/need.sh "${needed[@]}"
 if ! new_enough "$python"; then

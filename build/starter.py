@@ -1,37 +1,36 @@
 """The executable's entry script: makes the plugin path's modules, and runs each when it is used.
 
-One file beside the libraries holds their code, and only what is used is read of it: looking modules
-up on `sys.path` would take longer than running them. The build appends where each module's code is,
-and the call of `start` (build/bundling.py).
+The program (build/launcher.c) carries their code in its memory: looking modules up on `sys.path`
+would take longer than running them. The build appends where each is, and the call of `start`
+(build/bundling.py).
 """
 
+import _imp
 import builtins
-import gc
 import marshal
 import posix
 import sys
+
+import cni_bridge_launcher as launcher
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import CodeType, ModuleType
+    from typing import Any
 else:
     ModuleType = type(sys)  # importing `types` would take a millisecond
 
-DIRECTORY = "/_internal"  # of the libraries where they were not unpacked by a waiting bootloader
-CODE_FILE = ""
-PLACES: dict[str, tuple[int, int]] = {}  # size and offset in that file, where others may be, too
+PLACES: dict[str, tuple[int, int]] = {}  # where a module's code is carried, maybe with others'
 PACKAGES: frozenset[str] = frozenset()
+EXTENSIONS: dict[str, str] = {}  # files of the C modules that a plugin run may use
+LIBRARIES: dict[str, tuple[str, ...]] = {}  # files that one of those needs
+FILES: dict[str, tuple[int, int]] = {}  # where data files are carried; all others where portable
 
-_code = -1  # the descriptor of that file
-_codes: "dict[str, CodeType]" = {}  # what has been read of it
+_codes: "dict[str, CodeType]" = {}  # what has been unmarshalled
 _import = builtins.__import__
 RTLD_LAZY = 1  # dlfcn.h
-
-sys.setdlopenflags(RTLD_LAZY)  # of hundreds of functions that C modules name, few are called
-gc.disable()  # a run is over before collecting could pay; importing would set it off
-
 
 LAST_RESORT = """\
 {"cniVersion": "1.1.0", "code": %d, "msg": "cni-bridge can't run: %s", "details": "See stderr."}
@@ -41,27 +40,22 @@ LAST_RESORT = """\
 def start() -> object:
     """Run cni-bridge; where not even its own catch-all could be read, a runtime gets its JSON too."""
     try:
-        return _run()
+        sys.setdlopenflags(
+            RTLD_LAZY
+        )  # of hundreds of functions that C modules name, few are called
+        launcher.files = FILES
+        builtins.__import__ = _imported
+        _made("cni_bridge")
+        from cni_bridge.__main__ import main
+
+        return main()
     except Exception as error:
         if b"CNI_COMMAND" in posix.environ:
             code = 5 if isinstance(error, (OSError, ImportError)) else 999  # docs/errors.md
             posix.write(1, (LAST_RESORT % (code, type(error).__name__)).encode())
+            posix.write(2, f"cni-bridge can't run: {error!r}\n".encode(errors="replace"))
+            posix._exit(1)
         raise
-
-
-def _run() -> object:
-    root: str = sys._MEIPASS  # type: ignore[attr-defined]  # set by the bootloader
-    global _code
-    _code = posix.open(f"{root}/{CODE_FILE}", posix.O_RDONLY | posix.O_CLOEXEC)
-    builtins.__import__ = _imported
-    _made("cni_bridge")
-    if not root.endswith(DIRECTORY):
-        from cni_bridge.kernel import parent
-
-        parent.follow()
-    from cni_bridge.__main__ import main
-
-    return main()
 
 
 def _imported(
@@ -72,6 +66,8 @@ def _imported(
     level: int = 0,
 ) -> ModuleType:
     """What `import` does, but where our modules are it need not find out."""
+    if name in EXTENSIONS:
+        return sys.modules.get(name) or _loaded(name)
     if not fromlist or name not in PLACES:
         return _import(name, globals, locals, fromlist, level)
     module = sys.modules.get(name) or _made(name)
@@ -112,5 +108,39 @@ def _read(module: ModuleType) -> None:
 def _run_code(module: ModuleType) -> None:
     name = module.__name__
     if name not in _codes:
-        _codes.update(marshal.loads(posix.pread(_code, *PLACES[name])))
+        offset, size = PLACES[name]
+        _codes.update(marshal.loads(launcher.carried[offset : offset + size]))
     exec(_codes[name], module.__dict__)
+
+
+class _Spec:
+    """What `_imp` wants to know of a C module."""
+
+    def __init__(self, name: str, origin: str) -> None:
+        self.name = name
+        self.origin = origin
+
+
+def _loaded(name: str) -> ModuleType:
+    """A C module; the interpreter's own finders are not there yet, and would search."""
+    for library in LIBRARIES.get(name, ()):
+        launcher.load(_path(library))
+    spec: Any = _Spec(name, _path(EXTENSIONS[name]))
+    module = _imp.create_dynamic(spec)
+    sys.modules[name] = module
+    try:
+        _imp.exec_dynamic(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _path(file: str) -> str:
+    """Where a file is; what this program carries is put into memory that looks like one."""
+    if file not in FILES:
+        return f"{launcher.home}/{file}"
+    offset, size = FILES[file]
+    memory = posix.memfd_create(file, posix.MFD_CLOEXEC)
+    posix.write(memory, launcher.carried[offset : offset + size])
+    return f"/proc/self/fd/{memory}"

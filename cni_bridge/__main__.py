@@ -6,19 +6,24 @@ No logic beyond that choice, so that the plugin path loads nothing of the people
 import posix
 import sys
 
+from cni_bridge import bundle
+
 
 def main() -> int:
     """Run as what the caller takes us for; return the exit status."""
     if len(sys.argv) == 1 and any(name.startswith(b"CNI_") for name in posix.environ):
+        status = _run_as_plugin()
+        bundle.close_library()
         # Without the interpreter's own clean-up, which takes a millisecond to free what the
         # kernel frees anyway.
-        posix._exit(_run_as_plugin())
-    from cni_bridge import bundle
+        posix._exit(status)
+    try:
+        bundle.open_library()
+        from cni_bridge.cli.main import run
 
-    bundle.open_library()
-    from cni_bridge.cli.main import run
-
-    return run(sys.argv[1:])
+        return run(sys.argv[1:])
+    finally:
+        bundle.close_library()
 
 
 def _run_as_plugin() -> int:

@@ -1,62 +1,99 @@
-"""Where the executable keeps what the plugin path does without: people.zip and the data files.
+"""What the executable has for other than the plugin path: people.zip, libraries, and data files.
 
-Nothing here knows what the library is wanted for; outside the executable it is simply there.
+Nothing here knows what they are wanted for; outside the executable the library is simply there.
 """
 
-import codecs
 import posix
-import sys
 
 import cni_bridge
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+launcher: "ModuleType | None"
+try:
+    import cni_bridge_launcher as launcher  # build/launcher.c
+except ImportError:  # this is no executable
+    launcher = None
+
+
+def is_executable() -> bool:
+    """Whether this runs in the executable."""
+    return launcher is not None
 
 
 def open_library() -> None:
     """Make the heavy modules importable: json, re, jsonschema, pyroute2, rich, cni_bridge.cli.
 
-    They are not on `sys.path` from the start because every entry slows every import down.
+    A plugin run starts without what finds modules in files, which takes as long as the rest of the
+    interpreter's start. Raises OSError where a portable executable can't unpack them.
     """
-    root = _root()
-    archive = f"{root}/people.zip"
-    if root is None or archive in sys.path:
+    if launcher is None or _other_half(launcher) in cni_bridge.__path__:
         return
-    if not posix.access(archive, posix.F_OK):
-        _unpack(root)
-    sys.path.insert(0, archive)
-    sys.path.append(root)  # packages with compiled parts lie beside the archive
-    cni_bridge.__path__.append(f"{archive}/cni_bridge")  # imported already, one half of it
-    _exchange_codecs()
+    cni_bridge.__path__.append(_other_half(launcher))  # imported already, one half of it
+    if launcher.is_portable:
+        _unpack(launcher)
+    launcher.complete()
 
 
-def data_path(name: str) -> str:
-    """The path of a data file, like `schemas/network.schema.json`."""
-    root = _root()
-    if root is not None:  # there, modules have no __file__
-        return f"{root}/{name}"
+def close_library() -> None:
+    """Remove what opening it has unpacked."""
+    if launcher is None or not launcher.is_portable:
+        return
+    if _other_half(launcher) in cni_bridge.__path__:
+        for path in launcher.files:
+            _try(posix.unlink, f"{launcher.home}/{path}")
+        for directory in sorted(_directories(launcher), reverse=True):
+            _try(posix.rmdir, directory)
+
+
+def data(name: str) -> bytes:
+    """A data file, like `schemas/network.schema.json`."""
+    if launcher is not None:
+        return bytes(_carried(launcher, name))
     package = __file__.rpartition("/")[0]
     installed = f"{package}/{name}"  # a wheel has them inside the package
-    return installed if posix.access(installed, posix.F_OK) else f"{package}/../{name}"
+    path = installed if posix.access(installed, posix.F_OK) else f"{package}/../{name}"
+    with open(path, "rb") as file:
+        return file.read()
 
 
-def _exchange_codecs() -> None:
-    """Let the standard library find codecs, in place of whoever knows but one (build/codec.py)."""
-    codecs.unregister(sys.modules.pop("encodings").search_function)
-    import encodings  # noqa: F401 - it registers itself
+def _other_half(launcher: "ModuleType") -> str:
+    """Where the rest of cni_bridge is."""
+    return f"{launcher.home}/people.zip/cni_bridge"
 
 
-def _unpack(root: str) -> None:
-    """Unpack the rest of the portable executable, which leaves it packed to start sooner."""
-    import os
-    from zipimport import zipimporter
+def _unpack(launcher: "ModuleType") -> None:
+    """Write all that the portable executable carries into a directory of its own."""
+    for directory in sorted(_directories(launcher)):
+        posix.mkdir(directory, 0o700)
+    for name in launcher.files:
+        file = posix.open(f"{launcher.home}/{name}", posix.O_WRONLY | posix.O_CREAT, 0o600)
+        rest = _carried(launcher, name)
+        while rest:
+            rest = rest[posix.write(file, rest) :]
+        posix.close(file)
 
-    packed = zipimporter(sys.executable)
-    for name in packed.get_data("contents").decode().splitlines():
-        os.makedirs(f"{root}/{name.rpartition('/')[0]}", exist_ok=True)
-        with open(f"{root}/{name}", "wb") as file:
-            file.write(packed.get_data(name))
-    sys.path_importer_cache.clear()  # the directories were listed without these files
+
+def _directories(launcher: "ModuleType") -> "set[str]":
+    """The one that it unpacks into, and all below."""
+    found = {launcher.home}
+    for name in launcher.files:
+        while name := name.rpartition("/")[0]:
+            found.add(f"{launcher.home}/{name}")
+    return found
 
 
-def _root() -> str | None:
-    """The directory of the executable's libraries; None where there is no executable."""
-    root: str | None = getattr(sys, "_MEIPASS", None)  # set by the bootloader
-    return root
+def _carried(launcher: "ModuleType", name: str) -> memoryview:
+    offset, size = launcher.files[name]
+    content: memoryview = launcher.carried[offset : offset + size]
+    return content
+
+
+def _try(remove: "Callable[[str], None]", path: str) -> None:
+    try:
+        remove(path)
+    except OSError:  # what was not made need not be removed
+        pass

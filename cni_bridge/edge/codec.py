@@ -147,7 +147,7 @@ def _without_surrogates(value: "Json") -> "Json":
     if isinstance(value, list):
         return [_without_surrogates(item) for item in value]
     if isinstance(value, str):
-        return "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in value)
+        return "".join("\ufffd" if 0xD800 <= ord(char) <= 0xDFFF else char for char in value)
     return value
 
 

@@ -82,8 +82,7 @@ def schema() -> "Object":
     bundle.open_library()
     import json
 
-    with open(bundle.data_path("schemas/network.schema.json"), encoding="utf-8") as file:
-        loaded: Object = json.load(file)
+    loaded: Object = json.loads(bundle.data("schemas/network.schema.json"))
     return loaded
 
 

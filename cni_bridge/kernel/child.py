@@ -4,7 +4,6 @@ Nothing here knows which, nor what its output means.
 """
 
 import posix
-import sys
 from select import POLLIN, poll
 
 from cni_bridge.record import record
@@ -13,9 +12,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LIBRARIES = b"LD_LIBRARY_PATH"
-LIBRARIES_BEFORE = b"LD_LIBRARY_PATH_ORIG"
-BUNDLE_PREFIX = b"_PYI_"
 GRACE_MS = 1_000
 
 
@@ -48,7 +44,7 @@ def run(
         process = posix.posix_spawn(
             arguments[0],
             arguments,
-            environment(variables or {}),
+            dict(posix.environ) | dict(variables or {}),
             file_actions=[
                 (posix.POSIX_SPAWN_DUP2, stream, number)
                 for number, stream in enumerate((given, output, complaints))
@@ -60,29 +56,6 @@ def run(
     finally:
         for descriptor in (given, output, complaints):
             posix.close(descriptor)
-
-
-def environment(variables: "Mapping[bytes, bytes]") -> dict[bytes, bytes]:
-    """Our environment for a child: with changes, and nothing of our bundle's.
-
-    PyInstaller's bootloader sets variables for itself; a child that inherits them loads our
-    libraries instead of its own.
-    """
-    inherited = dict(posix.environ)
-    if hasattr(sys, "_MEIPASS"):
-        before = inherited.pop(LIBRARIES_BEFORE, None)
-        if before is not None:
-            inherited[LIBRARIES] = before
-        elif _is_bundles(inherited.get(LIBRARIES, b"")):
-            del inherited[LIBRARIES]
-        for name in [name for name in inherited if name.startswith(BUNDLE_PREFIX)]:
-            del inherited[name]
-    return inherited | dict(variables)
-
-
-def _is_bundles(libraries: bytes) -> bool:
-    root: str = sys._MEIPASS  # type: ignore[attr-defined]  # set by the bootloader
-    return root.encode(errors="surrogateescape") in libraries.split(b":")
 
 
 def _wait(process: int, timeout_ms: int) -> int:

@@ -100,7 +100,10 @@ def _setns() -> "Callable[[int, int], None]":
     """setns(2), looked up before anything is entered, so that only the kernel can fail later."""
     if sys.version_info >= (3, 12):
         return posix.setns
+    try:
+        from cni_bridge_launcher import setns  # build/launcher.c
+    except ImportError:  # this is no executable
+        from cni_bridge.kernel import libc
 
-    from cni_bridge.kernel import libc  # until Python 3.11 has gone
-
-    return libc.function("setns")
+        return libc.function("setns")
+    return setns

@@ -149,10 +149,8 @@ def _is_current(known: Ruleset | None, family: int, boot_id: str) -> "TypeGuard[
 
 
 def _run_nft(file: str) -> None:
-    bundle.open_library()  # the portable executable unpacks its files when they are needed
-    path = bundle.data_path(file)
     try:
-        done = child.run((find_nft(), "-f", path), timeout_ms=PATIENCE_MS)
+        done = child.run((find_nft(), "-f", "-"), bundle.data(file), timeout_ms=PATIENCE_MS)
     except OSError as error:
         raise errors.FirewallRefused("can't execute nft", str(error)) from error
     if done.status:

@@ -54,7 +54,6 @@ def _instructions(call: Call) -> int:
     done = subprocess.run(
         words, env=environment, input=call.stdin, capture_output=True, text=True, check=True
     )
-    # The bootloader executes itself anew; the last image is the one that does the work.
     return int(re.findall(r"Collected : (\d+)", done.stderr)[-1])
 
 

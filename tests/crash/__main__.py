@@ -13,14 +13,12 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
 from functools import partial
 
 from rich.console import Console
 
-from tests.crash.orphans import kill_bootloaders
 from tests.crash.reference import Comparison, Leaks, compare
-from tests.crash.scenes import DUAL, FIRST, PLAIN, PUBLISHED, Scene
+from tests.crash.scenes import DUAL, FIRST, PLAIN, PUBLISHED
 from tests.crash.sweep import Sweep, Tally, carry_out
 from tests.crash.trials import RECOVERIES
 from tests.lab import ROOT, Json
@@ -42,22 +40,10 @@ SHARES = {
     "error and SIGTERM": (8, 120),
 }
 START_UP = {"onedir": 25, "portable": 500}  # each which of the points before our first line
-BOOTLOADERS = 40
 REFERENCE_POINTS = 20
 
 
-@dataclass(frozen=True)
-class Orphans:
-    """Bootloaders to kill."""
-
-    scene: Scene
-    command: str
-
-    def __str__(self) -> str:
-        return f"portable, {self.scene.name}, {self.command}, bootloader killed"
-
-
-Job = Sweep | Orphans | Comparison
+Job = Sweep | Comparison
 Done = list[tuple[Job, Tally | Leaks]]
 
 
@@ -105,7 +91,6 @@ def _jobs(thinner: int) -> Iterator[Job]:
 def _comparisons(thinner: int) -> Iterator[Job]:
     for scene in (PLAIN, PUBLISHED):
         for command in ("ADD", "DEL"):
-            yield Orphans(scene, command)
             for member in (0, 1) if scene is PUBLISHED else (0,):
                 for has_netns in (True, False):
                     count = REFERENCE_POINTS // thinner
@@ -115,8 +100,6 @@ def _comparisons(thinner: int) -> Iterator[Job]:
 def _work(job: Job) -> Callable[[], Tally | Leaks]:
     if isinstance(job, Sweep):
         return partial(carry_out, job)
-    if isinstance(job, Orphans):
-        return partial(kill_bootloaders, job.scene, job.command, BOOTLOADERS)
     return partial(compare, job)
 
 
@@ -141,7 +124,6 @@ def _figures(done: Done, thinner: int) -> Json:
         "tables": [
             _disturbances(own),
             _outcomes(own),
-            _orphans(own),
             _comparison(done),
         ],
     }
@@ -178,23 +160,6 @@ def _outcomes(own: "Iterable[tuple[Job, Tally]]") -> Json:
         "rows": [
             [kind, ", ".join(f"{name}: {count:,}" for name, count in counts.most_common())]
             for kind, counts in by_kind.items()
-        ],
-    }
-
-
-def _orphans(own: "Iterable[tuple[Job, Tally]]") -> Json:
-    return {
-        "caption": "The portable build's bootloader killed, and the run with it",
-        "columns": ["run", "moments", "outcomes", "wrong"],
-        "rows": [
-            [
-                f"{job.scene.name}, {job.command}",
-                tally.outcomes.total(),
-                ", ".join(f"{name}: {count}" for name, count in tally.outcomes.items()),
-                len(tally.complaints),
-            ]
-            for job, tally in own
-            if isinstance(job, Orphans)
         ],
     }
 

@@ -29,7 +29,7 @@ IFNAME = "eth0"
 JOURNAL = LEDGER.with_name(f"{LEDGER.name}-journal")
 KEPT = "kept"  # the device of what a first ADD makes for all the others
 SETTLING = 1.0  # seconds that the kernel may take to remove what was in a namespace
-UNPACKED = "_MEI*"
+UNPACKED = "cni-bridge-*"
 
 
 class Stage:
@@ -105,7 +105,7 @@ class Stage:
         return network.do(command, self.victim, IFNAME, config=self.scene.asked)
 
     def reset(self) -> None:
-        """Takes away what a first ADD leaves for all the others, and what a bootloader unpacked."""
+        """Takes away what a first ADD leaves for all the others, and what a killed portable run unpacked."""
         for directory in self.scratch.glob(UNPACKED):
             shutil.rmtree(directory)
         if self.scene.is_first and LEDGER.parent.exists():

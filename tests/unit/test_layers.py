@@ -17,6 +17,7 @@ FOR_ALL = {
     "csocket",
     "errors",
     "extras",
+    "files",
     "model",
     "record",
     "rules",
@@ -26,7 +27,7 @@ FOR_ALL = {
 # A package's name stands for all of its modules.
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
-    "__main__": set(),
+    "__main__": {"bundle"},
     "address": {"csocket", "errors", "record"},
     "adoption": {"edge", "kernel", "parts", "plan"},
     "allocation": {"commands", "edge", "ipam.store", "kernel.signals", "remarks", "sources"},
@@ -51,6 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "elements": set(),
     "errors": set(),
     "extras": {"record"},
+    "files": set(),
     "inline": {"ipam.guards"},
     "journal": {"__init__", "edge.codec", "ipam.statedir"},
     "model": {"address", "record"},
@@ -137,7 +139,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "kernel.nflisting": {"kernel.netlink", "kernel.nfmessages", "kernel.nftables"},
     "kernel.nfmessages": set(),
     "kernel.nftables": {"kernel.messages", "kernel.netlink", "kernel.nfmessages"},
-    "kernel.parent": {"kernel.libc", "kernel.signals"},
     "kernel.shaping": {"kernel.messages", "kernel.netlink"},
     "kernel.signals": set(),
     "kernel.spaces": {"kernel.netns"},

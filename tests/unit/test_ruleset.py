@@ -2,7 +2,6 @@
 
 import re
 from hashlib import blake2b
-from pathlib import Path
 
 import pytest
 
@@ -13,21 +12,21 @@ from cni_bridge.parts import firewall
 @pytest.mark.parametrize("family", firewall.RULES)
 def test_rules_that_changed_are_loaded_anew(family: int) -> None:
     file, digest = firewall.RULES[family]
-    text = Path(bundle.data_path(file)).read_bytes()
+    text = bundle.data(file)
     assert blake2b(text, digest_size=8).hexdigest() == digest, f"new digest for {file} in RULES"
 
 
 @pytest.mark.parametrize("family", firewall.RULES)
 def test_every_set_of_the_rules_is_known_with_its_table(family: int) -> None:
     file, _ = firewall.RULES[family]
-    declared = re.findall(r"^\t(?:set|map) (\w+)", Path(bundle.data_path(file)).read_text(), re.M)
+    declared = re.findall(r"^\t(?:set|map) (\w+)", bundle.data(file).decode(), re.M)
     assert sorted(declared) == sorted(firewall.SETS[family])
 
 
 @pytest.mark.parametrize("family", firewall.RULES)
 def test_every_chain_is_emptied_before_it_is_filled(family: int) -> None:
     file, _ = firewall.RULES[family]
-    text = Path(bundle.data_path(file)).read_text()
+    text = bundle.data(file).decode()
     chains = set(re.findall(r"^\tchain (\w+)", text, re.M))
     table = f"{firewall.FAMILY_NAMES[family]} {firewall.TABLE}"
     assert chains == set(re.findall(rf"^flush chain {table} (\w+)", text, re.M))

@@ -58,9 +58,8 @@ def _add(kind: str) -> None:
 
 def _check_rules(family: int) -> None:
     """Let nft load the rules, but not for good: the kernel tries all of them."""
-    bundle.open_library()
     file, _ = firewall.RULES[family]
-    path = bundle.data_path(file)
-    done = child.run((firewall.find_nft(), "-c", "-f", path), timeout_ms=firewall.PATIENCE_MS)
+    check = (firewall.find_nft(), "-c", "-f", "-")
+    done = child.run(check, bundle.data(file), timeout_ms=firewall.PATIENCE_MS)
     if done.status:
         raise OSError(done.stderr.decode(errors="replace").strip())

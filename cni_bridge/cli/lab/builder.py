@@ -16,11 +16,12 @@ from typing import Any
 
 from pyroute2.iproute.linux import IPRoute
 
+from cni_bridge import bundle
 from cni_bridge.cli.lab import spaces
 from cni_bridge.cli.lab.topologies import Cable, Network, Topology
 from cni_bridge.errors import Delegated, FirewallRefused, IOFailure
 from cni_bridge.ipam import statedir
-from cni_bridge.kernel import child, netns
+from cni_bridge.kernel import netns
 from cni_bridge.parts import firewall
 
 CONF_DIR = spaces.STATE_DIR / "net.d"
@@ -59,11 +60,8 @@ def remove() -> list[str]:
 
 
 def own_environment() -> dict[str, str]:
-    """The environment for other people's programs: nothing of the executable's own."""
-    environment = {
-        os.fsdecode(name): os.fsdecode(value) for name, value in child.environment({}).items()
-    }
-    return {name: value for name, value in environment.items() if not name.startswith("CNI_")}
+    """The environment for programs that are no plugins, or get a call of their own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("CNI_")}
 
 
 def _namespace(name: str) -> Iterator[str]:
@@ -143,12 +141,11 @@ def _add(config: dict[str, Any], member: str, ifname: str) -> dict[str, Any]:
         "CNI_NETNS": spaces.path(member),
         "CNI_IFNAME": ifname,
     }
-    ours = [] if hasattr(sys, "_MEIPASS") else ["-m", "cni_bridge"]
-
+    ours = [] if bundle.is_executable() else ["-m", "cni_bridge"]
     done = subprocess.run(
         [sys.executable, *ours],
         input=json.dumps(config),
-        env=own_environment() | {"PYINSTALLER_RESET_ENVIRONMENT": "1"} | call,
+        env=own_environment() | call,
         capture_output=True,
         text=True,
         timeout=PLUGIN_TIMEOUT_S,

@@ -1,7 +1,6 @@
 """Every rule of ours that drops has its sentence, and no sentence is about a rule that is not there."""
 
 import re
-from pathlib import Path
 
 from cni_bridge import bundle
 from cni_bridge.cli.explain.rules import SENTENCES
@@ -16,7 +15,7 @@ def dropping() -> set[tuple[tuple[str, str], ...]]:
     found = set()
     for file, _ in firewall.RULES.values():
         chain = ""
-        for line in Path(bundle.data_path(file)).read_text().splitlines():
+        for line in bundle.data(file).decode().splitlines():
             if opened := re.match(r"\tchain (\w+)", line):
                 chain = opened[1]
             if (
