@@ -24,14 +24,18 @@ else:
 
 PLACES: dict[str, tuple[int, int]] = {}  # where a module's code is carried, maybe with others'
 PACKAGES: frozenset[str] = frozenset()
-EXTENSIONS: dict[str, str] = {}  # files of the C modules that a plugin run may use
+EXTENSIONS: dict[
+    str, str
+] = {}  # files of the C modules that a plugin run may use, and are not built in
 LIBRARIES: dict[str, tuple[str, ...]] = {}  # files that one of those needs
 FILES: dict[str, tuple[int, int]] = {}  # where data files are carried; all others where portable
 
+BUILT_IN = frozenset(sys.builtin_module_names)
 _codes: "dict[str, CodeType]" = {}  # what has been unmarshalled
 _import = builtins.__import__
 RTLD_LAZY = 1  # dlfcn.h
 
+FINDERS = "_frozen_importlib_external"  # of modules in files; there from `launcher.complete` on
 LAST_RESORT = """\
 {"cniVersion": "1.1.0", "code": %d, "msg": "cni-bridge can't run: %s", "details": "See stderr."}
 """
@@ -66,7 +70,7 @@ def _imported(
     level: int = 0,
 ) -> ModuleType:
     """What `import` does, but where our modules are it need not find out."""
-    if name in EXTENSIONS:
+    if (name in BUILT_IN or name in EXTENSIONS) and FINDERS not in sys.modules:
         return sys.modules.get(name) or _loaded(name)
     if not fromlist or name not in PLACES:
         return _import(name, globals, locals, fromlist, level)
@@ -116,24 +120,29 @@ def _run_code(module: ModuleType) -> None:
 class _Spec:
     """What `_imp` wants to know of a C module."""
 
-    def __init__(self, name: str, origin: str) -> None:
+    def __init__(self, name: str, origin: str = "built-in") -> None:
         self.name = name
         self.origin = origin
 
 
 def _loaded(name: str) -> ModuleType:
-    """A C module; the interpreter's own finders are not there yet, and would search."""
-    for library in LIBRARIES.get(name, ()):
-        launcher.load(_path(library))
-    spec: Any = _Spec(name, _path(EXTENSIONS[name]))
-    module = _imp.create_dynamic(spec)
-    sys.modules[name] = module
+    """A C module, without the search for one, which takes longer."""
+    spec: Any
+    if name in EXTENSIONS:
+        for library in LIBRARIES.get(name, ()):
+            launcher.load(_path(library))
+        spec = _Spec(name, _path(EXTENSIONS[name]))
+        made, run = _imp.create_dynamic(spec), _imp.exec_dynamic
+    else:
+        spec = _Spec(name)
+        made, run = _imp.create_builtin(spec), _imp.exec_builtin
+    sys.modules[name] = made
     try:
-        _imp.exec_dynamic(module)
+        run(made)
     except BaseException:
         del sys.modules[name]
         raise
-    return module
+    return made
 
 
 def _path(file: str) -> str:
