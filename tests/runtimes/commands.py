@@ -1,6 +1,7 @@
-"""`python -m tests.runtimes.commands`: how long `podman run --rm` takes, beside the reference's chain.
+"""`python -m tests.runtimes.commands`: how long podman's commands take, beside the reference's chain.
 
 All ways in turn, round by round; with `--network none` it is what podman costs by itself.
+`podman network ls` asks each plugin of each network for its VERSION.
 """
 
 import argparse
@@ -16,7 +17,8 @@ from tests.runtimes.podman import Podman
 
 WHOLE_CHAIN = 4  # bridge, portmap, firewall, tuning: what `podman network create` writes
 PUBLISHED = ("--publish", "8080:80")
-CASES = {"run --rm": (), "run --rm -p": PUBLISHED}
+RUNS = {"run --rm": (), "run --rm -p": PUBLISHED}
+LISTING = "network ls"
 NO_NETWORK = "none"
 
 Seconds = dict[str, dict[str, list[float]]]  # way, case
@@ -31,13 +33,14 @@ def main() -> int:
         return run_inside("-m", "tests.runtimes.commands", *sys.argv[1:])
     ways = measured("1.0.0", WHOLE_CHAIN)
     found: Seconds = {
-        name: {case: [] for case in CASES} for name in (*(each.name for each in ways), NO_NETWORK)
+        name: {case: [] for case in (*RUNS, LISTING)}
+        for name in (*(each.name for each in ways), NO_NETWORK)
     }
     for turn in range(asked.rounds):
         first = turn % len(ways)
         for way in ways[first:] + ways[:first]:
             _measure(way, found)
-    head = ["", *(f"{case}, {what}" for case in CASES for what in ("p50", "p95"))]
+    head = ["", *(f"{case}, {what}" for case in (*RUNS, LISTING) for what in ("p50", "p95"))]
     table = [head, *([name, *_cells(cases)] for name, cases in found.items())]
     about = (
         f"podman {version_of('podman')}, `/bin/true` in a new container, {asked.rounds} rounds, "
@@ -54,15 +57,29 @@ def _measure(way: Arrangement, found: Seconds) -> None:
         podman.start("holder")
         root = str(machine.root_directory("measured"))
         for network, name in ((NETWORK, way.name), (NO_NETWORK, NO_NETWORK)):
-            for case, options in CASES.items():
+            for case, options in RUNS.items():
                 if network == NO_NETWORK and options:
                     continue
-                words = ("run", "--rm", "--network", network, *options, "--rootfs", root)
-                start = time.perf_counter()
-                podman(*words, "/bin/true")
-                found[name][case].append(time.perf_counter() - start)
+                words = (
+                    "run",
+                    "--rm",
+                    "--network",
+                    network,
+                    *options,
+                    "--rootfs",
+                    root,
+                    "/bin/true",
+                )
+                found[name][case].append(_seconds(podman, words))
+        found[way.name][LISTING].append(_seconds(podman, ("network", "ls")))
         podman.tidy()
         machine.assert_as_before()
+
+
+def _seconds(podman: Podman, words: tuple[str, ...]) -> float:
+    start = time.perf_counter()
+    podman(*words)
+    return time.perf_counter() - start
 
 
 def _cells(cases: dict[str, list[float]]) -> list[str]:
