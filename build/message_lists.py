@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pyroute2 import netlink
 from pyroute2.netlink import nlmsgerr, rtnl
 from pyroute2.netlink.nfnetlink import nfctsocket, nftsocket
-from pyroute2.netlink.rtnl import ifaddrmsg, ifinfmsg, ndmsg, rtmsg, tcmsg
+from pyroute2.netlink.rtnl import ifaddrmsg, ifinfmsg, ndmsg, nsidmsg, rtmsg, tcmsg
 from pyroute2.netlink.rtnl.ifinfmsg.plugins.vxlan import vxlan
 from pyroute2.netlink.rtnl.tcmsg import act_mirred, act_police, cls_u32, common_act, sched_tbf
 
@@ -35,7 +35,7 @@ CONSTANTS: Constants = (
     (netlink, "NLM_F_REQUEST NLM_F_ACK NLM_F_DUMP_INTR NLM_F_DUMP NLM_F_EXCL NLM_F_CREATE"),
     (netlink, "NLM_F_ACK_TLVS NLM_F_ECHO NLMSG_ERROR NLMSG_DONE"),
     (rtnl, "RTMGRP_LINK RTMGRP_IPV6_IFADDR RTM_NEWLINK RTM_DELLINK RTM_GETLINK RTM_SETLINK"),
-    (rtnl, "RTM_NEWADDR RTM_DELADDR RTM_GETADDR RTM_NEWROUTE RTM_GETROUTE"),
+    (rtnl, "RTM_NEWADDR RTM_DELADDR RTM_GETADDR RTM_NEWROUTE RTM_GETROUTE RTM_GETNSID"),
     (rtnl, "RTM_NEWQDISC RTM_GETQDISC RTM_NEWTFILTER RTM_GETTFILTER RTM_NEWACTION"),
     (rtnl, "TC_H_ROOT TC_H_INGRESS"),
     (ifinfmsg, "IFF_UP IFF_PROMISC IFF_ALLMULTI"),
@@ -75,6 +75,7 @@ MESSAGES: Tables = (
         "RTA_DST RTA_OIF RTA_GATEWAY RTA_PRIORITY RTA_METRICS RTA_MULTIPATH RTA_TABLE",
     ),
     ("TRAFFIC", tcmsg.tcmsg, "TCA_KIND TCA_OPTIONS"),
+    ("NAMESPACE", nsidmsg.nsidmsg, "NETNSA_NSID NETNSA_FD"),
 )
 
 NESTED: Tables = (

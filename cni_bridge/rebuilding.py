@@ -80,21 +80,24 @@ def _seen(host: Socket, lost: "Ends") -> list[Holding]:
     left = dict(lost)
     seen = []
     for space in spaces.found() if left else ():
+        number = spaces.identifier(host, space)
+        there = {who: outer for who, outer in left.items() if outer.peer_netns == number}
         inside = netns.inside(space, Socket)
-        for inner in map(links.parse, inside.dump(links.listing())):
-            for attachment, outer in tuple(left.items()):
-                if _is_pair(attachment, outer, inner):
-                    leases = _leases(host, outer, inside, inner)
-                    seen.append(_holding(attachment, outer, space.identity, leases))
-                    del left[attachment]
+        for attachment, outer in there.items():
+            if inner := _container_end(attachment, outer, inside):
+                leases = _leases(host, outer, inside, inner)
+                seen.append(_holding(attachment, outer, space.identity, leases))
+                del left[attachment]
         inside.close()
     nowhere = Netns(path="", device=0, inode=0)
     return seen + [_holding(attachment, outer, nowhere, ()) for attachment, outer in left.items()]
 
 
-def _is_pair(attachment: "Attachment", outer: "Link", inner: "Link") -> bool:
-    is_named = inner.name == attachment.ifname and inner.kind == "veth"
-    return is_named and (inner.peer, outer.peer) == (outer.index, inner.index)
+def _container_end(attachment: "Attachment", outer: "Link", inside: Socket) -> "Link | None":
+    """The other end, where it still has the name that it was given."""
+    answer = inside.find(links.get(outer.peer))
+    inner = links.parse(answer) if answer else None
+    return inner if inner and (inner.name, inner.kind) == (attachment.ifname, "veth") else None
 
 
 def _leases(host: Socket, outer: "Link", inside: Socket, inner: "Link") -> tuple[Lease, ...]:

@@ -34,6 +34,7 @@ RTM_DELADDR = 21
 RTM_GETADDR = 22
 RTM_NEWROUTE = 24
 RTM_GETROUTE = 26
+RTM_GETNSID = 90
 RTM_NEWQDISC = 36
 RTM_GETQDISC = 38
 RTM_NEWTFILTER = 44
@@ -84,6 +85,8 @@ RTA_MULTIPATH = 9
 RTA_TABLE = 15
 TCA_KIND = 1
 TCA_OPTIONS = 2
+NETNSA_NSID = 1
+NETNSA_FD = 3
 IFLA_INFO_KIND = 1
 IFLA_INFO_DATA = 2
 IFLA_INFO_SLAVE_KIND = 4
@@ -160,6 +163,13 @@ TRAFFIC: "Message" = (
     {
         TCA_KIND: "text",
         TCA_OPTIONS: "nested",
+    },
+)
+NAMESPACE: "Message" = (
+    "B3x",
+    {
+        NETNSA_NSID: "I",
+        NETNSA_FD: "I",
     },
 )
 LINKINFO: "Table" = {

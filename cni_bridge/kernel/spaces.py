@@ -7,11 +7,14 @@ import posix
 
 from cni_bridge.errors import InvalidNetns, UnknownContainer
 from cni_bridge.kernel import netns
+from cni_bridge.kernel.messages import NAMESPACE, NETNSA_FD, NETNSA_NSID, RTM_GETNSID
+from cni_bridge.kernel.netlink import Request, decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cni_bridge.kernel.netlink import Socket
     from cni_bridge.kernel.netns import OpenNetns
 
 # Where runtimes mount them; and whatever a process is in.
@@ -33,6 +36,17 @@ def found() -> "Iterator[OpenNetns]":
                 yield opened
         finally:
             netns.close(opened)
+
+
+def identifier(socket: "Socket", space: "OpenNetns") -> int | None:
+    """The id by which the socket's namespace knows another one: that of a veth's peer_netns."""
+    request = Request(
+        what=f"ask for the id of {space.identity.path}",
+        kind=RTM_GETNSID,
+        body=encode(NAMESPACE, (0,), {NETNSA_FD: space.descriptor}),
+    )
+    _, answer = decode(NAMESPACE, socket.ask(request))
+    return answer.number(NETNSA_NSID)
 
 
 def _paths() -> "Iterator[str]":

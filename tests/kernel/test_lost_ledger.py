@@ -10,6 +10,7 @@ import pytest
 from tests.kernel.conftest import MakeNetwork
 from tests.kernel.test_state_directory import damaged, newer
 from tests.lab import Container, Host, Network, namespaces
+from tests.lab.iproute import ip, ip_json
 from tests.lab.network import addresses_in
 from tests.lab.nft import ports
 from tests.lab.people import command, printed
@@ -114,6 +115,26 @@ def test_restore_from_kernel_says_what_no_path_leads_to(host: Host, network: Net
     assert "recorded c1 eth0 on testnet without addresses: no path leads to its namespace" in told
     network.delete(container).assert_silent_success()
     namespaces.delete_netns(hidden)
+
+
+def test_a_pair_elsewhere_with_the_same_numbers_is_not_taken_for_ours(
+    host: Host, network: Network
+) -> None:
+    container = host.container()
+    network.add(container).result()
+    inner = next(
+        each for each in ip_json("link", container=container.name) if each["ifname"] == "eth0"
+    )
+    twin = host.container("0")  # looked into before the other
+    one, other = (("index", str(inner[each])) for each in ("ifindex", "link_index"))
+    words = ("link", "add", "eth0", *one, "type", "veth", "peer", "name", "far", *other)
+    ip(*words, container=twin.name)
+    ip("address", "add", "192.0.2.1/24", "dev", "eth0", container=twin.name)
+    lose()
+    told = printed("restore", "--from-kernel")
+    assert f"recorded 10.88.0.2/16, fd00:88::2/64 of {container.name} eth0 on testnet" in told
+    assert "192.0.2.1" not in told
+    ip("link", "delete", "eth0", container=twin.name)
 
 
 def test_restore_from_kernel_refuses_a_directory_that_is_not_ours_alone(

@@ -141,7 +141,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "kernel.nftables": {"kernel.messages", "kernel.netlink", "kernel.nfmessages"},
     "kernel.shaping": {"kernel.messages", "kernel.netlink"},
     "kernel.signals": set(),
-    "kernel.spaces": {"kernel.netns"},
+    "kernel.spaces": {"kernel.messages", "kernel.netlink", "kernel.netns"},
     "kernel.sysctl": set(),
     "kernel.tuning": {"kernel.messages", "kernel.netlink"},
     "kernel.vlans": {"kernel.messages", "kernel.netlink"},
