@@ -173,18 +173,15 @@ def test_del_removes_everything_after_an_add_that_was_killed_at_any_step(
         assert not left, f"{call} {step}:\n" + "\n".join(left)
 
 
-@pytest.mark.parametrize(
-    ("part", "named"), [("_sqlite3.*.so", "sqlite3"), ("plugin-path.code", "OSError")]
-)
 def test_a_part_of_the_executable_that_cannot_be_read_is_no_bug_and_is_named(
-    part: str, named: str, host: Host, network: Network, tmp_path: Path
+    host: Host, network: Network, tmp_path: Path
 ) -> None:
-    (path,) = PLUGIN.parent.rglob(part)
+    (path,) = PLUGIN.parent.rglob("_sqlite3.*.so")
     reading = under_strace(network.plugin, "openat:error=EIO", tmp_path / "strace.log")
     network.plugin = replace(reading, prefix=(*reading.prefix, "-P", str(path)))
     error = refusal(host, network.add(host.container()))
     assert error["code"] == 5
-    assert named in error["msg"]
+    assert "sqlite3" in error["msg"]
 
 
 def disturbed_adds(
