@@ -19,6 +19,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import compiling
 import launcher
+import needed
 from PyInstaller.utils.hooks import collect_data_files
 
 if TYPE_CHECKING:
@@ -69,11 +70,10 @@ USED_TOGETHER = (
     ),
     ("edge.clusters", "ipam.blocks"),  # where a network is over many hosts
 )
-# C modules that a plugin run may load, where the interpreter has them not built in, and their libraries.
+# C modules that a plugin run may load, where the interpreter has them not built in.
 PLUGIN_PATH_MODULES = ("_blake2", "_json", "_socket", "_sqlite3", "_struct", "fcntl", "select")
-PLUGIN_PATH_LIBRARIES = {"_sqlite3": ("libsqlite3.",)}
-# What the program has in it (build/launcher.py), of what PyInstaller finds the interpreter to need.
-LINKED_IN = ("libexpat.", "libpython", "libz.")
+# What the program has in it (build/launcher.py), of what PyInstaller finds.
+LINKED_IN = ("libexpat.", "libpython", "libsqlite3.", "libz.")
 
 PYC_HEADER = importlib.util.MAGIC_NUMBER + bytes(12)
 
@@ -112,7 +112,6 @@ def programs(
             "PLACES": places,
             "PACKAGES": frozenset(n for n, source in sources.items() if source.stem == "__init__"),
             "EXTENSIONS": extensions,
-            "LIBRARIES": dict(_libraries(files)),
             "FILES": files,
         }
         script = compiling.untyped(root / "build/starter.py")
@@ -152,16 +151,14 @@ def split_library(analysis: "Analysis", root: Path, work: Path) -> "list[Entry]"
     return [*data, ("people.zip", str(work / "people.zip"), "DATA")]
 
 
-def quickened(
-    binaries: "Iterable[Entry]", quicken: Callable[[bytes], bytes], work: Path
-) -> "Iterator[Entry]":
-    """The binaries that the program lacks, changed by `quicken` where a plugin run loads them."""
+def beside_program(binaries: "Iterable[Entry]", work: Path) -> "Iterator[Entry]":
+    """The binaries that the program has not in it, told so where a plugin run loads them."""
     for name, source, kind in binaries:
         if name.startswith(LINKED_IN):
             continue
         if source and _is_for_plugin_path(name):
-            content = quicken(Path(source).read_bytes())
-            yield name, str(_kept(work / "quickened" / name, content)), kind
+            content = needed.without(Path(source).read_bytes(), LINKED_IN)
+            yield name, str(_kept(work / "changed" / name, content)), kind
         else:
             yield name, source, kind
 
@@ -207,13 +204,6 @@ def _files_below(directory: Path | None) -> Iterator[tuple[str, Path]]:
                 yield str(path.relative_to(directory)), path
 
 
-def _libraries(files: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Of the files that are carried, those that a C module refers to."""
-    for module, names in PLUGIN_PATH_LIBRARIES.items():
-        if found := tuple(file for file in files if file.startswith(names)):
-            yield module, found
-
-
 def _extensions(binaries: "Iterable[Entry]") -> dict[str, str]:
     """The files of the C modules that a plugin run loads."""
     files = {PurePosixPath(name).name.partition(".")[0]: name for name, _, _ in binaries}
@@ -249,9 +239,7 @@ def _packages_with_compiled_parts(binaries: "Iterable[Entry]") -> set[str]:
 
 def _is_for_plugin_path(name: str) -> bool:
     file = PurePosixPath(name)
-    if file.parent.name == "lib-dynload":
-        return file.name.partition(".")[0] in PLUGIN_PATH_MODULES
-    return any(name.startswith(names) for names in PLUGIN_PATH_LIBRARIES.values())
+    return file.parent.name == "lib-dynload" and file.name.partition(".")[0] in PLUGIN_PATH_MODULES
 
 
 def _kept(path: Path, content: bytes) -> Path:

@@ -15,7 +15,6 @@
 #include <Python.h>
 #include <marshal.h>
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
@@ -64,22 +63,9 @@ static PyObject *enter(PyObject *self, PyObject *arguments)
     Py_RETURN_NONE;
 }
 
-static PyObject *load(PyObject *self, PyObject *path)
-{
-    const char *name = PyUnicode_AsUTF8(path);
-    if (!name)
-        return NULL;
-    if (!dlopen(name, RTLD_LAZY | RTLD_GLOBAL)) {
-        PyErr_SetString(PyExc_ImportError, dlerror());
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
 static PyMethodDef functions[] = {
     {"complete", complete, METH_NOARGS, "The interpreter's second phase. Raises ImportError."},
     {"setns", enter, METH_VARARGS, "setns(2), as os.setns of Python 3.12. Raises OSError."},
-    {"load", load, METH_O, "Load a shared library that others refer to. Raises ImportError."},
     {NULL},
 };
 

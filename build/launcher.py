@@ -11,8 +11,10 @@ from pathlib import Path
 SOURCE = Path(__file__).with_name("launcher.c")
 # Below the directory of libraries, as PyInstaller lays it out.
 EXTENSIONS = f"python{sysconfig.get_python_version()}/lib-dynload"
-# Libraries that few machines lack, but that a file to be copied anywhere had better bring along.
-LINKED_IN = ("-lz", "-lexpat")
+# Libraries that the program brings along: what builtin modules need, and SQLite for `_sqlite3`, which
+# then is spared a library to find, map and relocate.
+LINKED_IN = ("-lz", "-lexpat", "-lsqlite3")
+WANTED = "sqlite3_libversion"  # pulls SQLite in: nothing else in the program names it
 
 
 def compiled(directory: Path, *, starter: bytes, carried: bytes, is_portable: bool) -> bytes:
@@ -34,7 +36,7 @@ def compiled(directory: Path, *, starter: bytes, carried: bytes, is_portable: bo
         *(f"-D{key}={value}" for key, value in definitions.items()),
         *(str(SOURCE), f"{_variable('LIBPL')}/{_variable('LIBRARY')}"),
         *_variable("LINKFORSHARED").split(),
-        *(_linked(library) for library in _libraries()),
+        *(f"-Wl,-u,{WANTED}", *(_linked(library) for library in _libraries())),
         *("-Wl,--disable-new-dtags,-rpath,$ORIGIN/_internal", "-o", str(directory / "program")),
     )
     subprocess.run(words, check=True)
@@ -42,9 +44,8 @@ def compiled(directory: Path, *, starter: bytes, carried: bytes, is_portable: bo
 
 
 def _libraries() -> list[str]:
-    """What the interpreter's builtin modules need."""
     named = " ".join(_variable(name) for name in ("MODLIBS", "LIBS", "SYSLIBS"))
-    return list(dict.fromkeys(named.split()))
+    return list(dict.fromkeys((*LINKED_IN, *named.split())))
 
 
 def _linked(library: str) -> str:

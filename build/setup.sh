@@ -22,6 +22,7 @@ if [[ $(readlink -f "$python") == /usr/bin/* ]]; then
     ldconfig -p | grep -F "$library.so" >/dev/null || needed+=("no shared library=$library")
     compgen -G "/usr/lib/python3*/config-*/$library.a" >/dev/null || needed+=("no static library=$library-dev")
 fi
+compgen -G "/usr/lib/*/libsqlite3.a" >/dev/null || needed+=("no libsqlite3.a=libsqlite3-dev")
 build/need.sh "${needed[@]}"
 if ! new_enough "$python"; then
     echo "setup: Python 3.11 or newer is needed, $python is $("$python" -V 2>&1)" >&2

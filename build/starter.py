@@ -27,7 +27,6 @@ PACKAGES: frozenset[str] = frozenset()
 EXTENSIONS: dict[
     str, str
 ] = {}  # files of the C modules that a plugin run may use, and are not built in
-LIBRARIES: dict[str, tuple[str, ...]] = {}  # files that one of those needs
 FILES: dict[str, tuple[int, int]] = {}  # where data files are carried; all others where portable
 
 BUILT_IN = frozenset(sys.builtin_module_names)
@@ -129,8 +128,6 @@ def _loaded(name: str) -> ModuleType:
     """A C module, without the search for one, which takes longer."""
     spec: Any
     if name in EXTENSIONS:
-        for library in LIBRARIES.get(name, ()):
-            launcher.load(_path(library))
         spec = _Spec(name, _path(EXTENSIONS[name]))
         made, run = _imp.create_dynamic(spec), _imp.exec_dynamic
     else:
