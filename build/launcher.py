@@ -45,7 +45,9 @@ def compiled(directory: Path, *, starter: bytes, carried: bytes, is_portable: bo
 
 def _libraries() -> list[str]:
     named = " ".join(_variable(name) for name in ("MODLIBS", "LIBS", "SYSLIBS"))
-    return list(dict.fromkeys((*LINKED_IN, *named.split())))
+    # From Python 3.12 on also archives of the interpreter's own build, which are in its library.
+    wanted = (each for each in named.split() if each.startswith("-l"))
+    return list(dict.fromkeys((*LINKED_IN, *wanted)))
 
 
 def _linked(library: str) -> str:
