@@ -35,7 +35,7 @@ PEOPLES_MODULES = [
 FOR_PEOPLE = ("cli", "cluster")  # packages of ours that a plugin run imports nothing of
 # What the libraries name but our use of them never reaches; C modules among it drag in libraries.
 UNUSED = [
-    *("_bz2", "_hashlib", "_lzma", "_multibytecodec", "_uuid", "pyexpat", "readline"),
+    *("_bz2", "_lzma", "_multibytecodec", "_uuid", "pyexpat", "readline"),
     *(f"_codecs_{script}" for script in ("cn", "hk", "iso2022", "jp", "kr", "tw")),
     *("bz2", "lzma", "pydoc", "tkinter", "xml", "xmlrpc"),
     *("markdown_it", "pygments", "setuptools"),
