@@ -42,8 +42,9 @@ def decode(raw: bytes) -> "Object":
     text = raw.decode(errors="replace")
     try:
         value, end = _scan(text, len(text) - len(text.lstrip(BLANKS)))
-    # SystemError: the C scanner can't import json.decoder, for the error that it wants to raise.
-    except (StopIteration, ValueError, RecursionError, SystemError):
+    # The C scanner wants json.decoder for its own error, and can't have it: SystemError, and
+    # ImportError from Python 3.12 on.
+    except (StopIteration, ValueError, RecursionError, SystemError, ImportError):
         raise _refusal(text) from None
     if text[end:].strip(BLANKS) or _is_deeper(value, DEPTH_LIMIT):
         raise _refusal(text)
