@@ -166,6 +166,8 @@ class Agent:
         if self._is_blind or self._view is None:
             self._view = self._store.view()
             self._is_blind = False
+        if (me := membership.host).id not in self._view.members:
+            raise MembershipLost(f"the host {me.name} ({me.id}) is no member any more")
         self._absent = member.absences(self._view, self._absent, time.monotonic())
         ripe = member.ripe(self._absent, self.settings.grace, time.monotonic())
         self._is_blind = self.books.keep(membership, self._view, ripe)
