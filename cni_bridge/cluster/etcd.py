@@ -15,7 +15,7 @@ from typing import Any
 
 from cni_bridge.address import Prefix, parse_prefix, prefix_text
 from cni_bridge.cluster import entries, notation
-from cni_bridge.cluster.changes import Changes
+from cni_bridge.cluster.changes import Changes, Forgotten
 from cni_bridge.cluster.entries import Document, Entry, delete, is_at, put
 from cni_bridge.cluster.gateway import FAILED_PRECONDITION, NOT_FOUND, Gateway, Refused
 from cni_bridge.cluster.model import Block, Host, Membership, Settings, View
@@ -150,6 +150,9 @@ class Etcd:
             self._changes = Changes(self._gateway, entries.below(self._root), view.revision)
         try:
             found = self._changes.next(patience)
+        except Forgotten:
+            self._end_changes()
+            return self.view()
         except Unreachable:
             self._end_changes()
             raise
