@@ -10,11 +10,9 @@ How a request gets to one of its members is the business of `gateway`; when to a
 
 import hashlib
 import json
-from collections.abc import Iterable
-from typing import Any
 
-from cni_bridge.address import Prefix, parse_prefix, prefix_text
-from cni_bridge.cluster import entries, notation
+from cni_bridge.address import Prefix, prefix_text
+from cni_bridge.cluster import entries, folding, notation
 from cni_bridge.cluster.changes import Changes, Forgotten
 from cni_bridge.cluster.entries import Document, Entry, delete, is_at, put
 from cni_bridge.cluster.gateway import FAILED_PRECONDITION, NOT_FOUND, Gateway, Refused
@@ -25,7 +23,10 @@ from cni_bridge.record import replace
 
 ATTEMPTS = 3
 EVICTED_AT_ONCE = 50  # etcd takes 128 operations in a transaction
-NOTHING_YET = View(revision=0, hosts={}, members=frozenset(), blocks={})
+NOT_ONE = (
+    "{} does not know what another of the endpoints has just been told: they are not one etcd, so hosts "
+    "would lease the same blocks; `etcdctl member list` at each tells who belongs together"
+)
 
 
 class Etcd:
@@ -69,7 +70,15 @@ class Etcd:
             return None
         if member and member.lease != lease:
             self._end(member.lease)
+        self._must_be_one(host, lease)
         return Membership(host=host, token=str(lease), until=asked + granted * 1000)
+
+    def _must_be_one(self, host: Host, lease: int) -> None:
+        """Raises OtherNetwork where members don't know what another one has been told."""
+        key = self._member(host.id)
+        for endpoint, answer in self._gateway.ask_each("kv/range", entries.one(key)):
+            if not any(entries.entry(each).lease == lease for each in answer.get("kvs", ())):
+                raise OtherNetwork(NOT_ONE.format(endpoint))
 
     def renew(self, membership: Membership) -> Membership:
         asked = now_ms()
@@ -140,7 +149,7 @@ class Etcd:
     def view(self) -> View:
         told = self._changes.seen if self._changes else 0
         answer = self._gateway.ask("kv/range", entries.below(self._root))
-        found = self._with(NOTHING_YET, map(entries.entry, answer.get("kvs", ())))
+        found = folding.folded(self._root, map(entries.entry, answer.get("kvs", ())))
         if told > _revision(answer):
             self._end_changes()  # etcd has lost its data, and counts anew
         return replace(found, revision=_revision(answer))
@@ -157,30 +166,8 @@ class Etcd:
             self._end_changes()
             raise
         # A view that was read anew may be ahead of the changes.
-        return self._with(view, (each for each in found if each.revision > view.revision))
-
-    def _with(self, view: View, changed: Iterable[Entry]) -> View:
-        """The view after these changes, in their order; the same one if there are none. What can't
-        be read is nobody's: who wants to lease it is told that it is there."""
-        tables: dict[str, dict[Any, Any]] = {
-            "hosts": dict(view.hosts),
-            "members": dict.fromkeys(view.members),
-            "blocks": dict(view.blocks),
-        }
-        revision = view.revision
-        for entry in changed:
-            revision = max(revision, entry.revision)
-            kind, _, name = entry.key.removeprefix(self._root).partition("/")
-            if kind in tables:
-                _change(tables[kind], kind, name, entry)
-        if revision == view.revision:
-            return view
-        return View(
-            revision=revision,
-            hosts=tables["hosts"],
-            members=frozenset(tables["members"]),
-            blocks=tables["blocks"],
-        )
+        news = (each for each in found if each.revision > view.revision)
+        return folding.folded(self._root, news, view)
 
     def skew(self) -> float | None:
         return self._gateway.skew
@@ -257,21 +244,6 @@ class Etcd:
         except Refused as refusal:
             if refusal.code != NOT_FOUND:
                 raise
-
-
-def _change(table: dict[Any, Any], kind: str, name: str, entry: Entry) -> None:
-    try:
-        key: Any = parse_prefix(name.replace("-", "/")) if kind == "blocks" else name
-        if entry.is_deleted:
-            table.pop(key, None)
-        elif kind == "hosts":
-            table[key] = notation.host(name, json.loads(entry.value))
-        elif kind == "blocks":
-            table[key] = notation.block(key, json.loads(entry.value), entry.revision)
-        else:
-            table[key] = None
-    except (KeyError, TypeError, ValueError):
-        pass
 
 
 def _must_be_the_same(host: Host, known: Host) -> None:

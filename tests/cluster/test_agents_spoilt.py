@@ -72,3 +72,15 @@ def _fill(hosts: Nodes) -> None:
         if hosts.store.fails("put", f"/others/{number}", "x" * 60_000):
             return
     raise AssertionError("the store is never full")
+
+
+def test_members_that_are_not_one_etcd_are_refused() -> None:
+    """As they are where each was started alone, before it was told of the others."""
+    with nodes(1, **SMALL) as hosts:
+        hosts.store.kill()
+        for member in hosts.store.members:
+            member.forget()
+            member.start("--initial-cluster", member.alone)
+        hosts[1].start()
+        wait_until(lambda: "they are not one etcd" in hosts[1].log())
+        assert hosts[1].add().error()["code"] == 11

@@ -67,6 +67,11 @@ class Member:
             subprocess.run(words, check=True, capture_output=True, timeout=TIMEOUT)
 
     @property
+    def alone(self) -> str:
+        """A cluster without others."""
+        return f"{self._address}=http://{self._address}:{PEERS}"
+
+    @property
     def runs(self) -> bool:
         """Whether it was started and not killed."""
         return self._process is not None
