@@ -39,7 +39,9 @@ class Cluster:
     @property
     def lease_ms(self) -> int:
         """How long new containers still get addresses if the agent hears nothing more."""
-        return max(0, *(row.until for row in self.rows), self.shot.until) - now_ms()
+        boot_id = self.shot.me.boot_id
+        ends = (row.until for row in self.rows if row.boot_id == boot_id)
+        return max(0, *ends, self.shot.until) - now_ms()
 
     @property
     def peers(self) -> list[Host]:

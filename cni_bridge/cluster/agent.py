@@ -102,6 +102,11 @@ class Agent:
         spread = random.uniform(0.5, 1)  # noqa: S311 - so that hosts do not come all at once
         return longest * spread if self._failures else 0
 
+    def is_ready(self) -> bool:
+        """Whether an ADD is given an address here."""
+        now, boot_id = now_ms(), machine.boot_id()
+        return any(row.boot_id == boot_id and row.until > now for row in self.books.rows)
+
     def status(self) -> str:
         """One line for people."""
         if self._error or not self._view:
@@ -214,6 +219,7 @@ class Agent:
         self._failures = min(self._failures + 1, MOST_FAILURES)
         self._absent = {}
         self._is_blind = True
+        self.books.look()
         self._keep_fabric()
 
     # ------------------------------------------------------------ the kernel, and people

@@ -78,6 +78,11 @@ class Books:
         self._settled = None if has_asked else (view, facts)
         return has_asked
 
+    def look(self) -> None:
+        """What the ledger has now, while nothing can be done about it."""
+        with closing(store.open_ledger(self._settings.state_dir)) as ledger:
+            self.rows = leasing.listed(ledger.database, self._settings.network)
+
     def suspend(self) -> None:
         """No new addresses from now on; those that containers have stay theirs."""
         with closing(store.open_ledger(self._settings.state_dir)) as ledger:
