@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -31,6 +32,20 @@ def container(node: Node) -> Container:
     """The only one there."""
     (only,) = node.addresses
     return only
+
+
+@contextmanager
+def dropping(node: Node, hook: str, match: str) -> Iterator[None]:
+    """A table of somebody else's drops packets there while the block lasts."""
+    with node.machine.entered():
+        nft(f"""table inet other {{
+            chain drops {{ type filter hook {hook} priority 0; {match} drop; }}
+        }}""")
+    try:
+        yield
+    finally:
+        with node.machine.entered():
+            nft("delete table inet other")
 
 
 def causes(node: Node) -> list[str]:
@@ -75,13 +90,19 @@ def test_explain_names_the_host_that_a_connection_goes_to(hosts: Nodes) -> None:
     assert "by vxlan-4096, from its own address" in last
     assert "192.0.2.2" in last
     assert not [hop for hop in hops if "masquerade" in hop["text"]]
+    told = last.partition("`cni-bridge explain ")[2].strip("`").split()
+    with hosts[2].machine.entered():
+        assert explain(*told)[1].startswith("nobody listens on port 80/tcp in ")
+    ours = hosts[1].addresses[container(hosts[1])][0]
+    with dropping(hosts[2], "forward", f"ip saddr {ours}"), hosts[2].machine.entered():
+        assert "inet other drops drops it" in explain(*told)[1]
 
 
 def test_explain_says_that_nobody_has_an_address(hosts: Nodes) -> None:
     free = next(f"10.64.{each}.2" for each in range(256) if not _is_taken(hosts, each))
     with hosts[1].machine.entered():
         _, why = explain(container(hosts[1]).name, f"{free}:80")
-    assert free in why
+    assert why == f"no host leases {free} of pods: nobody has that address"
 
 
 def test_doctor_finds_nothing_where_all_is_well(hosts: Nodes) -> None:
@@ -104,16 +125,9 @@ def test_doctor_finds_nothing_where_all_is_well(hosts: Nodes) -> None:
 def test_doctor_finds_a_host_that_only_the_store_hears(
     hosts: Nodes, dropped: str, cause: str
 ) -> None:
-    rules = f"""table inet other {{
-        chain input {{ type filter hook input priority 0; {dropped} drop; }}
-    }}"""
-    with hosts[1].machine.entered():
-        nft(rules)
-    try:
-        assert [each.startswith(cause) for each in causes(hosts[1])] == [True]
-    finally:
-        with hosts[1].machine.entered():
-            nft("delete table inet other")
+    with dropping(hosts[1], "input", dropped):
+        found = causes(hosts[1])
+    assert [each.startswith(cause) for each in found] == [True]
     assert causes(hosts[1]) == []
 
 
