@@ -64,6 +64,8 @@ def test_show_cluster_has_all_hosts_and_their_blocks(hosts: Nodes) -> None:
     assert all(each["is_member"] for each in document["hosts"])
     assert [each["used"] for each in document["own_blocks"]] == [1, 1]
     assert document["agent"]["is_running"]
+    assert "10.64.0.0/16 in /26 (3 leased, 1021 free), fd64::/48 in /122 (3 leased)" in text
+    assert [each["leased"] for each in document["pools"]] == [3, 3]
 
 
 def test_a_network_that_is_none_is_refused_with_those_that_are(hosts: Nodes) -> None:
@@ -148,6 +150,12 @@ def test_doctor_finds_a_store_that_is_not_heard(hosts: Nodes) -> None:
     for member in hosts.store.members:
         member.kill()
     wait_until(lambda: any("has not heard the store" in each for each in causes(hosts[1])))
+    wait_until(lambda: hosts[1].status().status != 0)
+    with hosts[1].machine.entered():
+        assert (
+            "new containers are refused already"
+            in command("doctor", "--conf-dir", str(CONF_DIR)).stdout
+        )
     hosts.store.start()
     hosts.settle()
     assert causes(hosts[1]) == []
