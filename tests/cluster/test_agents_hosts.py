@@ -9,6 +9,7 @@ import pytest
 from tests.lab.across import Traffic
 from tests.lab.agents import Nodes, nodes
 from tests.lab.iproute import ip
+from tests.lab.state import LEDGER
 from tests.lab.waiting import wait_until
 
 SMALL = {"network": "10.64.0.0/25", "blockSize": 27}  # four blocks of 29 containers
@@ -58,6 +59,21 @@ def test_a_host_that_was_started_anew_has_its_blocks_again(hosts: Nodes) -> None
     hosts.settle()
     assert hosts.blocks() == before
     assert hosts.can_ping(1, hosts[1].container(), theirs) == [True]
+
+
+def test_a_lost_ledger_has_the_host_s_blocks_again_and_who_uses_them(hosts: Nodes) -> None:
+    hosts.start()
+    made = [hosts[1].container() for _ in range(3)]
+    theirs = hosts[2].container()
+    before = hosts.blocks()
+    with hosts[1].machine.entered():
+        for file in LEDGER.parent.glob("ledger.sqlite*"):
+            file.unlink()
+    wait_until(lambda: hosts[1].status().status == 0)
+    another = hosts[1].container()
+    assert len(set(hosts.all_addresses())) == len(made) + 2
+    assert hosts.blocks() == before
+    assert hosts.can_ping(1, another, theirs) == hosts.can_ping(2, theirs, made[0]) == [True]
 
 
 def test_blocks_of_a_lost_host_become_others_only_when_none_is_left(hosts: Nodes) -> None:

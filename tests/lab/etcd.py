@@ -50,6 +50,11 @@ class Member:
             self._process.wait()
             self._process = None
 
+    def tell(self, number: int) -> None:
+        """It gets a signal."""
+        assert self._process
+        self._process.send_signal(number)
+
     def forget(self) -> None:
         """What it had is gone."""
         with self.machine.entered():
