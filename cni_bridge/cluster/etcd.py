@@ -37,6 +37,7 @@ class Etcd:
         self._root = f"{settings.prefix.rstrip('/')}/{settings.network}/"
         self._pools = notation.pools_text(settings.pools)
         self._changes: Changes | None = None
+        self._is_one = False  # since we joined, members have been seen to know of it
 
     # ------------------------------------------------------------ membership
 
@@ -59,7 +60,11 @@ class Etcd:
             raise OtherNetwork(f"the store has it as {pools.value}, this host as {self._pools}")
         lease, granted = self._grant(host, ttl)
         conditions = [_unchanged(self._at("pools"), pools), _unchanged(self._host(host.id), known)]
-        changes = [put(self._member(host.id), host.boot_id, lease)]
+        changes = []
+        if member and (member.lease, member.value) == (lease, host.boot_id):
+            conditions.append(entries.is_leased(self._member(host.id), str(lease)))
+        else:
+            changes.append(put(self._member(host.id), host.boot_id, lease))
         if not has_pools:
             conditions.append(entries.none_below(self._at("blocks/")))
             changes.append(put(self._at("pools"), self._pools))
@@ -70,15 +75,8 @@ class Etcd:
             return None
         if member and member.lease != lease:
             self._end(member.lease)
-        self._must_be_one(host, lease)
+        self._is_one = False
         return Membership(host=host, token=str(lease), until=asked + granted * 1000)
-
-    def _must_be_one(self, host: Host, lease: int) -> None:
-        """Raises OtherNetwork where members don't know what another one has been told."""
-        key = self._member(host.id)
-        for endpoint, answer in self._gateway.ask_each("kv/range", entries.one(key)):
-            if not any(entries.entry(each).lease == lease for each in answer.get("kvs", ())):
-                raise OtherNetwork(NOT_ONE.format(endpoint))
 
     def renew(self, membership: Membership) -> Membership:
         asked = now_ms()
@@ -110,6 +108,7 @@ class Etcd:
     # ------------------------------------------------------------ blocks
 
     def lease(self, membership: Membership, subnet: Prefix, seen: Block | None) -> Block | None:
+        self._must_be_one(membership)
         key, host = self._block(subnet), membership.host
         conditions = [
             self._is_member(membership),
@@ -122,6 +121,17 @@ class Etcd:
         if revision := self._transact(conditions, [put(key, document)]):
             return Block(subnet=subnet, host=host.id, boot_id=host.boot_id, revision=revision)
         return self._found_instead(membership, subnet)
+
+    def _must_be_one(self, membership: Membership) -> None:
+        """Raises OtherNetwork where members don't know what another one has been told."""
+        if self._is_one:
+            return
+        key = entries.one(self._member(membership.host.id))
+        answers = dict(self._gateway.ask_each("kv/range", key))
+        strangers = [endpoint for endpoint, answer in answers.items() if "kvs" not in answer]
+        if strangers and len(strangers) < len(answers):  # else we are no member
+            raise OtherNetwork(NOT_ONE.format(strangers[0]))
+        self._is_one = not strangers
 
     def _found_instead(self, membership: Membership, subnet: Prefix) -> Block | None:
         """Why a lease was not written: an earlier try was, somebody was first, or we are out."""

@@ -11,7 +11,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,6 +39,7 @@ PORT = 2379
 # A stream without a word for so long is begun anew, where it was: its member may hang.
 STREAM_S = 60
 TIMEOUT_S = (2, 5)  # to be connected, to be answered
+AT_ONCE_S = (1, 1)
 # A member that is gone without a word is noticed within eleven seconds, where nothing is sent too.
 WATCHFUL = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -78,10 +79,11 @@ class Gateway:
         return self._authenticated(lambda: self._ask(path, body))
 
     def ask_each(self, path: str, body: Document) -> Iterator[tuple[str, Document]]:
-        """What each member answers, by its endpoint; none for those that don't, or can't decide."""
-        for at, endpoint in enumerate(self._endpoints):
-            with suppress(Etcd3Exception, requests.RequestException):
-                yield endpoint, self._post(at, path, body)
+        """What each member answers at once, by its endpoint; none for those that don't."""
+        for endpoint in self._endpoints:
+            member = self._member(endpoint, AT_ONCE_S)
+            with closing(member.session), suppress(Etcd3Exception, requests.RequestException):
+                yield endpoint, self._post(member, path, body)
 
     def stream(self, path: str, body: Document) -> requests.Response:
         """An answer whose lines come one by one, for as long as it is not closed. Raises as above."""
@@ -95,10 +97,9 @@ class Gateway:
     # ------------------------------------------------------------ who is asked
 
     def _ask(self, path: str, body: Document) -> Document:
-        return self._somebody(lambda at: self._post(at, path, body))
+        return self._somebody(lambda at: self._post(self._members[at], path, body))
 
-    def _post(self, at: int, path: str, body: Document) -> Document:
-        member = self._members[at]
+    def _post(self, member: Etcd3Client, path: str, body: Document) -> Document:
         answer: Document = member.post(member.get_url(path), json=body, headers=self._headers())
         return answer
 
@@ -135,7 +136,7 @@ class Gateway:
                 return answer
         raise Unreachable("; ".join(problems))
 
-    def _member(self, endpoint: str) -> Etcd3Client:
+    def _member(self, endpoint: str, timeout_s: tuple[int, int] = TIMEOUT_S) -> Etcd3Client:
         parts = urlsplit(endpoint)
         session = requests.Session()
         session.trust_env = False  # no proxy, and no .netrc, comes between
@@ -149,7 +150,7 @@ class Gateway:
             host=parts.hostname or "",
             port=parts.port or PORT,
             protocol=parts.scheme,
-            timeout=TIMEOUT_S,  # type: ignore[arg-type]  # handed on to requests as it is
+            timeout=timeout_s,  # type: ignore[arg-type]  # handed on to requests as it is
             api_path=API,
             session=session,
         )

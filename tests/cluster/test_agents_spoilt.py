@@ -24,6 +24,8 @@ def test_a_full_store_takes_no_lease_from_those_who_have_one() -> None:
         for _ in range(20):
             hosts[1].container()
         wait_until(lambda: "database space exceeded" in hosts[1].log())
+        hosts[1].stop()
+        hosts[1].start()
         time.sleep(2 * TTL)
         assert hosts[1].status().status == 0, hosts[1].log()
         hosts[1].container()
