@@ -10,6 +10,7 @@ import pytest
 from tests.lab import Container
 from tests.lab.agents import CONF_DIR, Node, Nodes, nodes
 from tests.lab.clinic import explain
+from tests.lab.iproute import ip
 from tests.lab.nft import nft
 from tests.lab.people import command, printed, printed_json
 from tests.lab.waiting import wait_until
@@ -130,6 +131,19 @@ def test_doctor_finds_a_host_that_only_the_store_hears(
     with dropping(hosts[1], "input", dropped):
         found = causes(hosts[1])
     assert [each.startswith(cause) for each in found] == [True]
+    assert causes(hosts[1]) == []
+
+
+def test_doctor_finds_a_link_between_that_takes_less_than_the_hosts_own(hosts: Nodes) -> None:
+    ip("link", "set", "host2", "mtu", "1400")
+    try:
+        (cause,) = causes(hosts[1])
+    finally:
+        ip("link", "set", "host2", "mtu", "1500")
+    ends = "h2 at 192.0.2.2, h2 at 2001:db8::2"
+    assert (
+        cause == f"packets of 1500 bytes don't get to hosts of pods that answer short ones: {ends}"
+    )
     assert causes(hosts[1]) == []
 
 

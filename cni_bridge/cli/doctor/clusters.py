@@ -98,8 +98,18 @@ def _of_hosts(each: Cluster) -> Iterator[Finding]:
 
 
 def _of_silence(each: Cluster, unheard: tuple[End, ...]) -> Iterator[Finding]:
-    """Hosts that the store hears, but this one does not."""
-    silent = [end for end in unheard if not end.is_tunnel]
+    """Hosts that the store hears, but this one does not, or not all that it is to hear."""
+    narrow = [end for end in unheard if end.size]
+    if narrow:
+        yield Finding(
+            cause=f"packets of {narrow[0].size} bytes don't get to hosts of {each.name} that answer "
+            f"short ones: {_places(each, narrow)}",
+            effect="connections to containers there stall when much is sent, unless large echo "
+            "requests alone are dropped",
+            command=f"tracepath -n {text(narrow[0].ip)}   # tells what fits; give the interfaces of "
+            "all hosts that MTU, and their agents tell containers",
+        )
+    silent = [end for end in unheard if not end.is_tunnel and not end.size]
     if silent:
         yield Finding(
             cause=f"hosts of {each.name} renew, but don't answer here: {_places(each, silent)}",
