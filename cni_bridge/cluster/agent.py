@@ -62,6 +62,7 @@ class Agent:
         self._membership: Membership | None = None
         self._view: View | None = None
         self._is_blind = True  # what has changed since the view was not told
+        self._has_asked = False  # the store for a change, in the last turn
         self._absent: dict[str, float] = {}
         self._woven: tuple[int, float] = (-1, 0.0)  # of which revision, and when it is to be again
         self._looked = 0.0  # when our own addresses were
@@ -178,10 +179,13 @@ class Agent:
             raise MembershipLost(f"the host {me.name} ({me.id}) is no member any more")
         self._absent = member.absences(self._view, self._absent, time.monotonic())
         ripe = member.ripe(self._absent, self.settings.grace, time.monotonic())
-        self._is_blind = self.books.keep(membership, self._view, ripe)
+        has_asked_before = self._has_asked
+        self._is_blind = self._has_asked = self.books.keep(membership, self._view, ripe)
         self._keep_fabric()
         if not self._is_blind:
             self._view = self._store.watch(self._view, PATIENCE_S)
+        elif has_asked_before:
+            time.sleep(PATIENCE_S)  # who asks in vain does not do so without a break
 
     def _term_ms(self) -> int:
         """How much of its time a membership still has when it is renewed."""

@@ -146,7 +146,10 @@ class Etcd:
             raise OtherNetwork(f"the store has it as {has}, this host as {self._pools}")
         if found is None:
             return None
-        block = notation.block(subnet, json.loads(found.value), found.revision)
+        try:
+            block = notation.block(subnet, json.loads(found.value), found.revision)
+        except (KeyError, TypeError, ValueError) as error:
+            raise Unreachable(f"what it has at {found.key} is no record of a block") from error
         return block if (block.host, block.boot_id) == (host.id, host.boot_id) else None
 
     def release(self, membership: Membership, block: Block) -> None:

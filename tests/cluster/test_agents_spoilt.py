@@ -1,11 +1,12 @@
 """What becomes of hosts whose store answers, but is not what it was: full, restored, tampered with."""
 
+import ipaddress
 import signal
 import time
 from pathlib import Path
 from typing import Any
 
-from tests.lab.agents import Nodes, nodes
+from tests.lab.agents import Node, Nodes, nodes
 from tests.lab.waiting import wait_until
 
 TTL = 4
@@ -74,6 +75,32 @@ def _fill(hosts: Nodes) -> None:
         if hosts.store.fails("put", f"/others/{number}", "x" * 60_000):
             return
     raise AssertionError("the store is never full")
+
+
+def test_a_record_that_is_none_is_told_and_takes_no_lease() -> None:
+    with nodes(1, ttl=TTL, **SMALL) as hosts:
+        hosts.start()
+        for _ in range(20):
+            hosts[1].container()
+        wait_until(lambda: len(hosts.blocks()) == 2)
+        used = max(hosts.blocks(), key=lambda block: _used(hosts[1], block))
+        key = f"/cni-bridge/pods/blocks/{used.replace('/', '-')}"
+        hosts[1].stop()
+        hosts.store.ctl("put", key, "spoilt")
+        hosts[1].start()
+        wait_until(lambda: f"what it has at {key} is no record of a block" in hosts[1].log())
+        time.sleep(2 * TTL)
+        assert "Traceback" not in hosts[1].log()
+        assert hosts[1].log().count("is no record") == 1
+        assert hosts[1].status().status == 0
+        hosts[1].tidy()
+
+
+def _used(node: Node, block: str) -> int:
+    subnet = ipaddress.ip_network(block)
+    return sum(
+        ipaddress.ip_address(each) in subnet for some in node.addresses.values() for each in some
+    )
 
 
 def test_members_that_are_not_one_etcd_are_refused() -> None:
