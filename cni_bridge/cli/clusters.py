@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Iterator
 from contextlib import closing
 
-from cni_bridge.address import prefix_text
+from cni_bridge.address import contains, parse_prefix, prefix_text
 from cni_bridge.cluster import snapshot
 from cni_bridge.cluster.model import Block, Host
 from cni_bridge.cluster.snapshot import Snapshot
@@ -16,6 +16,16 @@ from cni_bridge.ipam.blocks import now_ms
 from cni_bridge.ipam.leasing import Leased
 from cni_bridge.kernel import machine
 from cni_bridge.record import record
+
+
+@record
+class Pool:
+    """What blocks are cut from: how many are leased, of how many."""
+
+    subnet: str
+    length: int
+    leased: int
+    blocks: int
 
 
 @record
@@ -39,7 +49,27 @@ class Cluster:
     @property
     def lease_ms(self) -> int:
         """How long new containers still get addresses if the agent hears nothing more."""
-        return max(0, *(row.until for row in self.rows), self.shot.until) - now_ms()
+        boot_id = self.shot.me.boot_id
+        ends = (row.until for row in self.rows if row.boot_id == boot_id)
+        return max(0, *ends, self.shot.until) - now_ms()
+
+    @property
+    def pools(self) -> list[Pool]:
+        """In the order of the config."""
+        found = []
+        for text in self.shot.pools:
+            subnet, _, length = text.partition(" in /")
+            pool = parse_prefix(subnet)
+            leased = sum(contains(pool, each.ip) for each in self.shot.view.blocks)
+            found.append(
+                Pool(
+                    subnet=subnet,
+                    length=int(length),
+                    leased=leased,
+                    blocks=1 << (int(length) - pool.length),
+                )
+            )
+        return found
 
     @property
     def peers(self) -> list[Host]:
@@ -60,8 +90,10 @@ class Cluster:
 
     def covers(self, address: str) -> bool:
         """Whether an address is of this network."""
-        pools = (each.partition(" in ")[0] for each in self.shot.pools)
-        return any(_contains(pool, address) for pool in pools) or self.owner(address) is not None
+        return (
+            any(_contains(each.subnet, address) for each in self.pools)
+            or self.owner(address) is not None
+        )
 
     def owner(self, address: str) -> Block | None:
         """Whose block an address is in."""

@@ -28,6 +28,7 @@ EXAMPLES = """\
   cni-bridge explain 8080                 # from outside to a published port
   cni-bridge explain 192.0.2.1:8080       # the same, at one address of the host
   cni-bridge explain host 127.0.0.1:8080  # from the host itself
+  cni-bridge explain 10.64.0.2 8c41:80    # from a container of another host
   cni-bridge explain 3f2a 10.1.0.2:53 --udp --probe"""
 
 
@@ -46,7 +47,7 @@ def register(parsers: Commands) -> None:
     )
     parser.add_argument(
         "source",
-        metavar="CONTAINER|host|PORT",
+        metavar="CONTAINER|host|IP|PORT",
         help="who asks; or what is asked for from outside: a port of the host, or HOST:PORT",
     )
     parser.add_argument(
@@ -69,7 +70,9 @@ def run(options: Options) -> int:
     found = inventory.take(*conflists.ledgers(options.state_dir))
     protocol = "udp" if options.udp else "tcp"
     asker, flow = _asked(found, options.source, options.target, protocol)
-    from_host = not asker and bool(options.target)
+    from_host = options.source == HOST and bool(options.target)
+    if options.probe and flow.source:
+        raise InvalidConfig(f"--probe can't connect from {flow.source}", "it is not on this host")
     hops = list(walk.hops(Scene(found, asker), flow, from_host=from_host))
     if options.probe:
         path = asker[0].netns_path if asker else OWN_NETNS
@@ -94,9 +97,24 @@ def _asked(
 
     if not target and source.isdecimal():
         return (), Flow(protocol=protocol, address="", port=_port(source))
-    asker = _container(found, source) if target and source != HOST else ()
+    asker, origin = _asker(found, source) if target else ((), "")
     host, port = _split(target or source)
-    return asker, Flow(protocol=protocol, address=_address(found, host, asker), port=port)
+    address = _address(found, host, asker)
+    return asker, Flow(protocol=protocol, address=address, port=port, source=origin)
+
+
+def _asker(found: Inventory, source: str) -> tuple[tuple[Attached, ...], str]:
+    """A container's attachments or, where it is not on this host, its address."""
+    if source == HOST:
+        return (), ""
+    try:
+        address = str(ipaddress.ip_address(source))
+    except ValueError:
+        return _container(found, source), ""
+    for each in found.attachments:
+        if address in (prefix.partition("/")[0] for prefix in each.addresses):
+            return _container(found, each.attachment.container), ""
+    return (), address
 
 
 def _container(found: Inventory, beginning: str) -> tuple[Attached, ...]:

@@ -20,6 +20,7 @@ from cni_bridge.ipam.blocks import now_ms
 
 MOST = 50  # hosts of a table; --json has all
 BLOCKS_SHOWN = 4
+COUNTED = 1 << 24  # blocks of a pool; an IPv6 network has more than anybody reads
 
 
 def select(name: str, *state_dirs: str) -> tuple[Cluster, ...]:
@@ -52,13 +53,19 @@ def _heading(each: Cluster) -> Text:
     shot = each.shot
     heard = units.age(now_ms() - shot.heard) + " ago" if shot.heard else "never"
     lease = units.age(each.lease_ms) + " left" if each.lease_ms > 0 else "over"
+    pools = ", ".join(map(_pool, each.pools))
     facts = f"  {shot.backend}  MTU {shot.mtu}  lease: {lease}  {shot.store}: heard {heard}"
-    return Text.assemble((each.name, "bold cyan"), "  ", ", ".join(shot.pools), facts)
+    return Text.assemble((each.name, "bold cyan"), "  ", pools, facts)
+
+
+def _pool(each: clusters.Pool) -> str:
+    free = f", {each.blocks - each.leased} free" if each.blocks <= COUNTED else ""
+    return f"{each.subnet} in /{each.length} ({each.leased} leased{free})"
 
 
 def _table(each: Cluster) -> Table:
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    for title in ("host", "id", "addresses", "membership", "blocks", "used here"):
+    for title in ("host", "id", "addresses", "membership", "blocks", "free here"):
         table.add_column(title, overflow="fold")
     hosts = sorted(each.hosts, key=lambda host: (host.id != each.shot.me.id, each.is_member(host)))
     for host in hosts[:MOST]:
@@ -76,7 +83,7 @@ def _row(each: Cluster, host: Host) -> tuple[str | Text, ...]:
         " ".join(map(address.text, host.addresses)),
         _membership(each, host),
         _few(each.blocks_of(host)),
-        _used(each) if is_here else "",
+        _free(each) if is_here else "",
     )
 
 
@@ -93,8 +100,10 @@ def _few(blocks: list[str]) -> str:
     return " ".join(blocks[:BLOCKS_SHOWN]) + more
 
 
-def _used(each: Cluster) -> str:
-    return ", ".join(f"{prefix_text(row.subnet)}: {row.used} of {row.size}" for row in each.rows)
+def _free(each: Cluster) -> str:
+    return ", ".join(
+        f"{prefix_text(row.subnet)}: {row.size - row.used} of {row.size}" for row in each.rows
+    )
 
 
 def _notes(each: Cluster) -> list[Text]:
@@ -110,7 +119,7 @@ def _plain(each: Cluster) -> dict[str, Any]:
     return {
         "network": each.name,
         "backend": shot.backend,
-        "pools": list(shot.pools),
+        "pools": [pool.__dict__ for pool in each.pools],
         "mtu": shot.mtu,
         "store": {
             "kind": shot.store,

@@ -105,7 +105,7 @@ def host_id() -> str:
 
 def _add_actions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--metrics", metavar="ADDRESS:PORT", default="", help="serve Prometheus there"
+        "--metrics", metavar="ADDRESS:PORT", default="", help="serve Prometheus there, and /readyz"
     )
     parser.add_argument(
         "--take-over",
@@ -135,13 +135,15 @@ def _serve(agent: "Agent", metrics: str) -> int:
     for number in STOPPED_BY:
         signal.signal(number, lambda number, _frame: stopped.append(number))
     server = _metrics(agent, metrics) if metrics else None
+    is_ready = False
     while not stopped:
         try:
             agent.turn()
         except CniError as error:  # a ledger that is locked or full may be well again
             logging.warning("%s. %s", error.msg, error.details)
             time.sleep(SLICE_S)
-        tell_systemd("READY=1", "WATCHDOG=1", f"STATUS={agent.status()}")
+        is_ready = is_ready or agent.is_ready()
+        tell_systemd(*["READY=1"] * is_ready, "WATCHDOG=1", f"STATUS={agent.status()}")
         end = time.monotonic() + agent.pause()
         while not stopped and time.monotonic() < end:
             time.sleep(SLICE_S)
@@ -151,14 +153,18 @@ def _serve(agent: "Agent", metrics: str) -> int:
     return 0
 
 
-def _metrics(agent: "Agent", where: str) -> "WSGIServer":
+def _metrics(agent: "Agent", where: str) -> "WSGIServer | None":
+    """Who tells them; None where another program has that port: leases matter more."""
     from cni_bridge.cluster import metrics
 
     host, _, port = where.rpartition(":")
     try:
         return metrics.serve(agent, host.strip("[]") or "127.0.0.1", int(port))
-    except (OSError, ValueError) as error:
+    except (ValueError, OverflowError) as error:
         raise InvalidConfig(f"--metrics {where}: {error}", "like 127.0.0.1:9468") from error
+    except OSError as error:
+        logging.warning("no metrics at %s: %s", where, error.strerror)
+        return None
 
 
 def tell_systemd(*lines: str) -> None:

@@ -24,7 +24,9 @@ from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.record import record
 
 PATIENCE_S = 0.25  # until the ledger is looked at again: containers come without a word to us
-UPKEEP_S = 30  # until the kernel and our own addresses are
+LOOK_S = 30  # until our own addresses are
+UPKEEP_S = (2, 30)  # until the kernel is, at the soonest and at the latest
+UPKEEP_SHARE = 50  # times what that took last
 RENEWAL_S = 60  # at the latest
 SAVE_S = 1
 RESAVE_S = 10
@@ -60,8 +62,10 @@ class Agent:
         self._membership: Membership | None = None
         self._view: View | None = None
         self._is_blind = True  # what has changed since the view was not told
+        self._has_asked = False  # the store for a change, in the last turn
         self._absent: dict[str, float] = {}
-        self._woven: tuple[int, float] = (-1, 0.0)  # revision and time of the last upkeep
+        self._woven: tuple[int, float] = (-1, 0.0)  # of which revision, and when it is to be again
+        self._looked = 0.0  # when our own addresses were
         self._faults: tuple[str, ...] = ()  # of the kernel
         self._error = ""
         self._failures = 0
@@ -98,6 +102,11 @@ class Agent:
         longest = min(PATIENCE_S * 2**self._failures, LONGEST_PAUSE_S)
         spread = random.uniform(0.5, 1)  # noqa: S311 - so that hosts do not come all at once
         return longest * spread if self._failures else 0
+
+    def is_ready(self) -> bool:
+        """Whether an ADD is given an address here."""
+        now, boot_id = now_ms(), machine.boot_id()
+        return any(row.boot_id == boot_id and row.until > now for row in self.books.rows)
 
     def status(self) -> str:
         """One line for people."""
@@ -166,12 +175,17 @@ class Agent:
         if self._is_blind or self._view is None:
             self._view = self._store.view()
             self._is_blind = False
+        if (me := membership.host).id not in self._view.members:
+            raise MembershipLost(f"the host {me.name} ({me.id}) is no member any more")
         self._absent = member.absences(self._view, self._absent, time.monotonic())
         ripe = member.ripe(self._absent, self.settings.grace, time.monotonic())
-        self._is_blind = self.books.keep(membership, self._view, ripe)
+        has_asked_before = self._has_asked
+        self._is_blind = self._has_asked = self.books.keep(membership, self._view, ripe)
         self._keep_fabric()
         if not self._is_blind:
             self._view = self._store.watch(self._view, PATIENCE_S)
+        elif has_asked_before:
+            time.sleep(PATIENCE_S)  # who asks in vain does not do so without a break
 
     def _term_ms(self) -> int:
         """How much of its time a membership still has when it is renewed."""
@@ -209,22 +223,25 @@ class Agent:
         self._failures = min(self._failures + 1, MOST_FAILURES)
         self._absent = {}
         self._is_blind = True
+        self.books.look()
         self._keep_fabric()
 
     # ------------------------------------------------------------ the kernel, and people
 
     def _keep_fabric(self) -> None:
-        """Routes to the others, when something has changed, and now and then: others may have too.
+        """Routes to the others, when something has changed, and now and then: others may have too, and
+        the kernel, which drops routes with their link and says nothing.
 
         Never before the first view: after a restart the routes of before are right still.
         """
-        revision, since = self._woven
-        is_due = time.monotonic() - since >= UPKEEP_S
-        if is_due and self._membership:
+        now = time.monotonic()
+        if now - self._looked >= LOOK_S and self._membership:
             self._look_at_myself()
+            self._looked = now
         if not self._fabric or not self._view:
             return
-        if is_due or revision != self._view.revision:
+        revision, due = self._woven
+        if now >= due or revision != self._view.revision:
             before = self._faults
             try:
                 self._faults = self._fabric.ensure(self._view)
@@ -233,7 +250,10 @@ class Agent:
             for fault in self._faults:
                 if fault not in before:
                     log.warning("%s: %s", self.settings.network, fault)
-            self._woven = (self._view.revision, time.monotonic())
+            soonest, latest = UPKEEP_S
+            end = time.monotonic()
+            rest = min(max(soonest, (end - now) * UPKEEP_SHARE), latest)
+            self._woven = (self._view.revision, end + rest)
 
     def _look_at_myself(self) -> None:
         """With other addresses than before, others have to be told."""

@@ -65,8 +65,10 @@ class Books:
                 membership.host, view, rows, self._settings, ripe=ripe, random=self._random
             )
             self._remember(decision)
+            # First, for a store that is full renews memberships and leases nothing.
+            self._publish(database, membership, decision.kept)
             leased = [each for claim in decision.claims for each in self._lease(membership, claim)]
-            self._publish(database, membership, decision.kept, leased)
+            self._publish(database, membership, leased)
             self._end(database, (row for row in rows if row.subnet in decision.lost))
             for subnet in decision.stale:
                 leasing.withdraw(database, network, subnet)
@@ -75,6 +77,11 @@ class Books:
         has_asked = bool(decision.claims or decision.surplus)
         self._settled = None if has_asked else (view, facts)
         return has_asked
+
+    def look(self) -> None:
+        """What the ledger has now, while nothing can be done about it."""
+        with closing(store.open_ledger(self._settings.state_dir)) as ledger:
+            self.rows = leasing.listed(ledger.database, self._settings.network)
 
     def suspend(self) -> None:
         """No new addresses from now on; those that containers have stay theirs."""
@@ -106,24 +113,20 @@ class Books:
         return [claim.subnet]
 
     def _publish(
-        self,
-        database: Database,
-        membership: Membership,
-        kept: Iterable[Prefix],
-        leased: list[Prefix],
+        self, database: Database, membership: Membership, subnets: Iterable[Prefix]
     ) -> None:
         """Let the plugin know, where it does not yet."""
         assert self.fabric
-        mtu = self.fabric.mtu()
-        known = {row.subnet: (row.until, row.mtu) for row in self.rows}
-        due = [each for each in kept if known[each] != (membership.until, mtu)]
-        if due or leased:
+        mtu, boot_id = self.fabric.mtu(), membership.host.boot_id
+        known = {row.subnet: (row.boot_id, row.until, row.mtu) for row in self.rows}
+        due = [each for each in subnets if known.get(each) != (boot_id, membership.until, mtu)]
+        if due:
             leasing.publish(
                 database,
                 self._settings.network,
-                (*due, *leased),
+                due,
                 until_ms=membership.until,
-                boot_id=membership.host.boot_id,
+                boot_id=boot_id,
                 mtu=mtu,
             )
 

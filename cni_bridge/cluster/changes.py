@@ -18,7 +18,10 @@ from cni_bridge.cluster.gateway import Gateway
 from cni_bridge.cluster.store import Unreachable
 
 GRACE_S = 5  # for the thread to notice; one whose member hangs ends when the stream does
-LOST = "changes can't be told any more, from revision {} on: etcd has compacted them"
+
+
+class Forgotten(Exception):
+    """Changes can't be told one by one any more: etcd has compacted them, or is what it was before."""
 
 
 class Changes:
@@ -28,26 +31,26 @@ class Changes:
         self._gateway = gateway
         self._keys = keys
         self.seen = revision  # of the last change that was read
-        self._read: queue.SimpleQueue[list[Entry] | Unreachable] = queue.SimpleQueue()
+        self._read: queue.SimpleQueue[list[Entry] | Unreachable | Forgotten] = queue.SimpleQueue()
         self._is_over = threading.Event()
         self._answer: requests.Response | None = None
         self._thread = threading.Thread(target=self._run, name="changes", daemon=True)
         self._thread.start()
 
     def next(self, patience: float) -> list[Entry]:
-        """Those of one revision or more, none if none came in time; raises Unreachable, and is over
-        then."""
+        """Those of one revision or more, none if none came in time; raises Unreachable or Forgotten,
+        and is over then."""
         try:
             found = self._read.get(timeout=patience)
-            while not isinstance(found, Unreachable) and not self._read.empty():
+            while isinstance(found, list) and not self._read.empty():
                 more = self._read.get()
-                if isinstance(more, Unreachable):
+                if not isinstance(more, list):
                     self._read.put(more)
                     break
                 found += more
         except queue.Empty:
             return []
-        if isinstance(found, Unreachable):
+        if not isinstance(found, list):
             raise found
         return found
 
@@ -66,11 +69,11 @@ class Changes:
         try:
             while not self._is_over.is_set():
                 self._follow()
-        except Unreachable as problem:
+        except (Unreachable, Forgotten) as problem:
             self._read.put(problem)
 
     def _follow(self) -> None:
-        """One stream until it ends. Raises Unreachable."""
+        """One stream until it ends. Raises Unreachable, Forgotten."""
         create = {"create_request": {**self._keys, "start_revision": str(self.seen + 1)}}
         with self._gateway.stream("watch", create) as answer:
             self._answer = answer
@@ -90,8 +93,11 @@ class Changes:
         if "error" in document:
             raise requests.ConnectionError(document["error"].get("message"))
         result = document["result"]
-        if result.get("compact_revision") or result.get("canceled"):
-            raise Unreachable(result.get("cancel_reason") or LOST.format(self.seen + 1))
+        is_older = result.get("created") and int(result["header"]["revision"]) < self.seen
+        if is_older or result.get("compact_revision"):
+            raise Forgotten
+        if result.get("canceled"):
+            raise Unreachable(f"changes are not told: {result.get('cancel_reason')}")
         if entries := [event(each) for each in result.get("events", ())]:
             self.seen = max(each.revision for each in entries)
             self._read.put(entries)

@@ -10,12 +10,10 @@ How a request gets to one of its members is the business of `gateway`; when to a
 
 import hashlib
 import json
-from collections.abc import Iterable
-from typing import Any
 
-from cni_bridge.address import Prefix, parse_prefix, prefix_text
-from cni_bridge.cluster import entries, notation
-from cni_bridge.cluster.changes import Changes
+from cni_bridge.address import Prefix, prefix_text
+from cni_bridge.cluster import entries, folding, notation
+from cni_bridge.cluster.changes import Changes, Forgotten
 from cni_bridge.cluster.entries import Document, Entry, delete, is_at, put
 from cni_bridge.cluster.gateway import FAILED_PRECONDITION, NOT_FOUND, Gateway, Refused
 from cni_bridge.cluster.model import Block, Host, Membership, Settings, View
@@ -25,7 +23,10 @@ from cni_bridge.record import replace
 
 ATTEMPTS = 3
 EVICTED_AT_ONCE = 50  # etcd takes 128 operations in a transaction
-NOTHING_YET = View(revision=0, hosts={}, members=frozenset(), blocks={})
+NOT_ONE = (
+    "{} does not know what another of the endpoints has just been told: they are not one etcd, so hosts "
+    "would lease the same blocks; `etcdctl member list` at each tells who belongs together"
+)
 
 
 class Etcd:
@@ -36,6 +37,7 @@ class Etcd:
         self._root = f"{settings.prefix.rstrip('/')}/{settings.network}/"
         self._pools = notation.pools_text(settings.pools)
         self._changes: Changes | None = None
+        self._is_one = False  # since we joined, members have been seen to know of it
 
     # ------------------------------------------------------------ membership
 
@@ -58,7 +60,11 @@ class Etcd:
             raise OtherNetwork(f"the store has it as {pools.value}, this host as {self._pools}")
         lease, granted = self._grant(host, ttl)
         conditions = [_unchanged(self._at("pools"), pools), _unchanged(self._host(host.id), known)]
-        changes = [put(self._member(host.id), host.boot_id, lease)]
+        changes = []
+        if member and (member.lease, member.value) == (lease, host.boot_id):
+            conditions.append(entries.is_leased(self._member(host.id), str(lease)))
+        else:
+            changes.append(put(self._member(host.id), host.boot_id, lease))
         if not has_pools:
             conditions.append(entries.none_below(self._at("blocks/")))
             changes.append(put(self._at("pools"), self._pools))
@@ -69,6 +75,7 @@ class Etcd:
             return None
         if member and member.lease != lease:
             self._end(member.lease)
+        self._is_one = False
         return Membership(host=host, token=str(lease), until=asked + granted * 1000)
 
     def renew(self, membership: Membership) -> Membership:
@@ -101,6 +108,7 @@ class Etcd:
     # ------------------------------------------------------------ blocks
 
     def lease(self, membership: Membership, subnet: Prefix, seen: Block | None) -> Block | None:
+        self._must_be_one(membership)
         key, host = self._block(subnet), membership.host
         conditions = [
             self._is_member(membership),
@@ -113,6 +121,17 @@ class Etcd:
         if revision := self._transact(conditions, [put(key, document)]):
             return Block(subnet=subnet, host=host.id, boot_id=host.boot_id, revision=revision)
         return self._found_instead(membership, subnet)
+
+    def _must_be_one(self, membership: Membership) -> None:
+        """Raises OtherNetwork where members don't know what another one has been told."""
+        if self._is_one:
+            return
+        key = entries.one(self._member(membership.host.id))
+        answers = dict(self._gateway.ask_each("kv/range", key))
+        strangers = [endpoint for endpoint, answer in answers.items() if "kvs" not in answer]
+        if strangers and len(strangers) < len(answers):  # else we are no member
+            raise OtherNetwork(NOT_ONE.format(strangers[0]))
+        self._is_one = not strangers
 
     def _found_instead(self, membership: Membership, subnet: Prefix) -> Block | None:
         """Why a lease was not written: an earlier try was, somebody was first, or we are out."""
@@ -127,7 +146,10 @@ class Etcd:
             raise OtherNetwork(f"the store has it as {has}, this host as {self._pools}")
         if found is None:
             return None
-        block = notation.block(subnet, json.loads(found.value), found.revision)
+        try:
+            block = notation.block(subnet, json.loads(found.value), found.revision)
+        except (KeyError, TypeError, ValueError) as error:
+            raise Unreachable(f"what it has at {found.key} is no record of a block") from error
         return block if (block.host, block.boot_id) == (host.id, host.boot_id) else None
 
     def release(self, membership: Membership, block: Block) -> None:
@@ -140,7 +162,7 @@ class Etcd:
     def view(self) -> View:
         told = self._changes.seen if self._changes else 0
         answer = self._gateway.ask("kv/range", entries.below(self._root))
-        found = self._with(NOTHING_YET, map(entries.entry, answer.get("kvs", ())))
+        found = folding.folded(self._root, map(entries.entry, answer.get("kvs", ())))
         if told > _revision(answer):
             self._end_changes()  # etcd has lost its data, and counts anew
         return replace(found, revision=_revision(answer))
@@ -150,34 +172,15 @@ class Etcd:
             self._changes = Changes(self._gateway, entries.below(self._root), view.revision)
         try:
             found = self._changes.next(patience)
+        except Forgotten:
+            self._end_changes()
+            return self.view()
         except Unreachable:
             self._end_changes()
             raise
         # A view that was read anew may be ahead of the changes.
-        return self._with(view, (each for each in found if each.revision > view.revision))
-
-    def _with(self, view: View, changed: Iterable[Entry]) -> View:
-        """The view after these changes, in their order; the same one if there are none. What can't
-        be read is nobody's: who wants to lease it is told that it is there."""
-        tables: dict[str, dict[Any, Any]] = {
-            "hosts": dict(view.hosts),
-            "members": dict.fromkeys(view.members),
-            "blocks": dict(view.blocks),
-        }
-        revision = view.revision
-        for entry in changed:
-            revision = max(revision, entry.revision)
-            kind, _, name = entry.key.removeprefix(self._root).partition("/")
-            if kind in tables:
-                _change(tables[kind], kind, name, entry)
-        if revision == view.revision:
-            return view
-        return View(
-            revision=revision,
-            hosts=tables["hosts"],
-            members=frozenset(tables["members"]),
-            blocks=tables["blocks"],
-        )
+        news = (each for each in found if each.revision > view.revision)
+        return folding.folded(self._root, news, view)
 
     def skew(self) -> float | None:
         return self._gateway.skew
@@ -254,21 +257,6 @@ class Etcd:
         except Refused as refusal:
             if refusal.code != NOT_FOUND:
                 raise
-
-
-def _change(table: dict[Any, Any], kind: str, name: str, entry: Entry) -> None:
-    try:
-        key: Any = parse_prefix(name.replace("-", "/")) if kind == "blocks" else name
-        if entry.is_deleted:
-            table.pop(key, None)
-        elif kind == "hosts":
-            table[key] = notation.host(name, json.loads(entry.value))
-        elif kind == "blocks":
-            table[key] = notation.block(key, json.loads(entry.value), entry.revision)
-        else:
-            table[key] = None
-    except (KeyError, TypeError, ValueError):
-        pass
 
 
 def _must_be_the_same(host: Host, known: Host) -> None:

@@ -183,8 +183,8 @@ def _carry_out(socket: Socket, steps: Iterable[Request]) -> Iterator[str]:
 def _refused(route: Route, refusal: KernelError) -> str:
     if route.gateway and not route.tunnel and refusal.errno in NOT_ON_LINK:
         return (
-            f"host {route.host} at {text(route.gateway)} is not on a link of this one: host-gw "
-            "can't reach it; set cluster.backend to vxlan on all hosts"
+            f"host {route.host} at {text(route.gateway)} is not on a link of this one that is "
+            "up: host-gw can't reach it; set cluster.backend to vxlan on all hosts"
         )
     whose = f" of host {route.host}" if route.host else ""
     return f"{refusal}; what is for {prefix_text(route.destination)}{whose} goes astray"

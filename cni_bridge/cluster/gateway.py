@@ -6,10 +6,12 @@ decide now, is.
 
 import json
 import random
+import re
 import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,6 +39,7 @@ PORT = 2379
 # A stream without a word for so long is begun anew, where it was: its member may hang.
 STREAM_S = 60
 TIMEOUT_S = (2, 5)  # to be connected, to be answered
+AT_ONCE_S = (1, 1)
 # A member that is gone without a word is noticed within eleven seconds, where nothing is sent too.
 WATCHFUL = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -47,6 +50,7 @@ WATCHFUL = (
 )
 # As numbered by gRPC; of the others etcd means that this member can't decide now.
 NOT_FOUND, FAILED_PRECONDITION, UNAUTHENTICATED = 5, 9, 16
+ERRNO = re.compile(r"\[Errno -?\d+\] ")  # numbers are not for people
 DECISIONS = (3, NOT_FOUND, 7, FAILED_PRECONDITION, 11, 12, UNAUTHENTICATED)
 
 
@@ -74,6 +78,13 @@ class Gateway:
         """What etcd answers. Raises Refused; Unreachable if no member can decide."""
         return self._authenticated(lambda: self._ask(path, body))
 
+    def ask_each(self, path: str, body: Document) -> Iterator[tuple[str, Document]]:
+        """What each member answers at once, by its endpoint; none for those that don't."""
+        for endpoint in self._endpoints:
+            member = self._member(endpoint, AT_ONCE_S)
+            with closing(member.session), suppress(Etcd3Exception, requests.RequestException):
+                yield endpoint, self._post(member, path, body)
+
     def stream(self, path: str, body: Document) -> requests.Response:
         """An answer whose lines come one by one, for as long as it is not closed. Raises as above."""
         return self._authenticated(lambda: self._somebody(lambda at: self._stream(at, path, body)))
@@ -86,12 +97,11 @@ class Gateway:
     # ------------------------------------------------------------ who is asked
 
     def _ask(self, path: str, body: Document) -> Document:
-        def post(at: int) -> Document:
-            member = self._members[at]
-            answer: Document = member.post(member.get_url(path), json=body, headers=self._headers())
-            return answer
+        return self._somebody(lambda at: self._post(self._members[at], path, body))
 
-        return self._somebody(post)
+    def _post(self, member: Etcd3Client, path: str, body: Document) -> Document:
+        answer: Document = member.post(member.get_url(path), json=body, headers=self._headers())
+        return answer
 
     def _stream(self, at: int, path: str, body: Document) -> requests.Response:
         member = self._member(self._endpoints[at])  # a session is for one thread
@@ -126,7 +136,7 @@ class Gateway:
                 return answer
         raise Unreachable("; ".join(problems))
 
-    def _member(self, endpoint: str) -> Etcd3Client:
+    def _member(self, endpoint: str, timeout_s: tuple[int, int] = TIMEOUT_S) -> Etcd3Client:
         parts = urlsplit(endpoint)
         session = requests.Session()
         session.trust_env = False  # no proxy, and no .netrc, comes between
@@ -140,7 +150,7 @@ class Gateway:
             host=parts.hostname or "",
             port=parts.port or PORT,
             protocol=parts.scheme,
-            timeout=TIMEOUT_S,  # type: ignore[arg-type]  # handed on to requests as it is
+            timeout=timeout_s,  # type: ignore[arg-type]  # handed on to requests as it is
             api_path=API,
             session=session,
         )
@@ -195,8 +205,10 @@ def _reason(error: Etcd3Exception | requests.RequestException) -> tuple[int, str
     text = error.detail_text or str(error)
     try:
         document = json.loads(text)
+        if isinstance(inner := document.get("error"), dict):  # where answers come one by one
+            document = inner
         message = str(document.get("message") or document["error"])
-        code = int(document["code"])
+        code = int(document.get("grpc_code") or document["code"])
     except (KeyError, TypeError, ValueError, AttributeError):
         return 0, f"not an answer of etcd: {text[:100]}"
     return 0 if isinstance(error, InternalServerError) else code, message
@@ -206,6 +218,7 @@ def _innermost(error: BaseException) -> str:
     """What began it: what requests and urllib3 say of it is long."""
     causes = list(_causes(error))
     words = str(causes[-1]).rpartition(": ")[2].partition(" (_ssl")[0].strip("')")
+    words = ERRNO.sub("", words)
     if any(isinstance(each, ssl.SSLCertVerificationError) for each in causes):
         return f"its certificate is not trusted: {words}"
     if any(isinstance(each, requests.exceptions.SSLError) for each in causes):

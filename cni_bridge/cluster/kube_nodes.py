@@ -27,12 +27,14 @@ class KubernetesNodes:
         self._api = Api(settings.kubeconfig, NAMESPACE)
         self._node = settings.node or socket.gethostname()
         self._ttl = settings.ttl
+        self._boot_id = ""  # this host's, which its kubelet tells later
         self._known: dict[str, Any] = {}
         self._stream: Changes | None = None
 
     def join(self, host: Host, ttl: int, *, take_over: bool = False) -> Membership:
         del take_over  # the node of this name is this host
         self._ttl = ttl
+        self._boot_id = host.boot_id
         me = replace(host, id=self._node, name=self._node)
         return self.renew(Membership(host=me, token=self._node, until=0))
 
@@ -100,6 +102,8 @@ class KubernetesNodes:
 
     def _seen(self, revision: int) -> View:
         hosts = {name: _host(name, node) for name, node in self._known.items()}
+        if self._node in hosts and self._boot_id:
+            hosts[self._node] = replace(hosts[self._node], boot_id=self._boot_id)
         blocks = {
             subnet: Block(
                 subnet=subnet, host=name, boot_id=hosts[name].boot_id, revision=_version(node)

@@ -77,7 +77,7 @@ def decide(
         kept=tuple(kept),
         lost=tuple(each for each in used if each in view.blocks),
         surplus=tuple(surplus),
-        stale=tuple(each for each in here if each not in own and not here[each].used),
+        stale=tuple(row.subnet for row in rows if row.subnet not in own and not row.used),
         exhausted=tuple(exhausted),
     )
 

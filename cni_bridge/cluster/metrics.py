@@ -1,28 +1,62 @@
-"""What the agent tells Prometheus, as text over HTTP.
+"""What the agent tells Prometheus, as text over HTTP, and whether this host is ready.
 
 Read from the agent when somebody asks; nothing is counted here.
 """
 
-from collections.abc import Iterator
-from wsgiref.simple_server import WSGIServer
+import socket
+import threading
+from collections.abc import Iterable, Iterator
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from cni_bridge.cluster.agent import Agent
 from cni_bridge.ipam.blocks import now_ms
 
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
 PREFIX = "cni_bridge_cluster_"
+READY = "/readyz"
 
 
 def serve(agent: Agent, address: str, port: int) -> WSGIServer:
-    """Answer at http://ADDRESS:PORT/metrics, in a thread of its own; returns its server. Raises OSError."""
+    """Answer at http://ADDRESS:PORT/metrics and /readyz, in threads of their own; returns their server.
+    Raises OSError."""
     registry = CollectorRegistry()
     registry.register(Cluster(agent))
-    server: WSGIServer
-    server, _thread = start_http_server(port, address, registry)
+    metrics: WSGIApplication = make_wsgi_app(registry)
+
+    def answer(asked: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+        if asked["PATH_INFO"] != READY:
+            return metrics(asked, start)
+        status = "200 OK" if agent.is_ready() else "503 Service Unavailable"
+        start(status, [("Content-Type", "text/plain; charset=utf-8")])
+        return [f"{agent.status()}\n".encode()]
+
+    kind = _Server6 if ":" in address else _Server
+    server = make_server(address, port, answer, kind, _Silent)
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     return server
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """Who asks and then says nothing keeps nobody else waiting."""
+
+    daemon_threads = True
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
+class _Silent(WSGIRequestHandler):
+    def log_message(self, *_words: object) -> None:
+        """Nothing: it is asked all day."""
 
 
 class Cluster(Collector):

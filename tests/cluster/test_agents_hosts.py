@@ -1,16 +1,19 @@
 """What becomes of a host's blocks when its agent, or all of it, is gone."""
 
 import signal
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.lab.across import Traffic
 from tests.lab.agents import Nodes, nodes
+from tests.lab.iproute import ip
+from tests.lab.state import LEDGER
 from tests.lab.waiting import wait_until
 
 SMALL = {"network": "10.64.0.0/25", "blockSize": 27}  # four blocks of 29 containers
-HOUR_S = 3600
+HOUR_S, SOON_S = 3600, 5
 
 
 @pytest.fixture
@@ -34,6 +37,18 @@ def test_a_killed_agent_is_not_felt(hosts: Nodes) -> None:
     assert (traffic.lost, hosts.blocks()) == (0, before)
 
 
+def test_routes_that_went_with_their_link_are_back_when_it_is(hosts: Nodes) -> None:
+    hosts.start()
+    ours, theirs = hosts[1].container(), hosts[2].container()
+    with hosts[1].machine.entered():
+        ip("link", "set", "eth0", "down")
+        assert "via 192.0.2.2" not in ip("route", "show", "proto", "77")
+        ip("link", "set", "eth0", "up")
+    began = time.monotonic()
+    wait_until(lambda: hosts.can_ping(1, ours, theirs) == [True])
+    assert time.monotonic() - began < SOON_S
+
+
 def test_a_host_that_was_started_anew_has_its_blocks_again(hosts: Nodes) -> None:
     hosts.start()
     theirs = hosts[2].container()
@@ -44,6 +59,21 @@ def test_a_host_that_was_started_anew_has_its_blocks_again(hosts: Nodes) -> None
     hosts.settle()
     assert hosts.blocks() == before
     assert hosts.can_ping(1, hosts[1].container(), theirs) == [True]
+
+
+def test_a_lost_ledger_has_the_host_s_blocks_again_and_who_uses_them(hosts: Nodes) -> None:
+    hosts.start()
+    made = [hosts[1].container() for _ in range(3)]
+    theirs = hosts[2].container()
+    before = hosts.blocks()
+    with hosts[1].machine.entered():
+        for file in LEDGER.parent.glob("ledger.sqlite*"):
+            file.unlink()
+    wait_until(lambda: hosts[1].status().status == 0)
+    another = hosts[1].container()
+    assert len(set(hosts.all_addresses())) == len(made) + 2
+    assert hosts.blocks() == before
+    assert hosts.can_ping(1, another, theirs) == hosts.can_ping(2, theirs, made[0]) == [True]
 
 
 def test_blocks_of_a_lost_host_become_others_only_when_none_is_left(hosts: Nodes) -> None:

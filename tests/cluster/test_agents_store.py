@@ -1,7 +1,11 @@
 """What becomes of containers and hosts when the store does not answer, or only in part."""
 
+import socket
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
@@ -10,6 +14,7 @@ from tests.lab.agents import Node, Nodes, nodes
 from tests.lab.waiting import wait_until
 
 TTL = 4
+METRICS, NOTIFY = "127.0.0.1:9468", "/run/notify"
 
 
 @pytest.fixture
@@ -40,6 +45,7 @@ def test_without_a_majority_a_host_lives_on_its_blocks_until_their_lease_ends(ho
             member.kill()
         hosts[1].container()
         wait_until(lambda: _has_error(hosts[1]))
+        assert not [word for word in ("not an answer", "Errno") if word in hosts[1].log()]
         wait_until(lambda: hosts[1].status().status != 0)
         refused = hosts[1].add().error()
         assert (refused["code"], hosts[1].status().error()["code"]) == (11, 51)
@@ -79,6 +85,46 @@ def test_a_store_that_has_lost_its_data_is_told_again(hosts: Nodes) -> None:
     wait_until(lambda: hosts.can_ping(1, ours, theirs) == [True, True])
     another = hosts[1].container()
     assert hosts.can_ping(2, theirs, another) == [True, True]
+
+
+def test_the_service_has_started_when_an_add_is_given_an_address() -> None:
+    with nodes(1, ipv6=False) as hosts, _service_manager(hosts[1]) as told:
+        hosts.store.kill()
+        hosts[1].start("--metrics", METRICS, before=("env", f"NOTIFY_SOCKET={NOTIFY}"))
+        assert told.recv(4096).startswith(b"WATCHDOG=1\nSTATUS=the store can't be asked: ")
+        assert _readiness(hosts[1]) == 503
+        hosts.store.start()
+        while not (words := told.recv(4096)).startswith(b"READY=1\n"):
+            assert words.startswith(b"WATCHDOG=1\n")
+        assert (_readiness(hosts[1]), hosts[1].status().status) == (200, 0)
+
+
+def test_an_agent_whose_port_for_metrics_is_taken_does_without_it() -> None:
+    with nodes(1, ipv6=False) as hosts:
+        with hosts[1].machine.entered():
+            taken = socket.create_server(("127.0.0.1", int(METRICS.rpartition(":")[2])))
+        with taken:
+            hosts[1].start("--metrics", METRICS)
+            hosts.settle()
+        assert f"no metrics at {METRICS}: Address already in use" in hosts[1].log()
+
+
+@contextmanager
+def _service_manager(node: Node) -> Iterator[socket.socket]:
+    """What systemd would hear of the agent."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        with node.machine.entered():
+            told.bind(NOTIFY)
+        told.settimeout(10)
+        yield told
+
+
+def _readiness(node: Node) -> int:
+    with node.machine.entered():
+        try:
+            return int(urlopen(f"http://{METRICS}/readyz", timeout=5).status)
+        except HTTPError as refusal:
+            return refusal.code
 
 
 def _has_error(node: Node) -> bool:

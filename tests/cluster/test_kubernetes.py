@@ -35,6 +35,7 @@ def test_nodes_have_the_subnets_that_kubernetes_gave_them(tmp_path: Path) -> Non
         assert (mine.host.id, mine.host.boot_id) == ("n1", ONE.boot_id)
         view = store.view()
         assert {block.host for block in view.blocks.values()} == {"n1", "n2"} == view.members
+        assert view.blocks[SUBNET].boot_id == ONE.boot_id  # whatever the kubelet has told by now
         block = store.lease(mine, SUBNET, view.blocks[SUBNET])
         assert block
         assert block.boot_id == ONE.boot_id

@@ -3,12 +3,14 @@
 import json
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from tests.lab import Container
 from tests.lab.agents import CONF_DIR, Node, Nodes, nodes
 from tests.lab.clinic import explain
+from tests.lab.iproute import ip
 from tests.lab.nft import nft
 from tests.lab.people import command, printed, printed_json
 from tests.lab.waiting import wait_until
@@ -33,6 +35,20 @@ def container(node: Node) -> Container:
     return only
 
 
+@contextmanager
+def dropping(node: Node, hook: str, match: str) -> Iterator[None]:
+    """A table of somebody else's drops packets there while the block lasts."""
+    with node.machine.entered():
+        nft(f"""table inet other {{
+            chain drops {{ type filter hook {hook} priority 0; {match} drop; }}
+        }}""")
+    try:
+        yield
+    finally:
+        with node.machine.entered():
+            nft("delete table inet other")
+
+
 def causes(node: Node) -> list[str]:
     """What doctor finds of the cluster."""
     with node.machine.entered():
@@ -49,6 +65,8 @@ def test_show_cluster_has_all_hosts_and_their_blocks(hosts: Nodes) -> None:
     assert all(each["is_member"] for each in document["hosts"])
     assert [each["used"] for each in document["own_blocks"]] == [1, 1]
     assert document["agent"]["is_running"]
+    assert "10.64.0.0/16 in /26 (3 leased, 1021 free), fd64::/48 in /122 (3 leased)" in text
+    assert [each["leased"] for each in document["pools"]] == [3, 3]
 
 
 def test_a_network_that_is_none_is_refused_with_those_that_are(hosts: Nodes) -> None:
@@ -75,13 +93,19 @@ def test_explain_names_the_host_that_a_connection_goes_to(hosts: Nodes) -> None:
     assert "by vxlan-4096, from its own address" in last
     assert "192.0.2.2" in last
     assert not [hop for hop in hops if "masquerade" in hop["text"]]
+    told = last.partition("`cni-bridge explain ")[2].strip("`").split()
+    with hosts[2].machine.entered():
+        assert explain(*told)[1].startswith("nobody listens on port 80/tcp in ")
+    ours = hosts[1].addresses[container(hosts[1])][0]
+    with dropping(hosts[2], "forward", f"ip saddr {ours}"), hosts[2].machine.entered():
+        assert "inet other drops drops it" in explain(*told)[1]
 
 
 def test_explain_says_that_nobody_has_an_address(hosts: Nodes) -> None:
     free = next(f"10.64.{each}.2" for each in range(256) if not _is_taken(hosts, each))
     with hosts[1].machine.entered():
         _, why = explain(container(hosts[1]).name, f"{free}:80")
-    assert free in why
+    assert why == f"no host leases {free} of pods: nobody has that address"
 
 
 def test_doctor_finds_nothing_where_all_is_well(hosts: Nodes) -> None:
@@ -104,16 +128,22 @@ def test_doctor_finds_nothing_where_all_is_well(hosts: Nodes) -> None:
 def test_doctor_finds_a_host_that_only_the_store_hears(
     hosts: Nodes, dropped: str, cause: str
 ) -> None:
-    rules = f"""table inet other {{
-        chain input {{ type filter hook input priority 0; {dropped} drop; }}
-    }}"""
-    with hosts[1].machine.entered():
-        nft(rules)
+    with dropping(hosts[1], "input", dropped):
+        found = causes(hosts[1])
+    assert [each.startswith(cause) for each in found] == [True]
+    assert causes(hosts[1]) == []
+
+
+def test_doctor_finds_a_link_between_that_takes_less_than_the_hosts_own(hosts: Nodes) -> None:
+    ip("link", "set", "host2", "mtu", "1400")
     try:
-        assert [each.startswith(cause) for each in causes(hosts[1])] == [True]
+        (cause,) = causes(hosts[1])
     finally:
-        with hosts[1].machine.entered():
-            nft("delete table inet other")
+        ip("link", "set", "host2", "mtu", "1500")
+    ends = "h2 at 192.0.2.2, h2 at 2001:db8::2"
+    assert (
+        cause == f"packets of 1500 bytes don't get to hosts of pods that answer short ones: {ends}"
+    )
     assert causes(hosts[1]) == []
 
 
@@ -134,6 +164,12 @@ def test_doctor_finds_a_store_that_is_not_heard(hosts: Nodes) -> None:
     for member in hosts.store.members:
         member.kill()
     wait_until(lambda: any("has not heard the store" in each for each in causes(hosts[1])))
+    wait_until(lambda: hosts[1].status().status != 0)
+    with hosts[1].machine.entered():
+        assert (
+            "new containers are refused already"
+            in command("doctor", "--conf-dir", str(CONF_DIR)).stdout
+        )
     hosts.store.start()
     hosts.settle()
     assert causes(hosts[1]) == []

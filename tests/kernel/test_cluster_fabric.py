@@ -158,8 +158,8 @@ def test_without_a_tunnel_hosts_of_other_links_are_not_reached_and_it_is_said() 
         ipv6, problem = running.ensure(1)
         assert ipv6.startswith("host host-2 has blocks of IPv6, but is at 203.0.113.2")
         assert problem == (
-            "host host-2 at 203.0.113.2 is not on a link of this one: host-gw can't reach it; set "
-            "cluster.backend to vxlan on all hosts"
+            "host host-2 at 203.0.113.2 is not on a link of this one that is up: host-gw can't reach "
+            "it; set cluster.backend to vxlan on all hosts"
         )
 
 

@@ -75,11 +75,16 @@ class Node:
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Its agent ends; with which status."""
+        self.tell(number)
         assert self._agent
-        self._agent.send_signal(number)
         status = self._agent.wait(DEADLINE_S)
         self._agent = None
         return status
+
+    def tell(self, number: int) -> None:
+        """Its agent gets a signal."""
+        assert self._agent
+        self._agent.send_signal(number)
 
     def close(self) -> None:
         """The same, if it runs."""

@@ -15,6 +15,7 @@ from tests.lab.machines import Machine
 from tests.lab.waiting import wait_until
 
 CLIENTS, PEERS = 2379, 2380
+DATA = "/run/etcd"
 # An election takes half a second here, where heartbeats cost nothing.
 QUICK = ("--heartbeat-interval", "50", "--election-timeout", "500")
 TIMEOUT = 20
@@ -30,14 +31,14 @@ class Member:
         self._cluster = cluster
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """It joins the others, or joins them again."""
+    def start(self, *more: str) -> None:
+        """It joins the others, or joins them again; with these words beside its own."""
         peers, everywhere = f"http://{self._address}:{PEERS}", f"http://0.0.0.0:{CLIENTS}"
         words = (
-            *("etcd", "--name", self._address, "--data-dir", "/run/etcd", "--logger", "zap"),
+            *("etcd", "--name", self._address, "--data-dir", DATA, "--logger", "zap"),
             *("--listen-peer-urls", peers, "--initial-advertise-peer-urls", peers),
             *("--listen-client-urls", everywhere, "--advertise-client-urls", self.endpoint),
-            *("--initial-cluster", self._cluster, *QUICK),
+            *("--initial-cluster", self._cluster, *QUICK, *more),
         )
         with self.machine.entered(), Path("/run/etcd.log").open("ab") as log:
             self._process = subprocess.Popen(words, stdout=log, stderr=log)
@@ -49,10 +50,31 @@ class Member:
             self._process.wait()
             self._process = None
 
+    def tell(self, number: int) -> None:
+        """It gets a signal."""
+        assert self._process
+        self._process.send_signal(number)
+
     def forget(self) -> None:
         """What it had is gone."""
         with self.machine.entered():
-            shutil.rmtree("/run/etcd")
+            shutil.rmtree(DATA)
+
+    def restore(self, backup: Path) -> None:
+        """What it had is what was saved."""
+        words = (
+            *("etcdctl", "snapshot", "restore", str(backup), "--data-dir", DATA),
+            *("--name", self._address, "--initial-cluster", self._cluster),
+            *("--initial-advertise-peer-urls", f"http://{self._address}:{PEERS}"),
+        )
+        self.forget()
+        with self.machine.entered():
+            subprocess.run(words, check=True, capture_output=True, timeout=TIMEOUT)
+
+    @property
+    def alone(self) -> str:
+        """A cluster without others."""
+        return f"{self._address}=http://{self._address}:{PEERS}"
 
     @property
     def runs(self) -> bool:
@@ -71,12 +93,21 @@ class Cluster:
         """Where clients ask."""
         return [each.endpoint for each in self.members]
 
-    def start(self) -> None:
+    def start(self, *more: str) -> None:
         """All that do not run, until there is a leader."""
         for each in self.members:
             if not each.runs:
-                each.start()
+                each.start(*more)
         wait_until(self._can_decide)
+
+    def kill(self) -> None:
+        """All of them."""
+        for each in self.members:
+            each.kill()
+
+    def save(self, backup: Path) -> None:
+        """What it holds, to a file that all machines see."""
+        self.ctl("snapshot", "save", str(backup), endpoint=self.endpoints[0])
 
     def leader(self) -> Member:
         """The one that leads now."""
@@ -91,11 +122,14 @@ class Cluster:
         endpoint = endpoint or ",".join(self.endpoints)
         done = self._run(("etcdctl", "-w", "json", "--endpoints", endpoint, *words))
         assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        return json.loads(done.stdout) if done.stdout.startswith(("{", "[")) else done.stdout
+
+    def fails(self, *words: str) -> bool:
+        """Whether etcdctl is refused."""
+        return self._run(("etcdctl", "--endpoints", self.endpoints[0], *words)).returncode != 0
 
     def _can_decide(self) -> bool:
-        asked = ("etcdctl", "--endpoints", self.endpoints[0], "get", "anything")
-        return self._run(asked).returncode == 0
+        return not self.fails("get", "anything")
 
     def _run(self, words: tuple[str, ...]) -> "subprocess.CompletedProcess[str]":
         with self.members[0].machine.entered():
@@ -111,5 +145,4 @@ def etcd(machines: Mapping[str, Machine]) -> Iterator[Cluster]:
         found.start()
         yield found
     finally:
-        for each in found.members:
-            each.kill()
+        found.kill()

@@ -62,13 +62,13 @@ def _of_agent(each: Cluster) -> Iterator[Finding]:
 def _of_store(each: Cluster) -> Iterator[Finding]:
     shot = each.shot
     silent = now_ms() - shot.heard
-    endpoints = ", ".join(shot.endpoints)
+    endpoints = ",".join(shot.endpoints)
     if each.is_served and (shot.error or silent > DEAF_MS):
         ago = f"since {units.age(silent)}" if shot.heard else "yet"
         yield Finding(
             cause=f"the agent of {each.name} has not heard the store {ago}: {shot.error}",
-            effect=f"no new blocks; new containers are refused in {units.age(each.lease_ms)}",
-            command=f"etcdctl --endpoints {endpoints.replace(' ', '')} endpoint status"
+            effect=f"no new blocks; new containers are refused {_when(each.lease_ms)}",
+            command=f"etcdctl --endpoints {endpoints} endpoint status"
             if shot.store == "etcd"
             else "kubectl get --raw /readyz",
         )
@@ -79,6 +79,10 @@ def _of_store(each: Cluster) -> Iterator[Finding]:
             effect="certificates seem to be out of date, logs don't match; leases are not affected",
             command="timedatectl set-ntp true",
         )
+
+
+def _when(left: int) -> str:
+    return f"in {units.age(left)}" if left > 0 else "already, with error 11"
 
 
 def _of_hosts(each: Cluster) -> Iterator[Finding]:
@@ -94,8 +98,18 @@ def _of_hosts(each: Cluster) -> Iterator[Finding]:
 
 
 def _of_silence(each: Cluster, unheard: tuple[End, ...]) -> Iterator[Finding]:
-    """Hosts that the store hears, but this one does not."""
-    silent = [end for end in unheard if not end.is_tunnel]
+    """Hosts that the store hears, but this one does not, or not all that it is to hear."""
+    narrow = [end for end in unheard if end.size]
+    if narrow:
+        yield Finding(
+            cause=f"packets of {narrow[0].size} bytes don't get to hosts of {each.name} that answer "
+            f"short ones: {_places(each, narrow)}",
+            effect="connections to containers there stall when much is sent, unless large echo "
+            "requests alone are dropped",
+            command=f"tracepath -n {text(narrow[0].ip)}   # tells what fits; give the interfaces of "
+            "all hosts that MTU, and their agents tell containers",
+        )
+    silent = [end for end in unheard if not end.is_tunnel and not end.size]
     if silent:
         yield Finding(
             cause=f"hosts of {each.name} renew, but don't answer here: {_places(each, silent)}",

@@ -13,7 +13,7 @@ from cni_bridge.cli.clusters import Cluster
 from cni_bridge.cluster import routes
 from cni_bridge.cluster.model import Host
 from cni_bridge.cluster.routes import IPV4, IPV6
-from cni_bridge.record import record
+from cni_bridge.record import record, replace
 
 MOST = 200  # hosts that are asked: kernels keep few neighbours, and operators read few names
 FAMILIES = {IPV4: socket.AF_INET, IPV6: socket.AF_INET6}
@@ -22,21 +22,34 @@ ATTEMPTS = 2
 
 @record
 class End:
-    """An address of a host that renews its membership: its own, or what it has on its tunnels."""
+    """An address of a host that renews its membership: its own, or what it has on its tunnels.
+
+    `size`: bytes of the packet that it is sent; 0: as few as can be.
+    """
 
     host: Host
     ip: bytes
     is_tunnel: bool
+    size: int = 0
 
 
 def unheard(cluster: Cluster) -> tuple[End, ...]:
-    """Those that don't answer within two seconds; none where this user must not ask."""
+    """Those that don't answer within two seconds; none where this user must not ask. Who answers at
+    his own address is asked once more there, with a packet as large as both links take."""
     with ExitStack() as stack:
         senders = dict(_senders(stack))
         asked = [end for end in _ends(cluster) if len(end.ip) in senders]
-        targets = [(senders[len(end.ip)], text(end.ip)) for end in asked]
-        heard = echoes.answered(targets, attempts=ATTEMPTS)
-    return tuple(end for place, end in enumerate(asked) if place not in heard)
+        silent = _silent(senders, asked)
+        mtu = cluster.shot.me.mtu
+        heard = [end for end in asked if end not in silent and not end.is_tunnel]
+        large = [replace(end, size=min(mtu, end.host.mtu or mtu)) for end in heard]
+        return (*silent, *_silent(senders, large))
+
+
+def _silent(senders: dict[int, socket.socket], asked: list[End]) -> list[End]:
+    targets = [(senders[len(end.ip)], text(end.ip), end.size) for end in asked]
+    heard = echoes.answered(targets, attempts=ATTEMPTS)
+    return [end for place, end in enumerate(asked) if place not in heard]
 
 
 def _senders(stack: ExitStack) -> Iterator[tuple[int, socket.socket]]:

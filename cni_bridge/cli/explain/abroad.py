@@ -9,25 +9,18 @@ from cni_bridge import address
 from cni_bridge.address import prefix_text
 from cni_bridge.cli.clusters import Cluster
 from cni_bridge.cli.explain import asking
-from cni_bridge.cli.explain.hops import INFERRED, UNSURE, Flow, Hop, dropped
+from cni_bridge.cli.explain.hops import INFERRED, UNSURE, Flow, Hop, bracketed, dropped
 
 CLUSTER = "cluster"
 
 
 def arrival(cluster: Cluster, flow: Flow, way: asking.Way) -> Iterator[Hop]:
     """Whose block it is in, by which way, and whether he seems to be there."""
+    yield from nobody(cluster, flow)
     block = cluster.owner(flow.address)
     if block is None:
-        text = f"no host leases {flow.address} of {cluster.name}: nobody has that address"
-        yield dropped(CLUSTER, text, INFERRED)
         return
     name = cluster.title(block.host)
-    if block.host == cluster.shot.me.id:
-        text = (
-            f"{prefix_text(block.subnet)} is this host's, but no container here has {flow.address}"
-        )
-        yield dropped(CLUSTER, text, INFERRED)
-        return
     host = cluster.shot.view.hosts.get(block.host)
     below = " and ".join(map(address.text, host.addresses)) if host else "an unknown address"
     if not cluster.is_served:
@@ -39,6 +32,25 @@ def arrival(cluster: Cluster, flow: Flow, way: asking.Way) -> Iterator[Hop]:
     yield Hop(
         place=CLUSTER,
         text=f"{prefix_text(block.subnet)} of {cluster.name} is {name}'s, at {below}: by {way.device}, "
-        f"from its own address; `cni-bridge explain` on {name} tells the rest",
+        f"from its own address; the rest is told there by `{_there(flow)}`",
         source=INFERRED,
     )
+
+
+def nobody(cluster: Cluster, flow: Flow) -> Iterator[Hop]:
+    """Where no container anywhere, as far as is known here, can have the address."""
+    block = cluster.owner(flow.address)
+    if block is None:
+        text = f"no host leases {flow.address} of {cluster.name}: nobody has that address"
+        yield dropped(CLUSTER, text, INFERRED)
+    elif block.host == cluster.shot.me.id:
+        text = (
+            f"{prefix_text(block.subnet)} is this host's, but no container here has {flow.address}"
+        )
+        yield dropped(CLUSTER, text, INFERRED)
+
+
+def _there(flow: Flow) -> str:
+    source = f"{flow.source} " if flow.source else ""
+    udp = " --udp" if flow.protocol == "udp" else ""
+    return f"cni-bridge explain {source}{bracketed(flow.address)}:{flow.port}{udp}"

@@ -42,6 +42,7 @@ def sent(scene: Scene, flow: Flow) -> Way:
     """The host itself asks."""
     way = asking.route(OWN_NETNS, flow.address)
     if way.refusal:
+        yield from _unrouted(scene, flow)
         yield dropped(HOST, f"the host has no route to {flow.address}: {way.refusal}")
     asked = flow = replace(flow, source=way.source, leaves=way.device)
     judgement = scene.judged("output", flow, OWN_NETNS)
@@ -62,6 +63,8 @@ def sent(scene: Scene, flow: Flow) -> Way:
 
 def _from_outside(scene: Scene, flow: Flow) -> Flow:
     """By which interface it comes, and if nothing else is said to which address of the host."""
+    if flow.source:
+        return replace(flow, enters=asking.route(OWN_NETNS, flow.source).device)
     port = _published(scene, flow)[1]
     uplink = scene.device(flow.address) if flow.address else None
     if uplink is None or uplink.kind == "bridge":
@@ -151,6 +154,7 @@ def _forwarded(scene: Scene, flow: Flow, own: Attached | None) -> Way:
         OWN_NETNS, flow.address, source=flow.source, arrives_by=flow.enters if own else ""
     )
     if way.refusal:
+        yield from _unrouted(scene, flow)
         yield dropped(HOST, f"the host does not route it to {flow.address}: {way.refusal}")
     flow = replace(flow, leaves=way.device)
     yield Hop(place=HOST, text=_routed(way))
@@ -220,6 +224,11 @@ def _delivered(scene: Scene, flow: Flow, way: asking.Way) -> Way:
         yield from abroad.arrival(cluster, flow, way)
         return
     yield Hop(place=HOST, text=f"leaves by {way.device}; what is beyond can't be seen from here")
+
+
+def _unrouted(scene: Scene, flow: Flow) -> Iterator[Hop]:
+    if cluster := scene.clustered(flow.address):
+        yield from abroad.nobody(cluster, flow)
 
 
 def _routed(way: asking.Way) -> str:

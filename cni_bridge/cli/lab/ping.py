@@ -15,5 +15,5 @@ def reachable(names: Iterable[str], addresses: Iterable[str]) -> set[Pair]:
     with ExitStack() as stack:
         senders = {name: stack.enter_context(spaces.work_in(name, echoes.sender)) for name in names}
         pairs = [(name, address) for name in senders for address in targets]
-        heard = echoes.answered([(senders[name], address) for name, address in pairs])
+        heard = echoes.answered([(senders[name], address, 0) for name, address in pairs])
     return {pairs[place] for place in heard}

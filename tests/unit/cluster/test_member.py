@@ -92,6 +92,10 @@ def test_an_empty_block_that_another_host_has_is_forgotten() -> None:
     assert decide(view({FIRST: 2}), row(FIRST)).stale == (FIRST,)
 
 
+def test_so_is_an_empty_block_of_an_earlier_boot_where_the_ledger_outlives_boots() -> None:
+    assert decide(view({FIRST: 2}), row(FIRST, boot_id="before")).stale == (FIRST,)
+
+
 def test_nobody_s_block_is_taken_while_he_may_come_back() -> None:
     full = view({FIRST: 2, SECOND: 2, THIRD: 2, FOURTH: 2}, members=(1,))
     decision = decide(full)

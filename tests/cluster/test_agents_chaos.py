@@ -1,0 +1,163 @@
+"""No two hosts ever hold one block: failures at random, on hosts that want each other's blocks.
+
+All ledgers are read all the while: what they say is what an ADD would hand out.
+"""
+
+import os
+import signal
+import sqlite3
+import threading
+import time
+from collections import Counter
+from contextlib import closing
+from random import Random
+from typing import Any
+
+from cni_bridge.ipam.blocks import now_ms
+from tests.lab.agents import Nodes, nodes
+from tests.lab.state import LEDGER
+from tests.lab.waiting import wait_until
+
+SECONDS = float(os.environ.get("CHAOS_SECONDS", "30"))
+SEED = int(os.environ.get("CHAOS_SEED", str(time.time_ns())))
+HOSTS, BLOCKS, TTL = 5, 8, 3
+# Eight blocks, of which five hosts want two each, or three: there is never a free one.
+SCARCE: dict[str, Any] = {
+    "network": "10.64.0.0/24",
+    "blockSize": 27,
+    "lowWater": 58,
+    "ttl": TTL,
+    "grace": 1,
+    "ipv6": False,
+}
+HELD = "select hex(address) from block where until > ?"
+
+
+class Watch:
+    """Looks at what each host may hand out, again and again, while the block lasts."""
+
+    def __init__(self, hosts: Nodes) -> None:
+        self.doubles: list[str] = []
+        self.held = 0  # blocks that were seen with a host, and seen again
+        self.moves = 0  # of blocks from one host to another
+        self._holders: dict[str, int] = {}
+        self._nodes = hosts.nodes
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        before = {number: self._held(number) for number in self._nodes}
+        while not self._is_over.wait(0.005):
+            now = {number: self._held(number) for number in self._nodes}
+            # Who had it before and has it after the other was asked has had it then.
+            steady = {number: before[number] & now[number] for number in now}
+            counts = Counter(block for held in steady.values() for block in held)
+            self.doubles += (f"{each}: {steady}" for each, count in counts.items() if count > 1)
+            for number, held in steady.items():
+                self.held += len(held)
+                for block in held:
+                    self.moves += self._holders.get(block, number) != number
+                    self._holders[block] = number
+            before = now
+
+    def _held(self, number: int) -> set[str]:
+        path = f"file:{LEDGER}?mode=ro"
+        try:
+            with (
+                self._nodes[number].machine.entered(),
+                closing(sqlite3.connect(path, uri=True, timeout=5)) as ledger,
+            ):
+                return {block for (block,) in ledger.execute(HELD, (now_ms(),))}
+        except sqlite3.OperationalError:
+            return set()  # a reboot has wiped it, or it is being made
+
+
+class Chaos:
+    """What can happen to hosts and to their store; each is over when it returns."""
+
+    def __init__(self, hosts: Nodes, random: Random) -> None:
+        self._hosts = hosts
+        self._random = random
+
+    def happen(self) -> str:
+        """One of them, at random; its name."""
+        number = self._random.randint(1, HOSTS)
+        kinds = (self.work, self.kill, self.freeze, self.cut, self.reboot, self.lead, self.stall)
+        kind = self._random.choice(kinds)
+        kind(number)
+        return f"{kind.__name__} {number}"
+
+    def work(self, number: int) -> None:
+        """A container comes, or all of a host's go."""
+        if self._random.random() < 0.5:
+            self._hosts[number].add()
+        else:
+            self._hosts[number].tidy()
+
+    def kill(self, number: int) -> None:
+        """An agent is killed, and started at once or too late."""
+        self._hosts[number].stop(signal.SIGKILL)
+        self._wait()
+        self._hosts[number].start()
+
+    def freeze(self, number: int) -> None:
+        """An agent sleeps, and wakes up with what it knew before."""
+        self._hosts[number].tell(signal.SIGSTOP)
+        self._wait()
+        self._hosts[number].tell(signal.SIGCONT)
+
+    def cut(self, number: int) -> None:
+        """A host is cut off."""
+        self._hosts.part(number)
+        self._wait()
+        self._hosts.join(number)
+
+    def reboot(self, number: int) -> None:
+        """A host is started anew, with nothing of what it knew."""
+        self._hosts[number].reboot()
+        self._wait()
+        self._hosts[number].start()
+
+    def lead(self, _number: int) -> None:
+        """Etcd's leader is killed."""
+        self._hosts.store.leader().kill()
+        self._wait()
+        self._hosts.store.start()
+
+    def stall(self, _number: int) -> None:
+        """Etcd's leader sleeps, and believes when it wakes up that it leads."""
+        leader = self._hosts.store.leader()
+        leader.tell(signal.SIGSTOP)
+        self._wait()
+        leader.tell(signal.SIGCONT)
+        time.sleep(1)
+
+    def _wait(self) -> None:
+        time.sleep(self._random.choice((0, 1, 2 * TTL)))
+
+
+def test_no_two_hosts_hold_one_block_whatever_happens() -> None:
+    random, happened = Random(SEED), []
+    with nodes(HOSTS, **SCARCE) as hosts:
+        for node in hosts.nodes.values():
+            node.start()
+        wait_until(lambda: len(hosts.blocks()) == BLOCKS)
+        chaos = Chaos(hosts, random)
+        with Watch(hosts) as watch:
+            end = time.monotonic() + SECONDS
+            while time.monotonic() < end and not watch.doubles:
+                happened.append(chaos.happen())
+            wait_until(lambda: len(hosts.members()) == HOSTS)
+        assert not watch.doubles, (SEED, happened, watch.doubles[:3])
+        assert watch.held > 100 * SECONDS
+        print(f"seed {SEED}: {happened}; {watch.moves} blocks moved")
+        for node in hosts.nodes.values():
+            node.tidy()
