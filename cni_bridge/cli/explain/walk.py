@@ -1,6 +1,6 @@
 """The way of a connection from a container: hop by hop, each asked of the kernel where it can answer.
 
-Ends at the first hop that drops. Nothing is sent; what only a packet can show is `evidence`'s.
+Ends at the first hop that drops. Nothing of it is sent; what only a packet can show is `evidence`'s.
 """
 
 from collections.abc import Generator, Iterator
