@@ -5,6 +5,7 @@ Looks, tells and lets mend; what is wrong and how it is mended stands in `doctor
 
 import argparse
 import os
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.text import Text
@@ -14,6 +15,7 @@ from cni_bridge.cli import conflists, terminal
 from cni_bridge.cli.doctor.findings import Finding
 from cni_bridge.cli.options import Commands, Options, add_command, add_json, add_state_dir
 from cni_bridge.errors import CniError, IOFailure
+from cni_bridge.record import replace
 
 PLUGIN_DIRS = "/opt/cni/bin"
 CLEAN, FOUND, UNABLE = 0, 1, 2
@@ -60,19 +62,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(options: Options) -> int:
-    """Look, and mend if that is wanted."""
+def run(options: Options, told: Callable[[str], str] = str) -> int:
+    """Look, and mend if that is wanted; `told`: how the commands read for whom they are meant."""
     if os.geteuid():
         terminal.fail(IOFailure("doctor needs root, to look into network namespaces"))
         return UNABLE
     try:
-        return _examine(options)
+        return _examine(options, told)
     except Exception as error:  # noqa: BLE001 - to be unable to look is not a finding
         terminal.fail(plugin.as_cni_error(error))
         return UNABLE
 
 
-def _examine(options: Options) -> int:
+def _examine(options: Options, told: Callable[[str], str]) -> int:
     screen = terminal.console()
     found = _look(options)
     mended: list[str] = []
@@ -83,6 +85,7 @@ def _examine(options: Options) -> int:
                 break
             mended += done
             found = _look(options)
+    found = [(check, replace(each, command=told(each.command))) for check, each in found]
     if options.json:
         terminal.print_json({"mended": mended, "findings": [_as_json(*each) for each in found]})
     else:

@@ -27,7 +27,7 @@ from cni_bridge.cli import (
     trace,
     validate,
 )
-from cni_bridge.cli.options import Options
+from cni_bridge.cli.options import HelpFormatter, Options
 from cni_bridge.edge import versions
 
 COMMANDS = (
@@ -59,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="cni-bridge",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument(

@@ -13,6 +13,16 @@ Options: TypeAlias = argparse.Namespace
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Run: TypeAlias = Callable[[Options], int]
 
+LONGEST = len("    completion")
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Descriptions as they are written, and room for the longest command beside its summary."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog)
+        self._action_max_length = LONGEST  # it does not count by how much commands are indented
+
 
 def add_command(
     commands: Commands, name: str, run: Run, *, summary: str, description: str, examples: str = ""
@@ -23,7 +33,7 @@ def add_command(
         help=summary,
         description=description,
         epilog=f"examples:\n{examples}" if examples else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)
