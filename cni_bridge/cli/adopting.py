@@ -51,9 +51,18 @@ def register(parsers: Commands) -> None:
     )
     parser.add_argument("kind", choices=["host-local"], help="whose reservations")
     parser.add_argument(
-        "directory", metavar="DIR", nargs="?", default=HOST_LOCAL_DIR, help="its dataDir"
+        "directory",
+        metavar="DIR",
+        nargs="?",
+        default=HOST_LOCAL_DIR,
+        help=f"its dataDir, {HOST_LOCAL_DIR} by default",
     )
-    parser.add_argument("--conf-dir", metavar="DIR", default=conflists.DIRECTORY)
+    parser.add_argument(
+        "--conf-dir",
+        metavar="DIR",
+        default=conflists.DIRECTORY,
+        help=f"the network configs, {conflists.DIRECTORY} by default",
+    )
     add_json(parser)
 
 

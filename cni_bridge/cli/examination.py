@@ -33,7 +33,7 @@ def register(parsers: Commands) -> None:
         parsers,
         "doctor",
         run,
-        summary="what is wrong with the networks of this host, and how to mend it",
+        summary="what is wrong with this host's networks, and how to mend it",
         description="Looks for what keeps containers from being attached or reached, and says for "
         "each finding\nits cause, its effect, and the command that mends it. With --fix it does "
         "what is safe by\nitself, and looks again. Exit status: 0 all well, 1 findings, 2 it could "
