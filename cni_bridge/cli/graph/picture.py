@@ -48,6 +48,11 @@ class Bar:
     is_gateway: bool
     foreign: tuple[str, ...]
 
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """The lines, masquerade included: there need not be an uplink to tell it at."""
+        return (*self.lines, *(("masquerades",) if self.masquerades else ()))
+
 
 @record
 class Uplink:
