@@ -92,7 +92,7 @@ def _wrong(each: Attached, inner: Interface, reason: tuple[str, int], mtu: int) 
     command = inside(each, f"ip link set {inner.name} mtu {mtu}")
     advice = "" if what == CONFIG or mtu > inner.mtu else f'   # and "mtu": {mtu} in the config'
     return Finding(
-        cause=f"{each.attachment.container} {inner.name} has MTU {inner.mtu}, {what} has {its}",
+        cause=f"{each.title} {inner.name} has MTU {inner.mtu}, {what} has {its}",
         effect=LOST
         if mtu < inner.mtu
         else "larger packets to it are lost, and it sends smaller ones",

@@ -87,7 +87,7 @@ def _translation(scene: Scene, asked: Flow, judgement: Judgement) -> Way:
             return
         yield Hop(place=NAT, text=_unpublished(scene, asked))
         return
-    container = target.attachment.container
+    container = target.title
     where = f"{bracketed(port.address)}:{port.container_port}"
     what = f"port {port.host_port}/{port.protocol}"
     if (flow.address, flow.port) == (port.address, port.container_port):

@@ -34,7 +34,7 @@ def arrival(scene: Scene, target: Attached, flow: Flow) -> Iterator[Hop]:
     """It comes to a container, and an answer finds its way back."""
     if not target.is_wire:
         yield from pair(scene.found, target)
-    name, path = target.attachment.container, target.netns_path
+    name, path = target.title, target.netns_path
     if flow.source:
         way = asking.route(path, flow.source)
         if way.refusal:
@@ -67,7 +67,7 @@ def listening(netns_path: str, name: str, flow: Flow) -> Iterator[Hop]:
 
 def loopback(found: Inventory, each: Attached) -> Iterator[Hop]:
     """It is for the container itself, which reaches its own addresses by way of lo."""
-    name = each.attachment.container
+    name = each.title
     space = found.space(each.space) if each.space else None
     lo = space.interface("lo") if space else None
     if lo and not lo.is_up:
@@ -91,7 +91,7 @@ def is_isolated(each: Attached) -> bool:
 
 def _fault(found: Inventory, each: Attached) -> tuple[str, str] | None:
     """Place and reason of what is wrong with a pair."""
-    name, ifname = each.attachment.container, each.attachment.ifname
+    name, ifname = each.title, each.attachment.ifname
     outer, inner = each.host_end, each.container_end
     if outer is None or inner is None:
         return "pair", f"the pair of {name} is gone: restart the container"

@@ -28,7 +28,7 @@ def hops(scene: Scene, flow: Flow, *, from_host: bool = False) -> Iterator[Hop]:
 
 def _from_container(scene: Scene, flow: Flow) -> Generator[Hop, None, None]:
     first = scene.asker[0]
-    name, path = first.attachment.container, first.netns_path
+    name, path = first.title, first.netns_path
     way = asking.route(path, flow.address)
     if way.refusal:
         for each in scene.asker:  # a link that is down takes its routes with it
