@@ -61,17 +61,18 @@ def links(facts: Facts) -> Iterator[Finding]:
     """Pairs that are gone, down, or off their bridge."""
     for each in living(facts):
         host_end, container_end = each.host_end, each.container_end
-        if host_end is None or container_end is None:
-            name = each.attachment.ifname if host_end else each.host_name
+        is_cut = host_end is None and not each.is_wire  # whose other end is in a container
+        if container_end is None or is_cut:
+            name = each.host_name if is_cut else each.attachment.ifname
             yield Finding(
                 cause=f"{name} of {_who(each)} is gone",
                 effect="the container is not connected",
                 command=RESTART,
             )
             continue
-        yield from _host_end(each, host_end, facts)
-        plan = facts.plans.get(each.attachment)
-        if not container_end.is_up and (plan is None or plan.veth.is_up):
+        if host_end and not each.is_wire:
+            yield from _host_end(each, host_end, facts)
+        if not container_end.is_up and not facts.is_kept_down(each.attachment.network):
             yield Finding(
                 cause=f"{each.attachment.ifname} in {each.title} is down",
                 effect="the container reaches nobody, and its routes are gone",

@@ -62,6 +62,12 @@ class Facts:
             each.is_chained for each in self.networks if each.config and each.config.name == network
         )
 
+    def is_kept_down(self, network: str) -> bool:
+        """Whether its config says so of interfaces of containers."""
+        return any(
+            each.name == network and not each.container_interface_up for each in self.configs
+        )
+
     @property
     def gateways(self) -> dict[str, set[Prefix]]:
         """The addresses that bridges, or interfaces of their VLANs, should have, by interface."""
