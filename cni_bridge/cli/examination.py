@@ -76,7 +76,7 @@ def run(options: Options, told: Callable[[str], str] = str) -> int:
 
 def _examine(options: Options, told: Callable[[str], str]) -> int:
     screen = terminal.console()
-    found = _look(options)
+    found, unconfigured = _look(options)
     mended: list[str] = []
     if options.fix:
         for _ in range(ROUNDS):
@@ -84,20 +84,27 @@ def _examine(options: Options, told: Callable[[str], str]) -> int:
             if not done:
                 break
             mended += done
-            found = _look(options)
+            found, unconfigured = _look(options)
     found = [(check, replace(each, command=told(each.command))) for check, each in found]
     if options.json:
-        terminal.print_json({"mended": mended, "findings": [_as_json(*each) for each in found]})
-    else:
-        _print(screen, found)
+        findings = [_as_json(*each) for each in found]
+        answer = {"mended": mended, "findings": findings, "without_config": unconfigured}
+        terminal.print_json(answer)
+        return FOUND if found else CLEAN
+    _print(screen, found)
+    if unconfigured:
+        text = f"no config in {options.conf_dir} tells what there should be of: "
+        screen.print(Text(text + ", ".join(unconfigured), style="yellow"), soft_wrap=True)
     return FOUND if found else CLEAN
 
 
-def _look(options: Options) -> Found:
+def _look(options: Options) -> tuple[Found, tuple[str, ...]]:
+    """The findings, and the networks of which no config was found."""
     from cni_bridge.cli.doctor import facts, table  # takes a while, which help need not wait for
 
     plugin_dirs = tuple(filter(None, options.cni_path.split(":")))
-    return table.judge(facts.gather(options.state_dir, options.conf_dir, plugin_dirs))
+    known = facts.gather(options.state_dir, options.conf_dir, plugin_dirs)
+    return table.judge(known), known.unconfigured
 
 
 def _mend(found: Found, screen: Console | None) -> list[str]:

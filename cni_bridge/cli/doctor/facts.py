@@ -69,6 +69,13 @@ class Facts:
         )
 
     @property
+    def unconfigured(self) -> tuple[str, ...]:
+        """Networks with containers of which no config was found: what these should have is unknown."""
+        known = {each.name for each in self.configs}
+        used = {each.attachment.network for each in self.found.attachments if each.created}
+        return tuple(sorted(used - known))
+
+    @property
     def gateways(self) -> dict[str, set[Prefix]]:
         """The addresses that bridges, or interfaces of their VLANs, should have, by interface."""
         wanted: dict[str, set[Prefix]] = {}

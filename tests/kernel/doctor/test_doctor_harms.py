@@ -154,6 +154,8 @@ def test_without_a_config_only_what_is_certain_is_mended(
     harm: str, conf: Path, network: Network, container: Container
 ) -> None:
     (conf / "testnet.conflist").unlink()
+    told = f"no config in {conf} tells what there should be of: testnet\n"
+    assert doctor(conf).stdout == "nothing is wrong\n" + told
     MENDED[harm][0](container)
     (found,) = findings(conf)
     assert found["is_fixable"] == (harm == "host end down")
