@@ -28,7 +28,7 @@ from cni_bridge.cli import (
     trace,
     validate,
 )
-from cni_bridge.cli.options import HelpFormatter, Options
+from cni_bridge.cli.options import HelpFormatter, Options, Parser
 from cni_bridge.edge import versions
 from cni_bridge.errors import CniError, LedgerUnusable
 
@@ -57,7 +57,7 @@ def run(arguments: list[str]) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="cni-bridge",
         description=DESCRIPTION,
         epilog=EPILOG,

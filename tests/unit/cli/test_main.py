@@ -18,6 +18,18 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
     assert "usage: cni-bridge" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [(["shwo"], "show"), (["lab", "pnig"], "ping"), (["lab", "up", "bridg"], "bridge")],
+)
+def test_a_typo_is_answered_with_what_may_be_meant(
+    arguments: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main.run(arguments)
+    assert f"did you mean `{meant}`?" in capsys.readouterr().err
+
+
 def test_help_has_a_line_for_each_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main.run(["--help"])
