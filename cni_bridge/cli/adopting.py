@@ -69,9 +69,10 @@ def register(parsers: Commands) -> None:
 def run(options: Options) -> int:
     """Print them; 1 if one that is in use is ignored."""
     directory = Path(options.directory).absolute()
-    if not directory.is_dir():
+    is_there = directory.is_dir()
+    if not is_there and str(directory) != HOST_LOCAL_DIR:  # which only a host-local makes
         raise IOFailure(f"{directory} is no directory", "ipam.dataDir of the config names it")
-    found = list(_reserved(directory, options.conf_dir))
+    found = list(_reserved(directory, options.conf_dir)) if is_there else []
     if options.json:
         terminal.print_json({"reservations": [vars(each) for each in found]})
     elif found:
