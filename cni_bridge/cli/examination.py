@@ -5,7 +5,7 @@ Looks, tells and lets mend; what is wrong and how it is mended stands in `doctor
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from rich.console import Console
 from rich.text import Text
@@ -21,6 +21,7 @@ PLUGIN_DIRS = "/opt/cni/bin"
 CLEAN, FOUND, UNABLE = 0, 1, 2
 ROUNDS = 3  # of mending: what was hidden by something else shows in the next one
 Found = list[tuple[str, Finding]]
+More = Callable[[], Iterable[tuple[str, Finding]]]
 EXAMPLES = """\
   cni-bridge doctor
   cni-bridge doctor --fix
@@ -62,21 +63,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(options: Options, told: Callable[[str], str] = str) -> int:
-    """Look, and mend if that is wanted; `told`: how the commands read for whom they are meant."""
+def run(options: Options, told: Callable[[str], str] = str, more: More = tuple) -> int:
+    """Look, and mend if that is wanted.
+
+    `told`: how the commands read for whom they are meant; `more`: what else is found each time.
+    """
     if os.geteuid():
         terminal.fail(IOFailure("doctor needs root, to look into network namespaces"))
         return UNABLE
     try:
-        return _examine(options, told)
+        return _examine(options, told, more)
     except Exception as error:  # noqa: BLE001 - to be unable to look is not a finding
         terminal.fail(plugin.as_cni_error(error))
         return UNABLE
 
 
-def _examine(options: Options, told: Callable[[str], str]) -> int:
+def _examine(options: Options, told: Callable[[str], str], more: More) -> int:
     screen = terminal.console()
-    found, unconfigured = _look(options)
+    found, unconfigured = _look(options, more)
     mended: list[str] = []
     if options.fix:
         for _ in range(ROUNDS):
@@ -84,7 +88,7 @@ def _examine(options: Options, told: Callable[[str], str]) -> int:
             if not done:
                 break
             mended += done
-            found, unconfigured = _look(options)
+            found, unconfigured = _look(options, more)
     found = [(check, replace(each, command=told(each.command))) for check, each in found]
     if options.json:
         findings = [_as_json(*each) for each in found]
@@ -98,13 +102,13 @@ def _examine(options: Options, told: Callable[[str], str]) -> int:
     return FOUND if found else CLEAN
 
 
-def _look(options: Options) -> tuple[Found, tuple[str, ...]]:
+def _look(options: Options, more: More) -> tuple[Found, tuple[str, ...]]:
     """The findings, and the networks of which no config was found."""
     from cni_bridge.cli.doctor import facts, table  # takes a while, which help need not wait for
 
     plugin_dirs = tuple(filter(None, options.cni_path.split(":")))
     known = facts.gather(options.state_dir, options.conf_dir, plugin_dirs)
-    return table.judge(known), known.unconfigured
+    return [*table.judge(known), *more()], known.unconfigured
 
 
 def _mend(found: Found, screen: Console | None) -> list[str]:

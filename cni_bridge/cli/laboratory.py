@@ -27,7 +27,6 @@ EXAMPLES = """\
   cni-bridge lab doctor --fix
   cni-bridge lab down"""
 NO_LAB = "there is no lab"
-REBUILD = "cni-bridge lab down; cni-bridge lab up TOPOLOGY"  # no runtime makes a lost pair anew
 
 
 def register(commands: Commands) -> None:
@@ -146,17 +145,19 @@ def _graph(options: Options) -> int:
 
 def _doctor(options: Options) -> int:
     from cni_bridge.cli.doctor.attachments import RESTART
-    from cni_bridge.cli.lab import builder
+    from cni_bridge.cli.lab import builder, cables
 
     def from_outside(command: str) -> str:
         """What is to be typed on this machine: the lab's commands must not meet its network."""
-        return REBUILD if command == RESTART else spaces.execution(command)
+        if command in (RESTART, builder.REBUILD):
+            return builder.REBUILD
+        return spaces.execution(command)
 
     _need_lab()
     spaces.as_host()
     options.state_dir, options.conf_dir = STATE_DIR, str(builder.CONF_DIR)
     options.cni_path = os.path.dirname(os.path.realpath(sys.executable))
-    return examination.run(options, from_outside)
+    return examination.run(options, from_outside, cables.faults)
 
 
 def _exec(options: Options) -> int:

@@ -77,6 +77,26 @@ def test_the_commands_that_the_labs_doctor_tells_are_for_the_lab(host: Host) -> 
     host.assert_as_before()
 
 
+def test_a_cable_that_is_broken_is_found_and_mended(host: Host) -> None:
+    printed("lab", "up", "direct")
+    whole = {("one", "two"), ("two", "one")}
+    for words, complaint in (
+        (("link", "set", "eth0", "down"), "cable: eth0 in two is down"),
+        (("addr", "flush", "dev", "eth0"), "cable: 10.0.1.2/24 is not on eth0 in two"),
+    ):
+        in_lab("two", "ip", *words)
+        assert not answers() & whole
+        assert complaint in command("lab", "doctor").stdout
+        fixed = printed("lab", "doctor", "--fix")
+        assert fixed == "mended: give two its end of the cable back\nnothing is wrong\n"
+        assert answers() >= whole
+    in_lab("one", "ip", "link", "del", "eth0")
+    (first, _) = json.loads(command("lab", "doctor", "--json").stdout)["findings"]
+    assert (first["is_fixable"], "lab up" in first["command"]) == (False, True)
+    printed("lab", "down")
+    host.assert_as_before()
+
+
 def test_the_lab_has_a_ledger_of_its_own(host: Host) -> None:
     printed("lab", "up", "bridge")
     assert printed("show") == "no networks: nothing is attached\n"
