@@ -51,18 +51,28 @@ def register(parsers: Commands) -> None:
     )
     parser.add_argument("kind", choices=["host-local"], help="whose reservations")
     parser.add_argument(
-        "directory", metavar="DIR", nargs="?", default=HOST_LOCAL_DIR, help="its dataDir"
+        "directory",
+        metavar="DIR",
+        nargs="?",
+        default=HOST_LOCAL_DIR,
+        help=f"its dataDir, {HOST_LOCAL_DIR} by default",
     )
-    parser.add_argument("--conf-dir", metavar="DIR", default=conflists.DIRECTORY)
+    parser.add_argument(
+        "--conf-dir",
+        metavar="DIR",
+        default=conflists.DIRECTORY,
+        help=f"the network configs, {conflists.DIRECTORY} by default",
+    )
     add_json(parser)
 
 
 def run(options: Options) -> int:
     """Print them; 1 if one that is in use is ignored."""
     directory = Path(options.directory).absolute()
-    if not directory.is_dir():
+    is_there = directory.is_dir()
+    if not is_there and str(directory) != HOST_LOCAL_DIR:  # which only a host-local makes
         raise IOFailure(f"{directory} is no directory", "ipam.dataDir of the config names it")
-    found = list(_reserved(directory, options.conf_dir))
+    found = list(_reserved(directory, options.conf_dir)) if is_there else []
     if options.json:
         terminal.print_json({"reservations": [vars(each) for each in found]})
     elif found:

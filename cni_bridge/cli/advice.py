@@ -112,6 +112,14 @@ def _on_reach(checked: Checked) -> Iterator[Finding]:
 
 
 def _on_addresses(checked: Checked) -> Iterator[Finding]:
+    section = checked.plugin.get("ipam")
+    if section and section.items and not checked.config.ipam.type:
+        yield warning(
+            section,
+            "no effect: without `type` there is no IPAM, and the network has no addresses",
+            'set its `type` to "cni-bridge"',
+            at_key=True,
+        )
     for subnet in checked.subnets:
         if ipaddress.ip_network(prefix_text(subnet)).is_global:
             yield warning(

@@ -19,13 +19,12 @@ STYLES = {
     inventory.FOREIGN: "blue",
     inventory.UNKNOWN: "bold yellow",
 }
-ID_LENGTH = 12  # of a container id, as Docker shows it
 
 
 def host_end(each: Attached) -> str:
     """The host end, or the far end of a wire."""
     if each.far_end:
-        return f"wire to {each.far_end.space[:ID_LENGTH]} {each.far_end.interface}"
+        return f"wire to {units.short(each.far_end.space)} {each.far_end.interface}"
     return each.host_name + (" (parked)" if each.is_wire else "")
 
 
@@ -35,11 +34,6 @@ def end(name: str, interface: Interface | None) -> str:
         return f"{name}: none"
     state = "up" if interface.is_up else "DOWN"
     return f"{name}, {interface.mac}, mtu {interface.mtu}, {state}"
-
-
-def container(each: Attached) -> str:
-    """The id, cut as Docker does."""
-    return each.attachment.container[:ID_LENGTH]
 
 
 def addresses(each: Attached) -> str:

@@ -9,18 +9,18 @@ from collections.abc import Iterator
 from cni_bridge.cli.options import Commands, Options, add_command
 
 SCRIPT = """\
-# bash completion for cni-bridge
+# bash completion for cni-bridge; zsh has bashcompinit for it, and `path` is its own there
 _cni_bridge() {{
-    local word="${{COMP_WORDS[COMP_CWORD]}}" path="" each
-    for each in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
-        case "$path $each" in
+    local word="${{COMP_WORDS[COMP_CWORD]}}" place="" each
+    for each in "${{COMP_WORDS[@]:1:$((COMP_CWORD - 1))}}"; do
+        case "$place $each" in
 {paths}
         esac
     done
-    case "$path/${{COMP_WORDS[COMP_CWORD-1]}}" in
+    case "$place/${{COMP_WORDS[COMP_CWORD-1]}}" in
 {values}
     esac
-    case "$path" in
+    case "$place" in
 {words}
     esac
 }}
@@ -33,8 +33,8 @@ def register(parsers: Commands) -> None:
         parsers,
         "completion",
         run,
-        summary="a script that completes commands and options in bash",
-        description="Prints a script for the shell.",
+        summary="a script that completes commands and options, in bash and zsh",
+        description="Prints a script for the shell. In zsh, `autoload -U bashcompinit; bashcompinit` comes first.",
         examples="  cni-bridge completion > /usr/share/bash-completion/completions/cni-bridge\n"
         "  source <(cni-bridge completion)",
     )
@@ -54,7 +54,7 @@ def script(commands: Commands) -> str:
     paths, values = [], []
     for path, parser in walk(commands):
         before, _, name = path.rpartition(" ")
-        paths.append(f'            "{before} {name}") path="{path}" ;;')
+        paths.append(f'            "{before} {name}") place="{path}" ;;')
         table[path] = sorted(_words(parser))
         for option, choices in _choices(parser):
             reply = f'COMPREPLY=($(compgen -W "{" ".join(choices)}" -- "$word")); return'

@@ -5,6 +5,7 @@ Looks, tells and lets mend; what is wrong and how it is mended stands in `doctor
 
 import argparse
 import os
+from collections.abc import Callable, Iterable
 
 from rich.console import Console
 from rich.text import Text
@@ -14,11 +15,13 @@ from cni_bridge.cli import conflists, terminal
 from cni_bridge.cli.doctor.findings import Finding
 from cni_bridge.cli.options import Commands, Options, add_command, add_json, add_state_dir
 from cni_bridge.errors import CniError, IOFailure
+from cni_bridge.record import replace
 
 PLUGIN_DIRS = "/opt/cni/bin"
 CLEAN, FOUND, UNABLE = 0, 1, 2
 ROUNDS = 3  # of mending: what was hidden by something else shows in the next one
 Found = list[tuple[str, Finding]]
+More = Callable[[], Iterable[tuple[str, Finding]]]
 EXAMPLES = """\
   cni-bridge doctor
   cni-bridge doctor --fix
@@ -31,7 +34,7 @@ def register(parsers: Commands) -> None:
         parsers,
         "doctor",
         run,
-        summary="what is wrong with the networks of this host, and how to mend it",
+        summary="what is wrong with this host's networks, and how to mend it",
         description="Looks for what keeps containers from being attached or reached, and says for "
         "each finding\nits cause, its effect, and the command that mends it. With --fix it does "
         "what is safe by\nitself, and looks again. Exit status: 0 all well, 1 findings, 2 it could "
@@ -60,21 +63,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def run(options: Options) -> int:
-    """Look, and mend if that is wanted."""
+def run(options: Options, told: Callable[[str], str] = str, more: More = tuple) -> int:
+    """Look, and mend if that is wanted.
+
+    `told`: how the commands read for whom they are meant; `more`: what else is found each time.
+    """
     if os.geteuid():
         terminal.fail(IOFailure("doctor needs root, to look into network namespaces"))
         return UNABLE
     try:
-        return _examine(options)
+        return _examine(options, told, more)
     except Exception as error:  # noqa: BLE001 - to be unable to look is not a finding
         terminal.fail(plugin.as_cni_error(error))
         return UNABLE
 
 
-def _examine(options: Options) -> int:
+def _examine(options: Options, told: Callable[[str], str], more: More) -> int:
     screen = terminal.console()
-    found = _look(options)
+    found, unconfigured = _look(options, more)
     mended: list[str] = []
     if options.fix:
         for _ in range(ROUNDS):
@@ -82,19 +88,27 @@ def _examine(options: Options) -> int:
             if not done:
                 break
             mended += done
-            found = _look(options)
+            found, unconfigured = _look(options, more)
+    found = [(check, replace(each, command=told(each.command))) for check, each in found]
     if options.json:
-        terminal.print_json({"mended": mended, "findings": [_as_json(*each) for each in found]})
-    else:
-        _print(screen, found)
+        findings = [_as_json(*each) for each in found]
+        answer = {"mended": mended, "findings": findings, "without_config": unconfigured}
+        terminal.print_json(answer)
+        return FOUND if found else CLEAN
+    _print(screen, found)
+    if unconfigured:
+        text = f"no config in {options.conf_dir} tells what there should be of: "
+        screen.print(Text(text + ", ".join(unconfigured), style="yellow"), soft_wrap=True)
     return FOUND if found else CLEAN
 
 
-def _look(options: Options) -> Found:
+def _look(options: Options, more: More) -> tuple[Found, tuple[str, ...]]:
+    """The findings, and the networks of which no config was found."""
     from cni_bridge.cli.doctor import facts, table  # takes a while, which help need not wait for
 
     plugin_dirs = tuple(filter(None, options.cni_path.split(":")))
-    return table.judge(facts.gather(options.state_dir, options.conf_dir, plugin_dirs))
+    known = facts.gather(options.state_dir, options.conf_dir, plugin_dirs)
+    return [*table.judge(known), *more()], known.unconfigured
 
 
 def _mend(found: Found, screen: Console | None) -> list[str]:

@@ -122,7 +122,7 @@ def _container(found: Inventory, beginning: str) -> tuple[Attached, ...]:
     own = [each for each in found.attachments if each.attachment.container.startswith(beginning)]
     exact = [each for each in own if each.attachment.container == beginning] or own
     if len({each.attachment.container for each in exact}) != 1:
-        there = ", ".join(sorted({each.attachment.container for each in found.attachments}))
+        there = ", ".join(sorted({each.title for each in found.attachments}))
         raise InvalidConfig(
             f"{'several containers begin' if exact else 'no container begins'} with {beginning}",
             f"there are: {there or 'none'}",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from cni_bridge import names, reclaiming
 from cni_bridge.address import prefix_text
-from cni_bridge.cli import clusters, guarding, sightings
+from cni_bridge.cli import clusters, guarding, sightings, units
 from cni_bridge.cli.clusters import Cluster
 from cni_bridge.cli.guarding import Guarded, Guards
 from cni_bridge.cli.sightings import End, Interface, Space
@@ -44,6 +44,11 @@ class Attached:
     created: int | None
     guarded: Guarded = guarding.NOTHING
     is_wire: bool = False
+
+    @property
+    def title(self) -> str:
+        """The container's id, short."""
+        return units.short(self.attachment.container)
 
     @property
     def far_end(self) -> End | None:

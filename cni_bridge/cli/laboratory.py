@@ -41,7 +41,7 @@ def register(commands: Commands) -> None:
         examples=EXAMPLES,
     )
     parser.set_defaults(parser=parser)
-    own = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    own = parser.add_subparsers(title="commands", metavar="COMMAND")
     up = add_command(own, "up", _up, summary="build a lab", description="Builds a lab.")
     listed = "; ".join(f"{name}: {what}" for name, what in topologies.NAMES.items())
     up.add_argument("topology", choices=topologies.NAMES, help=listed)
@@ -49,7 +49,6 @@ def register(commands: Commands) -> None:
         "--containers",
         metavar="N",
         type=_containers,
-        default=topologies.USUAL_CONTAINERS,
         help=f"containers on bridges, {topologies.USUAL_CONTAINERS} by default, "
         f"{topologies.CONTAINERS[0]} to {topologies.CONTAINERS[-1]}",
     )
@@ -88,12 +87,19 @@ def _help(options: Options) -> int:
 def _up(options: Options) -> int:
     from cni_bridge.cli.lab import builder  # loads pyroute2
 
+    topology = topologies.topology(
+        options.topology, options.containers or topologies.USUAL_CONTAINERS
+    )
+    if options.containers and not topology.networks:
+        options.parser.error(
+            f"{options.topology} has two namespaces on a cable, and no bridge for more"
+        )
     _need_root()
     if spaces.names():
         raise InvalidConfig("a lab is up already", "`cni-bridge lab down` removes it")
     screen = terminal.console()
     try:
-        for line in builder.build(topologies.topology(options.topology, options.containers)):
+        for line in builder.build(topology):
             command, sharp, note = line.partition("   #")
             screen.print(Text.assemble("$ ", command, (sharp + note, "green")), soft_wrap=True)
     except BaseException:
@@ -138,13 +144,20 @@ def _graph(options: Options) -> int:
 
 
 def _doctor(options: Options) -> int:
-    from cni_bridge.cli.lab import builder
+    from cni_bridge.cli.doctor.attachments import RESTART
+    from cni_bridge.cli.lab import builder, cables
+
+    def from_outside(command: str) -> str:
+        """What is to be typed on this machine: the lab's commands must not meet its network."""
+        if command in (RESTART, builder.REBUILD):
+            return builder.REBUILD
+        return spaces.execution(command)
 
     _need_lab()
     spaces.as_host()
     options.state_dir, options.conf_dir = STATE_DIR, str(builder.CONF_DIR)
     options.cni_path = os.path.dirname(os.path.realpath(sys.executable))
-    return examination.run(options)
+    return examination.run(options, from_outside, cables.faults)
 
 
 def _exec(options: Options) -> int:
@@ -218,8 +231,7 @@ def _need_root() -> None:
 
 
 def _containers(text: str) -> int:
-    number = int(text)
-    if number not in topologies.CONTAINERS:
-        first, last = topologies.CONTAINERS[0], topologies.CONTAINERS[-1]
-        raise argparse.ArgumentTypeError(f"{text} is not between {first} and {last}")
-    return number
+    first, last = topologies.CONTAINERS[0], topologies.CONTAINERS[-1]
+    if not text.isdecimal() or int(text) not in topologies.CONTAINERS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from {first} to {last}")
+    return int(text)

@@ -5,6 +5,7 @@ What a command does stands in a module of its own, which has a `register`.
 
 import argparse
 import gc
+import os
 import signal
 import sys
 
@@ -27,8 +28,9 @@ from cni_bridge.cli import (
     trace,
     validate,
 )
-from cni_bridge.cli.options import Options
+from cni_bridge.cli.options import HelpFormatter, Options, Parser
 from cni_bridge.edge import versions
+from cni_bridge.errors import CniError, LedgerUnusable
 
 COMMANDS = (
     *(validate, show, drawing, preview, trace, examination, explanation),
@@ -55,11 +57,11 @@ def run(arguments: list[str]) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="cni-bridge",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -77,8 +79,16 @@ def _carry_out(options: Options) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - people get what runtimes get: a sentence, details
-        return terminal.fail(plugin.as_cni_error(error))
+        return terminal.fail(for_people(plugin.as_cni_error(error), os.geteuid()))
     return status
+
+
+def for_people(error: CniError, user: int) -> CniError:
+    """The error as it is told to this user: that root's ledger is not his is no fault of either."""
+    if user and isinstance(error, LedgerUnusable) and "belongs to uid 0," in error.msg:
+        advice = "sudo cni-bridge ...; --state-dir DIR for a ledger of your own"
+        return LedgerUnusable("the networks of this host are root's", advice)
+    return error
 
 
 def _banner() -> int:

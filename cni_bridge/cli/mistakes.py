@@ -9,7 +9,7 @@ from typing import Any
 from cni_bridge.cli import places
 from cni_bridge.cli.findings import ERROR, Finding
 from cni_bridge.cli.places import Node
-from cni_bridge.edge import codec, config, explain, validators
+from cni_bridge.edge import codec, config, explain, validators, versions
 from cni_bridge.errors import CniError
 from cni_bridge.model import NetworkConfig
 from cni_bridge.record import record
@@ -29,13 +29,20 @@ ABOUT = (
     ("DisableContainerInterface", "disableContainerInterface"),
 )
 
+# Likewise which key of a range is meant, and what its words leave open.
+ENDS = {
+    "RangeStart": ("rangeStart", "a range's start lies in its subnet, and not after its end"),
+    "RangeEnd": ("rangeEnd", "a range's end lies in its subnet, and not before its start"),
+}
+
 
 @record
 class Fault:
-    """One reason for a refusal."""
+    """One reason for a refusal; `key`: of what is at the path, if the message names only that."""
 
     path: str
     message: str
+    key: str = ""
     found: str = ""
     expected: str = ""
     hint: str = ""
@@ -46,7 +53,7 @@ def in_header(root: Node) -> Iterator[Finding]:
     present = {key: root.get(key) for key in LIST_KEYS}
     data = {key: node.value() for key, node in present.items() if node and node.scalar is not None}
     data |= {key: node.value() for key, node in present.items() if node and node.items is not None}
-    for fault in [_fault(problem) for problem in explain.problems(data)] or _refusal(data):
+    for fault in [_fault(problem) for problem in explain.problems(data)] or _refusals(data):
         yield _finding(fault, root.find(fault.path))
 
 
@@ -57,7 +64,7 @@ def in_plugin(plugin: Node, identity: dict[str, str]) -> Iterator[Finding]:
     """
     dropped: list[Node] = []
     while faults := _faults(plugin, identity):
-        chains = [(fault, plugin.find(fault.path)) for fault in faults]
+        chains = [(fault, plugin.find(f"{fault.path}{fault.key}")) for fault in faults]
         for fault, chain in chains:
             if not any(_holds(chain[-1], inner) for inner in dropped):
                 yield _finding(fault, chain)
@@ -96,19 +103,23 @@ def _document(plugin: Node, identity: dict[str, str]) -> dict[str, Any]:
     return codec.fold(own | identity, validators.FOLD)
 
 
-def _refusal(header: dict[str, Any]) -> list[Fault]:
-    try:
-        config.check_identity(header, "ADD")
-    except CniError as error:
-        return [_as_fault(error)]
-    return []
+def _refusals(header: dict[str, Any]) -> list[Fault]:
+    """Both, where the plugin would stop at the first."""
+    faults = []
+    for check in (config.network, lambda data: versions.check("ADD", config.version(data))):
+        try:
+            check(header)
+        except CniError as error:
+            faults.append(_as_fault(error))
+    return faults
 
 
 def _as_fault(error: CniError) -> Fault:
-    path, colon, _ = error.msg.partition(": ")
+    path, colon, rest = error.msg.partition(": ")
     if not colon or " " in path:
         path = next((path for words, path in ABOUT if words in error.msg), "")
-    return Fault(path=path, message=error.msg, hint=error.details)
+    key, hint = ENDS.get(rest.partition(" ")[0], ("", error.details))
+    return Fault(path=path, message=error.msg, key=key and f".{key}", hint=hint)
 
 
 def _fault(problem: explain.Problem) -> Fault:
@@ -125,9 +136,9 @@ def _finding(fault: Fault, chain: list[Node]) -> Finding:
     node = chain[-1]
     path, message = node.name, fault.message
     if message.startswith(f"{fault.path}: "):  # indexes there count what is left
-        missing = list(places.steps(fault.path))[len(chain) - 1 :]
+        missing = list(places.steps(f"{fault.path}{fault.key}"))[len(chain) - 1 :]
         path = explain.path_text((*node.path, *missing))
-        message = path + message.removeprefix(fault.path)
+        message = path.removesuffix(fault.key) + message.removeprefix(fault.path)
     return Finding(
         severity=ERROR,
         path=path,

@@ -23,7 +23,7 @@ def register(parsers: Commands) -> None:
         parsers,
         "restore",
         run,
-        summary="make the firewall anew from the ledger, or the ledger from the kernel",
+        summary="make the firewall anew, or a lost ledger from the kernel",
         description="Loads the rules and every element that the ledger has for them, in one\n"
         "transaction: masquerade, published ports and isolation of all containers that\n"
         "run. The next ADD would do so too. Harmless when nothing is missing.\n\n"

@@ -209,7 +209,7 @@ def _table(rows: list[Attached]) -> Table:
 def _notes(rows: list[Attached]) -> list[Text]:
     return [
         Text(
-            f"{cells.container(each)} {each.attachment.ifname}: {note}",
+            f"{each.title} {each.attachment.ifname}: {note}",
             style=cells.STYLES[each.health],
         )
         for each in rows
@@ -259,7 +259,7 @@ def _other_end(each: Attached) -> list[tuple[str, Cell]]:
 
 
 COLUMNS: tuple[Column, ...] = (
-    ("container", cells.container),
+    ("container", lambda each: each.title),
     ("interface", lambda each: each.attachment.ifname),
     ("host end", cells.host_end),
     ("addresses", cells.addresses),

@@ -16,7 +16,7 @@ from cni_bridge.cli import sightings, terminal, validate
 from cni_bridge.cli.findings import ERROR
 from cni_bridge.cli.options import Commands, Options, add_command
 from cni_bridge.edge import config, request
-from cni_bridge.errors import InvalidConfig, IOFailure
+from cni_bridge.errors import CniError, InvalidConfig, IOFailure
 
 Subnet: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -58,19 +58,17 @@ def run(options: Options) -> int:
     """Print or write the config, once it is one that the plugin takes."""
     if options.name is None:
         _ask(options)
-    config.network({"name": options.name})
-    text = json.dumps(_conflist(options), indent=2) + "\n"
-    (report,) = validate.examine([(f"{options.name}.conflist", text)])
-    for finding in report.findings:
-        if finding.severity == ERROR:
-            raise InvalidConfig(finding.message, finding.hint)
-        print(f"{finding.severity}: {finding.message}", file=sys.stderr)
+    text, unwise = _checked(options)
+    for each in (*unwise, *_overlaps(options.subnet)):
+        print(f"warning: {each}", file=sys.stderr)
     if options.output is None:
         print(text, end="")
         return 0
+    file = Path(options.output)
     try:
-        with Path(options.output).open("x", encoding="utf-8") as file:
-            file.write(text)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("x", encoding="utf-8") as opened:
+            opened.write(text)
     except OSError as error:
         raise IOFailure(f"cannot write {options.output}: {error.strerror}") from error
     terminal.console().print(f"{options.output}: network {options.name}", soft_wrap=True)
@@ -93,18 +91,54 @@ def _ask(options: Options) -> None:
     if not sys.stdin.isatty():
         raise InvalidConfig("no name for the network", "cni-bridge init NAME")
     screen = terminal.console()
-    options.name = Prompt.ask("name of the network", console=screen, default="web")
-    config.network({"name": options.name})
-    proposed = next(_subnets(options))
-    options.subnet = Prompt.ask("subnet", console=screen, default=options.subnet or proposed)
+    _ask_for(options, "name", "name of the network", "web")
+    _ask_for(options, "subnet", "subnet", options.subnet or next(_subnets(options)))
     options.dual_stack = Confirm.ask("an IPv6 subnet, too", console=screen, default=False)
     options.internal = not Confirm.ask("a way out of this host", console=screen, default=True)
-    bridge = options.bridge or _bridge(options.name)
-    options.bridge = Prompt.ask("name of the bridge", console=screen, default=bridge)
-    file = options.output or str(CONFIGS / f"10-{options.name}.conflist")
-    options.output = Prompt.ask("file, or - to print it", console=screen, default=file)
+    _ask_for(options, "bridge", "name of the bridge", options.bridge or _bridge(options.name))
+    _ask_for(
+        options,
+        "output",
+        "file, or - to print it",
+        options.output or str(CONFIGS / f"10-{options.name}.conflist"),
+    )
     if options.output == "-":
         options.output = None
+
+
+def _ask_for(options: Options, key: str, question: str, proposed: str) -> None:
+    """Until the answer is one with which a config can be written."""
+    while True:
+        answer = Prompt.ask(question, console=terminal.console(), default=proposed)
+        setattr(options, key, answer)
+        try:
+            _checked(options)
+            if key == "output" and Path(answer).exists():
+                raise InvalidConfig(f"{answer} exists")
+        except CniError as error:
+            terminal.fail(error)
+        else:
+            return
+
+
+def _checked(options: Options) -> tuple[str, list[str]]:
+    """The config's text, and what is unwise about it. Raises InvalidConfig."""
+    config.network({"name": options.name})
+    text = json.dumps(_conflist(options), indent=2) + "\n"
+    (report,) = validate.examine([(f"{options.name}.conflist", text)])
+    for finding in report.findings:
+        if finding.severity == ERROR:
+            raise InvalidConfig(finding.message, finding.hint)
+    return text, [finding.message for finding in report.findings]
+
+
+def _overlaps(subnet: str | None) -> Iterator[str]:
+    """What of this host a subnet that somebody has named gets in the way of."""
+    if subnet:
+        mine = ipaddress.ip_network(subnet)
+        for other in dict.fromkeys(_taken()):
+            if mine.version == other.version and mine.overlaps(other):
+                yield f"{mine} overlaps {other}, which is in use here"
 
 
 def _conflist(options: Options) -> dict[str, Any]:
@@ -116,6 +150,7 @@ def _conflist(options: Options) -> dict[str, Any]:
         plugin["isGateway"] = True
     else:
         plugin |= {"isDefaultGateway": True, "ipMasq": True}
+        plugin["capabilities"] = {"portMappings": True}
     if options.mtu:
         plugin["mtu"] = options.mtu
     ranges = [[{"subnet": subnet}] for subnet in _subnets(options)]

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from cni_bridge.cli import calls, terminal
+from cni_bridge.cli import calls, terminal, units
 from cni_bridge.cli.calls import Call
 from cni_bridge.cli.options import Commands, Options, add_command, add_json
 from cni_bridge.errors import InvalidConfig, IOFailure
@@ -141,7 +141,7 @@ def _table(chosen: list[Call]) -> RenderableType:
         table.add_row(
             _clock(each),
             each.command,
-            each.container,
+            units.short(each.container),
             each.environment.get("CNI_IFNAME", ""),
             each.network,
             _ms(each.took) if each.took is not None else "-",
@@ -151,7 +151,7 @@ def _table(chosen: list[Call]) -> RenderableType:
 
 
 def _details(each: Call) -> Tree:
-    who = (each.command, each.container, each.environment.get("CNI_IFNAME", ""))
+    who = (each.command, units.short(each.container), each.environment.get("CNI_IFNAME", ""))
     network = f"on {each.network}" if each.network else ""
     took = f"{_ms(each.took)} ms" if each.took is not None else ""
     words = filter(None, (*who, network, _clock(each), took))

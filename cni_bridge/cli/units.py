@@ -1,11 +1,17 @@
-"""Numbers as people read and write them.
+"""Numbers and ids as people read and write them.
 
 Pure: no clock is read here.
 """
 
 import argparse
 
+ID_LENGTH = 12  # of a container id, as Docker shows it
 STEPS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+def short(container: str) -> str:
+    """A container's id, cut as Docker does; commands take the beginning of one."""
+    return container[:ID_LENGTH]
 
 
 def age(milliseconds: int) -> str:

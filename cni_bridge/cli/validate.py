@@ -124,7 +124,7 @@ def _plugins(root: Node) -> tuple[list[Node], list[Finding]]:
     """The configs that are ours to check, and what is wrong with the list of them."""
     listed = root.get("plugins")
     if listed is None:
-        return [root], []
+        return [root], [] if root.get("type") else [_without_plugin(root)]
     found = list(typos.in_list(root, mistakes.LIST_KEYS, explain.schema()))
     items = list((listed.items or {}).values()) if listed.is_list else []
     if not items:
@@ -144,6 +144,8 @@ def _plugins(root: Node) -> tuple[list[Node], list[Finding]]:
 def _on_kind(file: str, root: Node, version: str, *, has_our: bool) -> list[Finding]:
     """What the file's name and shape give reason to say."""
     is_list = root.get("plugins") is not None
+    if not is_list and not root.get("type"):
+        return []
     suffix = Path(file).suffix
     found = []
     if is_list and suffix in (".conf", ".json"):
@@ -158,7 +160,7 @@ def _on_kind(file: str, root: Node, version: str, *, has_our: bool) -> list[Find
         found.append("no plugin of this list is cni-bridge: nothing else was checked")
     if root.get("cniVersion") is None:
         found.append("without cniVersion it is 0.1.0: no CHECK, no GC, one address a family")
-    start = Span(start=root.span.start, end=root.span.start + 1)
+    start = _beginning(root)
     return [Finding(severity=WARNING, path="", span=start, message=text) for text in found]
 
 
@@ -180,6 +182,15 @@ def _wrong(node: Node, expected: str) -> Finding:
         found=value,
         expected=expected,
     )
+
+
+def _without_plugin(root: Node) -> Finding:
+    message = "neither `plugins`, a list of them, nor the `type` of one"
+    return Finding(severity=ERROR, path="", span=_beginning(root), message=message)
+
+
+def _beginning(node: Node) -> Span:
+    return Span(start=node.span.start, end=node.span.start + 1)
 
 
 def _ipam_type(plugin: Node) -> str:

@@ -10,6 +10,7 @@ import pytest
 from tests.kernel.conftest import MakeNetwork
 from tests.lab import PEERS, PLUGIN, Host, Network, Plugin
 from tests.lab.clinic import write
+from tests.lab.people import printed
 
 RESERVATIONS = Path("/var/lib/cni/networks")
 REFERENCE = Plugin(PEERS / "bridge", "host-local")
@@ -70,3 +71,9 @@ def test_a_directory_that_is_none_is_refused(host: Host) -> None:
     run = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert (run.returncode, run.stdout) == (1, "")
     assert "/nowhere is no directory" in run.stderr
+
+
+def test_without_a_reference_nothing_is_reserved(host: Host) -> None:
+    if RESERVATIONS.exists():
+        RESERVATIONS.rmdir()
+    assert printed("adopt", "host-local") == f"nothing is reserved in {RESERVATIONS}\n"

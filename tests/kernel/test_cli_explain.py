@@ -11,8 +11,6 @@ from tests.lab.iproute import bridge, ip
 from tests.lab.people import command
 from tests.lab.publish import mapping
 from tests.lab.town import Town, sysctl
-from tests.traffic import scenes
-from tests.traffic.rows import Setting
 
 
 @pytest.fixture
@@ -164,6 +162,10 @@ DROPS: dict[str, tuple[Harm, str, str, str]] = {
     ),
     "a port that is not published": (lambda _: None, *("8081", "", "nobody listens on port 8081")),
     "nobody's address": (lambda _: None, *("a1", "10.1.0.77:80", "10.1.0.77 is nobody's on br-a")),
+    "nobody's address out there": (
+        lambda _: None,
+        *("a1", "192.0.2.77:80", "192.0.2.77 does not answer on uplink0"),
+    ),
 }
 
 
@@ -180,6 +182,15 @@ def test_the_hop_that_drops_is_named(harm: str, streets: Town) -> None:
         assert streets.ask(asker, name, int(port)) in BLOCKED
     for family, table in (("inet", "strict"), ("ip", "greedy")):
         nft(f"table {family} {table} {{ }}\ndelete table {family} {table}")
+
+
+def test_a_neighbour_that_was_looked_for_in_vain_is_asked_again(streets: Town) -> None:
+    for family, world in ((4, "192.0.2.2"), (6, "[2001:db8::2]")):
+        neighbour = streets.address("world", family)
+        ip("neigh", "replace", neighbour, "dev", "uplink0", "nud", "failed")
+        _, why = explain("a1", f"{world}:80")
+        assert why == ""
+        assert streets.ask("a1", "world", 80, family=family) not in BLOCKED
 
 
 def test_what_another_table_accepts_before_its_policy_drops_arrives(streets: Town) -> None:
@@ -274,19 +285,3 @@ def tables() -> str:
     """The names of all tables."""
     done = subprocess.run(("nft", "list", "tables"), capture_output=True, text=True, check=True)
     return done.stdout
-
-
-@pytest.mark.parametrize("setting", scenes.SETTINGS, ids=str)
-def test_the_verdict_is_that_of_real_traffic(setting: Setting, town: Town) -> None:
-    setting.build(town)
-    for row in setting.rows:
-        for family in row.families:
-            if "tcp" not in row.protocols:
-                continue
-            where = f"{town.address(row.address, family)}:{row.port}"
-            if family == 6:
-                where = f"[{where.rpartition(':')[0]}]:{row.port}"
-            asked = (where,) if row.asker == "world" else (row.asker, where)
-            _, why = explain(*asked)
-            answer = town.ask(row.asker, row.address, row.port, family=family)
-            assert bool(why) == (answer in BLOCKED), (row.about, family, answer, why)

@@ -107,6 +107,27 @@ def test_without_a_lab_they_say_how_to_build_one(host: Host, words: tuple[str, .
     assert "lab up tutorial" in run.stderr
 
 
+def test_without_a_word_it_helps(host: Host) -> None:
+    run = command("lab")
+    assert (run.status, run.stderr) == (2, "")
+    assert "cni-bridge lab up tutorial" in run.stdout
+
+
+WRONG_USAGE = {
+    "up bridge --containers x": "'x' is not a number from 2 to 50",
+    "up bridge --containers 51": "'51' is not a number from 2 to 50",
+    "up direct --containers 4": "direct has two namespaces on a cable, and no bridge for more",
+}
+
+
+@pytest.mark.parametrize("words", WRONG_USAGE)
+def test_wrong_usage_is_told_and_nothing_built(host: Host, words: str) -> None:
+    run = command("lab", *words.split())
+    assert run.status == 2
+    assert WRONG_USAGE[words] in run.stderr
+    assert "there is no lab" in printed("lab", "down")
+
+
 def test_down_without_a_lab_succeeds(host: Host) -> None:
     assert "there is no lab" in printed("lab", "down")
 

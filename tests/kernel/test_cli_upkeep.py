@@ -79,12 +79,29 @@ def test_init_takes_a_subnet_that_nothing_uses(host: Host) -> None:
 
 
 def test_what_init_writes_is_valid_and_never_overwrites(host: Host, tmp_path: Path) -> None:
-    file = tmp_path / "web.conflist"
+    file = tmp_path / "cni/net.d/web.conflist"  # a fresh host has no such directory
     printed("init", "web", "-o", str(file))
     assert "ok" in printed("validate", "--strict", str(file))
     run = command("init", "web", "-o", str(file))
     assert run.status == 1
     assert os.strerror(17) in run.stderr
+
+
+def test_what_init_writes_takes_published_ports_unless_there_is_no_way_in(host: Host) -> None:
+    (plugin,) = printed_json("init", "web")["plugins"]
+    assert plugin["capabilities"] == {"portMappings": True}
+    (plugin,) = printed_json("init", "web", "--internal")["plugins"]
+    assert "capabilities" not in plugin
+
+
+def test_a_subnet_that_is_used_here_is_warned_of(host: Host) -> None:
+    ip("link", "add", "x", "type", "veth", "peer", "name", "y")
+    ip("link", "set", "x", "up")
+    ip("addr", "add", "10.1.0.9/25", "dev", "x")
+    run = command("init", "web", "--subnet", "10.1.0.0/24")
+    assert run.status == 0
+    assert run.stderr == "warning: 10.1.0.0/24 overlaps 10.1.0.0/25, which is in use here\n"
+    ip("link", "del", "x")
 
 
 @pytest.mark.parametrize(
@@ -130,6 +147,27 @@ def test_init_asks_on_a_terminal(host: Host, tmp_path: Path) -> None:
     (plugin,) = conflist["plugins"]
     assert plugin["ipam"]["ranges"] == proposed
     assert (conflist["name"], plugin["bridge"], plugin.get("ipMasq")) == ("shop", "shop7", None)
+
+
+def test_init_asks_again_after_an_answer_that_is_wrong(host: Host, tmp_path: Path) -> None:
+    taken, file = tmp_path / "taken.conflist", tmp_path / "10-shop.conflist"
+    taken.touch()
+    wrong = (
+        "bad name",
+        "shop",
+        "10.1.0.5/24",
+        "10.1.0.0/24",
+        "y",
+        "y",
+        "longer-than-a-name",
+        "shop0",
+    )
+    shown = answered(*wrong, str(taken), str(file))
+    for complaint in ("network name", "host bits", "15 characters", f"{taken} exists"):
+        assert shown.count(complaint) == 1, shown
+    (plugin,) = json.loads(file.read_text())["plugins"]
+    assert plugin["ipam"]["ranges"][0] == [{"subnet": "10.1.0.0/24"}]
+    assert plugin["bridge"] == "shop0"
 
 
 def test_init_without_a_name_and_a_terminal_says_what_is_missing(host: Host) -> None:

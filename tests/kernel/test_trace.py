@@ -2,9 +2,9 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from tests.lab.waiting import wait_until
 
 DIRECTORY = Path("/run/cni-bridge")
 JOURNAL = DIRECTORY / "journal.jsonl"
+CALLS = 30
 PASSWORD = "hunter2-0xdeadbeef"
 
 
@@ -249,9 +250,11 @@ def follower(host: Host) -> Iterator["subprocess.Popen[str]"]:
 def test_follow_prints_calls_as_they_end(
     host: Host, network: Network, follower: "subprocess.Popen[str]"
 ) -> None:
-    time.sleep(2)  # what ended before it looked first is not printed
-    network.add(host.container()).result()
     assert follower.stdout
+    for _ in range(CALLS):  # what ended before it looked first is not printed
+        network.add(host.container()).result()
+        if select.select([follower.stdout], [], [], 1)[0]:
+            break
     assert json.loads(follower.stdout.readline())["environment"]["CNI_COMMAND"] == "ADD"
     follower.send_signal(signal.SIGINT)
     assert follower.wait(timeout=10) == 0

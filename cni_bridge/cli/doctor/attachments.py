@@ -8,7 +8,7 @@ from functools import partial
 
 from cni_bridge import address
 from cni_bridge.address import prefix_text
-from cni_bridge.cli import cleaning, inventory, sightings
+from cni_bridge.cli import cleaning, inventory, sightings, units
 from cni_bridge.cli.doctor import mending
 from cni_bridge.cli.doctor.facts import Facts
 from cni_bridge.cli.doctor.findings import Finding, Mend
@@ -28,7 +28,7 @@ def stale(facts: Facts) -> Iterator[Finding]:
         if directory != STATE_DIR:
             command += f" --state-dir {directory}"
         for each in holdings:
-            who = f"{each.attachment.container} {each.attachment.ifname}"
+            who = f"{units.short(each.attachment.container)} {each.attachment.ifname}"
             held = ", ".join(prefix_text(lease.address) for lease in each.leases)
             yield Finding(
                 cause=f"{who} on {each.attachment.network} is dead, but recorded",
@@ -61,19 +61,20 @@ def links(facts: Facts) -> Iterator[Finding]:
     """Pairs that are gone, down, or off their bridge."""
     for each in living(facts):
         host_end, container_end = each.host_end, each.container_end
-        if host_end is None or container_end is None:
-            name = each.attachment.ifname if host_end else each.host_name
+        is_cut = host_end is None and not each.is_wire  # whose other end is in a container
+        if container_end is None or is_cut:
+            name = each.host_name if is_cut else each.attachment.ifname
             yield Finding(
                 cause=f"{name} of {_who(each)} is gone",
                 effect="the container is not connected",
                 command=RESTART,
             )
             continue
-        yield from _host_end(each, host_end, facts)
-        plan = facts.plans.get(each.attachment)
-        if not container_end.is_up and (plan is None or plan.veth.is_up):
+        if host_end and not each.is_wire:
+            yield from _host_end(each, host_end, facts)
+        if not container_end.is_up and not facts.is_kept_down(each.attachment.network):
             yield Finding(
-                cause=f"{each.attachment.ifname} in {each.attachment.container} is down",
+                cause=f"{each.attachment.ifname} in {each.title} is down",
                 effect="the container reaches nobody, and its routes are gone",
                 command=inside(each, f"ip link set {each.attachment.ifname} up"),
                 mend=restoring(each, facts),
@@ -141,7 +142,7 @@ def addresses(facts: Facts) -> Iterator[Finding]:
             if prefix not in each.container_end.addresses:
                 ifname = each.attachment.ifname
                 yield Finding(
-                    cause=f"{prefix} is not on {ifname} in {each.attachment.container}",
+                    cause=f"{prefix} is not on {ifname} in {each.title}",
                     effect="nobody reaches the container at its address",
                     command=inside(each, f"ip addr add {prefix} dev {ifname}"),
                     mend=restoring(each, facts),
@@ -203,7 +204,7 @@ def restoring(each: Attached, facts: Facts) -> Mend | None:
 
 
 def _who(each: Attached) -> str:
-    return f"{each.attachment.container} {each.attachment.ifname}"
+    return f"{each.title} {each.attachment.ifname}"
 
 
 def _addition(route: Route, words: str, want: Veth) -> str:

@@ -64,14 +64,15 @@ def sizes(facts: Facts) -> Iterator[Finding]:
         tight = next(((what, mtu) for what, mtu in limits.items() if mtu < inner.mtu), None)
         if tight:
             yield _wrong(each, inner, tight, tight[1])
-        elif CONFIG in limits and not facts.is_chained(each.attachment.network):
+        elif each.attachment in facts.plans and not facts.is_chained(each.attachment.network):
             widest = min(limits.values())
             if inner.mtu < widest:
-                yield _wrong(each, inner, (CONFIG, config_mtu), widest)
+                yield _wrong(each, inner, next(iter(limits.items())), widest)
 
 
 def _limits(each: Attached, facts: Facts, wanted: dict[str, int]) -> dict[str, int]:
-    """The sizes that a container must not exceed, by what sets them; ports as their configs want."""
+    """The sizes that a container must not exceed, by what sets them, its own pair first; ports as
+    their configs want."""
     ports = {
         link.name: wanted.get(link.name, link.mtu)
         for link in facts.found.host.interfaces
@@ -89,10 +90,12 @@ def _wrong(each: Attached, inner: Interface, reason: tuple[str, int], mtu: int) 
     """A container end with another MTU than the one that it should have, because of something's."""
     what, its = reason
     command = inside(each, f"ip link set {inner.name} mtu {mtu}")
-    advice = "" if what == CONFIG else f'   # and "mtu": {mtu} in the config'
+    advice = "" if what == CONFIG or mtu > inner.mtu else f'   # and "mtu": {mtu} in the config'
     return Finding(
-        cause=f"{each.attachment.container} {inner.name} has MTU {inner.mtu}, {what} has {its}",
-        effect=LOST if mtu < inner.mtu else "the container sends more packets than it has to",
+        cause=f"{each.title} {inner.name} has MTU {inner.mtu}, {what} has {its}",
+        effect=LOST
+        if mtu < inner.mtu
+        else "larger packets to it are lost, and it sends smaller ones",
         command=command + advice,
         mend=_resizing(command, each.netns_path, inner.name, mtu),
     )

@@ -140,7 +140,7 @@ def _of_sizes(facts: Facts, each: Cluster) -> Iterator[Finding]:
         end = container.container_end
         is_ours = container.attachment.network == each.name
         if is_ours and end and 0 < each.shot.mtu < end.mtu:
-            who = f"{container.attachment.ifname} of {container.attachment.container}"
+            who = f"{container.attachment.ifname} of {container.title}"
             yield Finding(
                 cause=f"{who} has MTU {end.mtu}; what fits to other hosts is {each.shot.mtu}",
                 effect="large packets to containers of other hosts are lost",

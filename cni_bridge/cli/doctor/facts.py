@@ -62,6 +62,19 @@ class Facts:
             each.is_chained for each in self.networks if each.config and each.config.name == network
         )
 
+    def is_kept_down(self, network: str) -> bool:
+        """Whether its config says so of interfaces of containers."""
+        return any(
+            each.name == network and not each.container_interface_up for each in self.configs
+        )
+
+    @property
+    def unconfigured(self) -> tuple[str, ...]:
+        """Networks with containers of which no config was found: what these should have is unknown."""
+        known = {each.name for each in self.configs}
+        used = {each.attachment.network for each in self.found.attachments if each.created}
+        return tuple(sorted(used - known))
+
     @property
     def gateways(self) -> dict[str, set[Prefix]]:
         """The addresses that bridges, or interfaces of their VLANs, should have, by interface."""

@@ -1,6 +1,6 @@
 """Questions to the kernel about one connection: routes, neighbours, sockets that listen.
 
-Nothing is sent and nothing is changed.
+Nothing is changed, and nothing sent but an echo request to a neighbour that the kernel does not know.
 """
 
 import ipaddress
@@ -12,13 +12,15 @@ from pathlib import Path
 from pyroute2.iproute.linux import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from cni_bridge.cli import echoes
 from cni_bridge.kernel import netns
 from cni_bridge.kernel.hostports import TABLES
 from cni_bridge.kernel.netns import OWN_NETNS
 from cni_bridge.record import record
 
 RTN_LOCAL = 2  # linux/rtnetlink.h
-NUD_FAILED = 0x20  # linux/neighbour.h
+NUD_INCOMPLETE, NUD_FAILED = 0x01, 0x20  # linux/neighbour.h
+UNKNOWN = NUD_INCOMPLETE | NUD_FAILED
 BRIDGE_VLAN_INFO_PVID = 0x2  # linux/if_bridge.h
 PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 
@@ -56,20 +58,15 @@ def route(path: str, address: str, *, source: str = "", arrives_by: str = "") ->
         netns.close(opened)
 
 
-def has_failed(device: str, address: str) -> bool:
-    """Whether a neighbour of the host was looked for in vain."""
-    opened = netns.open_netns(OWN_NETNS, may_be_own=True)
-    try:
-        with netns.inside(opened, IPRoute) as kernel:
-            index = kernel.link_lookup(ifname=device)[0]
-            known = kernel.get_neighbours(family=family(address), ifindex=index)
-            return any(
-                each.get("dst") == address and each["state"] & NUD_FAILED
-                for each in known
-                if each["ifindex"] == index
-            )
-    finally:
-        netns.close(opened)
+def is_silent(device: str, address: str) -> bool:
+    """Whether a neighbour of the host is looked for in vain, now: it may have been away before."""
+    states = _neighbour(device, address)
+    if states and not any(state & UNKNOWN for state in states):
+        return False
+    with echoes.sender(socket.AddressFamily(family(address))) as sender:
+        if echoes.answered([(sender, address)]):
+            return False
+    return any(state & UNKNOWN for state in _neighbour(device, address))  # echoes may be filtered
 
 
 def vlans(port: str) -> tuple[int | None, frozenset[int]]:
@@ -104,6 +101,22 @@ def listeners(path: str, protocol: str, port: int) -> set[str]:
 def family(address: str) -> int:
     """AF_INET or AF_INET6."""
     return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def _neighbour(device: str, address: str) -> list[int]:
+    """The states of an address on an interface: one, or none if nobody has asked for it."""
+    opened = netns.open_netns(OWN_NETNS, may_be_own=True)
+    try:
+        with netns.inside(opened, IPRoute) as kernel:
+            index = kernel.link_lookup(ifname=device)[0]
+            known = kernel.get_neighbours(family=family(address), ifindex=index)
+            return [
+                each["state"]
+                for each in known
+                if each["ifindex"] == index and each.get("dst") == address
+            ]
+    finally:
+        netns.close(opened)
 
 
 def _listening(protocol: str, port: int) -> Iterator[str]:

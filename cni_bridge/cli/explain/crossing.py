@@ -1,6 +1,6 @@
 """What the host does with a connection: takes it, translates it, forwards it; or begins it.
 
-Nothing is sent.
+Nothing of it is sent.
 """
 
 import ipaddress
@@ -90,7 +90,7 @@ def _translation(scene: Scene, asked: Flow, judgement: Judgement) -> Way:
             return
         yield Hop(place=NAT, text=_unpublished(scene, asked))
         return
-    container = target.attachment.container
+    container = target.title
     where = f"{bracketed(port.address)}:{port.container_port}"
     what = f"port {port.host_port}/{port.protocol}"
     if (flow.address, flow.port) == (port.address, port.container_port):
@@ -218,7 +218,7 @@ def _delivered(scene: Scene, flow: Flow, way: asking.Way) -> Way:
     if link is None or not link.has_carrier:
         yield dropped(HOST, f"{way.device} has no carrier")
     neighbour = way.gateway or flow.address
-    if asking.has_failed(way.device, neighbour):
+    if asking.is_silent(way.device, neighbour):
         yield dropped(HOST, f"{neighbour} does not answer on {way.device}")
     if cluster := scene.clustered(flow.address):
         yield from abroad.arrival(cluster, flow, way)

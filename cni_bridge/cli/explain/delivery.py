@@ -10,6 +10,7 @@ from cni_bridge.cli.explain import asking
 from cni_bridge.cli.explain.hops import Flow, Hop, dropped
 from cni_bridge.cli.explain.scene import Scene
 from cni_bridge.cli.inventory import Attached, Inventory
+from cni_bridge.cli.sightings import Interface
 from cni_bridge.kernel import links
 from cni_bridge.kernel.netlink import Socket
 from cni_bridge.record import replace
@@ -20,9 +21,11 @@ EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - nothing is bound here
 
 
 def pair(found: Inventory, each: Attached) -> Iterator[Hop]:
-    """Both ends of an attachment and its bridge."""
+    """Both ends of an attachment and its bridge; of a wire, the end in the container."""
     if why := _fault(found, each):
         yield dropped(*why)
+    elif each.is_wire:
+        yield Hop(place="wire", text=f"{each.attachment.ifname} in {each.title}: up")
     else:
         yield Hop(
             place="pair",
@@ -32,9 +35,8 @@ def pair(found: Inventory, each: Attached) -> Iterator[Hop]:
 
 def arrival(scene: Scene, target: Attached, flow: Flow) -> Iterator[Hop]:
     """It comes to a container, and an answer finds its way back."""
-    if not target.is_wire:
-        yield from pair(scene.found, target)
-    name, path = target.attachment.container, target.netns_path
+    yield from pair(scene.found, target)
+    name, path = target.title, target.netns_path
     if flow.source:
         way = asking.route(path, flow.source)
         if way.refusal:
@@ -67,7 +69,7 @@ def listening(netns_path: str, name: str, flow: Flow) -> Iterator[Hop]:
 
 def loopback(found: Inventory, each: Attached) -> Iterator[Hop]:
     """It is for the container itself, which reaches its own addresses by way of lo."""
-    name = each.attachment.container
+    name = each.title
     space = found.space(each.space) if each.space else None
     lo = space.interface("lo") if space else None
     if lo and not lo.is_up:
@@ -91,15 +93,19 @@ def is_isolated(each: Attached) -> bool:
 
 def _fault(found: Inventory, each: Attached) -> tuple[str, str] | None:
     """Place and reason of what is wrong with a pair."""
-    name, ifname = each.attachment.container, each.attachment.ifname
+    name, ifname = each.title, each.attachment.ifname
     outer, inner = each.host_end, each.container_end
-    if outer is None or inner is None:
+    if inner is None or (outer is None and not each.is_wire):
         return "pair", f"the pair of {name} is gone: restart the container"
     if not inner.is_up:
         return CONTAINER, f"{ifname} in {name} is down"
     missing = [prefix for prefix in each.addresses if prefix not in inner.addresses]
     if missing:
         return CONTAINER, f"{name} has lost its address {missing[0]}"
+    return _fault_on_host(found, name, outer) if outer and not each.is_wire else None
+
+
+def _fault_on_host(found: Inventory, name: str, outer: Interface) -> tuple[str, str] | None:
     if not outer.is_up:
         return "pair", f"{outer.name}, the host end of {name}, is down"
     if not outer.master:

@@ -1,6 +1,6 @@
 """The way of a connection from a container: hop by hop, each asked of the kernel where it can answer.
 
-Ends at the first hop that drops. Nothing is sent; what only a packet can show is `evidence`'s.
+Ends at the first hop that drops. Nothing of it is sent; what only a packet can show is `evidence`'s.
 """
 
 from collections.abc import Generator, Iterator
@@ -28,7 +28,7 @@ def hops(scene: Scene, flow: Flow, *, from_host: bool = False) -> Iterator[Hop]:
 
 def _from_container(scene: Scene, flow: Flow) -> Generator[Hop, None, None]:
     first = scene.asker[0]
-    name, path = first.attachment.container, first.netns_path
+    name, path = first.title, first.netns_path
     way = asking.route(path, flow.address)
     if way.refusal:
         for each in scene.asker:  # a link that is down takes its routes with it

@@ -32,7 +32,7 @@ def _host(picture: Picture) -> Iterator[str]:
     yield 'subgraph "cluster host" {'
     yield '  label="host"'
     for bar in picture.bars:
-        label = _quoted([bar.name, *bar.lines])
+        label = _quoted([bar.name, *bar.facts])
         yield f"  {_name('bar', bar.name)} [label={label}, shape=hexagon, fillcolor=moccasin]"
         for name in bar.foreign:
             yield f"  {_name('foreign', name)} [label={_quoted([name, 'not ours'])}, style=dashed]"

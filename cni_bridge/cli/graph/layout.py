@@ -3,17 +3,14 @@
 Boxes in a row; below them the cables between two of them, then the host with its bridges.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from cni_bridge.cli.graph.picture import Bar, Box, Chip, Peer, Picture, Uplink, direct_wires
+from cni_bridge.cli.graph import grid
+from cni_bridge.cli.graph.grid import Grid, Key
+from cni_bridge.cli.graph.picture import Bar, Peer, Picture, Uplink, direct_wires
+from cni_bridge.cli.graph.sizes import GAP, LINE, MARGIN, Rectangle, text_width
 from cni_bridge.record import record
 
-MARGIN = 24
-LETTER = 7.3  # width of a letter of the font, at its size
-LINE = 16
-GAP = 14
-TITLE = 30  # height of a box's title
-CHIP_WIDTH = 124
 CABLE = 30  # between two cables below the boxes
 WIRE = 84  # from the boxes down to the first bridge
 BAR_HEIGHT = 44
@@ -22,37 +19,20 @@ UPLINK_DROP = 48
 
 
 @record
-class Rectangle:
-    """A place on the page."""
+class Cable:
+    """Between two chips, below all boxes."""
 
-    x: float
-    y: float
-    width: float
-    height: float
-
-    @property
-    def middle(self) -> float:
-        """Its horizontal middle."""
-        return self.x + self.width / 2
-
-    @property
-    def bottom(self) -> float:
-        """Its lower edge."""
-        return self.y + self.height
-
-    @property
-    def right(self) -> float:
-        """Its right edge."""
-        return self.x + self.width
+    one: Key
+    other: Key
+    depth: float
 
 
 @record
 class Layout:
     """Places by what they belong to."""
 
-    boxes: dict[str, Rectangle]
-    chips: dict[tuple[str, str], Rectangle]
-    cables: tuple[tuple[float, float, float, float], ...]  # from x, to x, top, depth
+    grid: Grid
+    cables: tuple[Cable, ...]
     bars: dict[str, Rectangle]
     uplinks: dict[str, Rectangle]
     peers: dict[str, Rectangle]
@@ -63,18 +43,18 @@ class Layout:
 
 def arrange(picture: Picture) -> Layout:
     """A place for everything."""
-    boxes, chips = _row(picture.boxes)
-    below = max((place.bottom for place in boxes.values()), default=MARGIN)
-    cables = _cables(picture, chips, below)
+    above = grid.arrange(picture.boxes)
+    below = above.bottom
+    cables = tuple(_cables(picture, below))
     top = below + CABLE * len(cables)
-    bars = _bars(picture, chips, top + (WIRE if picture.boxes else 2 * GAP))
+    bars = _bars(picture, above, top + (WIRE if picture.boxes else 2 * GAP))
     floor = max((place.bottom for place in bars.values()), default=top + 2 * GAP)
     uplinks = _row_of(picture.uplinks, floor + UPLINK_DROP)
     inside = (*bars.values(), *uplinks.values())
-    right = max((place.right for place in (*boxes.values(), *inside)), default=0)
+    right = max((above.right, *(place.right for place in inside)))
     host_top = min((place.y for place in bars.values()), default=floor) - 46
     bottom = max((place.bottom for place in inside), default=floor)
-    width = max(right - MARGIN, _text_width("host", 260))
+    width = max(right - MARGIN, text_width("host", 260))
     has_host = bool(inside)
     host = Rectangle(x=MARGIN, y=host_top, width=width, height=bottom + GAP - host_top)
     end = host.bottom if has_host else max(below, top)
@@ -83,8 +63,7 @@ def arrange(picture: Picture) -> Layout:
     end = max((place.bottom for place in peers.values()), default=end)
     width = max([width, *(place.right - MARGIN for place in peers.values())])
     return Layout(
-        boxes=boxes,
-        chips=chips,
+        grid=above,
         cables=cables,
         bars=bars,
         uplinks=uplinks,
@@ -98,94 +77,49 @@ def arrange(picture: Picture) -> Layout:
 def bar_text(bar: Bar) -> str:
     """What stands below a bridge's name."""
     others = [f"and not ours: {', '.join(bar.foreign)}"] if bar.foreign else []
-    return " ".join((*bar.lines, *others)) or "bridge"
+    return " ".join((*bar.facts, *others)) or "bridge"
 
 
-def _row(
-    boxes: tuple[Box, ...],
-) -> tuple[dict[str, Rectangle], dict[tuple[str, str], Rectangle]]:
-    """The boxes side by side, all as high as the highest."""
-    places, chips = {}, {}
-    height = max((_chip_height(chip) for box in boxes for chip in box.chips), default=LINE)
-    x = float(MARGIN)
-    for box in boxes:
-        left = x
-        x += GAP
-        for chip in box.chips:
-            width = _chip_width(chip)
-            chips[box.key, chip.name] = Rectangle(
-                x=x, y=MARGIN + TITLE, width=width, height=_chip_height(chip)
-            )
-            x += width + GAP
-        x = max(x, left + _text_width(box.title, 2 * GAP))
-        places[box.key] = Rectangle(x=left, y=MARGIN, width=x - left, height=TITLE + height + GAP)
-        x += GAP
-    return places, chips
-
-
-def _cables(
-    picture: Picture, chips: dict[tuple[str, str], Rectangle], top: float
-) -> tuple[tuple[float, float, float, float], ...]:
-    return tuple(
-        (
-            chips[box.key, chip.name].middle,
-            chips[other.key, peer.name].middle,
-            chips[box.key, chip.name].bottom,
-            top + CABLE * (level + 0.7),
+def _cables(picture: Picture, top: float) -> Iterator[Cable]:
+    for level, (box, chip, other, peer) in enumerate(direct_wires(picture)):
+        yield Cable(
+            one=(box.key, chip.name),
+            other=(other.key, peer.name),
+            depth=top + CABLE * (level + 0.7),
         )
-        for level, (box, chip, other, peer) in enumerate(direct_wires(picture))
-    )
 
 
-def _bars(
-    picture: Picture, chips: dict[tuple[str, str], Rectangle], top: float
-) -> dict[str, Rectangle]:
+def _bars(picture: Picture, above: Grid, top: float) -> dict[str, Rectangle]:
     """Each bridge below its containers; on a lower level where it would cover another."""
     places: dict[str, Rectangle] = {}
     levels: list[float] = []  # how far to the right each is taken
-    free = max((place.right for place in chips.values()), default=0) + 2 * GAP
-    for bar in sorted(picture.bars, key=lambda bar: _left(bar, picture, chips)):
-        ports = _ports(bar, picture, chips)
-        left = min((place.x for place in ports), default=free)
-        right = max((place.right for place in ports), default=0)
-        width = max(right - left, _text_width(bar_text(bar), 2 * GAP))
+    spans = {bar.name: list(_ports(bar, picture, above)) for bar in picture.bars}
+    free = above.right + 2 * GAP
+    for bar in sorted(picture.bars, key=lambda bar: min(spans[bar.name], default=(free, free))):
+        left = min((start for start, _ in spans[bar.name]), default=free)
+        right = max((end for _, end in spans[bar.name]), default=0)
+        width = max(right - left, text_width(bar_text(bar), 2 * GAP))
         level = next((at for at, end in enumerate(levels) if end < left), len(levels))
         levels[level : level + 1] = [left + width]
         places[bar.name] = Rectangle(x=left, y=top + LEVEL * level, width=width, height=BAR_HEIGHT)
     return places
 
 
-def _ports(bar: Bar, picture: Picture, chips: dict[tuple[str, str], Rectangle]) -> list[Rectangle]:
-    return [
-        chips[box.key, chip.name]
-        for box in picture.boxes
-        for chip in box.chips
-        if chip.bar == bar.name
-    ]
-
-
-def _left(bar: Bar, picture: Picture, chips: dict[tuple[str, str], Rectangle]) -> float:
-    return min((place.x for place in _ports(bar, picture, chips)), default=float("inf"))
+def _ports(bar: Bar, picture: Picture, above: Grid) -> Iterator[tuple[float, float]]:
+    """What a bridge has to span for each of its ports."""
+    for box in picture.boxes:
+        for chip in box.chips:
+            if chip.bar == bar.name:
+                place, drop = above.chips[box.key, chip.name], above.drops[box.key, chip.name]
+                yield (drop.x - GAP, drop.x + GAP) if drop.turn else (place.x, place.right)
 
 
 def _row_of(items: Iterable[Uplink | Peer], top: float) -> dict[str, Rectangle]:
     places = {}
     x = float(MARGIN + GAP)
     for each in items:
-        width = max(_text_width(line, 24) for line in (each.name, *each.lines, " " * 12))
+        width = max(text_width(line, 24) for line in (each.name, *each.lines, " " * 12))
         height = LINE * (1 + len(each.lines)) + GAP
         places[each.name] = Rectangle(x=x, y=top, width=width, height=height)
         x += width + GAP
     return places
-
-
-def _chip_width(chip: Chip) -> float:
-    return max(CHIP_WIDTH, *(_text_width(line, 24) for line in (chip.name, *chip.lines)))
-
-
-def _chip_height(chip: Chip) -> float:
-    return LINE * (1 + len(chip.lines)) + GAP
-
-
-def _text_width(text: str, around: float) -> float:
-    return len(text) * LETTER + around

@@ -19,7 +19,7 @@ def _lines(picture: Picture) -> Iterator[str]:
         yield "end"
     yield "subgraph host"
     for bar in picture.bars:
-        yield f"  {names.of('bar', bar.name)}{{{{{_quoted([bar.name, *bar.lines])}}}}}"
+        yield f"  {names.of('bar', bar.name)}{{{{{_quoted([bar.name, *bar.facts])}}}}}"
         for name in bar.foreign:
             yield f"  {names.of('foreign', name)}([{_quoted([name, 'not ours'])}])"
     for uplink in picture.uplinks:

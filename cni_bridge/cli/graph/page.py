@@ -3,7 +3,7 @@
 from html import escape
 
 from cni_bridge.cli.graph import svg
-from cni_bridge.cli.graph.picture import Picture
+from cni_bridge.cli.graph.picture import Box, Chip, Picture
 
 PAGE = """\
 <!doctype html>
@@ -27,10 +27,12 @@ td,th{{text-align:left;padding:.3em 1em .3em 0;border-bottom:1px solid #8c959f66
 
 def render(picture: Picture) -> str:
     """The text of the page."""
-    rows = [
-        (box.key, chip.name, " ".join(chip.lines), chip.host_end, chip.bar)
-        for box in picture.boxes
-        for chip in box.chips
-    ]
-    lines = ["<tr>" + "".join(f"<td>{escape(cell)}" for cell in row) for row in rows]
-    return PAGE.format(drawing=svg.render(picture), rows="\n".join(lines))
+    rows = [_row(box, chip) for box in picture.boxes for chip in box.chips]
+    return PAGE.format(drawing=svg.render(picture), rows="\n".join(rows))
+
+
+def _row(box: Box, chip: Chip) -> str:
+    """What a chip says; the whole name of its namespace can be pointed at."""
+    rest = (chip.name, " ".join(chip.lines), chip.host_end, chip.bar)
+    cells = "".join(f"<td>{escape(text)}" for text in rest)
+    return f'<tr><td title="{escape(box.key)}">{escape(box.title)}{cells}'

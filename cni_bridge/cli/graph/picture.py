@@ -4,7 +4,7 @@ Made from an inventory; how it looks is each notation's own matter.
 """
 
 from cni_bridge import address
-from cni_bridge.cli import inventory
+from cni_bridge.cli import inventory, units
 from cni_bridge.cli.clusters import Cluster
 from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.cli.sightings import HOST, Interface, Space
@@ -12,7 +12,6 @@ from cni_bridge.record import record
 
 LATEST = 1 << 63
 PEERS_SHOWN = 5  # of a cluster network
-TITLE_LENGTH = 12  # of a container id, as Docker shows it
 
 
 @record
@@ -47,6 +46,11 @@ class Bar:
     is_well: bool
     is_gateway: bool
     foreign: tuple[str, ...]
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """The lines, masquerade included: there need not be an uplink to tell it at."""
+        return (*self.lines, *(("masquerades",) if self.masquerades else ()))
 
 
 @record
@@ -117,7 +121,7 @@ def _in_order(attachments: tuple[Attached, ...]) -> list[Attached]:
 
 
 def _container(key: str, rows: list[Attached]) -> Box:
-    return Box(key=key, title=key[:TITLE_LENGTH], chips=tuple(_attached(row) for row in rows))
+    return Box(key=key, title=units.short(key), chips=tuple(_attached(row) for row in rows))
 
 
 def _attached(each: Attached) -> Chip:

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from html import escape
 
 from cni_bridge.cli.graph import layout
-from cni_bridge.cli.graph.layout import GAP, LINE, Layout, Rectangle
-from cni_bridge.cli.graph.picture import Picture
+from cni_bridge.cli.graph.grid import Grid, Key
+from cni_bridge.cli.graph.layout import Layout
+from cni_bridge.cli.graph.picture import Bar, Picture
+from cni_bridge.cli.graph.sizes import GAP, LINE, Rectangle
 
 # Written out for both schemes, without variables: some viewers know none.
 LIGHT = """\
@@ -16,16 +18,16 @@ LIGHT = """\
 .chip{fill:#ffffff;stroke:#54aeff}.bad{stroke:#cf222e;stroke-width:2}
 .bar{fill:#fff1cc;stroke:#bf8700}.port{fill:#bf8700}.uplink{fill:#ffffff;stroke:#8c959f}
 .wire{stroke:#57606a}.way{stroke:#8c959f}text{fill:#1f2328}.small{fill:#57606a}
-.halo{stroke:#f6f8fa}"""
+.halo{stroke:#f6f8fa}.veil{stroke:#ffffff}"""
 DARK = """\
 .page{fill:#0d1117}.host{fill:#161b22;stroke:#6e7681}.box{fill:#0c2d6b;stroke:#388bfd}
 .chip{fill:#0d1117;stroke:#1f6feb}.bad{stroke:#f85149;stroke-width:2}
 .bar{fill:#4b2900;stroke:#d29922}.port{fill:#d29922}.uplink{fill:#0d1117;stroke:#6e7681}
 .wire{stroke:#b1bac4}.way{stroke:#6e7681}text{fill:#f0f6fc}.small{fill:#b1bac4}
-.halo{stroke:#161b22}"""
+.halo{stroke:#161b22}.veil{stroke:#0d1117}"""
 STYLE = f"""\
 text{{font:12px ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace}}
-.title{{font-weight:bold}}.small{{font-size:10px}}.halo{{stroke-width:4;stroke-linejoin:round}}
+.title{{font-weight:bold}}.small{{font-size:10px}}.halo,.veil{{stroke-width:4;stroke-linejoin:round}}
 .host{{stroke-dasharray:6 4}}.wire,.way{{fill:none;stroke-width:1.5}}.way{{stroke-dasharray:3 4}}
 {LIGHT}
 @media(prefers-color-scheme:dark){{
@@ -67,25 +69,33 @@ def _host(places: Layout) -> Iterator[str]:
 
 def _boxes(picture: Picture, places: Layout) -> Iterator[str]:
     for box in picture.boxes:
-        place = places.boxes[box.key]
+        place = places.grid.boxes[box.key]
         yield _rectangle("box", place)
         yield _text(place.x + GAP, place.y + 20, box.title, "title")
         for chip in box.chips:
-            inner = places.chips[box.key, chip.name]
+            inner = places.grid.chips[box.key, chip.name]
             yield _rectangle("chip" if chip.is_well else "chip bad", inner)
             yield from _stack(inner, (chip.name, *chip.lines))
 
 
 def _wires(picture: Picture, places: Layout) -> Iterator[str]:
-    for start, end, top, depth in places.cables:
-        yield f'<path class="wire" d="M{start:.0f} {top:.0f}V{depth:.0f}H{end:.0f}V{top:.0f}"/>'
+    grid = places.grid
+    for cable in places.cables:
+        depth, start, end = cable.depth, grid.drops[cable.one].x, grid.drops[cable.other].x
+        yield f'<path class="wire" d="{_way_down(grid, cable.one)}V{depth:.0f}H{end:.0f}"/>'
+        yield f'<path class="wire" d="{_way_down(grid, cable.other)}V{depth:.0f}"/>'
         yield _text((start + end) / 2, depth + 13, "veth", "small", centred=True)
     for box in picture.boxes:
         for chip in box.chips:
             if chip.bar in places.bars:
-                place, bar = places.chips[box.key, chip.name], places.bars[chip.bar]
-                x = f"{place.middle:.0f}"
-                yield f'<path class="wire" d="M{x} {place.bottom:.0f}V{bar.y:.0f}"/>'
+                way, bar = _way_down(grid, (box.key, chip.name)), places.bars[chip.bar]
+                yield f'<path class="wire" d="{way}V{bar.y:.0f}"/>'
+
+
+def _way_down(grid: Grid, chip: Key) -> str:
+    place, drop = grid.chips[chip], grid.drops[chip]
+    aside = f"V{drop.turn:.0f}H{drop.x:.0f}" if drop.turn else ""
+    return f"M{place.middle:.0f} {place.bottom:.0f}{aside}"
 
 
 def _bars(picture: Picture, places: Layout) -> Iterator[str]:
@@ -102,19 +112,23 @@ def _bars(picture: Picture, places: Layout) -> Iterator[str]:
         yield _rectangle("bar" if bar.is_well else "bar bad", place)
         yield _text(place.x + GAP, place.y + 19, bar.name, "title")
         yield _text(place.x + GAP, place.y + 35, layout.bar_text(bar))
-        for box in picture.boxes:
-            for chip in box.chips:
-                if chip.bar == bar.name:
-                    yield from _port(
-                        places.chips[box.key, chip.name].middle, place.y, chip.host_end
-                    )
+        yield from _ports(bar, place, picture, places.grid)
 
 
-def _port(x: float, y: float, name: str) -> Iterator[str]:
-    """The host end: a dot on the bridge, its name above, readable across the wire."""
-    yield f'<circle class="port" cx="{x:.0f}" cy="{y:.0f}" r="4"/>'
-    yield _text(x, y - 10, name, "small halo", centred=True)
-    yield _text(x, y - 10, name, "small", centred=True)
+def _ports(bar: Bar, place: Rectangle, picture: Picture, grid: Grid) -> Iterator[str]:
+    """Host ends: a dot on the bridge; the name above, or below the box where wires are dense."""
+    for box in picture.boxes:
+        for chip in box.chips:
+            if chip.bar != bar.name:
+                continue
+            drop = grid.drops[box.key, chip.name]
+            x, y, ground = drop.x, place.y - 10, "halo"
+            if drop.turn:
+                x = grid.chips[box.key, chip.name].middle
+                y, ground = grid.boxes[box.key].bottom + LINE, "veil"
+            yield f'<circle class="port" cx="{drop.x:.0f}" cy="{place.y:.0f}" r="4"/>'
+            yield _text(x, y, chip.host_end, f"small {ground}", centred=True)
+            yield _text(x, y, chip.host_end, "small", centred=True)
 
 
 def _uplinks(picture: Picture, places: Layout) -> Iterator[str]:

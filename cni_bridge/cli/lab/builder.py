@@ -18,7 +18,7 @@ from pyroute2.iproute.linux import IPRoute
 
 from cni_bridge import bundle
 from cni_bridge.cli.lab import spaces
-from cni_bridge.cli.lab.topologies import Cable, Network, Topology
+from cni_bridge.cli.lab.topologies import IFNAME, Cable, Network, Topology
 from cni_bridge.errors import Delegated, FirewallRefused, IOFailure
 from cni_bridge.ipam import statedir
 from cni_bridge.kernel import netns
@@ -26,6 +26,7 @@ from cni_bridge.parts import firewall
 
 CONF_DIR = spaces.STATE_DIR / "net.d"
 PLUGIN_TIMEOUT_S = 30
+REBUILD = "cni-bridge lab down; cni-bridge lab up TOPOLOGY"  # no runtime makes a lost pair anew
 
 
 def build(topology: Topology) -> Iterator[str]:
@@ -59,6 +60,15 @@ def remove() -> list[str]:
     return there
 
 
+def configure(name: str, address: str) -> None:
+    """Give an end of a cable its address, and set it up; what is so already is left."""
+    ip, _, length = address.partition("/")
+    with spaces.work_in(name, IPRoute) as socket:
+        (index,) = socket.link_lookup(ifname=IFNAME)
+        socket.addr("replace", index=index, address=ip, prefixlen=int(length))
+    _up(name, IFNAME)
+
+
 def own_environment() -> dict[str, str]:
     """The environment for programs that are no plugins, or get a call of their own."""
     return {name: value for name, value in os.environ.items() if not name.startswith("CNI_")}
@@ -80,13 +90,9 @@ def _cable(cable: Cable) -> Iterator[str]:
     netns.close(end)
     full = [spaces.PREFIX + name for name in (one, other)]
     yield f"ip -n {full[0]} link add eth0 type veth peer name eth0 netns {full[1]}"
-    for name, address in zip((one, other), cable.addresses, strict=True):
+    for name, address in cable.ends.items():
         _up(name, "lo")
-        ip, _, length = address.partition("/")
-        with spaces.work_in(name, IPRoute) as socket:
-            (index,) = socket.link_lookup(ifname="eth0")
-            socket.addr("add", index=index, address=ip, prefixlen=int(length))
-        _up(name, "eth0")
+        configure(name, address)
         yield f"ip -n {spaces.PREFIX}{name} addr add {address} dev eth0"
         yield f"ip -n {spaces.PREFIX}{name} link set eth0 up"
 

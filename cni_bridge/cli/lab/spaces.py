@@ -6,6 +6,7 @@ them is decided elsewhere.
 
 import ctypes
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +21,7 @@ DIRECTORY = Path("/run/netns")  # iproute2's, so that `ip netns` finds them
 PREFIX = "cni-bridge-lab-"
 HOST = "host"
 STATE_DIR = Path("/run/cni-bridge-lab")  # of the lab's ledger and configs
+SHELLS_OWN = frozenset(";&|<>$'\"")
 MS_BIND = 0x1000  # linux/mount.h
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
 MNT_DETACH = 2
@@ -81,6 +83,18 @@ def work_in(name: str, work: Callable[[], T]) -> T:
         return netns.inside(opened, work)
     finally:
         netns.close(opened)
+
+
+def execution(command: str) -> str:
+    """The command that has a command of the lab's host, or of nsenter's, carried out in there."""
+    command, sharp, note = command.partition("   #")
+    name = HOST
+    entry = f"nsenter --net={path('')}"
+    if command.startswith(entry):
+        name, _, command = command.removeprefix(entry).partition(" ")
+    if set(command) & SHELLS_OWN:
+        command = f"bash -c {shlex.quote(command)}"
+    return f"cni-bridge lab exec {name} -- {command}{sharp}{note}"
 
 
 def as_host() -> None:

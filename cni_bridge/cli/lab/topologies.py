@@ -7,6 +7,7 @@ from cni_bridge.record import record
 
 CONTAINERS = range(2, 51)
 USUAL_CONTAINERS = 3
+IFNAME = "eth0"  # of a cable, at both ends
 
 
 @record
@@ -16,6 +17,11 @@ class Cable:
     one: str
     other: str
     addresses: tuple[str, str]
+
+    @property
+    def ends(self) -> dict[str, str]:
+        """The address of each namespace."""
+        return dict(zip((self.one, self.other), self.addresses, strict=True))
 
 
 @record
@@ -43,18 +49,19 @@ NAMES = {
     "two-networks": "two bridges, and a container on both",
 }
 
+CABLE = Cable(one="one", other="two", addresses=("10.0.1.1/24", "10.0.1.2/24"))
+
 
 def topology(name: str, count: int) -> Topology:
     """The lab of that name with so many containers."""
     containers = tuple(f"c{number}" for number in range(1, count + 1))
-    cable = Cable(one="one", other="two", addresses=("10.0.1.1/24", "10.0.1.2/24"))
     network = Network(name="lab", subnet="10.0.2.0/24", members=containers)
     if name == "direct":
-        return Topology(cables=(cable,))
+        return Topology(cables=(CABLE,))
     if name == "bridge":
         return Topology(networks=(network,))
     if name == "tutorial":
-        return Topology(fresh=("fresh",), cables=(cable,), networks=(network,))
+        return Topology(fresh=("fresh",), cables=(CABLE,), networks=(network,))
     middle = count // 2
     front = Network(name="front", subnet="10.0.2.0/24", members=containers[: middle + 1])
     back = Network(name="back", subnet="10.0.3.0/24", members=containers[middle:])

@@ -1,6 +1,7 @@
 """`cni-bridge doctor` and MTUs: what the config, the host end, and the way out allow."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +54,26 @@ def test_an_mtu_that_a_later_plugin_may_have_lowered_is_left(
     assert findings(conf) == []
     container.ip("link", "set", "eth0", "mtu", "1500")
     assert [each["check"] for each in findings(conf)] == ["mtu"]
+
+
+def test_an_mtu_below_the_host_ends_is_found_though_the_config_has_none(
+    conf: Path, host: Host, container: Container
+) -> None:
+    container.ip("link", "set", "eth0", "mtu", "1300")
+    (found,) = findings(conf)
+    assert (found["check"], found["is_fixable"]) == ("mtu", True)
+    assert found["cause"] == f"c1 eth0 has MTU 1300, its host end {host_end()} has 1500"
+    assert found["effect"].startswith("larger packets to it are lost")
+    assert not answers_to(1500)
+    assert doctor(conf, "--fix").status == 0
+    assert container.link()["mtu"] == 1500
+    assert answers_to(1500)
+
+
+def answers_to(size: int) -> bool:
+    """Whether the container answers an echo request of so many bytes."""
+    words = ("ping", "-c1", "-W1", "-M", "do", "-s", str(size - 28), "10.88.0.2")
+    return subprocess.run(words, capture_output=True, check=False, timeout=30).returncode == 0
 
 
 def test_an_mtu_above_the_way_outs_is_found(conf: Path, container: Container) -> None:

@@ -91,3 +91,21 @@ def two_networks() -> Inventory:
         ),
         foreign=(interface("tap9", "tun", master="web0"),),
     )
+
+
+def crowd(count: int) -> Inventory:
+    """Two networks with so many containers each."""
+    bridges = (
+        interface("web0", "bridge", "10.1.0.1/24"),
+        interface("db0", "bridge", "10.2.0.1/24"),
+    )
+    return Inventory(
+        spaces=(space("", *bridges),),
+        bridges=bridges,
+        attachments=tuple(
+            attached(network, f"{network}{number}", f"10.{place}.0.{number + 2}/24", created=place)
+            for place, network in enumerate(("web", "db"), 1)
+            for number in range(count)
+        ),
+        foreign=(),
+    )

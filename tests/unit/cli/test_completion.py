@@ -1,5 +1,6 @@
-"""What bash completes, asked of bash itself."""
+"""What bash and zsh complete, asked of them."""
 
+import shutil
 import subprocess
 
 import pytest
@@ -12,7 +13,16 @@ _cni_bridge; echo "${{COMPREPLY[*]}}"
 """
 
 
-@pytest.mark.parametrize(
+# Functions of bash are called so by zsh's bashcompinit.
+ZSH = """
+autoload -U compinit bashcompinit; compinit -u -D; bashcompinit
+{script}
+as_in_bash() {{ emulate -L sh
+{ask}
+}}
+as_in_bash
+"""
+CASES = pytest.mark.parametrize(
     ("words", "last", "replies"),
     [
         ("cni-bridge", "sh", "show"),
@@ -23,6 +33,9 @@ _cni_bridge; echo "${{COMPREPLY[*]}}"
         ("cni-bridge validate --strict x.conflist", "--f", "--format"),
     ],
 )
+
+
+@CASES
 def test_bash_completes(
     words: str, last: str, replies: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -30,3 +43,15 @@ def test_bash_completes(
     script = capsys.readouterr().out + ASK.format(words=words, last=last)
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == replies
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="no zsh here")
+@CASES
+def test_zsh_completes(
+    words: str, last: str, replies: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(["completion"]) == 0
+    script = ZSH.format(script=capsys.readouterr().out, ask=ASK.format(words=words, last=last))
+    done = subprocess.run(["zsh", "-fc", script], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert set(replies.split()) <= set(done.stdout.split()), "zsh itself looks at the word"

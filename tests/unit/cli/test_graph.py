@@ -1,16 +1,22 @@
 """The host's picture in every notation: whoever is there is in it, and nothing covers another."""
 
 import re
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import pytest
 
 from cni_bridge.cli import drawing
 from cni_bridge.cli.graph import layout, mermaid, picture, svg
-from cni_bridge.cli.graph.layout import Rectangle
-from tests.unit.cli.samples import interface, space, two_networks
+from cni_bridge.cli.graph.sizes import Rectangle
+from cni_bridge.record import replace
+from tests.unit.cli.samples import crowd, interface, space, two_networks
 
 PICTURE = picture.draw(two_networks())
+MANY = 20  # containers on each of two networks
+CROWD = picture.draw(crowd(MANY))
+CABLES = replace(
+    CROWD, boxes=(*CROWD.boxes[:MANY], *(box for box in PICTURE.boxes if not box.chips[0].bar))
+)
 FACTS = (
     *("web0", "db0", "10.1.0.1/24", "10.2.0.1/24", "ens3", "192.0.2.7/24", "tap9", "not ours"),
     *("8080/tcp to 80", "192.0.2.7:53/udp to 53", "masquerade", "strictly isolated"),
@@ -22,6 +28,12 @@ FACTS = (
 def test_every_notation_has_every_fact(notation: str) -> None:
     drawn = drawing.NOTATIONS[notation](PICTURE)
     assert [fact for fact in FACTS if fact not in drawn] == []
+
+
+@pytest.mark.parametrize("notation", drawing.NOTATIONS)
+def test_masquerade_is_told_without_a_way_out(notation: str) -> None:
+    inside = replace(PICTURE, uplinks=())
+    assert "masquerades" in drawing.NOTATIONS[notation](inside)
 
 
 @pytest.mark.parametrize("notation", drawing.NOTATIONS)
@@ -51,20 +63,43 @@ def overlap(one: Rectangle, other: Rectangle) -> bool:
     )
 
 
-def test_no_place_overlaps_another_and_all_are_on_the_page() -> None:
-    places = layout.arrange(PICTURE)
-    for group in (places.boxes, places.chips, places.bars, places.uplinks):
+@pytest.mark.parametrize(
+    "drawn", [PICTURE, CROWD, CABLES], ids=["two networks", "a crowd", "cables"]
+)
+def test_no_place_overlaps_another_and_all_are_on_the_page(drawn: picture.Picture) -> None:
+    places = layout.arrange(drawn)
+    for group in (places.grid.boxes, places.grid.chips, places.bars, places.uplinks):
         assert not any(overlap(*pair) for pair in combinations(group.values(), 2))
         for place in group.values():
             assert place.x >= 0
             assert place.y >= 0
             assert place.right <= places.width
             assert place.bottom <= places.height
+    assert all(drop.x < places.width for drop in places.grid.drops.values())
+    assert all(cable.depth < places.height for cable in places.cables)
+
+
+def test_many_containers_stand_in_rows_and_their_wires_pass_between_them() -> None:
+    places = layout.arrange(CROWD)
+    assert len(places.grid.boxes) == 2 * MANY
+    assert places.width < 2000
+    assert places.width / places.height < 4
+    ends = sorted(drop.x for drop in places.grid.drops.values())
+    assert all(later - earlier > 1 for earlier, later in pairwise(ends))
+    for (key, name), drop in places.grid.drops.items():
+        (bar,) = (chip.bar for box in CROWD.boxes if box.key == key for chip in box.chips)
+        assert places.bars[bar].x <= drop.x <= places.bars[bar].right
+        way = places.grid.chips[key, name].bottom, places.grid.bottom
+        if drop.turn:
+            for other, box in places.grid.boxes.items():
+                is_beside = not box.x < drop.x < box.right
+                assert is_beside or box.bottom <= way[0] or other == key
+    assert not overlap(*places.bars.values())
 
 
 def test_a_bridge_spans_the_containers_that_are_on_it() -> None:
     places = layout.arrange(PICTURE)
-    chip, bar = places.chips["front", "eth0"], places.bars["web0"]
+    chip, bar = places.grid.chips["front", "eth0"], places.bars["web0"]
     assert bar.x <= chip.middle <= bar.right
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from cni_bridge.cli import main, terminal
-from cni_bridge.errors import InvalidConfig
+from cni_bridge.errors import InvalidConfig, LedgerUnusable
 
 
 def test_without_arguments_it_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,6 +18,18 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
     assert "usage: cni-bridge" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [(["shwo"], "show"), (["lab", "pnig"], "ping"), (["lab", "up", "bridg"], "bridge")],
+)
+def test_a_typo_is_answered_with_what_may_be_meant(
+    arguments: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main.run(arguments)
+    assert f"did you mean `{meant}`?" in capsys.readouterr().err
+
+
 def test_help_has_a_line_for_each_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main.run(["--help"])
@@ -29,3 +41,11 @@ def test_help_has_a_line_for_each_command(capsys: pytest.CaptureFixture[str]) ->
 def test_a_failure_is_one_line_and_indented_details(capsys: pytest.CaptureFixture[str]) -> None:
     assert terminal.fail(InvalidConfig("mtu: wrong", "one\ntwo")) == 1
     assert capsys.readouterr().err == "cni-bridge: mtu: wrong\n  one\n  two\n"
+
+
+def test_roots_ledger_is_told_another_user_as_such() -> None:
+    trap = LedgerUnusable("the state directory /run/x belongs to uid 0, not to uid 1000", "…")
+    told = main.for_people(trap, 1000)
+    assert (told.msg, "sudo" in told.details) == ("the networks of this host are root's", True)
+    own = LedgerUnusable("the state directory /run/x belongs to uid 7, not to uid 0", "…")
+    assert main.for_people(own, 0) is own

@@ -61,6 +61,11 @@ def test_our_examples_have_no_errors(file: Path) -> None:
     assert found(file.read_text(), ERROR) == []
 
 
+def test_our_examples_together_give_no_reason_to_say_anything() -> None:
+    files = [(file.name, file.read_text()) for file in sorted(CONF.glob("*.conflist"))]
+    assert [each.findings for each in validate.examine(files)] == [()] * len(files)
+
+
 def test_a_usual_list_gives_no_reason_to_say_anything() -> None:
     (report,) = validate.examine([("web.conflist", conflist())])
     assert report.findings == ()
@@ -84,6 +89,39 @@ def test_every_mistake_is_found_with_its_own_path() -> None:
         "mtu",
         "cannot set hairpin mode and promiscuous mode at the same time",
     ]
+
+
+def test_name_and_version_are_both_looked_at() -> None:
+    text = conflist().replace('"1.0.0"', '"9.0.0"').replace('"web"', '"../web"')
+    assert found(text, ERROR) == [
+        "2: incompatible CNI versions",
+        "3: invalid characters found in network name",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line", "words"),
+    [
+        ({"rangeStart": "10.1.0.9", "rangeEnd": "10.1.0.5"}, 13, "not after its end"),
+        ({"rangeStart": "10.2.0.9"}, 13, "not after its end"),
+        ({"rangeStart": "10.1.0.9", "rangeEnd": "10.2.0.5"}, 14, "not before its start"),
+    ],
+)
+def test_the_end_of_a_range_that_is_wrong_is_pointed_at(
+    wrong: dict[str, str], line: int, words: str
+) -> None:
+    text = conflist(ipam={"type": "cni-bridge", "subnet": "10.1.0.0/24", **wrong})
+    (report,) = validate.examine([("web.conflist", text)])
+    (only,) = report.findings
+    assert text.count("\n", 0, only.span.start) + 1 == line
+    assert only.path == f"plugins[0].ipam.{['rangeStart', 'rangeEnd'][line - 13]}"
+    assert only.message.startswith("plugins[0].ipam: Range")
+    assert words in only.hint
+
+
+def test_what_no_runtime_takes_for_want_of_a_plugin_is_an_error() -> None:
+    (line,) = found('{"cniVersion": "1.0.0", "name": "web"}', ERROR)
+    assert line == "1: neither `plugins`, a list of them, nor the `type` of one"
 
 
 def test_a_mistake_that_follows_from_another_is_not_reported() -> None:
@@ -139,6 +177,7 @@ def test_another_ipam_plugins_keys_are_its_own_business() -> None:
         ({"runtimeConfig": {}}, "for runtimes to write"),
         ({"ipam": {"type": "cni-bridge", "subnet": "8.8.8.0/24"}}, "public"),
         ({"ipam": None}, "no addresses"),
+        ({"ipam": {"subnet": "10.1.0.0/24"}, "ipMasq": None}, "without `type` there is no IPAM"),
         ({"mtu": 1000, "ipam": {"type": "cni-bridge", "subnet": "fd00::/64"}}, "no IPv6"),
         (
             {
