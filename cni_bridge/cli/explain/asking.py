@@ -64,7 +64,7 @@ def is_silent(device: str, address: str) -> bool:
     if states and not any(state & UNKNOWN for state in states):
         return False
     with echoes.sender(socket.AddressFamily(family(address))) as sender:
-        if echoes.answered([(sender, address)]):
+        if echoes.answered([(sender, address, 0)]):
             return False
     return any(state & UNKNOWN for state in _neighbour(device, address))  # echoes may be filtered
 
