@@ -19,8 +19,8 @@ HEAD = """\
 
 Every key, as [schemas/network.schema.json](../schemas/network.schema.json) has it; this page is made from there by `make docs`.
 Keys match in any case, `null` means absent, unknown keys are ignored. An editor that knows JSON schemas completes and checks a
-plugin entry when it is told where the schema is (`json.schemas` in VS Code's settings); `cni-bridge validate FILE` checks whole
-files, with more than a schema can say.
+whole file with [conflist.schema.json](../schemas/conflist.schema.json) ([how](getting-started.md#4-write-a-network));
+`cni-bridge validate FILE` says more than a schema can.
 
 Examples: [conf/](../conf). By subject: [firewall](firewall.md), [tuning and bandwidth](tuning.md), [VLANs](vlan.md).
 """

@@ -4,9 +4,7 @@ What the commands do is not explained here but in a sentence each; their help sa
 """
 
 import json
-import os
 import shlex
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,14 +12,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import recording
+from recording import Recorder
+
 from tests.lab import PLUGIN, Host, Json, Plugin
 from tests.lab.agents import CONF_DIR, NETWORK, nodes
-from tests.lab.namespaces import become_root
+from tests.lab.namespaces import become_root, mount
 from tests.lab.network import addresses_in, bare
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs/commands.md"
-WIDTH = "100"
 HEAD = """\
 # Commands
 
@@ -32,6 +32,7 @@ private namespaces.
 Errors are one red line, and indented details. Exit status: 0 all well, 1 something is wrong, 2
 wrong usage.
 """
+RUNTIMES_DIR = Path("/etc/cni/net.d")
 PORTS: Json = {"portMappings": [{"hostPort": 8080, "containerPort": 6379, "protocol": "tcp"}]}
 BAD: Json = {
     "cniVersion": "1.0.0",
@@ -46,42 +47,6 @@ BAD: Json = {
         }
     ],
 }
-
-
-class Recorder:
-    """The page so far, and where its commands run."""
-
-    def __init__(self, directory: Path) -> None:
-        self.page = [HEAD]
-        self.directory = directory
-
-    def section(self, command: str, text: str) -> None:
-        """A new section."""
-        self.page.append(f"\n## {command}\n\n{text}\n")
-
-    def run(self, *lines: str, language: str = "console") -> None:
-        """Commands with what each printed, as one session."""
-        session = "\n".join(f"$ {line}\n{self._output(line)}".rstrip() for line in lines)
-        self.page.append(f"\n```{language}\n{session}\n```\n")
-
-    def quiet(self, line: str) -> str:
-        """What a command prints, without recording it."""
-        return self._output(line)
-
-    def _output(self, line: str) -> str:
-        environment = {"PATH": f"{PLUGIN.parent}:{os.environ['PATH']}", "COLUMNS": WIDTH}
-        done = subprocess.run(
-            ["bash", "-c", line],
-            cwd=self.directory,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        return "\n".join(each.rstrip() for each in done.stdout.splitlines())
 
 
 def written(file: Path) -> Json:
@@ -102,12 +67,12 @@ def main() -> int:
     """Records the page."""
     become_root()
     with tempfile.TemporaryDirectory() as directory:
-        recorder = Recorder(Path(directory))
+        recorder = Recorder(HEAD, Path(directory))
         record_one_host(recorder)
         record_cluster(recorder)
     recorder.section("completion", "For bash:")
     recorder.page.append("\n```console\n$ source <(cni-bridge completion)\n```\n")
-    TARGET.write_text("".join(recorder.page))
+    TARGET.write_text(recording.settled(TARGET.read_text(), "".join(recorder.page)))
     return 0
 
 
@@ -115,6 +80,8 @@ def record_one_host(recorder: Recorder) -> None:
     """All that needs no other host."""
     plugin = Plugin.at(PLUGIN)
     with Host() as host:
+        if RUNTIMES_DIR.exists():  # what this machine has is none of the page's business
+            mount("tmpfs", RUNTIMES_DIR, "tmpfs")
         record_configs(recorder)
         front, cache, store = (host.container(name) for name in ("front", "cache", "store"))
         web = host.network(plugin, written(recorder.directory / "web.conflist"))
