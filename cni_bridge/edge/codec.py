@@ -86,10 +86,21 @@ def flaw(text: str) -> tuple[int, str]:
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
-        return error.pos, error.msg if text.strip(BLANKS) else "nothing there"
+        if not text.strip(BLANKS):
+            return error.pos, "nothing there"
+        return _trailing_comma(text, error.pos) or (error.pos, error.msg)
     except (ValueError, RecursionError):
         pass
     return next(_flaws(text), (0, "not a JSON object"))
+
+
+def _trailing_comma(text: str, place: int) -> tuple[int, str] | None:
+    """The flaw, in the words of Python 3.13, where a comma stands before what closes at that place."""
+    kind = {"}": "object", "]": "array"}.get(text[place : place + 1])
+    before = text[:place].rstrip(BLANKS)
+    if kind is None or not before.endswith(","):
+        return None
+    return len(before) - 1, f"Illegal trailing comma before end of {kind}"
 
 
 def position(text: str, place: int) -> tuple[int, int]:

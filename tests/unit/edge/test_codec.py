@@ -85,9 +85,16 @@ def test_a_lone_surrogate_is_replaced_wherever_it_is() -> None:
 
 
 def test_an_error_names_line_and_column_and_what_is_there() -> None:
-    error = refusal(b'{\n  "name": "n",\n  "mtu": 1500,\n}\n')
-    assert error.msg.startswith("cannot decode the JSON: line 4, column 1: ")
-    assert error.details == 'after `"name": "n", "mtu": 1500,` comes `}`'
+    error = refusal(b'{\n  "name": "n",\n  "mtu": 1500 "dns": {}\n}\n')
+    assert error.msg.startswith("cannot decode the JSON: line 3, column 15: ")
+    assert error.details == 'after `"name": "n", "mtu": 1500` comes `"dns": {} }`'
+
+
+@pytest.mark.parametrize(("text", "place"), [('{"a": [1, 2,\n ]}', 12), ('{"a": 1 ,}', 9)])
+def test_a_comma_at_the_end_is_pointed_at_whatever_the_interpreter(text: str, place: int) -> None:
+    kind = "array" if "[" in text else "object"
+    told = f"line 1, column {place}: Illegal trailing comma before end of {kind}"
+    assert refusal(text.encode()).msg == f"cannot decode the JSON: {told}"
 
 
 def test_the_second_of_two_equal_keys_is_pointed_at() -> None:

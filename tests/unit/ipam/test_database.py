@@ -134,7 +134,8 @@ def test_a_process_killed_at_any_moment_leaves_the_ledger_whole(tmp_path: Path) 
             worker.stdout.readline()
             time.sleep(0.003 + turn * 0.0071)  # the moment is arbitrary: that is the point
             worker.kill()
-        if store.find_ledger(str(tmp_path)):
+        if found := store.find_ledger(str(tmp_path)):
+            found.close()
             assert_intact(tmp_path)
     ledger = store.open_ledger(str(tmp_path))
     claim(ledger, "after", POOL)

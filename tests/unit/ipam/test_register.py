@@ -1,5 +1,7 @@
 """The firewall's records: who has what, what collides, and what nobody has any more."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,10 @@ TCP, UDP = 6, 17
 
 
 @pytest.fixture
-def register(tmp_path: Path) -> Register:
+def register(tmp_path: Path) -> Iterator[Register]:
     """An empty register."""
-    return Register(store.open_ledger(str(tmp_path)).database)
+    with closing(store.open_ledger(str(tmp_path))) as ledger:
+        yield Register(ledger.database)
 
 
 def attachment(container: str, network: str = "net") -> Attachment:
@@ -189,6 +192,7 @@ def test_subnets_are_found_without_reading_what_all_containers_have(tmp_path: Pa
     opened = database.created(str(tmp_path), 1)
     query = f"explain query plan {_ELEMENTS}{_INTERVALS}"
     steps = [row[3] for row in opened.select(query, *elements.INTERVALS)]
+    opened.close()
     assert any(step.startswith("SEARCH element USING INDEX element_of_set") for step in steps), (
         steps
     )
