@@ -41,7 +41,7 @@ else:
             return type(self) is type(other) and self.__dict__ == other.__dict__
 
         def __hash__(self):
-            return hash(tuple(getattr(self, name) for name in names))
+            return hash(tuple(map(self.__dict__.__getitem__, names)))
 
         for method in (__init__, __setattr__, __repr__, __eq__, __hash__):
             setattr(cls, method.__name__, method)

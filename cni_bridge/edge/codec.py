@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 DEPTH_LIMIT = 100  # far above every config, far below every recursion limit on the way
 BLANKS = " \t\r\n"
+CONTAINERS = (dict, list)
 EXCERPT = 30  # characters shown on either side of a flaw
 
 
@@ -144,13 +145,13 @@ _scan: "Callable[[str, int], tuple[Json, int]]" = make_scanner(_Rules)  # type: 
 
 
 def _is_deeper(value: object, limit: int) -> bool:
-    if isinstance(value, dict):
-        inner = list(value.values())
-    elif isinstance(value, list):
-        inner = value
-    else:
+    if not isinstance(value, CONTAINERS):
         return False
-    return not limit or any(_is_deeper(item, limit - 1) for item in inner)
+    inner = value.values() if isinstance(value, dict) else value
+    # Most of what is inside is none, and not worth a call.
+    return not limit or any(
+        _is_deeper(item, limit - 1) for item in inner if isinstance(item, CONTAINERS)
+    )
 
 
 def _without_surrogates(value: "Json") -> "Json":
