@@ -142,7 +142,8 @@ simulate: build ## 20,000 random operations with a model beside them, some 20 mi
 fuzz: build ## hostile requests for MINUTES: in process, guided by coverage, and to the executable
 	$(PYTHON) -m tests.fuzz $(MINUTES)
 
-bench: build peers ## ours and the peers, alternating; docs/benchmarks.md (10 min, quiet machine)
+bench: build peers ## ours and the peers, alternating; docs/benchmarks.md (5 min, quiet machine)
+	@build/need.sh /usr/lib/podman/netavark=netavark
 	$(PYTHON) -m tests.bench
 
 bench-page: $(READY) ## docs/benchmarks.md, from the figures of the last run
