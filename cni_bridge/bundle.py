@@ -36,6 +36,8 @@ def open_library() -> None:
     if launcher.is_portable:
         _unpack(launcher)
     launcher.complete()
+    if launcher.is_portable:
+        _close_when_terminated()
 
 
 def close_library() -> None:
@@ -90,6 +92,20 @@ def _carried(launcher: "ModuleType", name: str) -> memoryview:
     offset, size = launcher.files[name]
     content: memoryview = launcher.carried[offset : offset + size]
     return content
+
+
+def _close_when_terminated() -> None:
+    """What is unpacked does not outlive a command that is stopped; a plugin run sees to itself."""
+    import signal
+
+    def end(number: int, _frame: object) -> None:
+        close_library()
+        signal.signal(number, signal.SIG_DFL)
+        posix.kill(posix.getpid(), number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
 
 
 def _try(remove: "Callable[[str], None]", path: str) -> None:

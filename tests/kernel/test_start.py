@@ -1,6 +1,7 @@
 """How the executables start: once, by themselves, and where little is there for them."""
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -59,6 +60,21 @@ def test_a_portable_that_can_not_unpack_says_where(
     error = network.add(host.container(), environment={"TMPDIR": str(nowhere)}).error()
     assert error["code"] == 5
     assert str(nowhere) in error["msg"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_portable_command_that_is_stopped_leaves_nothing_in_tmp(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    environment = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path)}
+    words = (PLUGIN_PORTABLE, "show", "--watch")
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE) as watching:
+        assert watching.stdout
+        assert watching.stdout.readline()
+        assert list(tmp_path.iterdir()) != []
+        watching.send_signal(number)
+        watching.wait(timeout=20)
+    assert list(tmp_path.iterdir()) == []
 
 
 @EXECUTABLES
