@@ -40,8 +40,6 @@ extern int _PySignal_Init(int install_signal_handlers);
 static char executable[PATH_MAX];
 static char home[PATH_MAX + sizeof "/_internal"]; /* of libraries, data files, people's modules */
 
-static PyObject *failed(void) { return PyErr_SetFromErrno(PyExc_OSError); }
-
 static PyObject *complete(PyObject *self, PyObject *none)
 {
     PyStatus status = _Py_InitializeMain();
@@ -59,7 +57,7 @@ static PyObject *enter(PyObject *self, PyObject *arguments)
     if (!PyArg_ParseTuple(arguments, "ii", &descriptor, &kind))
         return NULL;
     if (setns(descriptor, kind))
-        return failed();
+        return PyErr_SetFromErrno(PyExc_OSError);
     Py_RETURN_NONE;
 }
 

@@ -43,9 +43,8 @@ LAST_RESORT = """\
 def start() -> object:
     """Run cni-bridge; where not even its own catch-all could be read, a runtime gets its JSON too."""
     try:
-        sys.setdlopenflags(
-            RTLD_LAZY
-        )  # of hundreds of functions that C modules name, few are called
+        # Of hundreds of functions that C modules name, few are called.
+        sys.setdlopenflags(RTLD_LAZY)
         launcher.files = FILES
         builtins.__import__ = _imported
         _made("cni_bridge")
