@@ -72,8 +72,8 @@ USED_TOGETHER = (
 )
 # C modules that a plugin run may load, where the interpreter has them not built in.
 PLUGIN_PATH_MODULES = ("_blake2", "_json", "_socket", "_sqlite3", "_struct", "fcntl", "select")
-# What the program has in it (build/launcher.py), of what PyInstaller finds.
-LINKED_IN = ("libexpat.", "libpython", "libsqlite3.", "libz.")
+# What the program has in it, of what PyInstaller finds.
+LINKED_IN = ("libpython", *(f"lib{library}." for library in launcher.LINKED_IN))
 
 PYC_HEADER = importlib.util.MAGIC_NUMBER + bytes(12)
 

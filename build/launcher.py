@@ -14,7 +14,7 @@ SOURCE = Path(__file__).with_name("launcher.c")
 EXTENSIONS = f"python{sysconfig.get_python_version()}/lib-dynload"
 # Libraries that the program brings along: what builtin modules need, and SQLite for `_sqlite3`, which
 # then is spared a library to find, map and relocate.
-LINKED_IN = ("-lz", "-lexpat", "-lsqlite3")
+LINKED_IN = ("expat", "sqlite3", "z")
 ELSEWHERE = "python_hashlib_Hacl"
 WANTED = "sqlite3_libversion"  # pulls SQLite in: nothing else in the program names it
 
@@ -51,13 +51,13 @@ def compiled(directory: Path, *, starter: bytes, carried: bytes, is_portable: bo
 
 def _libraries() -> list[str]:
     named = " ".join(_variable(name) for name in ("MODLIBS", "LIBS", "SYSLIBS"))
-    # From Python 3.12 on also archives of the interpreter's own build, which are in its library.
-    wanted = (each for each in named.split() if each.startswith("-l"))
+    # From Python 3.12 on also archives of the interpreter's own build: in its library, or not to be had.
+    wanted = (each.removeprefix("-l") for each in named.split() if each.startswith("-l"))
     return list(dict.fromkeys((*LINKED_IN, *wanted)))
 
 
 def _linked(library: str) -> str:
-    return f"-Wl,-Bstatic,{library},-Bdynamic" if library in LINKED_IN else library
+    return f"-Wl,-Bstatic,-l{library},-Bdynamic" if library in LINKED_IN else f"-l{library}"
 
 
 def _variable(name: str) -> str:

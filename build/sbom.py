@@ -28,7 +28,7 @@ BUNDLE = "_internal"
 def write(built: Path, target: Path, made: datetime) -> None:
     """Write the bill of `built`, a onedir build, as JSON."""
     bundle = built / BUNDLE
-    archives = (f"lib{library.removeprefix('-l')}.a" for library in launcher.LINKED_IN)
+    archives = (f"lib{library}.a" for library in launcher.LINKED_IN)
     parts = [_interpreter(), *_distributions(bundle), *libraries(bundle), *_of_debian(archives)]
     bom = Bom(components=parts, serial_number=_serial(parts))
     bom.metadata.timestamp = made

@@ -6,24 +6,22 @@ No logic beyond that choice, so that the plugin path loads nothing of the people
 import posix
 import sys
 
-from cni_bridge import bundle
-
 
 def main() -> int:
     """Run as what the caller takes us for; return the exit status."""
     if len(sys.argv) == 1 and any(name.startswith(b"CNI_") for name in posix.environ):
         status = _run_as_plugin()
-        bundle.close_library()
         # Without the interpreter's own clean-up, which takes a millisecond to free what the
-        # kernel frees anyway.
-        posix._exit(status)
-    try:
-        bundle.open_library()
-        from cni_bridge.cli.main import run
+        # kernel frees anyway; unless something was left to do at the end.
+        if "atexit" not in sys.modules:
+            posix._exit(status)
+        return status
+    from cni_bridge import bundle
 
-        return run(sys.argv[1:])
-    finally:
-        bundle.close_library()
+    bundle.open_library()
+    from cni_bridge.cli.main import run
+
+    return run(sys.argv[1:])
 
 
 def _run_as_plugin() -> int:

@@ -68,7 +68,10 @@ def _other_half(launcher: "ModuleType") -> str:
 
 
 def _unpack(launcher: "ModuleType") -> None:
-    """Write all that the portable executable carries into a directory of its own."""
+    """Write all that the portable executable carries into a directory of its own, until the end."""
+    import atexit
+
+    atexit.register(close_library)
     for directory in sorted(_directories(launcher)):
         posix.mkdir(directory, 0o700)
     for name in launcher.files:

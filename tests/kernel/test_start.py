@@ -30,9 +30,7 @@ def test_an_executable_starts_once_with_the_c_library_alone(executable: Path) ->
     }
 
 
-def test_a_portable_plugin_run_unpacks_nothing(
-    host: Host, network: Network, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_portable_plugin_run_unpacks_nothing(host: Host, network: Network) -> None:
     network.plugin = Plugin.at(PLUGIN_PORTABLE)
     network.config["type"] = PLUGIN_PORTABLE.name
     nowhere = {"TMPDIR": "/proc"}  # where nothing can be made

@@ -27,7 +27,7 @@ FOR_ALL = {
 # A package's name stands for all of its modules.
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
-    "__main__": {"bundle"},
+    "__main__": set(),
     "address": {"csocket", "errors", "record"},
     "adoption": {"edge", "kernel", "parts", "plan"},
     "allocation": {"commands", "edge", "ipam.store", "kernel.signals", "remarks", "sources"},
