@@ -3,7 +3,7 @@
 the program        the plugin path: all of cni_bridge/ but cli/ and cluster/, as marshalled code, and the
                    data files; build/starter.py makes of them what a run uses
 people.zip         everything else: the people's commands, their libraries, the standard library;
-                   cni_bridge.bundle makes it importable when it is needed
+                   cni_bridge.lean.bundle makes it importable when it is needed
 beside people.zip  packages with compiled parts, which can't be imported from a zip; libraries
 
 The portable program carries the latter two, too, and unpacks them when they are needed.
@@ -50,25 +50,68 @@ UNUSED = [
 # which on memory is mapped anew, page by page.
 USED_TOGETHER = (
     (  # by every command
-        *("plugin", "journal", "steps", "remarks", "record", "address", "csocket", "model"),
-        *("edge.codec", "edge.config", "edge.request", "edge.shapes", "ipam.statedir"),
+        *(
+            "plugin",
+            "journal",
+            "timings",
+            "stderr",
+            "lean.record",
+            "address",
+            "lean.csocket",
+            "model",
+        ),
+        *(
+            "edge.codec",
+            "edge.config",
+            "edge.request",
+            "edge.result_versions",
+            "ledger.state_directory",
+        ),
         "kernel.signals",
     ),
     (
-        *("commands", "assembly", "inline", "sources", "names", "csqlite", "ipam.database"),
-        *("ipam.guards", "ipam.store", "kernel.links", "kernel.messages", "kernel.netlink"),
+        *(
+            "commands",
+            "attachments",
+            "optional_parts",
+            "ipam.sources",
+            "names",
+            "lean.csqlite",
+            "ledger.database",
+        ),
+        *(
+            "ledger.host_ledger",
+            "ledger.store",
+            "kernel.links",
+            "kernel.messages",
+            "kernel.netlink",
+        ),
         "parts.veth",
     ),
     (  # by ADD
-        *("edge.arguments", "edge.ipam", "edge.result", "ipam.ranges", "ipam.resolver", "plan"),
+        *(
+            "edge.arguments",
+            "edge.ipam_config",
+            "edge.result",
+            "ledger.ranges",
+            "ipam.resolver",
+            "plan",
+        ),
         *("kernel.layer3", "kernel.libc", "kernel.machine", "kernel.netns", "kernel.sysctl"),
         "parts.bridge",
     ),
     (  # where there is a firewall
-        *("protection", "publishing", "others", "elements", "rules", "ipam.register"),
-        *("kernel.nfmessages", "kernel.nftables", "parts.firewall", "parts.foreign"),
+        *(
+            "firewall.apply",
+            "firewall.host_ports",
+            "firewall.foreign_checks",
+            "firewall.elements",
+            "firewall.model",
+            "firewall.register",
+        ),
+        *("kernel.nfmessages", "kernel.nftables", "firewall.tables", "firewall.foreign"),
     ),
-    ("edge.clusters", "ipam.blocks"),  # where a network is over many hosts
+    ("edge.cluster", "ledger.blocks"),  # where a network is over many hosts
 )
 # C modules that a plugin run may load, where the interpreter has them not built in.
 PLUGIN_PATH_MODULES = ("_blake2", "_json", "_socket", "_sqlite3", "_struct", "fcntl", "select")
@@ -194,7 +237,9 @@ def _places(
 
 def _data_files(root: Path) -> Iterator[tuple[str, Path]]:
     yield from ((f"schemas/{file.name}", file) for file in (root / "schemas").iterdir())
-    yield from ((file.name, file) for file in (root / "cni_bridge").glob("*.nft"))
+    yield from (
+        (f"firewall/{file.name}", file) for file in (root / "cni_bridge/firewall").glob("*.nft")
+    )
 
 
 def _files_below(directory: Path | None) -> Iterator[tuple[str, Path]]:

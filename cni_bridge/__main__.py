@@ -16,7 +16,7 @@ def main() -> int:
         if "atexit" not in sys.modules:
             posix._exit(status)
         return status
-    from cni_bridge import bundle
+    from cni_bridge.lean import bundle
 
     bundle.open_library()
     from cni_bridge.cli.main import run

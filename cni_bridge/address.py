@@ -4,8 +4,8 @@ Pure: text in, bytes out, and back. The kernel, the ledger and comparisons all u
 so it is never converted on the way; `ipaddress` would cost half of a whole ADD to import.
 """
 
-from cni_bridge.csocket import csocket
-from cni_bridge.record import record
+from cni_bridge.lean.csocket import csocket
+from cni_bridge.lean.record import record
 
 AF_INET: int = csocket.AF_INET
 AF_INET6: int = csocket.AF_INET6

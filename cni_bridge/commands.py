@@ -6,13 +6,14 @@ Nothing here builds messages, reads JSON or knows an errno.
 import posix
 import time
 
-from cni_bridge import assembly, errors, inline, names, plan, sources, steps
-from cni_bridge.edge import codec, config, ipam, result, shapes
-from cni_bridge.ipam import guards, store, wording
+from cni_bridge import attachments, errors, names, optional_parts, plan, timings
+from cni_bridge.edge import codec, config, ipam_config, result, result_versions
+from cni_bridge.ipam import sources
 from cni_bridge.kernel import machine, netlink, netns, signals
 from cni_bridge.kernel.netlink import KernelError
+from cni_bridge.ledger import host_ledger, messages, store
 from cni_bridge.parts import veth
-from cni_bridge.remarks import remark
+from cni_bridge.stderr import remark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from cni_bridge.edge.request import Request
-    from cni_bridge.ipam.store import Ledger
+    from cni_bridge.ipam.sources import Source
+    from cni_bridge.ledger.store import Ledger
     from cni_bridge.model import Attachment, Holding, Netns, NetworkConfig
-    from cni_bridge.sources import Source
 
     Commands: TypeAlias = dict[str, Callable[[Request], str | None]]
 
@@ -34,27 +35,27 @@ def add(request: "Request") -> str:
     settings = config.parse(document, request.args, is_delegated=addresses.is_delegated)
     attachment = config.attachment(document, request)
     container = netns.open_netns(request.netns_path, may_be_own=request.may_be_own_netns)
-    steps.done("config")
+    timings.done("config")
     host = netlink.Socket()
-    inline.require(host, settings)
+    optional_parts.require(host, settings)
     ledger = store.open_ledger(settings.state_dir)
     if not ledger.database.is_whole:
-        from cni_bridge import rebuilding  # once in a ledger's life
+        from cni_bridge.recovery import lost_ledger  # once in a ledger's life
 
-        rebuilding.recall(host, ledger, settings.name)
+        lost_ledger.recall(host, ledger, settings.name)
     signals.hold()
     # Where this fails, nothing here is ours to undo.
     holding = claim(ledger, attachment, settings, container.identity)
-    steps.done("claim")
+    timings.done("claim")
 
     def make() -> str:
-        wanted, interfaces = assembly.attach(
+        wanted, interfaces = attachments.attach(
             host, container, ledger, (holding, sources.fitted(ledger, settings), addresses)
         )
         ledger.confirm(holding)
-        steps.done("confirm")
+        timings.done("confirm")
         made = result.build(wanted, interfaces, config.previous_result(document))
-        return codec.encode(shapes.downgrade(made, settings.cni_version))
+        return codec.encode(result_versions.downgrade(made, settings.cni_version))
 
     def undo(error: BaseException) -> None:
         try:
@@ -75,25 +76,27 @@ def delete(request: "Request") -> None:
     attachment = config.attachment(document, request)
     host = netlink.Socket()
     ledger, failures = _usable_ledger(document)
-    steps.done("ledger")
-    if document.get("mode") == "wire" and not guards.is_wired(ledger, attachment):
-        from cni_bridge import wiring  # few networks are one
+    timings.done("ledger")
+    if document.get("mode") == "wire" and not host_ledger.is_wired(ledger, attachment):
+        from cni_bridge.wire import attachments as wire_attachments  # few networks are one
 
-        wiring.remove_unrecorded(host, request.netns_path, attachment)
+        wire_attachments.remove_unrecorded(host, request.netns_path, attachment)
 
     def release() -> None:
         reserved = sources.predecessor(config.reservations_dir(document))
         if reserved and reserved.of(attachment):
-            from cni_bridge import adoption  # only for what the reference has attached
+            from cni_bridge.recovery import (
+                reference_bridge,  # only for what the reference has attached
+            )
 
-            adoption.remove(host, request)
+            reference_bridge.remove(host, request)
         addresses = sources.find(request, config.ipam_type(document))
         addresses.forward("DEL")
         if reserved and not addresses.is_delegated:
             reserved.release(attachment)
 
-    addresses = () if ledger else ipam.reported_addresses(document)
-    failures += assembly.detach(host, ledger, (attachment,), release, addresses)
+    addresses = () if ledger else ipam_config.reported_addresses(document)
+    failures += attachments.detach(host, ledger, (attachment,), release, addresses)
     who = f"{attachment.container} {attachment.ifname}"
     # A record that stays holds nothing that lives, and is reclaimed when its address is wanted:
     # that is no reason for a runtime to try again for ever.
@@ -122,22 +125,22 @@ def check(request: "Request") -> None:
     ledger = store.find_ledger(settings.state_dir)
     holding = ledger.find(attachment) if ledger else None
     addresses.forward("CHECK")
-    mac = ipam.reported_mac(previous, attachment.ifname)
+    mac = ipam_config.reported_mac(previous, attachment.ifname)
     if ledger and holding:
-        from cni_bridge.ipam import guards  # CHECK only
+        from cni_bridge.ledger import host_ledger  # CHECK only
 
-        settings = guards.as_published(settings, ledger, attachment)
+        settings = host_ledger.as_published(settings, ledger, attachment)
         grant = addresses.granted(holding, settings, previous)
-        problems = ipam.unreported(grant.leases, previous, attachment.ifname)
+        problems = ipam_config.unreported(grant.leases, previous, attachment.ifname)
         wanted = plan.build(attachment, settings, grant)
-        problems += assembly.problems(wanted, container, ledger, mac)
+        problems += attachments.problems(wanted, container, ledger, mac)
     elif (reserved := sources.predecessor(settings.reservations_dir)) and reserved.of(attachment):
-        from cni_bridge import adoption  # only for what the reference has attached
+        from cni_bridge.recovery import reference_bridge  # only for what the reference has attached
 
-        problems = adoption.problems(attachment, previous, reserved)
+        problems = reference_bridge.problems(attachment, previous, reserved)
         outer = veth.host_end(netlink.Socket(), container, attachment.ifname)
-        wanted = adoption.expected(attachment, settings, previous, outer)
-        problems += assembly.problems(wanted, container, ledger, mac)
+        wanted = reference_bridge.expected(attachment, settings, previous, outer)
+        problems += attachments.problems(wanted, container, ledger, mac)
     else:
         problems = [f"ledger: expected a record of {attachment.container}, found none"]
     if problems:
@@ -152,15 +155,15 @@ def collect(request: "Request") -> None:
     signals.ignore()
     document = request.document
     config.check_identity(document, request.command)
-    from cni_bridge import reclaiming  # GC, and where addresses have run out
+    from cni_bridge.recovery import stale  # GC, and where addresses have run out
 
     ledger, failures = _usable_ledger(document)
     host = netlink.Socket()
     network, valid = config.network(document), config.valid_attachments(document)
     if valid is not None:
-        failures += reclaiming.collect(host, ledger, network, valid)
+        failures += stale.collect(host, ledger, network, valid)
     elif ledger:
-        failures += reclaiming.reclaim(host, ledger, network)[1]
+        failures += stale.reclaim(host, ledger, network)[1]
     try:
         sources.find(request, config.ipam_type(document)).forward("GC")
     except Exception as failure:  # noqa: BLE001 - reported together, whatever they are
@@ -173,9 +176,9 @@ def status(request: "Request") -> None:
     document = config.prepare(request.document, request.command)
     addresses = sources.find(request, config.ipam_type(document))
     settings = config.parse(document, request.args, is_delegated=addresses.is_delegated)
-    from cni_bridge import rehearsal  # STATUS only
+    from cni_bridge import status as status_check  # STATUS only
 
-    rehearsal.rehearse(settings)
+    status_check.rehearse(settings)
     addresses.forward("STATUS")
 
 
@@ -198,10 +201,10 @@ def _roll_back(
         is_deleted = ledger.find(holding.attachment) is None
     except errors.CniError as failure:
         error.add_note(f"while rolling back: {failure}")
-    for left in assembly.detach(host, ledger, (holding.attachment,), addresses.undo):
+    for left in attachments.detach(host, ledger, (holding.attachment,), addresses.undo):
         error.add_note(f"while rolling back: {left}")
     if is_deleted and isinstance(error, KernelError):  # what it was working on has gone
-        raise wording.overtaken(holding.attachment, str(error)) from error
+        raise messages.overtaken(holding.attachment, str(error)) from error
 
 
 def claim(
@@ -215,10 +218,10 @@ def claim(
     try:
         return _claim(ledger, attachment, settings, container)
     except (errors.AddressInUse, errors.AttachmentExists, errors.RangeExhausted):
-        from cni_bridge import reclaiming  # GC, and where addresses have run out
+        from cni_bridge.recovery import stale  # GC, and where addresses have run out
 
-        for holding in reclaiming.reclaim(netlink.Socket(), ledger, settings.name)[0]:
-            remark(f"reclaimed {reclaiming.text(holding)}, who is dead")
+        for holding in stale.reclaim(netlink.Socket(), ledger, settings.name)[0]:
+            remark(f"reclaimed {stale.text(holding)}, who is dead")
         return _claim(ledger, attachment, settings, container)
 
 
@@ -239,7 +242,7 @@ def _claim(
     )
 
 
-def _usable_ledger(document: "shapes.Json") -> "tuple[Ledger | None, list[Exception]]":
+def _usable_ledger(document: "result_versions.Json") -> "tuple[Ledger | None, list[Exception]]":
     """The ledger, if there is one, or why it can't be used."""
     try:
         return store.find_ledger(config.state_dir(document)), []

@@ -7,15 +7,15 @@ import posix
 import time
 
 import cni_bridge
-from cni_bridge import steps
+from cni_bridge import timings
 from cni_bridge.edge import codec
-from cni_bridge.ipam import statedir
+from cni_bridge.ledger import state_directory
 
 # Records are lines of JSON. A line break goes before each as well, so that one that was cut off
 # by SIGKILL spoils no other.
-PATH = f"{statedir.HOST}/journal.jsonl"
+PATH = f"{state_directory.HOST}/journal.jsonl"
 # STATUS is asked for every few seconds by some runtimes: its failures must not displace the rest.
-STATUS_PATH = f"{statedir.HOST}/status.jsonl"
+STATUS_PATH = f"{state_directory.HOST}/status.jsonl"
 OLDER = ".1"  # the older half of the ring
 HALF = 1 << 19  # bytes at which a file becomes the older half
 STDIN_LIMIT = 1 << 15  # bytes of stdin and answer that are kept, or left out whole
@@ -40,7 +40,7 @@ class Call:
 
 def begin(variables: dict[str, str]) -> Call:
     """Note that a call has begun: if it is killed, this is all there will be of it."""
-    steps.begin()
+    timings.begin()
     call = Call(variables)
     if variables.get("CNI_COMMAND") != "STATUS":
         try:
@@ -80,7 +80,7 @@ def _beginning(call: Call) -> str:
 
 
 def _record(call: Call) -> str:
-    taken = steps.durations()
+    taken = timings.durations()
     listed = ",".join([f"[{codec.encode(what)},{duration}]" for what, duration in taken])
     took = sum([duration for _, duration in taken])
     return (
@@ -132,7 +132,7 @@ def _log(path: str, record: str) -> None:
 
 def _open(path: str) -> int:
     """The file's younger half, begun anew when it is full. Raises OSError, IOFailure."""
-    statedir.ensure(statedir.HOST)
+    state_directory.ensure(state_directory.HOST)
     descriptor = _open_to_append(path)
     if posix.fstat(descriptor).st_size < HALF:
         return descriptor

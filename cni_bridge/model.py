@@ -4,12 +4,12 @@ No behaviour and no I/O here: what a request becomes, what is wanted, what was m
 """
 
 from cni_bridge.address import Prefix
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cni_bridge.extras import Bandwidth, Shaping, TunedInterface, Tuning, VlanFilter
-    from cni_bridge.rules import Firewall, FirewallConfig
+    from cni_bridge.firewall.model import Firewall, FirewallConfig
+    from cni_bridge.model_optional import Bandwidth, Shaping, TunedInterface, Tuning, VlanFilter
 
 
 @record

@@ -5,6 +5,7 @@ Pure and total: no I/O, no clock, no environment. ADD makes it, CHECK compares i
 
 from cni_bridge import address, names
 from cni_bridge.address import Prefix
+from cni_bridge.lean.record import replace
 from cni_bridge.model import (
     Attachment,
     Bridge,
@@ -16,14 +17,13 @@ from cni_bridge.model import (
     Route,
     Veth,
 )
-from cni_bridge.record import replace
 
 ETH_DATA_LEN = 1500  # linux/if_ether.h: the kernel's default MTU
 VLAN_ETH_HLEN = 18  # linux/if_vlan.h
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cni_bridge.extras import Limit, Shaping, TunedInterface
-    from cni_bridge.rules import Firewall, FirewallConfig
+    from cni_bridge.firewall.model import Firewall, FirewallConfig
+    from cni_bridge.model_optional import Limit, Shaping, TunedInterface
 
 DEFAULT = {
     address.AF_INET: Prefix(ip=bytes(4), length=0),
@@ -111,7 +111,7 @@ def _firewall(
     rules = config.firewall
     if rules is None:
         return None
-    from cni_bridge.rules import Firewall  # most networks leave the firewall alone
+    from cni_bridge.firewall.model import Firewall  # most networks leave the firewall alone
 
     ranges = [item.subnet for range_set in config.ipam.range_sets for item in range_set]
     subnets = [address.subnet(lease.address) for lease in leases]
@@ -194,7 +194,7 @@ def _kernel_routes(leases: tuple[Lease, ...], routes: tuple[Route, ...]) -> tupl
 def _tuned(attachment: Attachment, config: NetworkConfig) -> "TunedInterface | None":
     if config.tuning is None:
         return None
-    from cni_bridge.extras import TunedInterface
+    from cni_bridge.model_optional import TunedInterface
 
     name = attachment.ifname
     sysctls = {
@@ -208,7 +208,7 @@ def _tuned(attachment: Attachment, config: NetworkConfig) -> "TunedInterface | N
 def _shaping(attachment: Attachment, config: NetworkConfig) -> "Shaping | None":
     if config.bandwidth is None:
         return None
-    from cni_bridge.extras import Shaping
+    from cni_bridge.model_optional import Shaping
 
     frame = (config.attachment_mtu or config.mtu or ETH_DATA_LEN) + VLAN_ETH_HLEN
     return Shaping(

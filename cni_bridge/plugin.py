@@ -6,11 +6,11 @@ Holds the only catch-all and the only writes to stdout; knows nothing of bridges
 import posix
 import sys
 
-from cni_bridge import commands, errors, journal, steps
-from cni_bridge.edge import codec, config, request, shapes, versions
+from cni_bridge import commands, errors, journal, timings
+from cni_bridge.edge import codec, config, request, result_versions, versions
 from cni_bridge.kernel import signals
 from cni_bridge.kernel.netlink import KernelError
-from cni_bridge.remarks import remark
+from cni_bridge.stderr import remark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def run() -> int:
         signals.limit(0, _give_up_reading)
         asked = request.decode(variables, call.stdin)
         call.is_decodable = True
-        steps.done("request")
+        timings.done("request")
         call.answer = _carry_out(asked)
     except BaseException as error:  # noqa: BLE001 - whatever happened, the runtime gets its JSON
         call.is_failure = True
@@ -91,9 +91,9 @@ def _role(asked: "Request") -> "Commands":
     name = sys.argv[0].rpartition("/")[2]
     if config.ipam_type(asked.document) != name or asked.document.get("type", name) == name:
         return commands.COMMANDS
-    from cni_bridge import allocation  # a role that most runs don't have
+    from cni_bridge import ipam_plugin  # a role that most runs don't have
 
-    return allocation.COMMANDS
+    return ipam_plugin.COMMANDS
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -115,7 +115,7 @@ def _traceback(error: BaseException) -> str:
 def _report(failure: errors.CniError, asked: "Request | None") -> str:
     """One error document for the runtime, which is returned, and one line for people."""
     version = asked.document.get("cniVersion") if asked else None
-    document: shapes.Json = {
+    document: result_versions.Json = {
         "cniVersion": version if version in versions.SUPPORTED else versions.NEWEST,
         "code": failure.code,
         "msg": failure.msg,

@@ -11,11 +11,11 @@ from cni_bridge.address import contains, parse_prefix, prefix_text
 from cni_bridge.cluster import snapshot
 from cni_bridge.cluster.model import Block, Host
 from cni_bridge.cluster.snapshot import Snapshot
-from cni_bridge.ipam import leasing, store
-from cni_bridge.ipam.blocks import now_ms
-from cni_bridge.ipam.leasing import Leased
 from cni_bridge.kernel import machine
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
+from cni_bridge.ledger import block_leases, store
+from cni_bridge.ledger.block_leases import Leased
+from cni_bridge.ledger.blocks import now_ms
 
 
 @record
@@ -136,7 +136,7 @@ def _rows(state_dir: str, network: str) -> tuple[Leased, ...]:
     if ledger is None:
         return ()
     with closing(ledger):
-        return leasing.listed(ledger.database, network)
+        return block_leases.listed(ledger.database, network)
 
 
 def _contains(subnet: str, address: str) -> bool:

@@ -6,12 +6,12 @@ Read, and understood where they are ours; what is wrong with them is for `valida
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cni_bridge import sources
 from cni_bridge.cli import stdin
 from cni_bridge.edge import codec, config, validators
 from cni_bridge.errors import CniError, InvalidConfig
+from cni_bridge.ipam import sources
+from cni_bridge.lean.record import record
 from cni_bridge.model import NetworkConfig
-from cni_bridge.record import record
 
 if TYPE_CHECKING:
     from cni_bridge.cluster.model import Settings

@@ -5,16 +5,17 @@ Read only. Every picture and table of attachments is made from this one model.
 
 from collections.abc import Iterator, Mapping
 
-from cni_bridge import names, reclaiming
+from cni_bridge import names
 from cni_bridge.address import prefix_text
-from cni_bridge.cli import clusters, guarding, sightings, units
+from cni_bridge.cli import clusters, firewall_summary, host_state, units
 from cni_bridge.cli.clusters import Cluster
-from cni_bridge.cli.guarding import Guarded, Guards
-from cni_bridge.cli.sightings import End, Interface, Space
-from cni_bridge.ipam import guards, store
+from cni_bridge.cli.firewall_summary import Guarded, Guards
+from cni_bridge.cli.host_state import End, Interface, Space
 from cni_bridge.kernel import machine, netlink
+from cni_bridge.lean.record import record, replace
+from cni_bridge.ledger import host_ledger, store
 from cni_bridge.model import Attachment, Holding, Netns
-from cni_bridge.record import record, replace
+from cni_bridge.recovery import stale
 
 OK = "ok"
 ADDING = "adding"  # an ADD is at work
@@ -42,7 +43,7 @@ class Attached:
     container_end: Interface | None
     addresses: tuple[str, ...]
     created: int | None
-    guarded: Guarded = guarding.NOTHING
+    guarded: Guarded = firewall_summary.NOTHING
     is_wire: bool = False
 
     @property
@@ -54,7 +55,7 @@ class Attached:
     def far_end(self) -> End | None:
         """Of a wire, the other container's end, if there is one."""
         peer = self.container_end.peer if self.is_wire and self.container_end else None
-        return peer if peer and peer.space != sightings.HOST else None
+        return peer if peer and peer.space != host_state.HOST else None
 
     @property
     def traffic(self) -> tuple[int, int]:
@@ -107,9 +108,9 @@ def take(*state_dirs: str, others: Mapping[str, str] | None = None) -> Inventory
     """
     wired = _recorded_in(state_dirs)
     holdings = tuple(wired)
-    spaces = sightings.look({**(others or {}), **_paths(holdings)})
+    spaces = host_state.look({**(others or {}), **_paths(holdings)})
     host = spaces[0]
-    dead = {each.attachment: why for each, why in reclaiming.dead(netlink.Socket(), holdings)}
+    dead = {each.attachment: why for each, why in stale.dead(netlink.Socket(), holdings)}
     firewall = Guards()
     attachments = [
         _recorded(each, spaces, dead.get(each.attachment, ""), is_wire=wired[each])
@@ -138,7 +139,7 @@ def _recorded_in(state_dirs: tuple[str, ...]) -> dict[Holding, bool]:
     """What ledgers hold, and whether each is an end of a wire."""
     ledgers = [ledger for each in state_dirs if (ledger := store.find_ledger(each))]
     return {
-        holding: guards.is_wired(ledger, holding.attachment)
+        holding: host_ledger.is_wired(ledger, holding.attachment)
         for ledger in ledgers
         for holding in ledger.holdings()
     }
@@ -187,7 +188,7 @@ def _health(found: Attached, holding: Holding, proof: str) -> tuple[str, tuple[s
         return LEAKED, (f"{proof}; `cni-bridge gc` frees its addresses",)
     if not holding.netns.inode:
         return OK, ("addresses only: another plugin made the interface",)
-    if reclaiming.is_adding(holding):
+    if stale.is_adding(holding):
         return ADDING, ()
     if not holding.is_confirmed:
         return LEAKED, (f"its ADD (process {holding.pid}) died half-way; send DEL for it",)

@@ -11,30 +11,21 @@ import sys
 
 import cni_bridge
 from cni_bridge import plugin
-from cni_bridge.cli import (
-    adopting,
-    cleaning,
-    completion,
-    drawing,
-    examination,
-    explanation,
-    laboratory,
-    leasing,
-    preview,
-    restoring,
-    show,
-    starting,
-    terminal,
-    trace,
-    validate,
-)
+from cni_bridge.cli import adopt, agent, completion, init, restore, show, terminal, trace
+from cni_bridge.cli import gc as gc_command
+from cni_bridge.cli.doctor import command as doctor
+from cni_bridge.cli.explain import command as explain
+from cni_bridge.cli.graph import command as graph
+from cni_bridge.cli.lab import command as lab
 from cni_bridge.cli.options import HelpFormatter, Options, Parser
+from cni_bridge.cli.plan import command as plan
+from cni_bridge.cli.validate import command as validate
 from cni_bridge.edge import versions
 from cni_bridge.errors import CniError, LedgerUnusable
 
 COMMANDS = (
-    *(validate, show, drawing, preview, trace, examination, explanation),
-    *(laboratory, leasing, cleaning, restoring, adopting, starting, completion),
+    *(validate, show, graph, plan, trace, doctor, explain),
+    *(lab, agent, gc_command, restore, adopt, init, completion),
 )
 DESCRIPTION = """\
 Docker-style networking for containers: a bridge, veth pairs, addresses, routes.

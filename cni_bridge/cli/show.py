@@ -14,11 +14,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cni_bridge.cli import cells, conflists, hosts, inventory, terminal, units
+from cni_bridge.cli import conflists, inventory, show_cluster, table_cells, terminal, units
 from cni_bridge.cli.clusters import Cluster
+from cni_bridge.cli.host_state import Interface
 from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.cli.options import Commands, Options, add_command, add_json, add_state_dir
-from cni_bridge.cli.sightings import Interface
 from cni_bridge.errors import InvalidConfig
 
 PORTS = "published"  # shown where there are any
@@ -106,19 +106,19 @@ def _watch(screen: Console, options: Options) -> None:
 def _looked(options: Options) -> RenderableType:
     """What there is now, for people."""
     if options.which == CLUSTER:
-        return hosts.picture(_clusters(options))
+        return show_cluster.picture(_clusters(options))
     return _picture(_selected(options), options.which)
 
 
 def _document(options: Options) -> object:
     """The same for programs."""
     if options.which == CLUSTER:
-        return hosts.as_json(_clusters(options))
+        return show_cluster.as_json(_clusters(options))
     return as_json(_selected(options))
 
 
 def _clusters(options: Options) -> tuple[Cluster, ...]:
-    return hosts.select(options.cluster, *conflists.ledgers(options.state_dir))
+    return show_cluster.select(options.cluster, *conflists.ledgers(options.state_dir))
 
 
 def _selected(options: Options) -> Inventory:
@@ -210,7 +210,7 @@ def _notes(rows: list[Attached]) -> list[Text]:
     return [
         Text(
             f"{each.title} {each.attachment.ifname}: {note}",
-            style=cells.STYLES[each.health],
+            style=table_cells.STYLES[each.health],
         )
         for each in rows
         for note in each.notes
@@ -219,7 +219,7 @@ def _notes(rows: list[Attached]) -> list[Text]:
 
 def _foreign(interfaces: tuple[Interface, ...]) -> Text:
     listed = ", ".join(f"{each.name} on {each.master}" for each in interfaces)
-    return Text.assemble((inventory.FOREIGN, cells.STYLES[inventory.FOREIGN]), f": {listed}")
+    return Text.assemble((inventory.FOREIGN, table_cells.STYLES[inventory.FOREIGN]), f": {listed}")
 
 
 def _details(each: Attached) -> Table:
@@ -229,19 +229,19 @@ def _details(each: Attached) -> Table:
     facts: list[tuple[str, Cell]] = [
         ("container", each.attachment.container),
         ("network", each.attachment.network),
-        ("health", cells.health(each)),
+        ("health", table_cells.health(each)),
         *(("", note) for note in each.notes),
         ("namespace", each.netns_path or "unknown"),
-        ("in it", cells.end(each.attachment.ifname, each.container_end)),
+        ("in it", table_cells.end(each.attachment.ifname, each.container_end)),
         *_other_end(each),
-        ("addresses", cells.addresses(each)),
+        ("addresses", table_cells.addresses(each)),
         (PORTS, "\n".join(each.guarded.port_texts) or "none"),
         ("masquerade", "yes" if each.guarded.masquerades else "no"),
         ("closed off", each.guarded.fences or "no"),
         ("received", f"{units.size(received)}, {packets_received} packets"),
         ("sent", f"{units.size(sent)}, {packets_sent} packets"),
         ("dropped", str(dropped)),
-        ("age", cells.age(each)),
+        ("age", table_cells.age(each)),
     ]
     grid = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     grid.add_column(style="dim", no_wrap=True)
@@ -254,20 +254,20 @@ def _details(each: Attached) -> Table:
 def _other_end(each: Attached) -> list[tuple[str, Cell]]:
     if each.far_end:
         return [("wired to", f"{each.far_end.interface} of {each.far_end.space}")]
-    there = ("on the host", cells.end(each.host_name, each.host_end))
+    there = ("on the host", table_cells.end(each.host_name, each.host_end))
     return [there] if each.is_wire else [there, ("bridge", each.bridge or "none")]
 
 
 COLUMNS: tuple[Column, ...] = (
     ("container", lambda each: each.title),
     ("interface", lambda each: each.attachment.ifname),
-    ("host end", cells.host_end),
-    ("addresses", cells.addresses),
+    ("host end", table_cells.host_end),
+    ("addresses", table_cells.addresses),
     (PORTS, lambda each: "\n".join(each.guarded.port_texts) or "-"),
     ("MAC", lambda each: each.container_end.mac if each.container_end else "-"),
-    ("received / sent", cells.traffic),
-    ("age", cells.age),
-    ("health", cells.health),
+    ("received / sent", table_cells.traffic),
+    ("age", table_cells.age),
+    ("health", table_cells.health),
 )
 
 

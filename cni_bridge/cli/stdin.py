@@ -11,7 +11,7 @@ from typing import Any
 from cni_bridge.edge import codec, request, validators
 from cni_bridge.edge.request import Request
 from cni_bridge.errors import InvalidConfig, InvalidEnvironment, IOFailure
-from cni_bridge.sources import OWN_TYPE
+from cni_bridge.ipam.sources import OWN_TYPE
 
 OWN_NAMES = (OWN_TYPE, "bridge")  # it works installed as the reference plugin, too
 DEFAULTS = {"CNI_CONTAINERID": "example", "CNI_IFNAME": "eth0"}

@@ -13,17 +13,17 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from cni_bridge.cli import calls, terminal, units
-from cni_bridge.cli.calls import Call
+from cni_bridge.cli import journal_reader, terminal, units
+from cni_bridge.cli.journal_reader import Call
 from cni_bridge.cli.options import Commands, Options, add_command, add_json
 from cni_bridge.errors import InvalidConfig, IOFailure
 from cni_bridge.journal import LOG_VARIABLE
 
 STYLES = {
-    calls.OK: "green",
-    calls.FAILED: "bold red",
-    calls.RUNNING: "cyan",
-    calls.KILLED: "bold yellow",
+    journal_reader.OK: "green",
+    journal_reader.FAILED: "bold red",
+    journal_reader.RUNNING: "cyan",
+    journal_reader.KILLED: "bold yellow",
 }
 LAST = "last"
 LISTED = 20  # calls, where none is named
@@ -60,12 +60,12 @@ def register(parsers: Commands) -> None:
 
 def run(options: Options) -> int:
     """Print the calls asked for; with --follow, those that end from now on."""
-    files = (Path(options.log),) if options.log else calls.JOURNAL
+    files = (Path(options.log),) if options.log else journal_reader.JOURNAL
     try:
         if options.follow:
             _follow(files, options)
             return 0
-        found = calls.read(files)
+        found = journal_reader.read(files)
     except OSError as error:
         raise IOFailure(f"cannot read {error.filename}: {error.strerror}") from error
     chosen = _select(found, options.which)
@@ -95,7 +95,7 @@ def _select(found: list[Call], which: str) -> list[Call]:
 
 def _follow(files: tuple[Path, ...], options: Options) -> None:
     screen = terminal.console()
-    seen = {(each.began, each.pid) for each in calls.read(files) if each.took is not None}
+    seen = {(each.began, each.pid) for each in journal_reader.read(files) if each.took is not None}
     looked_at = _state(files)
     try:
         while True:
@@ -103,7 +103,7 @@ def _follow(files: tuple[Path, ...], options: Options) -> None:
             if _state(files) == looked_at:
                 continue
             looked_at = _state(files)
-            for each in calls.read(files):
+            for each in journal_reader.read(files):
                 key = each.began, each.pid
                 if each.took is None or key in seen:
                     continue
@@ -184,13 +184,13 @@ def _steps(each: Call) -> Table:
 
 def _add_end(tree: Tree, each: Call) -> None:
     if each.error:
-        title = (f"error {each.error['code']}", STYLES[calls.FAILED])
+        title = (f"error {each.error['code']}", STYLES[journal_reader.FAILED])
         branch = tree.add(Text.assemble(title, f" {each.error['msg']}"))
         for line in each.error.get("details", "").splitlines():
             branch.add(Text(line))
     elif each.result:
         tree.add(Text.assemble(("result", "cyan"), f" {json.dumps(each.result)}"))
-    elif each.outcome == calls.KILLED:
+    elif each.outcome == journal_reader.KILLED:
         tree.add(Text("it never ended: killed, or the machine stopped; DEL removes what it left"))
 
 

@@ -18,10 +18,10 @@ from cni_bridge.cluster.model import Host, Membership, Settings, View
 from cni_bridge.cluster.snapshot import Snapshot
 from cni_bridge.cluster.store import MembershipLost, OtherNetwork, Store, Unreachable
 from cni_bridge.cluster.underlay import NoUnderlay
-from cni_bridge.ipam.blocks import now_ms
 from cni_bridge.kernel import machine
 from cni_bridge.kernel.netlink import KernelError
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
+from cni_bridge.ledger.blocks import now_ms
 
 PATIENCE_S = 0.25  # until the ledger is looked at again: containers come without a word to us
 LOOK_S = 30  # until our own addresses are

@@ -15,10 +15,10 @@ from cni_bridge.cluster import member, notation
 from cni_bridge.cluster.member import Claim, Decision
 from cni_bridge.cluster.model import Block, Membership, Settings, View
 from cni_bridge.cluster.store import Store
-from cni_bridge.ipam import leasing, store
-from cni_bridge.ipam.database import Database
-from cni_bridge.ipam.leasing import Leased
 from cni_bridge.kernel.netlink import KernelError
+from cni_bridge.ledger import block_leases, store
+from cni_bridge.ledger.block_leases import Leased
+from cni_bridge.ledger.database import Database
 
 if TYPE_CHECKING:
     from cni_bridge.cluster.fabric import Fabric
@@ -57,7 +57,7 @@ class Books:
         """Lease, publish and give back as has to be; whether the store has been asked for anything."""
         with closing(store.open_ledger(self._settings.state_dir)) as ledger:
             database, network = ledger.database, self._settings.network
-            self.rows = rows = leasing.listed(database, network)
+            self.rows = rows = block_leases.listed(database, network)
             facts = (rows, membership, ripe)
             if self._settled and self._settled[0] is view and self._settled[1] == facts:
                 return False  # a view of many hosts is not gone through four times a second
@@ -71,7 +71,7 @@ class Books:
             self._publish(database, membership, leased)
             self._end(database, (row for row in rows if row.subnet in decision.lost))
             for subnet in decision.stale:
-                leasing.withdraw(database, network, subnet)
+                block_leases.withdraw(database, network, subnet)
             for block in decision.surplus:
                 self._give_back(database, membership, block)
         has_asked = bool(decision.claims or decision.surplus)
@@ -81,23 +81,23 @@ class Books:
     def look(self) -> None:
         """What the ledger has now, while nothing can be done about it."""
         with closing(store.open_ledger(self._settings.state_dir)) as ledger:
-            self.rows = leasing.listed(ledger.database, self._settings.network)
+            self.rows = block_leases.listed(ledger.database, self._settings.network)
 
     def suspend(self) -> None:
         """No new addresses from now on; those that containers have stay theirs."""
         with closing(store.open_ledger(self._settings.state_dir)) as ledger:
-            self._end(ledger.database, leasing.listed(ledger.database, self._settings.network))
+            self._end(ledger.database, block_leases.listed(ledger.database, self._settings.network))
 
     def close(self, membership: Membership) -> list[Leased]:
         """Give all back, unless containers have addresses: then these blocks, and nothing is done."""
         with closing(store.open_ledger(self._settings.state_dir)) as ledger:
             database, network = ledger.database, self._settings.network
-            rows = leasing.listed(database, network)
+            rows = block_leases.listed(database, network)
             self._end(database, rows)
-            if used := [row for row in leasing.listed(database, network) if row.used]:
+            if used := [row for row in block_leases.listed(database, network) if row.used]:
                 return used
             for row in rows:
-                if leasing.withdraw(database, network, row.subnet):
+                if block_leases.withdraw(database, network, row.subnet):
                     self._vacate(row.subnet)
         for block in self._store.view().blocks.values():
             if block.host == membership.host.id:
@@ -121,7 +121,7 @@ class Books:
         known = {row.subnet: (row.boot_id, row.until, row.mtu) for row in self.rows}
         due = [each for each in subnets if known.get(each) != (boot_id, membership.until, mtu)]
         if due:
-            leasing.publish(
+            block_leases.publish(
                 database,
                 self._settings.network,
                 due,
@@ -134,7 +134,7 @@ class Books:
         """Let the plugin hand out none of these any more."""
         for row in rows:
             if row.until != SPENT:
-                leasing.publish(
+                block_leases.publish(
                     database,
                     self._settings.network,
                     [row.subnet],
@@ -146,7 +146,7 @@ class Books:
     def _give_back(self, database: Database, membership: Membership, block: Block) -> None:
         """First from the ledger, so that no container gets an address of it meanwhile."""
         network = self._settings.network
-        if not leasing.withdraw(database, network, block.subnet):
+        if not block_leases.withdraw(database, network, block.subnet):
             return
         self._vacate(block.subnet)
         self._store.release(membership, block)

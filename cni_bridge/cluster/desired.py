@@ -4,7 +4,7 @@ No behaviour and no I/O here; `routes` finds out, `fabric` makes it so.
 """
 
 from cni_bridge.address import Prefix
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
 
 # Of all that we make: others' routes to the same destinations, made without a metric, are left alone
 # by NLM_F_REPLACE, and win while they are there.

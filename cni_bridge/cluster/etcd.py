@@ -12,14 +12,14 @@ import hashlib
 import json
 
 from cni_bridge.address import Prefix, prefix_text
-from cni_bridge.cluster import entries, folding, notation
-from cni_bridge.cluster.changes import Changes, Forgotten
-from cni_bridge.cluster.entries import Document, Entry, delete, is_at, put
-from cni_bridge.cluster.gateway import FAILED_PRECONDITION, NOT_FOUND, Gateway, Refused
+from cni_bridge.cluster import etcd_json, etcd_view, notation
+from cni_bridge.cluster.etcd_client import FAILED_PRECONDITION, NOT_FOUND, Gateway, Refused
+from cni_bridge.cluster.etcd_json import Document, Entry, delete, is_at, put
+from cni_bridge.cluster.etcd_watch import Changes, Forgotten
 from cni_bridge.cluster.model import Block, Host, Membership, Settings, View
 from cni_bridge.cluster.store import MembershipLost, OtherNetwork, Unreachable
-from cni_bridge.ipam.blocks import now_ms
-from cni_bridge.record import replace
+from cni_bridge.lean.record import replace
+from cni_bridge.ledger.blocks import now_ms
 
 ATTEMPTS = 3
 EVICTED_AT_ONCE = 50  # etcd takes 128 operations in a transaction
@@ -62,11 +62,11 @@ class Etcd:
         conditions = [_unchanged(self._at("pools"), pools), _unchanged(self._host(host.id), known)]
         changes = []
         if member and (member.lease, member.value) == (lease, host.boot_id):
-            conditions.append(entries.is_leased(self._member(host.id), str(lease)))
+            conditions.append(etcd_json.is_leased(self._member(host.id), str(lease)))
         else:
             changes.append(put(self._member(host.id), host.boot_id, lease))
         if not has_pools:
-            conditions.append(entries.none_below(self._at("blocks/")))
+            conditions.append(etcd_json.none_below(self._at("blocks/")))
             changes.append(put(self._at("pools"), self._pools))
         description = json.dumps(notation.host_document(host))
         if known is None or known.value != description:
@@ -112,7 +112,7 @@ class Etcd:
         key, host = self._block(subnet), membership.host
         conditions = [
             self._is_member(membership),
-            entries.is_value(self._at("pools"), self._pools),
+            etcd_json.is_value(self._at("pools"), self._pools),
             is_at(key, seen.revision if seen else 0),
         ]
         if seen and seen.host != host.id:
@@ -126,7 +126,7 @@ class Etcd:
         """Raises OtherNetwork where members don't know what another one has been told."""
         if self._is_one:
             return
-        key = entries.one(self._member(membership.host.id))
+        key = etcd_json.one(self._member(membership.host.id))
         answers = dict(self._gateway.ask_each("kv/range", key))
         strangers = [endpoint for endpoint, answer in answers.items() if "kvs" not in answer]
         if strangers and len(strangers) < len(answers):  # else we are no member
@@ -161,15 +161,15 @@ class Etcd:
 
     def view(self) -> View:
         told = self._changes.seen if self._changes else 0
-        answer = self._gateway.ask("kv/range", entries.below(self._root))
-        found = folding.folded(self._root, map(entries.entry, answer.get("kvs", ())))
+        answer = self._gateway.ask("kv/range", etcd_json.below(self._root))
+        found = etcd_view.folded(self._root, map(etcd_json.entry, answer.get("kvs", ())))
         if told > _revision(answer):
             self._end_changes()  # etcd has lost its data, and counts anew
         return replace(found, revision=_revision(answer))
 
     def watch(self, view: View, patience: float) -> View:
         if self._changes is None:
-            self._changes = Changes(self._gateway, entries.below(self._root), view.revision)
+            self._changes = Changes(self._gateway, etcd_json.below(self._root), view.revision)
         try:
             found = self._changes.next(patience)
         except Forgotten:
@@ -180,7 +180,7 @@ class Etcd:
             raise
         # A view that was read anew may be ahead of the changes.
         news = (each for each in found if each.revision > view.revision)
-        return folding.folded(self._root, news, view)
+        return etcd_view.folded(self._root, news, view)
 
     def skew(self) -> float | None:
         return self._gateway.skew
@@ -209,22 +209,24 @@ class Etcd:
         return self._at(f"blocks/{prefix_text(subnet).replace('/', '-')}")
 
     def _is_member(self, membership: Membership) -> Document:
-        return entries.is_leased(self._member(membership.host.id), membership.token)
+        return etcd_json.is_leased(self._member(membership.host.id), membership.token)
 
     def _is_no_member(self, host: str) -> Document:
         return is_at(self._member(host), 0)
 
     def _has_blocks(self) -> bool:
-        answer = self._gateway.ask("kv/range", entries.below(self._at("blocks/")) | {"limit": "1"})
+        answer = self._gateway.ask(
+            "kv/range", etcd_json.below(self._at("blocks/")) | {"limit": "1"}
+        )
         return "kvs" in answer
 
     # ------------------------------------------------------------ requests
 
     def _read(self, *keys: str) -> list[Entry | None]:
         """All at one revision; None for what is not there."""
-        answer = self._gateway.ask("kv/txn", {"success": [entries.get(key) for key in keys]})
+        answer = self._gateway.ask("kv/txn", {"success": [etcd_json.get(key) for key in keys]})
         found = [each["response_range"].get("kvs", ()) for each in answer["responses"]]
-        return [entries.entry(kvs[0]) if kvs else None for kvs in found]
+        return [etcd_json.entry(kvs[0]) if kvs else None for kvs in found]
 
     def _transact(self, conditions: list[Document], changes: list[Document]) -> int:
         """The revision of the changes; 0 if a condition was not met, and nothing has changed."""

@@ -20,7 +20,7 @@ from cni_bridge.cluster.routes import IPV6
 from cni_bridge.cluster.table import Share
 from cni_bridge.kernel import layer3, links
 from cni_bridge.kernel.netlink import KernelError, Request, Socket
-from cni_bridge.record import record, replace
+from cni_bridge.lean.record import record, replace
 
 IPV6_SYSCTLS = "/proc/sys/net/ipv6"
 GONE = (EADDRNOTAVAIL, ENODEV, ENOENT, ESRCH)

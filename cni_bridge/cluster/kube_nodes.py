@@ -14,8 +14,8 @@ from cni_bridge.cluster.kube_api import Api, Changes
 from cni_bridge.cluster.kube_objects import NAMESPACE
 from cni_bridge.cluster.model import Block, Host, Membership, Settings, View
 from cni_bridge.cluster.store import MembershipLost, Unreachable
-from cni_bridge.ipam.blocks import now_ms
-from cni_bridge.record import replace
+from cni_bridge.lean.record import replace
+from cni_bridge.ledger.blocks import now_ms
 
 INTERNAL = "InternalIP"
 

@@ -24,8 +24,8 @@ from cni_bridge.cluster.kube_objects import NAMESPACE, RECORD
 from cni_bridge.cluster.model import Block, Host, Membership, Settings, View
 from cni_bridge.cluster.notation import Document
 from cni_bridge.cluster.store import MembershipLost, OtherNetwork, Unreachable
-from cni_bridge.ipam.blocks import now_ms
-from cni_bridge.record import replace
+from cni_bridge.lean.record import replace
+from cni_bridge.ledger.blocks import now_ms
 
 TERM = "cni-bridge/term"  # counts memberships that were not gone on with
 NETWORK = "cni-bridge/network"

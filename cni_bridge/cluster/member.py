@@ -8,8 +8,8 @@ from random import Random
 
 from cni_bridge.address import Prefix, contains, first, offset
 from cni_bridge.cluster.model import Block, Host, Pool, Settings, View
-from cni_bridge.ipam.leasing import Leased
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
+from cni_bridge.ledger.block_leases import Leased
 
 TRIES = 64  # at random, before a pool is looked through
 ALL = 1 << 16  # blocks of a pool that are looked through one by one

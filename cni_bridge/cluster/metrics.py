@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from cni_bridge.cluster.agent import Agent
-from cni_bridge.ipam.blocks import now_ms
+from cni_bridge.ledger.blocks import now_ms
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment

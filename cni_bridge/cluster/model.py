@@ -4,7 +4,7 @@ No behaviour and no I/O here; how a record looks in a store is the store's drive
 """
 
 from cni_bridge.address import Prefix
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
 
 
 @record

@@ -20,9 +20,9 @@ from cni_bridge.cluster.desired import (
     Wanted,
 )
 from cni_bridge.cluster.model import Host, Settings, View
-from cni_bridge.ipam import ranges
+from cni_bridge.lean.record import record
+from cni_bridge.ledger import ranges
 from cni_bridge.names import ALIAS_LIMIT
-from cni_bridge.record import record
 
 IPV4, IPV6 = 4, 16  # bytes of an address
 OVERHEAD = {IPV4: 50, IPV6: 70}  # inner Ethernet, VXLAN, UDP, outer IP

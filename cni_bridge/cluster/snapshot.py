@@ -12,7 +12,7 @@ from typing import Any
 from cni_bridge.address import parse_prefix, prefix_text
 from cni_bridge.cluster import notation
 from cni_bridge.cluster.model import Host, View
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
 
 Document = dict[str, Any]
 PATTERN = "cluster-*.json"

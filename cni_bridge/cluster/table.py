@@ -10,7 +10,7 @@ from cni_bridge.address import Prefix, prefix_text
 from cni_bridge.cluster.desired import Route
 from cni_bridge.cluster.messages import RTN_MULTICAST, RTN_UNREACHABLE
 from cni_bridge.cluster.route_requests import Installed
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
 
 # What routes of ours say of who made them. From `static` (4) on the kernel leaves the numbers to
 # everybody; neither iproute2's list nor FRR, BIRD, systemd-networkd, Cilium or Calico use these.

@@ -46,7 +46,7 @@ from cni_bridge.kernel.messages import (
     RTM_NEWLINK,
 )
 from cni_bridge.kernel.netlink import Request, decode, encode, nest
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

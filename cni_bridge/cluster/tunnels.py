@@ -14,7 +14,7 @@ from cni_bridge.cluster.tunnel_requests import Device
 from cni_bridge.kernel import layer3, links, sysctl
 from cni_bridge.kernel.messages import IFA_F_NODAD
 from cni_bridge.kernel.netlink import KernelError, Request, Socket
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
 
 RT_SCOPE_UNIVERSE = 0  # linux/rtnetlink.h
 REMEDIES = {

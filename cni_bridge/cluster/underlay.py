@@ -12,7 +12,7 @@ from cni_bridge import address
 from cni_bridge.address import AF_INET, AF_INET6, text
 from cni_bridge.kernel import layer3, links
 from cni_bridge.kernel.netlink import Socket
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
 
 # Reserved (RFC 1112), of documentation (RFC 9637): on nobody's link, only the default route leads there.
 ELSEWHERE = {AF_INET: "240.0.0.1", AF_INET6: "3fff::1"}

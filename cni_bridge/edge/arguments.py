@@ -4,7 +4,7 @@ Only its grammar and our keys live here; which source wins is decided in `config
 """
 
 from cni_bridge import errors
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
 
 BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
 # GATEWAY belongs to the reference's `static` IPAM, which may read the same string after us.

@@ -3,7 +3,8 @@
 No CNI field is known here: which keys are folded is the caller's table.
 """
 
-from cni_bridge import bundle, errors
+from cni_bridge import errors
+from cni_bridge.lean import bundle
 
 try:
     from _json import encode_basestring_ascii, make_scanner

@@ -5,11 +5,19 @@ exclusions) is checked here, with a path to the value. No default is written her
 """
 
 from cni_bridge import address, errors
-from cni_bridge.edge import arguments, codec, ipam, request, shapes, validators, versions
-from cni_bridge.ipam import statedir
+from cni_bridge.edge import (
+    arguments,
+    codec,
+    ipam_config,
+    request,
+    result_versions,
+    validators,
+    versions,
+)
+from cni_bridge.ledger import state_directory
 from cni_bridge.model import Attachment, Dns, Ipam, NetworkConfig
 
-Json = shapes.Json
+Json = result_versions.Json
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeGuard
@@ -17,10 +25,10 @@ if TYPE_CHECKING:
     from cni_bridge.address import Prefix
     from cni_bridge.edge.arguments import Arguments
     from cni_bridge.edge.request import Request
-    from cni_bridge.extras import Bandwidth, Tuning, VlanFilter
-    from cni_bridge.rules import FirewallConfig
+    from cni_bridge.firewall.model import FirewallConfig
+    from cni_bridge.model_optional import Bandwidth, Tuning, VlanFilter
 
-STATE_DIR = statedir.HOST
+STATE_DIR = state_directory.HOST
 HOST_LOCAL_DIR = "/var/lib/cni/networks"
 # Whichever of these is set, the firewall has something to do, or to refuse.
 FIREWALL_KEYS = (
@@ -109,7 +117,7 @@ def ipam_type(document: Json) -> str:
 def previous_result(document: "dict[str, Any]") -> Json | None:
     """The prevResult in the newest shape; None when the runtime sent none or an empty one."""
     previous = document.get("prevResult")
-    return shapes.upgrade(previous, version(document)) if previous else None
+    return result_versions.upgrade(previous, version(document)) if previous else None
 
 
 def answer(result: Json, version: str) -> Json:
@@ -120,7 +128,7 @@ def answer(result: Json, version: str) -> Json:
     folded = codec.fold({"name": "answer", "prevResult": result}, validators.FOLD)
     _validate(folded)
     spoken = result.get("cniVersion")
-    return shapes.upgrade(
+    return result_versions.upgrade(
         folded["prevResult"],
         str(spoken) if spoken in versions.SUPPORTED else version,
     )
@@ -186,18 +194,18 @@ def _check_exclusions(document: "dict[str, Any]") -> None:
 def _is_wire(document: "dict[str, Any]", *, is_delegated: bool) -> bool:
     if document["mode"] != "wire":
         return False
-    from cni_bridge.edge import wires  # few networks are one
+    from cni_bridge.wire import config as wire_config  # few networks are one
 
-    wires.check(document, is_delegated=is_delegated)
+    wire_config.check(document, is_delegated=is_delegated)
     return True
 
 
 def _cluster(document: "dict[str, Any]", *, is_delegated: bool) -> "tuple[Prefix, ...] | None":
     if "cluster" not in document:
         return None
-    from cni_bridge.edge import clusters  # few networks are over many hosts
+    from cni_bridge.edge import cluster as edge_cluster  # few networks are over many hosts
 
-    return clusters.parse(document, is_delegated=is_delegated)
+    return edge_cluster.parse(document, is_delegated=is_delegated)
 
 
 def _data_dir(document: Json) -> str:
@@ -213,16 +221,16 @@ def _is_directory(path: object) -> "TypeGuard[str]":
 def _ipam(
     document: "dict[str, Any]", wanted: "Arguments", cluster: "tuple[Prefix, ...] | None"
 ) -> Ipam:
-    leasing = ipam.parse(document, wanted.ip) if ipam_type(document) else Ipam()
+    leasing = ipam_config.parse(document, wanted.ip) if ipam_type(document) else Ipam()
     subnets = cluster if cluster is not None else [each[0].subnet for each in leasing.range_sets]
-    shapes.check_addresses(version(document), [len(each.ip) for each in subnets])
+    result_versions.check_addresses(version(document), [len(each.ip) for each in subnets])
     return leasing
 
 
 def _dns(section: "dict[str, Any]") -> Dns | None:
     """What replaces all of the resolver settings of IPAM: an empty list does so too, as in Go."""
     is_given = section.get("domain") or not RESOLVER_LISTS.isdisjoint(section)
-    return ipam.dns(section) if is_given else None
+    return ipam_config.dns(section) if is_given else None
 
 
 def _interface_name(name: str) -> str:
@@ -235,14 +243,14 @@ def _interface_name(name: str) -> str:
 def _vlan(document: "dict[str, Any]") -> "VlanFilter | None":
     if not document["vlan"] and not document.get("vlanTrunk"):
         return None
-    from cni_bridge.edge import vlans  # few networks have any
+    from cni_bridge.edge import vlan  # few networks have any
 
-    return vlans.parse(document)
+    return vlan.parse(document)
 
 
 def _firewall(document: "dict[str, Any]") -> "FirewallConfig | None":
     is_open = document["icc"] and document["isolation"] in ("", "off")
-    ports = ipam.runtime(document).get("portMappings")
+    ports = ipam_config.runtime(document).get("portMappings")
     if is_open and not ports and not any(document.get(key) for key in FIREWALL_KEYS):
         return None
     from cni_bridge.edge import firewall  # not for networks that leave the firewall alone
@@ -252,35 +260,38 @@ def _firewall(document: "dict[str, Any]") -> "FirewallConfig | None":
 
 def _attachment_mtu(document: "dict[str, Any]") -> int:
     """`args.cni` may change the MTU of one attachment where the config gives one."""
-    asked: int = ipam.cni_args(document).get("mtu", 0) if document["mtu"] else 0
+    asked: int = ipam_config.cni_args(document).get("mtu", 0) if document["mtu"] else 0
     return asked
 
 
 def _tuning(document: "dict[str, Any]") -> "Tuning | None":
     if document.keys().isdisjoint(TUNING):
         return None
-    from cni_bridge.edge import inline  # few networks are tuned
+    from cni_bridge.edge import tuning  # few networks are tuned
 
-    return inline.tuning(document)
+    return tuning.tuning(document)
 
 
 def _bandwidth(document: "dict[str, Any]") -> "Bandwidth | None":
     """The config's limits or, if it has none of the keys, the runtime's: the reference's order."""
     path, source = "", document
     if document.keys().isdisjoint(BANDWIDTH):
-        path, source = "runtimeConfig.bandwidth.", ipam.runtime(document).get("bandwidth", {})
+        path, source = (
+            "runtimeConfig.bandwidth.",
+            ipam_config.runtime(document).get("bandwidth", {}),
+        )
     if not source:
         return None
-    from cni_bridge.edge import inline  # few networks are limited
+    from cni_bridge.edge import tuning  # few networks are limited
 
-    return inline.bandwidth(source, path)
+    return tuning.bandwidth(source, path)
 
 
 def _mac(document: "dict[str, Any]", wanted: "Arguments") -> bytes | None:
     """The container end's MAC; the first source that names one wins."""
     sources = (
-        ("runtimeConfig.mac", ipam.runtime(document).get("mac")),
-        ("args.cni.mac", ipam.cni_args(document).get("mac")),
+        ("runtimeConfig.mac", ipam_config.runtime(document).get("mac")),
+        ("args.cni.mac", ipam_config.cni_args(document).get("mac")),
         ("CNI_ARGS MAC", wanted.mac),
         ("mac", document["mac"]),
     )

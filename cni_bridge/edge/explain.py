@@ -3,10 +3,10 @@
 Only error paths and the people's commands come here; nothing is decided that the schema does not.
 """
 
-from cni_bridge import bundle
 from cni_bridge.edge.codec import encode
 from cni_bridge.errors import Bug, CniError, InvalidConfig
-from cni_bridge.record import record
+from cni_bridge.lean import bundle
+from cni_bridge.lean.record import record
 
 TYPE_CHECKING = False
 

@@ -4,9 +4,9 @@ Loaded only for networks that use one of them; types, bounds and defaults were t
 """
 
 from cni_bridge import address, errors
-from cni_bridge.csocket import csocket
-from cni_bridge.edge import ipam
-from cni_bridge.rules import FirewallConfig, PublishedPort
+from cni_bridge.edge import ipam_config
+from cni_bridge.firewall.model import FirewallConfig, PublishedPort
+from cni_bridge.lean.csocket import csocket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def parse(document: "Json") -> FirewallConfig | None:
             )
     wanted = FirewallConfig(
         masquerades=document["ipMasq"],
-        ports=_ports(ipam.runtime(document).get("portMappings", ())),
+        ports=_ports(ipam_config.runtime(document).get("portMappings", ())),
         translates_source=document["snat"],
         translates_every_source=document["masqAll"],
         isolation=document["isolation"] or "off",

@@ -7,7 +7,7 @@ import posix
 
 from cni_bridge import errors
 from cni_bridge.edge import codec, validators
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
 
 STDIN_LIMIT = 1 << 20
 IFNAME_LIMIT = 15  # IFNAMSIZ less its terminator, linux/if.h

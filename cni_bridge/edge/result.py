@@ -4,7 +4,7 @@ Knows the newest spec version's shape only; `versions.py` makes older ones of it
 """
 
 from cni_bridge.address import prefix_text, text
-from cni_bridge.edge.shapes import Json
+from cni_bridge.edge.result_versions import Json
 from cni_bridge.model import Dns, Grant, Interface, Lease, Plan, Route
 
 

@@ -1,1 +1,1 @@
-"""Who holds which address: ranges (pure) and the ledger (SQLite)."""
+"""Where addresses come from: this host's ledger or a delegated IPAM plugin."""

@@ -56,7 +56,7 @@ from cni_bridge.kernel.nfmessages import (
     RULE,
     VERDICT,
 )
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
 
 try:
     from _struct import pack, unpack_from

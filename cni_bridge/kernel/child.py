@@ -6,7 +6,7 @@ Nothing here knows which, nor what its output means.
 import posix
 from select import POLLIN, poll
 
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ Only which entries match is decided by the caller; no policy here.
 """
 
 from cni_bridge.address import AF_INET, AF_INET6
-from cni_bridge.csocket import csocket
 from cni_bridge.kernel.netlink import Attributes, Request, Socket, decode, encode, nest
 from cni_bridge.kernel.nfmessages import (
     CONNECTION,
@@ -32,7 +31,8 @@ from cni_bridge.kernel.nfmessages import (
     IPCTNL_MSG_CT_GET,
     NFNL_SUBSYS_CTNETLINK,
 )
-from cni_bridge.record import record
+from cni_bridge.lean.csocket import csocket
+from cni_bridge.lean.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ Sockets are bound here for an instant and never listen, so nobody notices; no po
 import posix
 from errno import EADDRINUSE
 
-from cni_bridge import files
-from cni_bridge.csocket import csocket
 from cni_bridge.kernel.netlink import Request, Socket
+from cni_bridge.lean import files
+from cni_bridge.lean.csocket import csocket
 
 try:
     from _struct import pack, unpack_from

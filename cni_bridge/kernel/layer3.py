@@ -36,8 +36,8 @@ from cni_bridge.kernel.messages import (
     RTPROT_BOOT,
 )
 from cni_bridge.kernel.netlink import Attributes, Request, decode, encode, nest
+from cni_bridge.lean.record import record
 from cni_bridge.model import Route
-from cni_bridge.record import record
 
 TYPE_CHECKING = False
 

@@ -39,7 +39,7 @@ from cni_bridge.kernel.messages import (
     VETH_INFO_PEER,
 )
 from cni_bridge.kernel.netlink import Attributes, Request, decode, encode, nest
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
 
 TYPE_CHECKING = False
 

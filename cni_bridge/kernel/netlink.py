@@ -6,7 +6,6 @@ Nothing here knows what a link or a route is, nor decides which refusals matter.
 from errno import ENOBUFS, ENODEV, errorcode
 from posix import strerror
 
-from cni_bridge.csocket import csocket
 from cni_bridge.kernel.messages import (
     ERROR,
     NETLINK_EXT_ACK,
@@ -23,7 +22,8 @@ from cni_bridge.kernel.messages import (
     NLMSGERR_ATTR_MSG,
     SOL_NETLINK,
 )
-from cni_bridge.record import record
+from cni_bridge.lean.csocket import csocket
+from cni_bridge.lean.record import record
 
 try:
     from _struct import calcsize, pack, unpack_from

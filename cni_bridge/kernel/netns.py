@@ -8,8 +8,8 @@ import sys
 from fcntl import ioctl
 
 from cni_bridge import errors
+from cni_bridge.lean.record import record
 from cni_bridge.model import Netns
-from cni_bridge.record import record
 
 TYPE_CHECKING = False
 

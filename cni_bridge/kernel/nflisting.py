@@ -5,6 +5,7 @@ Reads only; what the elements mean is not known here.
 
 from errno import ENOENT
 
+from cni_bridge.firewall.model import Element
 from cni_bridge.kernel.netlink import (
     ATTRIBUTE_HEADER_SIZE,
     Attributes,
@@ -24,7 +25,6 @@ from cni_bridge.kernel.nfmessages import (
     NFTA_SET_ELEM_LIST_ELEMENTS,
 )
 from cni_bridge.kernel.nftables import elements_body, kind
-from cni_bridge.rules import Element
 
 try:
     from _struct import unpack_from

@@ -5,7 +5,7 @@ Rules and chains are never touched here, and what the sets mean is not known.
 
 from errno import ENOENT
 
-from cni_bridge.csocket import csocket
+from cni_bridge.firewall.model import Element
 from cni_bridge.kernel.messages import NLM_F_ACK, NLM_F_CREATE, NLMSG_ERROR
 from cni_bridge.kernel.netlink import (
     HEADER_SIZE,
@@ -42,7 +42,7 @@ from cni_bridge.kernel.nfmessages import (
     RULE,
     TABLE,
 )
-from cni_bridge.rules import Element
+from cni_bridge.lean.csocket import csocket
 
 try:
     from _struct import pack

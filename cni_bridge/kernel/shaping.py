@@ -43,7 +43,7 @@ from cni_bridge.kernel.messages import (
     U32,
 )
 from cni_bridge.kernel.netlink import Request, decode, encode, nest
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
 
 TYPE_CHECKING = False
 

@@ -12,7 +12,7 @@ from cni_bridge.kernel.messages import (
     RTM_NEWLINK,
 )
 from cni_bridge.kernel.netlink import Request, decode, encode
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
 
 
 @record

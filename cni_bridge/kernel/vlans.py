@@ -33,7 +33,7 @@ from cni_bridge.kernel.netlink import Request, decode, encode, nest
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from cni_bridge.extras import VlanFilter
+    from cni_bridge.model_optional import VlanFilter
 
     PortVlans = dict[int, int]  # BRIDGE_VLAN_INFO_PVID and _UNTAGGED by VLAN id
 

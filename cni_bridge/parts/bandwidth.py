@@ -6,10 +6,10 @@ All of it goes with the host end but the ifb, whose name follows from the attach
 from errno import ENOENT, EOPNOTSUPP
 
 from cni_bridge.errors import UnsupportedField
-from cni_bridge.extras import Bandwidth, Limit, Shaping
 from cni_bridge.kernel import links, shaping
 from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.model import Interface
+from cni_bridge.model_optional import Bandwidth, Limit, Shaping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

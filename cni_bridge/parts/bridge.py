@@ -9,8 +9,8 @@ from cni_bridge import errors, names
 from cni_bridge.address import AF_INET, AF_INET6, Prefix, overlap, prefix_text
 from cni_bridge.kernel import layer3, links, machine, sysctl
 from cni_bridge.kernel.messages import IFA_F_NODAD
+from cni_bridge.lean.record import replace
 from cni_bridge.model import Bridge, Interface
-from cni_bridge.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ Everything here goes with the namespace or the interface, so there is nothing to
 
 import posix
 
-from cni_bridge import bundle
 from cni_bridge.errors import InvalidConfig, IOFailure, KernelRefused, UnsupportedField
-from cni_bridge.extras import Sysctl, TunedInterface, Tuning
 from cni_bridge.kernel import links, netns, sysctl
 from cni_bridge.kernel import tuning as settings
 from cni_bridge.kernel.netlink import Socket
+from cni_bridge.lean import bundle
+from cni_bridge.model_optional import Sysctl, TunedInterface, Tuning
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import posix
 import time
 from errno import EEXIST, ENODEV
 
-from cni_bridge import errors, names, steps
+from cni_bridge import errors, names, timings
 from cni_bridge.address import AF_INET6, family
 from cni_bridge.kernel import layer3, links, netns, sysctl
 from cni_bridge.kernel.messages import IF_OPER_UNKNOWN, IF_OPER_UP, RTMGRP_IPV6_IFADDR, RTMGRP_LINK
@@ -68,13 +68,13 @@ def configure(host: "Socket", container: "OpenNetns", want: Veth) -> tuple[Inter
     """Give the pair what is planned for it; return host end and container end as they are then."""
     (inside, events), inner = populate(container, want)
     outer = wait_until_up(host, want) if want.is_up else _link(host, want.host_name)
-    steps.done("port up")
+    timings.done("port up")
     if want.is_up and want.addresses:
         if events:
             from cni_bridge.kernel import duplicates  # only where there is IPv6
 
             duplicates.wait(inside, events, inner.index)
-            steps.done("IPv6 addresses usable")
+            timings.done("IPv6 addresses usable")
         inside.run(announcement(inner))
     path = container.identity.path
     return (
@@ -88,7 +88,7 @@ def populate(container: "OpenNetns", want: Veth) -> "tuple[tuple[Socket, Socket 
     sockets = netns.inside(container, lambda: _enter(want))
     inner = _link(sockets[0], want.container_name)
     sockets[0].run(*configuration(inner, want))
-    steps.done("addresses and routes")
+    timings.done("addresses and routes")
     return sockets, inner
 
 

@@ -8,10 +8,10 @@ from errno import EBADF, EEXIST, EOPNOTSUPP, EPROTONOSUPPORT
 
 from cni_bridge import names
 from cni_bridge.errors import NameTaken, TryAgainLater, UnsupportedField
-from cni_bridge.extras import VlanFilter
 from cni_bridge.kernel import links, sysctl, vlans
 from cni_bridge.kernel.messages import IF_OPER_UP
 from cni_bridge.model import Bridge, Veth
+from cni_bridge.model_optional import VlanFilter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from contextlib import closing
 from random import Random
 from typing import Any
 
-from cni_bridge.ipam.blocks import now_ms
+from cni_bridge.ledger.blocks import now_ms
 from tests.lab.agents import Nodes, nodes
 from tests.lab.state import LEDGER
 from tests.lab.waiting import wait_until

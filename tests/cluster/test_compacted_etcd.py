@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from cni_bridge.cluster.etcd import Etcd
-from cni_bridge.record import replace
+from cni_bridge.lean.record import replace
 from tests.cluster.sizing import store as real
 from tests.lab import namespaces
 from tests.lab.iproute import ip

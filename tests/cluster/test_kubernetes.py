@@ -10,7 +10,7 @@ from cni_bridge.cluster.kube_nodes import KubernetesNodes
 from cni_bridge.cluster.kubernetes import Kubernetes
 from cni_bridge.cluster.model import Settings
 from cni_bridge.cluster.store import MembershipLost, Unreachable
-from cni_bridge.record import replace
+from cni_bridge.lean.record import replace
 from tests.cluster.apiserver import ApiServer, kubeconfig, serving
 from tests.unit.cluster import views
 

@@ -12,7 +12,7 @@ import trustme
 from cni_bridge.cluster.etcd import Etcd
 from cni_bridge.cluster.model import Credentials, View
 from cni_bridge.cluster.store import Unreachable
-from cni_bridge.record import replace
+from cni_bridge.lean.record import replace
 from tests.lab import namespaces
 from tests.lab.iproute import ip
 from tests.lab.waiting import wait_until

@@ -12,7 +12,7 @@ from cni_bridge.cluster.etcd import Etcd
 from cni_bridge.cluster.kubernetes import Kubernetes
 from cni_bridge.cluster.model import Host, Pool, Settings, View
 from cni_bridge.cluster.store import MembershipLost, OtherNetwork, Store, Unreachable
-from cni_bridge.record import replace
+from cni_bridge.lean.record import replace
 from tests.cluster.apiserver import kubeconfig, serving
 from tests.cluster.sizing import store as real
 from tests.lab import namespaces

@@ -7,10 +7,11 @@ an error of the documented table.
 import json
 import os
 
-from cni_bridge import allocation, names, plan, plugin, sources
-from cni_bridge.edge import codec, config, ipam, request, result, shapes
+from cni_bridge import ipam_plugin, names, plan, plugin
+from cni_bridge.edge import codec, config, ipam_config, request, result, result_versions
 from cni_bridge.errors import CniError
-from cni_bridge.ipam import ranges, statedir
+from cni_bridge.ipam import sources
+from cni_bridge.ledger import ranges, state_directory
 from cni_bridge.model import Grant, Interface, NetworkConfig
 from tests.fuzz.hostile import Asked
 from tests.lab.paths import ROOT
@@ -49,7 +50,7 @@ class Subject:
             request.check(asked.variables)
             read = request.decode(asked.variables, request.read_stdin())
             if as_ipam and read.command != "DEL":
-                allocation._prepared(read)
+                ipam_plugin._prepared(read)
             _COMMANDS[read.command](read)
         except CniError as error:
             _check_error(error)
@@ -75,19 +76,19 @@ def _add(read: request.Request) -> None:
     previous = config.previous_result(read.document)
     end = Interface(name=attachment.ifname, mac="", mtu=1500, sandbox="/run/netns/it")
     made = result.build(wanted, (end,), previous)
-    json.loads(codec.encode(shapes.downgrade(made, settings.cni_version)))
+    json.loads(codec.encode(result_versions.downgrade(made, settings.cni_version)))
 
 
 def _check(read: request.Request) -> None:
     _add(read)
     previous = config.previous_result(read.document)
     if previous:
-        ipam.reported_mac(previous, read.ifname)
-        ipam.unreported((), previous, read.ifname)
+        ipam_config.reported_mac(previous, read.ifname)
+        ipam_config.unreported((), previous, read.ifname)
         given = read.document["prevResult"]
         assert isinstance(given, dict)
         answer = config.answer(given, config.version(read.document))
-        ipam.grant(answer)
+        ipam_config.grant(answer)
 
 
 def _delete(read: request.Request) -> None:
@@ -130,7 +131,7 @@ def _check_names(settings: NetworkConfig) -> None:
     """Untrusted text that becomes a name or a path is what it has to be."""
     assert request.is_name(settings.name)
     assert not request.ifname_fault(settings.bridge)
-    assert settings.state_dir == statedir.HOST or settings.state_dir.endswith("/cni-bridge")
+    assert settings.state_dir == state_directory.HOST or settings.state_dir.endswith("/cni-bridge")
     assert settings.reservations_dir.rpartition("/")[2] == settings.name
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from cni_bridge.address import parse_prefix
 from cni_bridge.cluster.fabric import Fabric
 from cni_bridge.cluster.model import Host, Settings, View
-from cni_bridge.ipam import blocks, leasing, store
 from cni_bridge.kernel import machine
+from cni_bridge.ledger import block_leases, blocks, store
 from tests.lab import PLUGIN, Container, Plugin
 from tests.lab.iproute import ip
 from tests.lab.machines import Machine, machines
@@ -106,7 +106,7 @@ class Cluster:
 
     def _publish(self, number: int) -> None:
         with closing(store.open_ledger(str(LEDGER.parent))) as ledger:
-            leasing.publish(
+            block_leases.publish(
                 ledger.database,
                 "testnet",
                 [parse_prefix(f"10.64.{number}.0/26"), parse_prefix(f"fd64::{number}:0/122")],

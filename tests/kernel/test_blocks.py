@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from cni_bridge.address import parse_prefix
-from cni_bridge.ipam import blocks, leasing, store
-from cni_bridge.ipam.store import Ledger
 from cni_bridge.kernel import machine
+from cni_bridge.ledger import block_leases, blocks, store
+from cni_bridge.ledger.store import Ledger
 from tests.lab import Host, Network
 from tests.lab.iproute import ip_json
 from tests.lab.network import addresses_in
@@ -47,7 +47,7 @@ def ledger(host: Host) -> Iterator[Ledger]:
 
 def publish(ledger: Ledger, *subnets: str, ms: int = HOUR_MS, boot: str = "", mtu: int = 0) -> None:
     """What the agent does when the store has leased these to it for that long."""
-    leasing.publish(
+    block_leases.publish(
         ledger.database,
         "testnet",
         [parse_prefix(each) for each in subnets],
@@ -120,12 +120,12 @@ def test_a_block_is_withdrawn_only_when_nobody_has_an_address_of_it(
     publish(ledger, BLOCK)
     container = host.container()
     over_hosts.add(container).result()
-    (leased,) = leasing.listed(ledger.database, "testnet")
+    (leased,) = block_leases.listed(ledger.database, "testnet")
     assert (leased.used, leased.size) == (1, 61)
-    assert not leasing.withdraw(ledger.database, "testnet", parse_prefix(BLOCK))
+    assert not block_leases.withdraw(ledger.database, "testnet", parse_prefix(BLOCK))
     over_hosts.delete(container).assert_silent_success()
-    assert leasing.withdraw(ledger.database, "testnet", parse_prefix(BLOCK))
-    assert leasing.listed(ledger.database, "testnet") == ()
+    assert block_leases.withdraw(ledger.database, "testnet", parse_prefix(BLOCK))
+    assert block_leases.listed(ledger.database, "testnet") == ()
 
 
 def test_what_goes_to_the_cluster_keeps_its_address(

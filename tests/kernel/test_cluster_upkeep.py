@@ -15,7 +15,7 @@ from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
 from cni_bridge.address import parse_prefix
 from cni_bridge.cluster.model import Settings
-from cni_bridge.record import replace
+from cni_bridge.lean.record import replace
 from tests.kernel.clusters import BOTH, Cluster, cluster
 from tests.lab import namespaces
 from tests.lab.iproute import bridge, ip, ip_json

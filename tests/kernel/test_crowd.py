@@ -11,7 +11,7 @@ import pytest
 
 from tests.kernel.conftest import MakeNetwork
 from tests.kernel.test_failures import under_strace
-from tests.kernel.test_reclaiming import sql
+from tests.kernel.test_stale import sql
 from tests.lab import PLUGIN, Attachment, Container, Host, Network, run_all
 from tests.lab.iproute import ip_json
 from tests.lab.network import addresses_in

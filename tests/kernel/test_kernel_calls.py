@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from cni_bridge.address import parse, parse_prefix, prefix_text
-from cni_bridge.extras import VlanFilter
 from cni_bridge.kernel import layer3, links, messages, vlans
 from cni_bridge.kernel.netlink import KernelError, Socket
 from cni_bridge.kernel.netns import OpenNetns, close, inside, open_netns
 from cni_bridge.model import Route
+from cni_bridge.model_optional import VlanFilter
 from tests.lab.iproute import ip_json
 from tests.lab.namespaces import NETNS_DIR, create_netns, delete_netns, private_host
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from cni_bridge.cluster import snapshot
 from cni_bridge.cluster.snapshot import Snapshot
-from cni_bridge.ipam.blocks import now_ms
+from cni_bridge.ledger.blocks import now_ms
 from tests.lab import PLUGIN, Container, Plugin, namespaces
 from tests.lab.etcd import Cluster as Etcd
 from tests.lab.etcd import etcd

@@ -34,7 +34,7 @@ def test_wheel_gives_the_commands_for_people(installed: Path, arguments: tuple[s
 def test_wheel_has_what_the_code_reads(release: Path) -> None:
     with ZipFile(only(release, "*.whl")) as wheel:
         names = set(wheel.namelist())
-    assert {"cni_bridge/ruleset.nft", "cni_bridge/schemas/network.schema.json"} <= names
+    assert {"cni_bridge/firewall/ruleset.nft", "cni_bridge/schemas/network.schema.json"} <= names
 
 
 def test_sdist_is_the_whole_project(release: Path) -> None:

@@ -2,7 +2,7 @@
 
 from cni_bridge import address, names, plan
 from cni_bridge.address import Prefix
-from cni_bridge.extras import Bandwidth, Limit, Sysctl, Tuning, VlanFilter
+from cni_bridge.lean.record import replace
 from cni_bridge.model import (
     Attachment,
     Bridge,
@@ -15,7 +15,7 @@ from cni_bridge.model import (
     Port,
     Route,
 )
-from cni_bridge.record import replace
+from cni_bridge.model_optional import Bandwidth, Limit, Sysctl, Tuning, VlanFilter
 
 ATTACHMENT = Attachment(network="net", container="c0ffee", ifname="eth0")
 CONFIG = NetworkConfig(

@@ -1,10 +1,10 @@
 """What the plan of an attachment says about the firewall, and what follows for the bridge port."""
 
 from cni_bridge.address import parse, parse_prefix
-from cni_bridge.extras import VlanFilter
+from cni_bridge.firewall.model import Firewall, FirewallConfig, PublishedPort
+from cni_bridge.lean.record import replace
 from cni_bridge.model import Ipam, Range
-from cni_bridge.record import replace
-from cni_bridge.rules import Firewall, FirewallConfig, PublishedPort
+from cni_bridge.model_optional import VlanFilter
 from tests.unit.test_plan import CONFIG, DUAL, GATEWAY, build, port
 
 PORTS = (PublishedPort(protocol=6, host_port=80, container_port=80),)

@@ -8,15 +8,16 @@ from functools import partial
 
 from cni_bridge import address
 from cni_bridge.address import prefix_text
-from cni_bridge.cli import cleaning, inventory, sightings, units
-from cni_bridge.cli.doctor import mending
+from cni_bridge.cli import gc as gc_command
+from cni_bridge.cli import host_state, inventory, units
+from cni_bridge.cli.doctor import fixes
 from cni_bridge.cli.doctor.facts import Facts
 from cni_bridge.cli.doctor.findings import Finding, Mend
+from cni_bridge.cli.host_state import Interface
 from cni_bridge.cli.inventory import Attached
-from cni_bridge.cli.sightings import Interface
 from cni_bridge.edge.config import STATE_DIR
 from cni_bridge.model import Route, Veth
-from cni_bridge.parts import inspection
+from cni_bridge.parts import veth_check
 
 RESTART = "restart the container: its runtime deletes and adds it"
 
@@ -34,7 +35,7 @@ def stale(facts: Facts) -> Iterator[Finding]:
                 cause=f"{who} on {each.attachment.network} is dead, but recorded",
                 effect=f"{held or 'its name'} is kept from other containers",
                 command=command,
-                mend=Mend(what=command, act=partial(cleaning.free, directory)),
+                mend=Mend(what=command, act=partial(gc_command.free, directory)),
             )
     dead = {each.attachment for holdings in facts.dead.values() for each in holdings}
     for found in facts.found.attachments:
@@ -85,9 +86,7 @@ def _host_end(each: Attached, host_end: Interface, facts: Facts) -> Iterator[Fin
     """Of a pair that is there, the end that should be up, on its bridge, and forward."""
     mend = restoring(each, facts)
     if not host_end.is_up:
-        simple = Mend(
-            what=f"set {each.host_name} up", act=partial(mending.bring_up, each.host_name)
-        )
+        simple = Mend(what=f"set {each.host_name} up", act=partial(fixes.bring_up, each.host_name))
         yield Finding(
             cause=f"host end {each.host_name} of {_who(each)} is down",
             effect="the container reaches nobody",
@@ -95,7 +94,7 @@ def _host_end(each: Attached, host_end: Interface, facts: Facts) -> Iterator[Fin
             mend=mend or simple,
         )
     plan = facts.plans.get(each.attachment)
-    bridge = mending.bridge_of(plan).name if plan else host_end.master
+    bridge = fixes.bridge_of(plan).name if plan else host_end.master
     if host_end.master != bridge or not bridge:
         yield Finding(
             cause=f"host end {each.host_name} of {_who(each)} is on "
@@ -111,7 +110,7 @@ def _host_end(each: Attached, host_end: Interface, facts: Facts) -> Iterator[Fin
 def _port(each: Attached, port: Interface, facts: Facts) -> Iterator[Finding]:
     """A port that would forward if it were let: what is down does not, and is told already."""
     bridge = facts.found.host.interface(each.bridge)
-    if bridge is None or port.port_state == sightings.FORWARDING:
+    if bridge is None or port.port_state == host_state.FORWARDING:
         return
     if not (port.is_up and port.has_carrier and bridge.is_up):
         return
@@ -129,7 +128,7 @@ def _port(each: Attached, port: Interface, facts: Facts) -> Iterator[Finding]:
         cause=f"{cause}, and {bridge.name} has no STP",
         effect=effect,
         command=command,
-        mend=Mend(what=f"let {port.name} forward", act=partial(mending.forward, port.name)),
+        mend=Mend(what=f"let {port.name} forward", act=partial(fixes.forward, port.name)),
     )
 
 
@@ -159,7 +158,7 @@ def routes(facts: Facts) -> Iterator[Finding]:
         present = {(item.destination, item.gateway) for item in space.routes}
         own = [  # an address that is lost brings its route when it is given back
             Route(destination=subnet)
-            for subnet, prefix in inspection.connected(plan.veth).items()
+            for subnet, prefix in veth_check.connected(plan.veth).items()
             if prefix_text(prefix) in each.container_end.addresses
         ]
         for route in (*own, *plan.veth.routes):
@@ -199,7 +198,7 @@ def restoring(each: Attached, facts: Facts) -> Mend | None:
     is_published = bool(each.guarded.ports)
     return Mend(
         what=f"give {_who(each)} back what ADD gave it",
-        act=partial(mending.restore, plan, each.netns_path, is_published=is_published),
+        act=partial(fixes.restore, plan, each.netns_path, is_published=is_published),
     )
 
 
@@ -211,11 +210,11 @@ def _addition(route: Route, words: str, want: Veth) -> str:
     """The command that adds a route; one to an address' own subnet as the kernel would add it."""
     is_ipv6 = address.family(route.destination.ip) == address.AF_INET6
     ip = f"ip {'-6 ' if is_ipv6 else ''}route add {words} dev {want.container_name}"
-    own = None if route.gateway else inspection.connected(want).get(route.destination)
+    own = None if route.gateway else veth_check.connected(want).get(route.destination)
     if own is None:
         return ip
     return f"{ip} proto kernel " + (
-        f"metric {mending.IP6_RT_PRIO_ADDRCONF}"
+        f"metric {fixes.IP6_RT_PRIO_ADDRCONF}"
         if is_ipv6
         else f"scope link src {address.text(own.ip)}"
     )

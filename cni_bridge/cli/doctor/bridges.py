@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from functools import partial
 
 from cni_bridge.address import parse_prefix, prefix_text
-from cni_bridge.cli.doctor import mending
+from cni_bridge.cli.doctor import fixes
 from cni_bridge.cli.doctor.attachments import inside, living
 from cni_bridge.cli.doctor.facts import Facts, gateway_of
 from cni_bridge.cli.doctor.findings import Finding, Mend
+from cni_bridge.cli.host_state import Interface, Space
 from cni_bridge.cli.inventory import Attached
-from cni_bridge.cli.sightings import Interface, Space
 from cni_bridge.kernel.netns import OWN_NETNS
 
 DEFAULTS = ("0.0.0.0/0", "::/0")
@@ -23,9 +23,9 @@ UNLIMITED = 1 << 16
 
 def bridges(facts: Facts) -> Iterator[Finding]:
     """Bridges that are gone or down, or have lost a gateway address."""
-    of_bridge = {mending.bridge_of(plan).name: plan for plan in facts.plans.values()}
+    of_bridge = {fixes.bridge_of(plan).name: plan for plan in facts.plans.values()}
     for name, plan in of_bridge.items():
-        mend = Mend(what=f"ensure bridge {name}", act=partial(mending.ensure_bridge, plan))
+        mend = Mend(what=f"ensure bridge {name}", act=partial(fixes.ensure_bridge, plan))
         found = facts.found.host.interface(name)
         if found is None:
             yield Finding(
@@ -102,7 +102,7 @@ def _wrong(each: Attached, inner: Interface, reason: tuple[str, int], mtu: int) 
 
 
 def _resizing(command: str, netns_path: str, ifname: str, mtu: int) -> Mend:
-    return Mend(what=command, act=partial(mending.set_mtu, netns_path, ifname, mtu))
+    return Mend(what=command, act=partial(fixes.set_mtu, netns_path, ifname, mtu))
 
 
 def _gateways(facts: Facts) -> Iterator[Finding]:
@@ -119,8 +119,8 @@ def _gateways(facts: Facts) -> Iterator[Finding]:
                 effect=f"the containers of {plan.attachment.network} reach nothing beyond it",
                 command=f"ip addr add {prefix_text(prefix)} dev {name}",
                 mend=Mend(
-                    what=f"ensure bridge {mending.bridge_of(plan).name}",
-                    act=partial(mending.ensure_bridge, plan),
+                    what=f"ensure bridge {fixes.bridge_of(plan).name}",
+                    act=partial(fixes.ensure_bridge, plan),
                 ),
             )
 

@@ -12,7 +12,7 @@ from cni_bridge.cli.clusters import Cluster
 from cni_bridge.cli.doctor.facts import Facts
 from cni_bridge.cli.doctor.findings import Finding
 from cni_bridge.cli.doctor.peers import End
-from cni_bridge.ipam.blocks import now_ms
+from cni_bridge.ledger.blocks import now_ms
 
 DEAF_MS = 5 * 60_000  # agents ask the store each minute at least
 SHORT_MS = 60_000

@@ -6,10 +6,10 @@ Judged from facts alone.
 import os
 from collections.abc import Iterator
 
-from cni_bridge.cli import validate
 from cni_bridge.cli.doctor.facts import Facts
 from cni_bridge.cli.doctor.findings import Finding
-from cni_bridge.cli.findings import ERROR
+from cni_bridge.cli.validate import command as validate
+from cni_bridge.cli.validate.findings import ERROR
 from cni_bridge.edge import codec
 
 

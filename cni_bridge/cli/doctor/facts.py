@@ -9,22 +9,25 @@ from pathlib import Path
 
 from cni_bridge import names, plan
 from cni_bridge.address import Prefix
-from cni_bridge.cli import cleaning, conflists, inventory
+from cni_bridge.cli import conflists, inventory
+from cni_bridge.cli import gc as gc_command
 from cni_bridge.cli.conflists import Network
 from cni_bridge.cli.doctor import features, peers
-from cni_bridge.cli.doctor.mending import bridge_of
+from cni_bridge.cli.doctor.fixes import bridge_of
 from cni_bridge.cli.doctor.peers import End
 from cni_bridge.cli.inventory import Inventory
-from cni_bridge.elements import INTERVALS, effective
 from cni_bridge.errors import FirewallRefused
-from cni_bridge.ipam import statedir, store
-from cni_bridge.ipam.register import Register
+from cni_bridge.firewall import foreign
+from cni_bridge.firewall import tables as firewall_tables
+from cni_bridge.firewall.elements import INTERVALS, effective
+from cni_bridge.firewall.foreign import Obstacle
+from cni_bridge.firewall.register import Register
 from cni_bridge.kernel import sysctl
 from cni_bridge.kernel.nftables import Netfilter
+from cni_bridge.lean.record import record
+from cni_bridge.ledger import state_directory, store
 from cni_bridge.model import Attachment, Grant, Holding, NetworkConfig, Plan
-from cni_bridge.parts import bridge, firewall, foreign
-from cni_bridge.parts.foreign import Obstacle
-from cni_bridge.record import record
+from cni_bridge.parts import bridge
 
 BRIDGED_IS_FILTERED = "net/bridge/bridge-nf-call-iptables"
 TRACKED, TRACKED_MAX = (f"net/netfilter/nf_conntrack_{each}" for each in ("count", "max"))
@@ -96,7 +99,7 @@ def gather(state_dir: str, conf_dir: str, plugin_dirs: tuple[str, ...]) -> Facts
         found=found,
         networks=networks,
         plans=plans,
-        dead={each: cleaning.dead(each) for each in state_dirs},
+        dead={each: gc_command.dead(each) for each in state_dirs},
         tables=dict(_tables()),
         obstacles=_obstacles(plans),
         features=features.missing(),
@@ -138,18 +141,21 @@ def _plans(state_dirs: tuple[str, ...], networks: tuple[Network, ...]) -> dict[A
 
 def _tables() -> Iterator[tuple[str, tuple[str, ...]]]:
     """The tables that should be there, each with what is wrong with it."""
-    ledger = store.find_ledger(statedir.HOST)
+    ledger = store.find_ledger(state_directory.HOST)
     if ledger is None:
         return
     register = Register(ledger.database)
     everything = register.everything()
     intervals = {item for item in everything if item.set_name in INTERVALS}
     hidden = intervals - effective(intervals)
-    for family, items in firewall.by_family(everything).items():
+    for family, items in firewall_tables.by_family(everything).items():
         wanted = [item for item in items if item not in hidden]
         socket = Netfilter()
-        name = f"{firewall.FAMILY_NAMES[family]} {firewall.TABLE}"
-        yield name, tuple(firewall.problems(socket, family, register.ruleset(family), wanted))
+        name = f"{firewall_tables.FAMILY_NAMES[family]} {firewall_tables.TABLE}"
+        yield (
+            name,
+            tuple(firewall_tables.problems(socket, family, register.ruleset(family), wanted)),
+        )
         socket.close()
 
 
@@ -168,7 +174,7 @@ def _obstacles(plans: dict[Attachment, Plan]) -> dict[Obstacle, str]:
 def _rules(obstacle: Obstacle) -> str:
     """The rules of a chain as text; of iptables' older tables, or without nft, none are shown."""
     try:
-        nft = firewall.find_nft()
+        nft = firewall_tables.find_nft()
     except FirewallRefused:
         return ""
     done = subprocess.run(

@@ -8,15 +8,16 @@ from collections.abc import Callable
 from pyroute2.iproute.linux import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from cni_bridge import bundle
 from cni_bridge.cli.lab import spaces
 from cni_bridge.errors import CniError
-from cni_bridge.extras import Bandwidth, Limit, VlanFilter
+from cni_bridge.firewall import tables
 from cni_bridge.kernel import child, netns
 from cni_bridge.kernel.netlink import Socket
 from cni_bridge.kernel.netns import OWN_NETNS
 from cni_bridge.kernel.nftables import NFPROTO_BRIDGE, NFPROTO_INET
-from cni_bridge.parts import bandwidth, firewall, vlan
+from cni_bridge.lean import bundle
+from cni_bridge.model_optional import Bandwidth, Limit, VlanFilter
+from cni_bridge.parts import bandwidth, vlan
 
 BRIDGE, VETH, RULES, SPOOF = "bridge", "veth", "nftables", "nftables of bridges"
 VLANS, INGRESS, EGRESS = "VLANs", "ingress limits", "egress limits"
@@ -58,8 +59,8 @@ def _add(kind: str) -> None:
 
 def _check_rules(family: int) -> None:
     """Let nft load the rules, but not for good: the kernel tries all of them."""
-    file, _ = firewall.RULES[family]
-    check = (firewall.find_nft(), "-c", "-f", "-")
-    done = child.run(check, bundle.data(file), timeout_ms=firewall.PATIENCE_MS)
+    file, _ = tables.RULES[family]
+    check = (tables.find_nft(), "-c", "-f", "-")
+    done = child.run(check, bundle.data(file), timeout_ms=tables.PATIENCE_MS)
     if done.status:
         raise OSError(done.stderr.decode(errors="replace").strip())

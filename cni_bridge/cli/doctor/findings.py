@@ -5,7 +5,7 @@ Only the nouns; who finds something, and when it is mended, is decided elsewhere
 
 from collections.abc import Callable
 
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
 
 
 @record

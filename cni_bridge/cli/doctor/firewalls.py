@@ -5,19 +5,19 @@ Judged from facts alone.
 
 from collections.abc import Iterator
 
-from cni_bridge import protection
-from cni_bridge.cli.doctor import mending
+from cni_bridge.cli.doctor import fixes
 from cni_bridge.cli.doctor.facts import BRIDGED_IS_FILTERED, Facts, gateway_of
 from cni_bridge.cli.doctor.findings import Finding, Mend
-from cni_bridge.ipam import statedir, store
-from cni_bridge.ipam.register import Register
-from cni_bridge.parts.foreign import Obstacle
+from cni_bridge.firewall import apply
+from cni_bridge.firewall.foreign import Obstacle
+from cni_bridge.firewall.register import Register
+from cni_bridge.ledger import state_directory, store
 
 
 def _restore() -> None:
-    ledger = store.find_ledger(statedir.HOST)
+    ledger = store.find_ledger(state_directory.HOST)
     assert ledger is not None, "what is missing was found in it"
-    protection.restore(Register(ledger.database))
+    apply.restore(Register(ledger.database))
 
 
 RESTORE = Mend(what="cni-bridge restore", act=_restore)
@@ -43,7 +43,7 @@ def foreign(facts: Facts) -> Iterator[Finding]:
     """Chains of others that drop what containers send and get, as far as nothing ends that."""
     guarded = {gateway_of(each) for each in facts.plans.values() if each.firewall}
     others = {
-        gateway_of(each) for each in facts.plans.values() if mending.bridge_of(each).gateways
+        gateway_of(each) for each in facts.plans.values() if fixes.bridge_of(each).gateways
     } - guarded
     for each, rules in facts.obstacles.items():
         bare = {name for name in others if f'"{name}"' not in rules}

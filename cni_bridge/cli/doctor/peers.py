@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 
 from cni_bridge.address import Prefix, text
-from cni_bridge.cli import echoes
+from cni_bridge.cli import icmp
 from cni_bridge.cli.clusters import Cluster
 from cni_bridge.cluster import routes
 from cni_bridge.cluster.model import Host
 from cni_bridge.cluster.routes import IPV4, IPV6
-from cni_bridge.record import record, replace
+from cni_bridge.lean.record import record, replace
 
 MOST = 200  # hosts that are asked: kernels keep few neighbours, and operators read few names
 FAMILIES = {IPV4: socket.AF_INET, IPV6: socket.AF_INET6}
@@ -48,14 +48,14 @@ def unheard(cluster: Cluster) -> tuple[End, ...]:
 
 def _silent(senders: dict[int, socket.socket], asked: list[End]) -> list[End]:
     targets = [(senders[len(end.ip)], text(end.ip), end.size) for end in asked]
-    heard = echoes.answered(targets, attempts=ATTEMPTS)
+    heard = icmp.answered(targets, attempts=ATTEMPTS)
     return [end for place, end in enumerate(asked) if place not in heard]
 
 
 def _senders(stack: ExitStack) -> Iterator[tuple[int, socket.socket]]:
     for length, family in FAMILIES.items():
         with suppress(OSError):  # without the privilege, or a kernel without IPv6
-            yield length, stack.enter_context(echoes.sender(family))
+            yield length, stack.enter_context(icmp.sender(family))
 
 
 def _ends(cluster: Cluster) -> Iterator[End]:

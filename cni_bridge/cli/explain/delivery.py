@@ -5,15 +5,15 @@ Nothing is sent.
 
 from collections.abc import Iterator
 
-from cni_bridge.cli import sightings
-from cni_bridge.cli.explain import asking
+from cni_bridge.cli import host_state
+from cni_bridge.cli.explain import kernel_queries
 from cni_bridge.cli.explain.hops import Flow, Hop, dropped
 from cni_bridge.cli.explain.scene import Scene
+from cni_bridge.cli.host_state import Interface
 from cni_bridge.cli.inventory import Attached, Inventory
-from cni_bridge.cli.sightings import Interface
 from cni_bridge.kernel import links
 from cni_bridge.kernel.netlink import Socket
-from cni_bridge.record import replace
+from cni_bridge.lean.record import replace
 
 CONTAINER, BRIDGE = "container", "bridge"
 NOWHERE = {"127.0.0.1", "::1"}
@@ -38,7 +38,7 @@ def arrival(scene: Scene, target: Attached, flow: Flow) -> Iterator[Hop]:
     yield from pair(scene.found, target)
     name, path = target.title, target.netns_path
     if flow.source:
-        way = asking.route(path, flow.source)
+        way = kernel_queries.route(path, flow.source)
         if way.refusal:
             yield dropped(CONTAINER, f"{name} has no route back to {flow.source}: {way.refusal}")
         if way.is_local:
@@ -55,7 +55,7 @@ def arrival(scene: Scene, target: Attached, flow: Flow) -> Iterator[Hop]:
 
 def listening(netns_path: str, name: str, flow: Flow) -> Iterator[Hop]:
     """Somebody takes it, or not."""
-    at = asking.listeners(netns_path, flow.protocol, flow.port)
+    at = kernel_queries.listeners(netns_path, flow.protocol, flow.port)
     what = f"port {flow.port}/{flow.protocol}"
     if not at:
         yield dropped(CONTAINER, f"nobody listens on {what} in {name}: refused")
@@ -113,7 +113,7 @@ def _fault_on_host(found: Inventory, name: str, outer: Interface) -> tuple[str, 
     bridge = found.host.interface(outer.master)
     if bridge is None or not bridge.is_up:
         return BRIDGE, f"bridge {outer.master} is down"
-    if outer.port_state != sightings.FORWARDING:
+    if outer.port_state != host_state.FORWARDING:
         why = f"STP of {bridge.name} decides" if bridge.has_stp else "somebody set it so"
         return BRIDGE, f"port {outer.name} of {bridge.name} is {outer.port_state}: {why}"
     return None

@@ -12,11 +12,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cni_bridge.cli.explain import asking
+from cni_bridge.cli.explain import kernel_queries
 from cni_bridge.cli.explain.hops import MEASURED, UNSURE, Flow, Hop, dropped
 from cni_bridge.cli.lab.builder import own_environment
+from cni_bridge.firewall import tables
 from cni_bridge.kernel import netns
-from cni_bridge.parts import firewall
 
 TABLE = "cni_bridge_probe"
 RULES = """\
@@ -54,7 +54,7 @@ def probe(netns_path: str, flow: Flow) -> Iterator[Hop]:
 
 @contextmanager
 def _traced(flow: Flow) -> Iterator["_Lines"]:
-    nft = firewall.find_nft()
+    nft = tables.find_nft()
     environment = own_environment()
     family = "ip6" if ":" in flow.address else "ip"
     match = f"{family} daddr {flow.address} {flow.protocol} dport {flow.port}"
@@ -88,7 +88,7 @@ class _Lines:
 def _connect(netns_path: str, flow: Flow) -> str:
     """What went wrong; nothing if it is connected, or for UDP sent."""
     opened = netns.open_netns(netns_path, may_be_own=True)
-    family = asking.family(flow.address)
+    family = kernel_queries.family(flow.address)
     try:
         client = netns.inside(opened, lambda: socket.socket(family, KINDS[flow.protocol]))
     finally:

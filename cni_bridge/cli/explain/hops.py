@@ -3,7 +3,7 @@
 Only the nouns.
 """
 
-from cni_bridge.record import record, replace
+from cni_bridge.lean.record import record, replace
 
 PASSES, DROPS, UNSURE = "passes", "drops", "unsure"
 ASKED = "asked"  # the kernel said so

@@ -9,9 +9,9 @@ import subprocess
 from typing import Any
 
 from cni_bridge.cli.lab.builder import own_environment
+from cni_bridge.firewall import tables
 from cni_bridge.kernel import netns
-from cni_bridge.parts import firewall
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
 
 Statement = dict[str, Any]
 PATIENCE_S = 30
@@ -69,7 +69,7 @@ class Ruleset:
 
 def read(netns_path: str) -> Ruleset:
     """Everything in the namespace at a path. Raises FirewallRefused where there is no nft."""
-    nft = firewall.find_nft()
+    nft = tables.find_nft()
     opened = netns.open_netns(netns_path, may_be_own=True)
     try:
         listing, text = netns.inside(

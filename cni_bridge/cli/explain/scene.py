@@ -7,15 +7,15 @@ import ipaddress
 from collections.abc import Generator
 
 from cni_bridge.cli.clusters import Cluster
-from cni_bridge.cli.explain import rules, ruleset
+from cni_bridge.cli.explain import our_rules, ruleset
 from cni_bridge.cli.explain.hops import DROPS, INFERRED, UNSURE, Flow, Hop, dropped
-from cni_bridge.cli.explain.judging import Judgement, judge
+from cni_bridge.cli.explain.nft_evaluator import Judgement, judge
+from cni_bridge.cli.host_state import Interface, Space
 from cni_bridge.cli.inventory import Attached, Inventory
-from cni_bridge.cli.sightings import Interface, Space
+from cni_bridge.firewall import foreign
 from cni_bridge.kernel import sysctl
 from cni_bridge.kernel.netns import OWN_NETNS
 from cni_bridge.kernel.nftables import Netfilter
-from cni_bridge.parts import foreign
 
 DEFAULTS = ("0.0.0.0/0", "::/0")
 BRIDGED = {False: "net/bridge/bridge-nf-call-iptables", True: "net/bridge/bridge-nf-call-ip6tables"}
@@ -114,7 +114,7 @@ class Scene:
         end = judgement.end
         if end is None:
             return
-        text = about + rules.meaning(end, flow)
+        text = about + our_rules.meaning(end, flow)
         if end.chain.hook == "forward" and (remedy := self._remedy(end.chain.where)):
             text += f": {remedy}"
         if judgement.verdict == DROPS:

@@ -5,13 +5,13 @@ Ends at the first hop that drops. Nothing of it is sent; what only a packet can 
 
 from collections.abc import Generator, Iterator
 
-from cni_bridge.cli.explain import asking, crossing, delivery
+from cni_bridge.cli.explain import delivery, host, kernel_queries
 from cni_bridge.cli.explain.delivery import BRIDGE, CONTAINER
 from cni_bridge.cli.explain.hops import DROPS, INFERRED, UNSURE, Flow, Hop, dropped
 from cni_bridge.cli.explain.scene import Hops, Scene
+from cni_bridge.cli.host_state import Interface
 from cni_bridge.cli.inventory import Attached
-from cni_bridge.cli.sightings import Interface
-from cni_bridge.record import replace
+from cni_bridge.lean.record import replace
 
 
 def hops(scene: Scene, flow: Flow, *, from_host: bool = False) -> Iterator[Hop]:
@@ -19,7 +19,7 @@ def hops(scene: Scene, flow: Flow, *, from_host: bool = False) -> Iterator[Hop]:
     if scene.asker:
         way = _from_container(scene, flow)
     else:
-        way = crossing.sent(scene, flow) if from_host else crossing.received(scene, flow, None)
+        way = host.sent(scene, flow) if from_host else host.received(scene, flow, None)
     for hop in way:
         yield hop
         if hop.verdict == DROPS:
@@ -29,7 +29,7 @@ def hops(scene: Scene, flow: Flow, *, from_host: bool = False) -> Iterator[Hop]:
 def _from_container(scene: Scene, flow: Flow) -> Generator[Hop, None, None]:
     first = scene.asker[0]
     name, path = first.title, first.netns_path
-    way = asking.route(path, flow.address)
+    way = kernel_queries.route(path, flow.address)
     if way.refusal:
         for each in scene.asker:  # a link that is down takes its routes with it
             yield from delivery.pair(scene.found, each)
@@ -67,7 +67,7 @@ def _over_bridge(
         yield from _same_vlan(scene, own, _port_behind(device))
         yield from scene.filtered(BRIDGE, "input", flow, as_frame=True)
         flow = replace(flow, enters=device.name, mac="")
-        yield from crossing.received(scene, flow, own)
+        yield from host.received(scene, flow, own)
     elif gateway:
         yield dropped(BRIDGE, f"nobody has the gateway's address {gateway}: {own.bridge} lost it")
     else:
@@ -99,9 +99,9 @@ def _to_neighbour(scene: Scene, flow: Flow, own: Attached) -> Generator[Hop, Non
 def _seen_bridged(scene: Scene, flow: Flow, bridge: str) -> Hops:
     """br_netfilter shows what is bridged to the rules for packets, as coming and going by the bridge."""
     shown = replace(flow, enters=bridge, leaves=bridge)
-    shown = yield from scene.filtered(crossing.FORWARD, "prerouting", shown)
-    shown = yield from scene.filtered(crossing.FORWARD, "forward", shown)
-    yield from scene.answered(crossing.FORWARD, "forward", shown)
+    shown = yield from scene.filtered(host.FORWARD, "prerouting", shown)
+    shown = yield from scene.filtered(host.FORWARD, "forward", shown)
+    yield from scene.answered(host.FORWARD, "forward", shown)
     return flow
 
 
@@ -121,9 +121,9 @@ def _over_wire(scene: Scene, own: Attached, flow: Flow) -> Iterator[Hop]:
 
 def _same_vlan(scene: Scene, own: Attached, port: str) -> Iterator[Hop]:
     """Whether what a container sends leaves the bridge by a port, and comes back."""
-    if not port or not asking.filters_vlans(own.bridge):
+    if not port or not kernel_queries.filters_vlans(own.bridge):
         return
-    there, back = asking.vlans(own.host_name), asking.vlans(port)
+    there, back = kernel_queries.vlans(own.host_name), kernel_queries.vlans(port)
     if there[0] not in back[1] or back[0] not in there[1]:
         yield dropped(
             BRIDGE,

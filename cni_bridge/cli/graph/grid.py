@@ -7,7 +7,7 @@ from itertools import groupby
 
 from cni_bridge.cli.graph.picture import Box, Chip
 from cni_bridge.cli.graph.sizes import GAP, LINE, MARGIN, TITLE, Rectangle, text_width
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
 
 PAGE = 1700  # beyond this a screen shows letters too small to read
 CHIP_WIDTH = 124

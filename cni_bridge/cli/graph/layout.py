@@ -9,7 +9,7 @@ from cni_bridge.cli.graph import grid
 from cni_bridge.cli.graph.grid import Grid, Key
 from cni_bridge.cli.graph.picture import Bar, Peer, Picture, Uplink, direct_wires
 from cni_bridge.cli.graph.sizes import GAP, LINE, MARGIN, Rectangle, text_width
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
 
 CABLE = 30  # between two cables below the boxes
 WIRE = 84  # from the boxes down to the first bridge

@@ -6,9 +6,9 @@ Made from an inventory; how it looks is each notation's own matter.
 from cni_bridge import address
 from cni_bridge.cli import inventory, units
 from cni_bridge.cli.clusters import Cluster
+from cni_bridge.cli.host_state import HOST, Interface, Space
 from cni_bridge.cli.inventory import Attached, Inventory
-from cni_bridge.cli.sightings import HOST, Interface, Space
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
 
 LATEST = 1 << 63
 PEERS_SHOWN = 5  # of a cluster network

@@ -1,6 +1,6 @@
 """What layouts measure with: rectangles, and how much room a text needs, in pixels."""
 
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
 
 MARGIN = 24
 LETTER = 7.3  # width of a letter of the font, at its size

@@ -16,13 +16,13 @@ from typing import Any
 
 from pyroute2.iproute.linux import IPRoute
 
-from cni_bridge import bundle
 from cni_bridge.cli.lab import spaces
 from cni_bridge.cli.lab.topologies import IFNAME, Cable, Network, Topology
 from cni_bridge.errors import Delegated, FirewallRefused, IOFailure
-from cni_bridge.ipam import statedir
+from cni_bridge.firewall import tables
 from cni_bridge.kernel import netns
-from cni_bridge.parts import firewall
+from cni_bridge.lean import bundle
+from cni_bridge.ledger import state_directory
 
 CONF_DIR = spaces.STATE_DIR / "net.d"
 PLUGIN_TIMEOUT_S = 30
@@ -56,7 +56,7 @@ def remove() -> list[str]:
         spaces.remove(name)
     shutil.rmtree(spaces.STATE_DIR, ignore_errors=True)
     with suppress(OSError):  # it is there for the lab's sake only if it is empty
-        Path(statedir.HOST).rmdir()
+        Path(state_directory.HOST).rmdir()
     return there
 
 
@@ -135,7 +135,7 @@ def _write(config: dict[str, Any]) -> None:
 
 def _has_nft() -> bool:
     try:
-        return bool(firewall.find_nft())
+        return bool(tables.find_nft())
     except FirewallRefused:
         return False
 

@@ -6,17 +6,17 @@ Judged by what the lab has built; nothing is changed here.
 from collections.abc import Iterator
 from functools import partial
 
-from cni_bridge.cli import sightings
+from cni_bridge.cli import host_state
 from cni_bridge.cli.doctor.findings import Finding, Mend
+from cni_bridge.cli.host_state import Space
 from cni_bridge.cli.lab import builder, spaces, topologies
 from cni_bridge.cli.lab.topologies import CABLE
-from cni_bridge.cli.sightings import Space
 
 
 def faults() -> Iterator[tuple[str, Finding]]:
     """Ends of the cable that are gone, down, or have lost their address."""
     paths = {name: spaces.path(name) for name in spaces.names() if name in CABLE.ends}
-    for space in sightings.look(paths)[1:]:
+    for space in host_state.look(paths)[1:]:
         for finding in _at_end(space, CABLE.ends[space.name]):
             yield "cable", finding
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from contextlib import ExitStack
 
-from cni_bridge.cli import echoes
+from cni_bridge.cli import icmp
 from cni_bridge.cli.lab import spaces
 
 Pair = tuple[str, str]  # from a namespace to an address
@@ -13,7 +13,7 @@ def reachable(names: Iterable[str], addresses: Iterable[str]) -> set[Pair]:
     """The pairs of which the address answers, within a second."""
     targets = tuple(addresses)
     with ExitStack() as stack:
-        senders = {name: stack.enter_context(spaces.work_in(name, echoes.sender)) for name in names}
+        senders = {name: stack.enter_context(spaces.work_in(name, icmp.sender)) for name in names}
         pairs = [(name, address) for name in senders for address in targets]
-        heard = echoes.answered([(senders[name], address, 0) for name, address in pairs])
+        heard = icmp.answered([(senders[name], address, 0) for name, address in pairs])
     return {pairs[place] for place in heard}

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from cni_bridge.errors import IOFailure
-from cni_bridge.ipam import statedir
 from cni_bridge.kernel import netns
+from cni_bridge.ledger import state_directory
 
 T = TypeVar("T")
 
@@ -103,10 +103,10 @@ def as_host() -> None:
     Without the latter the lab's networks would be recorded beside the machine's.
     """
     STATE_DIR.mkdir(mode=0o700, exist_ok=True)
-    Path(statedir.HOST).mkdir(mode=0o700, exist_ok=True)
+    Path(state_directory.HOST).mkdir(mode=0o700, exist_ok=True)
     _call("unshare", CLONE_NEWNS)
     _call("mount", b"none", b"/", None, MS_REC | MS_PRIVATE, None)
-    _call("mount", bytes(STATE_DIR), os.fsencode(statedir.HOST), None, MS_BIND, None)
+    _call("mount", bytes(STATE_DIR), os.fsencode(state_directory.HOST), None, MS_BIND, None)
     opened = netns.open_netns(path(HOST), may_be_own=True)
     _call("setns", opened.descriptor, netns.CLONE_NEWNET)
     netns.close(opened)

@@ -3,7 +3,7 @@
 Nothing is built here.
 """
 
-from cni_bridge.record import record
+from cni_bridge.lean.record import record
 
 CONTAINERS = range(2, 51)
 USUAL_CONTAINERS = 3

@@ -13,10 +13,10 @@ from cni_bridge.cluster import member
 from cni_bridge.cluster.etcd import Etcd
 from cni_bridge.cluster.model import Host, Membership, Settings, View
 from cni_bridge.cluster.store import Unreachable
-from cni_bridge.ipam import ranges
-from cni_bridge.ipam.blocks import now_ms
-from cni_bridge.ipam.leasing import Leased
-from cni_bridge.record import replace
+from cni_bridge.lean.record import replace
+from cni_bridge.ledger import ranges
+from cni_bridge.ledger.block_leases import Leased
+from cni_bridge.ledger.blocks import now_ms
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

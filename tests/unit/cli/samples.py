@@ -1,9 +1,9 @@
 """Inventories made by hand, to draw and to judge."""
 
 from cni_bridge import names
-from cni_bridge.cli.guarding import Guarded, Published
+from cni_bridge.cli.firewall_summary import Guarded, Published
+from cni_bridge.cli.host_state import Counters, End, Interface, Route, Space
 from cni_bridge.cli.inventory import OK, Attached, Inventory
-from cni_bridge.cli.sightings import Counters, End, Interface, Route, Space
 from cni_bridge.model import Attachment, Netns
 
 GUARDED = Guarded(

@@ -2,9 +2,9 @@
 
 import re
 
-from cni_bridge import bundle
-from cni_bridge.cli.explain.rules import SENTENCES
-from cni_bridge.parts import firewall
+from cni_bridge.cli.explain.our_rules import SENTENCES
+from cni_bridge.firewall import tables
+from cni_bridge.lean import bundle
 
 SIDES = re.compile(r"(iifname|oifname) (@\w+)")
 OF_SENDERS = ("spoof_mac", "spoof_ip")  # chains that judge who a frame says it is from
@@ -13,7 +13,7 @@ OF_SENDERS = ("spoof_mac", "spoof_ip")  # chains that judge who a frame says it 
 def dropping() -> set[tuple[tuple[str, str], ...]]:
     """The sides that each rule asks for that drops, of the files as they are loaded."""
     found = set()
-    for file, _ in firewall.RULES.values():
+    for file, _ in tables.RULES.values():
         chain = ""
         for line in bundle.data(file).decode().splitlines():
             if opened := re.match(r"\tchain (\w+)", line):

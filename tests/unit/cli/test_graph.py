@@ -5,10 +5,10 @@ from itertools import combinations, pairwise
 
 import pytest
 
-from cni_bridge.cli import drawing
+from cni_bridge.cli.graph import command as graph
 from cni_bridge.cli.graph import layout, mermaid, picture, svg
 from cni_bridge.cli.graph.sizes import Rectangle
-from cni_bridge.record import replace
+from cni_bridge.lean.record import replace
 from tests.unit.cli.samples import crowd, interface, space, two_networks
 
 PICTURE = picture.draw(two_networks())
@@ -24,22 +24,22 @@ FACTS = (
 )
 
 
-@pytest.mark.parametrize("notation", drawing.NOTATIONS)
+@pytest.mark.parametrize("notation", graph.NOTATIONS)
 def test_every_notation_has_every_fact(notation: str) -> None:
-    drawn = drawing.NOTATIONS[notation](PICTURE)
+    drawn = graph.NOTATIONS[notation](PICTURE)
     assert [fact for fact in FACTS if fact not in drawn] == []
 
 
-@pytest.mark.parametrize("notation", drawing.NOTATIONS)
+@pytest.mark.parametrize("notation", graph.NOTATIONS)
 def test_masquerade_is_told_without_a_way_out(notation: str) -> None:
     inside = replace(PICTURE, uplinks=())
-    assert "masquerades" in drawing.NOTATIONS[notation](inside)
+    assert "masquerades" in graph.NOTATIONS[notation](inside)
 
 
-@pytest.mark.parametrize("notation", drawing.NOTATIONS)
+@pytest.mark.parametrize("notation", graph.NOTATIONS)
 def test_nothing_can_be_drawn_too(notation: str) -> None:
     empty = picture.Picture(boxes=(), bars=(), uplinks=())
-    assert drawing.NOTATIONS[notation](empty)
+    assert graph.NOTATIONS[notation](empty)
 
 
 def test_a_cable_between_two_namespaces_is_drawn_once() -> None:

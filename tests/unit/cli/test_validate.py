@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from cni_bridge.cli import main, validate
-from cni_bridge.cli.findings import ERROR, WARNING
+from cni_bridge.cli import main
+from cni_bridge.cli.validate import command as validate
+from cni_bridge.cli.validate.findings import ERROR, WARNING
 from cni_bridge.edge import codec, config, validators
 from cni_bridge.errors import CniError
 

@@ -9,8 +9,8 @@ from cni_bridge.address import Prefix, parse_prefix
 from cni_bridge.cluster import member
 from cni_bridge.cluster.member import Decision
 from cni_bridge.cluster.model import View
-from cni_bridge.ipam.leasing import Leased
-from cni_bridge.record import replace
+from cni_bridge.lean.record import replace
+from cni_bridge.ledger.block_leases import Leased
 from tests.unit.cluster import views
 
 SMALL = {"10.64.0.0/24": 26}  # four blocks

@@ -9,7 +9,7 @@ import pytest
 from cni_bridge.cluster import metrics
 from cni_bridge.cluster.agent import Agent, Identity
 from cni_bridge.cluster.etcd import Etcd
-from cni_bridge.record import replace
+from cni_bridge.lean.record import replace
 from tests.unit.cluster import views
 
 

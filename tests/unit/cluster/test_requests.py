@@ -11,7 +11,7 @@ from cni_bridge.cluster.desired import Forward, Neighbour, Route, Tunnel
 from cni_bridge.cluster.route_requests import Installed
 from cni_bridge.cluster.tunnel_requests import Device
 from cni_bridge.kernel.netlink import Request
-from cni_bridge.record import replace
+from cni_bridge.lean.record import replace
 from tests.unit.kernel.oracle import link, neighbour, nested, route
 
 CREATE, REPLACE = 0x600, 0x500  # NLM_F_CREATE with NLM_F_EXCL, with NLM_F_REPLACE

@@ -6,7 +6,7 @@ from cni_bridge.address import parse, parse_prefix, prefix_text, text
 from cni_bridge.cluster import routes
 from cni_bridge.cluster.desired import LAST_RESORT, Forward, Neighbour, Route, Wanted
 from cni_bridge.cluster.model import Host, View
-from cni_bridge.record import replace
+from cni_bridge.lean.record import replace
 from tests.unit.cluster import views
 
 ME = views.host(1, "192.0.2.1", "2001:db8::1")

@@ -120,7 +120,7 @@ def test_malformed_json_is_explained_where_json_can_not_be_imported_yet() -> Non
     """As in the executable: the C scanner then raises SystemError in place of its own error."""
     program = (
         "import sys\n"
-        "from cni_bridge import bundle\n"
+        "from cni_bridge.lean import bundle\n"
         "hidden = dict.fromkeys(('json', 'json.decoder'))\n"
         "sys.modules.update(hidden)\n"
         "bundle.open_library = lambda: [sys.modules.pop(name, None) for name in hidden]\n"

@@ -5,8 +5,8 @@ import pytest
 from cni_bridge import address
 from cni_bridge.edge import codec, config, validators
 from cni_bridge.errors import CniError, IncompatibleVersion, InvalidConfig
-from cni_bridge.extras import VlanFilter
 from cni_bridge.model import Dns, NetworkConfig
+from cni_bridge.model_optional import VlanFilter
 
 Json = dict[str, object]
 PLAIN: Json = {"cniVersion": "1.1.0", "name": "net", "type": "cni-bridge"}

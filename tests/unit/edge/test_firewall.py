@@ -5,7 +5,7 @@ import pytest
 from cni_bridge.address import parse as ip
 from cni_bridge.edge import codec, config, validators
 from cni_bridge.errors import CniError
-from cni_bridge.rules import FirewallConfig, PublishedPort
+from cni_bridge.firewall.model import FirewallConfig, PublishedPort
 
 Json = dict[str, object]
 PLAIN: Json = {"cniVersion": "1.1.0", "name": "net", "type": "cni-bridge"}

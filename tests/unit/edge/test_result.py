@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING
 
 from cni_bridge import address
-from cni_bridge.edge import result, shapes
+from cni_bridge.edge import result, result_versions
+from cni_bridge.lean.record import replace
 from cni_bridge.model import Attachment, Bridge, Dns, Interface, Lease, Plan, Port, Route, Veth
-from cni_bridge.record import replace
 
 if TYPE_CHECKING:
-    from cni_bridge.edge.shapes import Json
+    from cni_bridge.edge.result_versions import Json
 
 INTERFACES = (
     Interface(name="cni0", mac="02:00:00:00:00:01", mtu=1500),
@@ -111,5 +111,5 @@ def test_the_addresses_are_the_container_ends_whatever_comes_after_it() -> None:
 
 def test_of_a_wire_there_is_the_container_end_alone() -> None:
     made = result.build(plan((LEASE,)), INTERFACES[2:], {"interfaces": [{"name": "lo"}]})
-    assert [item["name"] for item in shapes.objects(made, "interfaces")] == ["lo", "eth0"]
-    assert shapes.objects(made, "ips")[0]["interface"] == 1
+    assert [item["name"] for item in result_versions.objects(made, "interfaces")] == ["lo", "eth0"]
+    assert result_versions.objects(made, "ips")[0]["interface"] == 1

@@ -3,10 +3,10 @@
 import pytest
 
 from cni_bridge import address
-from cni_bridge.edge import shapes, versions
+from cni_bridge.edge import result_versions, versions
 from cni_bridge.errors import IncompatibleVersion, InvalidConfig
 
-RESULT: shapes.Json = {
+RESULT: result_versions.Json = {
     "interfaces": [
         {"name": "cni0", "mac": "02:00:00:00:00:01", "mtu": 1500},
         {"name": "eth0", "mac": "02:00:00:00:00:02", "mtu": 1500, "sandbox": "/run/netns/x"},
@@ -42,11 +42,11 @@ def test_an_unknown_version_is_refused_with_the_list_of_known_ones(version: str)
 
 
 def test_the_newest_version_gets_the_result_as_it_is() -> None:
-    assert shapes.downgrade(RESULT, "1.1.0") == {"cniVersion": "1.1.0", **RESULT}
+    assert result_versions.downgrade(RESULT, "1.1.0") == {"cniVersion": "1.1.0", **RESULT}
 
 
 def test_version_1_0_lacks_the_keys_that_1_1_added() -> None:
-    assert shapes.downgrade(RESULT, "1.0.0") == {
+    assert result_versions.downgrade(RESULT, "1.0.0") == {
         "cniVersion": "1.0.0",
         "interfaces": [
             {"name": "cni0", "mac": "02:00:00:00:00:01"},
@@ -59,7 +59,7 @@ def test_version_1_0_lacks_the_keys_that_1_1_added() -> None:
 
 @pytest.mark.parametrize("version", ["0.3.0", "0.3.1", "0.4.0"])
 def test_versions_0_3_and_0_4_tag_addresses_and_always_have_dns(version: str) -> None:
-    shaped = shapes.downgrade(RESULT, version)
+    shaped = result_versions.downgrade(RESULT, version)
     assert shaped["ips"] == [
         {"version": "4", "interface": 1, "address": "10.1.0.2/24", "gateway": "10.1.0.1"},
         {"version": "6", "interface": 1, "address": "fd00::2/64"},
@@ -69,7 +69,7 @@ def test_versions_0_3_and_0_4_tag_addresses_and_always_have_dns(version: str) ->
 
 @pytest.mark.parametrize("version", ["0.1.0", "0.2.0"])
 def test_versions_0_1_and_0_2_have_one_address_a_family_and_no_interfaces(version: str) -> None:
-    assert shapes.downgrade(RESULT, version) == {
+    assert result_versions.downgrade(RESULT, version) == {
         "cniVersion": version,
         "ip4": {
             "ip": "10.1.0.2/24",
@@ -83,9 +83,9 @@ def test_versions_0_1_and_0_2_have_one_address_a_family_and_no_interfaces(versio
 
 @pytest.mark.parametrize("version", versions.SUPPORTED)
 def test_a_previous_result_of_any_version_is_read_back_in_the_newest_shape(version: str) -> None:
-    read = shapes.upgrade(shapes.downgrade(RESULT, version), version)
-    stripped = shapes.downgrade(RESULT, "1.0.0")
-    if version in shapes.FLAT:
+    read = result_versions.upgrade(result_versions.downgrade(RESULT, version), version)
+    stripped = result_versions.downgrade(RESULT, "1.0.0")
+    if version in result_versions.FLAT:
         assert read == {
             "ips": [
                 {"address": "10.1.0.2/24", "gateway": "10.1.0.1"},
@@ -98,15 +98,15 @@ def test_a_previous_result_of_any_version_is_read_back_in_the_newest_shape(versi
     assert read == {key: expected[key] for key in ("interfaces", "ips", "routes")}
 
 
-@pytest.mark.parametrize("version", shapes.FLAT)
+@pytest.mark.parametrize("version", result_versions.FLAT)
 def test_what_an_old_version_could_not_report_is_refused_beforehand(version: str) -> None:
     with pytest.raises(InvalidConfig, match="no valid IP addresses"):
-        shapes.check_addresses(version, [])
+        result_versions.check_addresses(version, [])
     with pytest.raises(InvalidConfig, match="more than 1 address per family"):
-        shapes.check_addresses(version, [address.AF_INET, address.AF_INET])
-    shapes.check_addresses(version, [address.AF_INET, address.AF_INET6])
+        result_versions.check_addresses(version, [address.AF_INET, address.AF_INET])
+    result_versions.check_addresses(version, [address.AF_INET, address.AF_INET6])
 
 
 def test_newer_versions_report_any_number_of_addresses() -> None:
-    shapes.check_addresses("0.3.0", [])
-    shapes.check_addresses("1.1.0", [address.AF_INET] * 3)
+    result_versions.check_addresses("0.3.0", [])
+    result_versions.check_addresses("1.1.0", [address.AF_INET] * 3)

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from cni_bridge.firewall.model import Element
 from cni_bridge.kernel import nftables
 from cni_bridge.kernel.netlink import KernelError, Request
-from cni_bridge.rules import Element
 from tests.unit.kernel.oracle import elements, elements_in, nested, rule, table
 
 INET = nftables.NFPROTO_INET

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pyroute2.netlink import rtnl
 
-from cni_bridge.extras import VlanFilter
 from cni_bridge.kernel import messages, vlans
 from cni_bridge.kernel.netlink import Request
+from cni_bridge.model_optional import VlanFilter
 from tests.unit.kernel.oracle import link, nested
 
 CREATE = 0x600  # NLM_F_CREATE | NLM_F_EXCL

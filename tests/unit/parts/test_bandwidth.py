@@ -6,8 +6,8 @@ from typing import cast
 import pytest
 
 from cni_bridge.errors import UnsupportedField
-from cni_bridge.extras import Bandwidth, Limit, Shaping
 from cni_bridge.kernel.netlink import KernelError, Request, Socket
+from cni_bridge.model_optional import Bandwidth, Limit, Shaping
 from cni_bridge.parts import bandwidth
 from tests.unit.kernel.oracle import link
 

@@ -1,0 +1,139 @@
+"""`cni-bridge adopt`: what host-local has reserved, and whether we look at it.
+
+Nothing is imported, so nothing is changed: an ADD reads the reservations of its network as they are.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from cni_bridge.address import text as address_text
+from cni_bridge.cli import conflists, host_state, terminal
+from cni_bridge.cli.options import Commands, Options, add_command, add_json
+from cni_bridge.edge.config import HOST_LOCAL_DIR
+from cni_bridge.errors import IOFailure
+from cni_bridge.kernel import spaces
+from cni_bridge.lean.record import record
+from cni_bridge.ledger.hostlocal import Reservations
+
+KEPT = "kept"  # its container has it, and no ADD of ours gives it to another
+STALE = "stale"  # no namespace of this host has the address
+IGNORED = "ignored"  # its container has it, and no config leads us to it
+STYLES = {KEPT: "green", STALE: "yellow", IGNORED: "bold red"}
+TITLES = ("network", "address", "container", "interface", "reservation")
+
+
+@record
+class Reserved:
+    """One reservation, what becomes of it, and what to do where that is not right."""
+
+    network: str
+    address: str
+    container: str
+    ifname: str
+    state: str
+    advice: str
+
+
+def register(parsers: Commands) -> None:
+    """The command's options."""
+    parser = add_command(
+        parsers,
+        "adopt",
+        run,
+        summary="which reservations of the host-local plugin are honoured",
+        description="Lists what the reference's host-local has reserved, whether a container has the "
+        "address,\nand whether a config leads us to the reservation. Nothing has to be imported: an "
+        "ADD reads\nreservations as they are, DEL removes them. 1 if one that is in use is ignored.",
+        examples="  cni-bridge adopt host-local\n  cni-bridge adopt host-local /srv/ipam --json",
+    )
+    parser.add_argument("kind", choices=["host-local"], help="whose reservations")
+    parser.add_argument(
+        "directory",
+        metavar="DIR",
+        nargs="?",
+        default=HOST_LOCAL_DIR,
+        help=f"its dataDir, {HOST_LOCAL_DIR} by default",
+    )
+    parser.add_argument(
+        "--conf-dir",
+        metavar="DIR",
+        default=conflists.DIRECTORY,
+        help=f"the network configs, {conflists.DIRECTORY} by default",
+    )
+    add_json(parser)
+
+
+def run(options: Options) -> int:
+    """Print them; 1 if one that is in use is ignored."""
+    directory = Path(options.directory).absolute()
+    is_there = directory.is_dir()
+    if not is_there and str(directory) != HOST_LOCAL_DIR:  # which only a host-local makes
+        raise IOFailure(f"{directory} is no directory", "ipam.dataDir of the config names it")
+    found = list(_reserved(directory, options.conf_dir)) if is_there else []
+    if options.json:
+        terminal.print_json({"reservations": [vars(each) for each in found]})
+    elif found:
+        terminal.console().print(_table(found))
+    else:
+        terminal.console().print(f"nothing is reserved in {directory}")
+    return int(any(each.state == IGNORED for each in found))
+
+
+def _reserved(directory: Path, conf_dir: str) -> Iterator[Reserved]:
+    networks = conflists.read(conf_dir)
+    led_to = {each.config.reservations_dir for each in networks if each.config}
+    in_use = _addresses()
+    for each in sorted(path for path in directory.iterdir() if path.is_dir()):
+        reservations = Reservations(str(each))
+        for ip in reservations:
+            container, ifname = reservations.holder(ip)
+            address = address_text(ip)
+            state = STALE if address not in in_use else KEPT if str(each) in led_to else IGNORED
+            yield Reserved(
+                network=each.name,
+                address=address,
+                container=container,
+                ifname=ifname,
+                state=state,
+                advice=_advice(state, each, address, conf_dir),
+            )
+
+
+def _addresses() -> set[str]:
+    """Every address that a container has, as far as a path leads to its namespace.
+
+    Not those of the containers of hosts in namespaces, whose interfaces end there.
+    """
+    paths = {each.identity.path: each.identity.path for each in spaces.found()}
+    return {
+        address.partition("/")[0]
+        for space in host_state.look(paths)[1:]
+        for interface in space.interfaces
+        if interface.peer is None or interface.peer.space == host_state.HOST
+        for address in interface.addresses
+    }
+
+
+def _advice(state: str, directory: Path, address: str, conf_dir: str) -> str:
+    if state == STALE:
+        return f"nobody has it: rm {directory / address}"
+    if state == IGNORED:
+        return (
+            f"no config of ours in {conf_dir} has name {directory.name} and "
+            f"ipam.dataDir {directory.parent}"
+        )
+    return ""
+
+
+def _table(found: list[Reserved]) -> Table:
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    for title in TITLES:
+        table.add_column(title, overflow="fold")
+    for each in found:
+        state = Text(each.state, style=STYLES[each.state])
+        state.append(f": {each.advice}" if each.advice else "", style="not bold")
+        table.add_row(each.network, each.address, each.container, each.ifname, state)
+    return table

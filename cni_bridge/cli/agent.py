@@ -1,0 +1,227 @@
+"""`cni-bridge agent`: keeps this host a member of a cluster network, for as long as it runs.
+
+The command line, signals and systemd's protocol; what the agent does is `cluster.agent`'s business.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+from cni_bridge import address
+from cni_bridge.cli import conflists
+from cni_bridge.cli.options import Commands, Options, add_command
+from cni_bridge.cluster import snapshot
+from cni_bridge.errors import CniError, InvalidConfig, IOFailure, TryAgainLater
+from cni_bridge.kernel import machine
+from cni_bridge.ledger import state_directory
+
+if TYPE_CHECKING:
+    from wsgiref.simple_server import WSGIServer
+
+    from cni_bridge.cluster.agent import Agent
+    from cni_bridge.cluster.store import Store
+
+# The client libraries are heavy, and not in every build: only the command itself imports them.
+
+STOPPED_BY = (signal.SIGTERM, signal.SIGINT)
+SLICE_S = 0.25  # of a pause: a signal is not answered within one
+
+
+def register(commands: Commands) -> None:
+    """The command's options."""
+    parser = add_command(
+        commands,
+        "agent",
+        run,
+        summary="keep this host a member of a cluster network (a service)",
+        description="Leases blocks of addresses for this host from the network's store, renews the\n"
+        "lease, and makes routes to the blocks of other hosts. Runs until it is stopped; to\n"
+        "stop it changes nothing for containers, nor for new ones until the lease ends.",
+        examples="  cni-bridge agent                    # the only cluster network of this host\n"
+        "  cni-bridge agent pods --metrics 127.0.0.1:9468\n"
+        "  cni-bridge agent pods --leave       # this host is taken out of service\n"
+        "  cni-bridge agent pods --evict h3 --force    # h3 is switched off for ever",
+    )
+    parser.add_argument(
+        "network", metavar="NETWORK", nargs="?", default="", help="where there are several"
+    )
+    parser.add_argument(
+        "--conf-dir", metavar="DIR", default=conflists.DIRECTORY, help="of the network configs"
+    )
+    parser.add_argument(
+        "--host", metavar="ID", default="", help="this host's id; from the machine id by default"
+    )
+    parser.add_argument(
+        "--address",
+        metavar="IP",
+        action="append",
+        default=[],
+        help="this host's address on the network below, one a family; the one that leads to the "
+        "store by default",
+    )
+    _add_actions(parser)
+
+
+def run(options: Options) -> int:
+    """Be the agent, or carry out the one action asked for."""
+    from cni_bridge.cluster import stores
+    from cni_bridge.cluster.agent import Agent, Identity
+    from cni_bridge.cluster.store import MembershipLost, OtherNetwork, Unreachable
+    from cni_bridge.cluster.underlay import NoUnderlay
+
+    settings = conflists.cluster(options.conf_dir, options.network)
+    identity = Identity(
+        id=options.host or settings.node or host_id(),
+        name=settings.node or socket.gethostname(),
+        addresses=tuple(map(_address, options.address)),
+    )
+    with closing(stores.open_store(settings)) as store:
+        try:
+            if options.evict:
+                return _evict(store, options.evict, by_force=options.force)
+            with _alone(settings.state_dir, settings.network):
+                agent = Agent(settings, store, identity, take_over=options.take_over)
+                if options.leave:
+                    return _leave(agent)
+                return _serve(agent, options.metrics)
+        except (Unreachable, MembershipLost, OtherNetwork, NoUnderlay) as error:
+            raise TryAgainLater(str(error)) from error
+
+
+def host_id() -> str:
+    """Of the machine's own id, which is not for others to know (machine-id(5))."""
+    name = f"cni-bridge {machine.machine_id()}".encode()
+    return hashlib.blake2b(name, digest_size=8).hexdigest()
+
+
+def _add_actions(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--metrics", metavar="ADDRESS:PORT", default="", help="serve Prometheus there, and /readyz"
+    )
+    parser.add_argument(
+        "--take-over",
+        action="store_true",
+        help="this machine has replaced the one that the store knows by this id",
+    )
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument(
+        "--leave", action="store_true", help="give all blocks back, remove the routes, and end"
+    )
+    action.add_argument(
+        "--evict", metavar="HOST", default="", help="free the blocks of a host that is gone"
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="with --evict: although its lease has not ended; be sure that it is switched off",
+    )
+
+
+# ---------------------------------------------------------------- the service
+
+
+def _serve(agent: "Agent", metrics: str) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    stopped: list[int] = []
+    for number in STOPPED_BY:
+        signal.signal(number, lambda number, _frame: stopped.append(number))
+    server = _metrics(agent, metrics) if metrics else None
+    is_ready = False
+    while not stopped:
+        try:
+            agent.turn()
+        except CniError as error:  # a ledger that is locked or full may be well again
+            logging.warning("%s. %s", error.msg, error.details)
+            time.sleep(SLICE_S)
+        is_ready = is_ready or agent.is_ready()
+        tell_systemd(*["READY=1"] * is_ready, "WATCHDOG=1", f"STATUS={agent.status()}")
+        end = time.monotonic() + agent.pause()
+        while not stopped and time.monotonic() < end:
+            time.sleep(SLICE_S)
+    tell_systemd("STOPPING=1")
+    if server:
+        server.shutdown()
+    return 0
+
+
+def _metrics(agent: "Agent", where: str) -> "WSGIServer | None":
+    """Who tells them; None where another program has that port: leases matter more."""
+    from cni_bridge.cluster import metrics
+
+    host, _, port = where.rpartition(":")
+    try:
+        return metrics.serve(agent, host.strip("[]") or "127.0.0.1", int(port))
+    except (ValueError, OverflowError) as error:
+        raise InvalidConfig(f"--metrics {where}: {error}", "like 127.0.0.1:9468") from error
+    except OSError as error:
+        logging.warning("no metrics at %s: %s", where, error.strerror)
+        return None
+
+
+def tell_systemd(*lines: str) -> None:
+    """One datagram to where the service manager wants it, if it does (sd_notify(3))."""
+    path = os.environ.get("NOTIFY_SOCKET", "")
+    if not path:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as there:
+        try:
+            there.sendto("\n".join(lines).encode(), "\0" + path[1:] if path[0] == "@" else path)
+        except OSError:
+            return  # it is told again in the next turn
+
+
+@contextmanager
+def _alone(state_dir: str, network: str) -> Iterator[None]:
+    """The only agent of this network on this host. Raises TryAgainLater."""
+    state_directory.ensure(state_dir)
+    path = snapshot.lock_path(state_dir, network)
+    try:
+        with path.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+    except BlockingIOError as error:
+        raise TryAgainLater(
+            f"another agent of {network} runs on this host",
+            f"Stop it first: `systemctl stop cni-bridge-agent@{network}`; it holds {path}.",
+        ) from error
+
+
+# ---------------------------------------------------------------- single actions
+
+
+def _leave(agent: "Agent") -> int:
+    if obstacles := agent.leave():
+        raise IOFailure("this host has not left for good: " + "; ".join(obstacles))
+    print("this host has left; its blocks are free")
+    return 0
+
+
+def _evict(store: "Store", which: str, *, by_force: bool) -> int:
+    hosts = store.view().hosts
+    found = [id for id, host in hosts.items() if which in (id, host.name)]
+    if len(found) != 1:
+        names = ", ".join(f"{host.name} ({id})" for id, host in sorted(hosts.items()))
+        raise InvalidConfig(f"{len(found)} hosts are called {which}", f"hosts: {names or 'none'}")
+    if not store.evict(found[0], by_force=by_force):
+        raise TryAgainLater(
+            f"{which} is a member: its lease has not ended",
+            "On that host: `cni-bridge agent --leave`. If it is switched off for good: --force.",
+        )
+    print(f"{which} is forgotten; its blocks are free")
+    return 0
+
+
+def _address(text: str) -> bytes:
+    try:
+        return address.parse(text)
+    except ValueError as error:
+        raise InvalidConfig(f"--address {text}: {error}") from error

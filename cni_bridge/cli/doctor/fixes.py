@@ -1,0 +1,103 @@
+"""What `--fix` does for attachments and bridges, with the parts that ADD is made of.
+
+Everything here can be done twice, and never removes anything.
+"""
+
+from errno import EEXIST, EINVAL, ENETDOWN
+
+from pyroute2.iproute.linux import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from cni_bridge import address, optional_parts
+from cni_bridge.cli import host_state
+from cni_bridge.kernel import netns, sysctl
+from cni_bridge.kernel.netlink import Socket
+from cni_bridge.kernel.netns import OWN_NETNS, OpenNetns
+from cni_bridge.lean.record import replace
+from cni_bridge.model import Bridge, Plan, Veth
+from cni_bridge.parts import bridge, veth_check, veth_repair
+
+IP6_RT_PRIO_ADDRCONF = 256  # net/ip6_route.h: the metric of what the kernel adds with an address
+
+
+def bridge_of(wanted: Plan) -> Bridge:
+    """The bridge of an attachment that has one: the doctor leaves wires alone."""
+    assert wanted.bridge, "a wire has no bridge, and is not among the plans"
+    return wanted.bridge
+
+
+def ensure_bridge(wanted: Plan) -> None:
+    """The bridge, its addresses, forwarding, as every ADD ensures them."""
+    host = Socket()
+    shared = bridge.ensure(host, bridge_of(wanted))
+    gateway = optional_parts.ensure_gateway(host, shared, bridge_of(wanted))
+    bridge.ensure_gateways(host, gateway, bridge_of(wanted))
+
+
+def restore(wanted: Plan, netns_path: str, *, is_published: bool) -> None:
+    """An attachment whose pair is still there, the bridge included."""
+    ensure_bridge(wanted)
+    host = Socket()
+    shared = bridge.ensure(host, bridge_of(wanted))
+    assert wanted.veth.port, "what is on a bridge has a port there"
+    # As `plan` does where it knows the ports, which the runtime alone tells.
+    port = replace(wanted.veth.port, hairpin=wanted.veth.port.hairpin or is_published)
+    container = netns.open_netns(netns_path)
+    try:
+        _connect(container, wanted.veth)  # other routes lead over these
+        veth_repair.restore(host, container, shared, replace(wanted.veth, port=port))
+    finally:
+        netns.close(container)
+
+
+def bring_up(host_name: str) -> None:
+    """A host end, where no config tells more about it."""
+    _set(OWN_NETNS, host_name, state="up")
+
+
+def forward(host_name: str) -> None:
+    """Let a bridge port forward, where no STP decides about it."""
+    state = host_state.PORT_STATES.index(host_state.FORWARDING)
+    _set(OWN_NETNS, host_name, kind="bridge_slave", IFLA_BRPORT_STATE=state)
+
+
+def set_mtu(netns_path: str, ifname: str, mtu: int) -> None:
+    """The MTU of an interface in a namespace."""
+    _set(netns_path, ifname, mtu=mtu)
+
+
+def set_sysctl(key: str, value: str) -> None:
+    """A kernel parameter of the host."""
+    sysctl.write(key, value)
+
+
+def _connect(container: OpenNetns, want: Veth) -> None:
+    """Add the routes that the kernel adds with addresses, as it does.
+
+    Where it would refuse because the link is down or the address is gone, it adds them by itself
+    once they are back.
+    """
+    with netns.inside(container, IPRoute) as socket:
+        (index,) = socket.link_lookup(ifname=want.container_name)
+        for subnet, own in veth_check.connected(want).items():
+            more = (
+                {"prefsrc": address.text(own.ip), "scope": "link"}
+                if address.family(own.ip) == address.AF_INET
+                else {"priority": IP6_RT_PRIO_ADDRCONF}
+            )
+            target = address.prefix_text(subnet)
+            try:
+                socket.route("add", dst=target, oif=index, proto="kernel", **more)
+            except NetlinkError as error:
+                if error.code not in (EEXIST, EINVAL, ENETDOWN):
+                    raise
+
+
+def _set(netns_path: str, ifname: str, **what: object) -> None:
+    opened = netns.open_netns(netns_path, may_be_own=True)
+    try:
+        with netns.inside(opened, IPRoute) as socket:
+            (index,) = socket.link_lookup(ifname=ifname)
+            socket.link("set", index=index, **what)
+    finally:
+        netns.close(opened)

@@ -1,0 +1,196 @@
+"""What of the host itself keeps networks from working: kernel, sysctls, routes, other programs.
+
+Judged from facts alone.
+"""
+
+import configparser
+import fnmatch
+import ipaddress
+from collections.abc import Iterator
+from functools import partial
+
+from cni_bridge.address import prefix_text, subnet
+from cni_bridge.cli.doctor import features, fixes
+from cni_bridge.cli.doctor.facts import (
+    TRACKED,
+    TRACKED_MAX,
+    Facts,
+    gateway_of,
+    loopback_key,
+)
+from cni_bridge.cli.doctor.findings import Finding, Mend
+from cni_bridge.model import NetworkConfig
+from cni_bridge.parts import bridge
+
+NEARLY_FULL = 0.9
+REMEDIES = {
+    features.BRIDGE: ("no network can be made", "modprobe bridge"),
+    features.VETH: ("no container can be attached", "modprobe veth"),
+    features.RULES: (
+        "ipMasq, portMappings and isolation fail: ADD answers error 111",
+        "apt-get install nftables; modprobe -a nf_tables nft_chain_nat nft_masq",
+    ),
+    features.SPOOF: ("macspoofchk and ipspoofchk fail: ADD answers error 111", "modprobe bridge"),
+    features.VLANS: (
+        "vlan and vlanTrunk are refused: ADD answers error 2",
+        "boot a kernel with CONFIG_BRIDGE_VLAN_FILTERING",
+    ),
+    features.INGRESS: ("bandwidth limits are refused: ADD answers error 2", "modprobe sch_tbf"),
+    features.EGRESS: (
+        "bandwidth limits are refused: ADD answers error 2",
+        "modprobe -a sch_tbf ifb act_mirred",
+    ),
+}
+
+
+def kernel(facts: Facts) -> Iterator[Finding]:
+    """Features that a network here needs and the kernel lacks."""
+    needed = {features.BRIDGE, features.VETH}
+    for config in facts.configs:
+        needed.update(_needs(config))
+    for name, why in facts.features.items():
+        if name in needed:
+            effect, command = REMEDIES[name]
+            yield Finding(cause=f"no {name} here: {why}", effect=effect, command=command)
+
+
+def forwarding(facts: Facts) -> Iterator[Finding]:
+    """Gateways on a host that does not forward."""
+    lengths = {
+        len(prefix.ip): device
+        for device, wanted in facts.gateways.items()
+        for prefix in sorted(wanted, key=prefix_text)
+    }
+    for length, device in sorted(lengths.items()):
+        key = bridge.FORWARDING[length]
+        if facts.sysctls[key] == "0":
+            name = key.replace("/", ".")
+            yield Finding(
+                cause=f"{name} is 0, although {device} is a gateway",
+                effect="containers reach this host, and nothing beyond it",
+                command=f"sysctl -w {name}=1",
+                mend=Mend(what=f"sysctl -w {name}=1", act=partial(fixes.set_sysctl, key, "1")),
+            )
+
+
+def loopback(facts: Facts) -> Iterator[Finding]:
+    """Published ports that 127.0.0.1 does not reach."""
+    publishing = {
+        gateway_of(facts.plans[each.attachment])
+        for each in facts.found.attachments
+        if each.attachment in facts.plans
+        and any(":" not in port.address for port in each.guarded.ports)
+    }
+    for device in sorted(publishing):
+        key = loopback_key(device)
+        plans = [plan for plan in facts.plans.values() if gateway_of(plan) == device]
+        translates = any(plan.firewall and plan.firewall.rules.translates_source for plan in plans)
+        if translates and facts.sysctls[key] == "0":
+            name = f"net.ipv4.conf.{device.replace('.', '/')}.route_localnet"
+            yield Finding(
+                cause=f"{name} is 0",
+                effect="published ports don't answer on 127.0.0.1",
+                command=f"sysctl -w {name}=1",
+                mend=Mend(what=f"sysctl -w {name}=1", act=partial(fixes.set_sysctl, key, "1")),
+            )
+
+
+def tracking(facts: Facts) -> Iterator[Finding]:
+    """A table of connections that has next to no room."""
+    count, most = (int(facts.sysctls[key] or 0) for key in (TRACKED, TRACKED_MAX))
+    if count > most * NEARLY_FULL:
+        yield Finding(
+            cause=f"the table of tracked connections is nearly full: {count} of {most}",
+            effect="new connections of containers and to published ports are dropped, now and then",
+            command=f"sysctl -w net.netfilter.nf_conntrack_max={2 * most}   # 320 bytes each",
+        )
+
+
+def overlaps(facts: Facts) -> Iterator[Finding]:
+    """Subnets of networks that a route of this host leads elsewhere."""
+    for config in facts.configs:
+        own = {config.bridge, f"{config.bridge}.{config.vlan.access}" if config.vlan else ""}
+        for item in {each.subnet for ranges in config.ipam.range_sets for each in ranges}:
+            subnet_text = prefix_text(subnet(item))
+            mine = ipaddress.ip_network(subnet_text)
+            for route in facts.found.host.routes:
+                theirs = ipaddress.ip_network(route.destination)
+                # Default routes, and the two halves of everything that VPNs route, don't compete.
+                if theirs.prefixlen <= 1 or route.device in own or mine.version != theirs.version:
+                    continue
+                if mine.overlaps(theirs):
+                    yield Finding(
+                        cause=f"{subnet_text} of network {config.name} overlaps the route to "
+                        f"{route.destination} by {route.device}",
+                        effect="one of the two can't be reached from here",
+                        command=f"cni-bridge init {config.name}   # finds a subnet that is free",
+                    )
+
+
+def managers(facts: Facts) -> Iterator[Finding]:
+    """Programs that run here and are told to manage interfaces of ours."""
+    host_ends = [each.host_name for each in facts.found.attachments]
+    ours = [*dict.fromkeys(each.name for each in facts.found.bridges), *host_ends]
+    for file, text in facts.snippets.items():
+        if "systemd-network" not in facts.managers or not file.endswith(".network"):
+            continue
+        sections = _sections(text)
+        patterns = sections.get("match", {}).get("name", "").split()
+        taken = [name for name in ours if _matches(name, patterns)]
+        if taken and sections.get("link", {}).get("unmanaged", "no") not in ("yes", "true", "1"):
+            yield Finding(
+                cause=f"{file} lets systemd-networkd manage {', '.join(taken[:3])}",
+                effect="it takes away addresses and the bridge that it does not know of",
+                command="printf '[Match]\\nName=veth* "
+                f"{' '.join(each.name for each in facts.found.bridges)}\\n[Link]\\nUnmanaged=yes\\n' "
+                "> /etc/systemd/network/05-cni-bridge.network; networkctl reload",
+            )
+    if "NetworkManager" in facts.managers:
+        yield from _network_manager(facts)
+
+
+def _network_manager(facts: Facts) -> Iterator[Finding]:
+    rules: list[str] = []
+    for file, text in facts.snippets.items():
+        if file.endswith(".conf"):
+            rules += _sections(text).get("keyfile", {}).get("unmanaged-devices", "").split(";")
+    patterns = [rule.strip().removeprefix("interface-name:") for rule in rules]
+    managed = [each.name for each in facts.found.bridges if not _matches(each.name, patterns)]
+    if managed:
+        listed = ";".join(f"interface-name:{name}" for name in (*managed, "veth*"))
+        yield Finding(
+            cause=f"NetworkManager runs and is not told to leave {', '.join(managed)} alone",
+            effect="it may take addresses away, or the bridge down with a connection of its own",
+            command=f"printf '[keyfile]\\nunmanaged-devices+={listed}\\n' "
+            "> /etc/NetworkManager/conf.d/90-cni-bridge.conf; nmcli general reload",
+        )
+
+
+def _needs(config: NetworkConfig) -> Iterator[str]:
+    if config.vlan:
+        yield features.VLANS
+    if config.bandwidth and config.bandwidth.ingress:
+        yield features.INGRESS
+    if config.bandwidth and config.bandwidth.egress:
+        yield features.EGRESS
+    if config.firewall:
+        yield features.RULES
+        if config.firewall.checks_mac or config.firewall.checks_ip:
+            yield features.SPOOF
+
+
+def _sections(text: str) -> dict[str, dict[str, str]]:
+    """An ini file; nothing of one that can't be read."""
+    parser = configparser.ConfigParser(strict=False, interpolation=None, delimiters=("=", "+="))
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return {}
+    return {name.lower(): dict(parser[name]) for name in parser.sections()}
+
+
+def _matches(name: str, patterns: list[str]) -> bool:
+    """As systemd.network(5): a list of globs, of which one with `!` excludes."""
+    if any(fnmatch.fnmatch(name, each[1:]) for each in patterns if each.startswith("!")):
+        return False
+    return any(fnmatch.fnmatch(name, each) for each in patterns)

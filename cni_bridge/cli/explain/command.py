@@ -1,0 +1,157 @@
+"""`cni-bridge explain`: follows a connection, and names the hop or the table that drops it.
+
+The hops are found in `explain/`; here is what was asked for, and how it is told.
+"""
+
+import ipaddress
+import os
+
+from rich.text import Text
+
+from cni_bridge.cli import conflists, inventory, terminal
+from cni_bridge.cli.inventory import Attached, Inventory
+from cni_bridge.cli.options import Commands, Options, add_command, add_json, add_state_dir
+from cni_bridge.errors import InvalidConfig, IOFailure
+from cni_bridge.kernel.netns import OWN_NETNS
+from cni_bridge.lean.record import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cni_bridge.cli.explain.hops import Flow
+
+HOST = "host"
+STYLES = {"passes": "green", "drops": "bold red", "unsure": "yellow"}
+MARKS = {"passes": "✓", "drops": "✗", "unsure": "?"}
+EXAMPLES = """\
+  cni-bridge explain 3f2a 1.1.1.1:443     # from a container to the world
+  cni-bridge explain 3f2a 8c41:80         # to another container
+  cni-bridge explain 8080                 # from outside to a published port
+  cni-bridge explain 192.0.2.1:8080       # the same, at one address of the host
+  cni-bridge explain host 127.0.0.1:8080  # from the host itself
+  cni-bridge explain 10.64.0.2 8c41:80    # from a container of another host
+  cni-bridge explain 3f2a 10.1.0.2:53 --udp --probe"""
+
+
+def register(parsers: Commands) -> None:
+    """The command's options."""
+    parser = add_command(
+        parsers,
+        "explain",
+        run,
+        summary="follow a connection, and name the hop that drops it",
+        description="Follows a connection through namespace, pair, bridge, routing, firewalls and "
+        "address\ntranslation, up to who listens. Each hop says how it is known: asked of the "
+        "kernel, inferred\nfrom rules and records, or with --probe measured, by a connection that "
+        "nftables traces.\nExit status: 0 it arrives, 1 something drops it.",
+        examples=EXAMPLES,
+    )
+    parser.add_argument(
+        "source",
+        metavar="CONTAINER|host|IP|PORT",
+        help="who asks; or what is asked for from outside: a port of the host, or HOST:PORT",
+    )
+    parser.add_argument(
+        "target", metavar="HOST:PORT", nargs="?", default="", help="HOST: an address or a container"
+    )
+    parser.add_argument("--udp", action="store_true", help="UDP instead of TCP")
+    parser.add_argument("--probe", action="store_true", help="connect for real, and watch")
+    add_json(parser)
+    add_state_dir(parser)
+
+
+def run(options: Options) -> int:
+    """Tell the hops; 1 if one of them drops."""
+    from cni_bridge.cli.explain import evidence, walk  # load pyroute2
+    from cni_bridge.cli.explain.hops import DROPS
+    from cni_bridge.cli.explain.scene import Scene
+
+    if os.geteuid():
+        raise IOFailure("explain needs root, to look into network namespaces")
+    found = inventory.take(*conflists.ledgers(options.state_dir))
+    protocol = "udp" if options.udp else "tcp"
+    asker, flow = _asked(found, options.source, options.target, protocol)
+    from_host = options.source == HOST and bool(options.target)
+    if options.probe and flow.source:
+        raise InvalidConfig(f"--probe can't connect from {flow.source}", "it is not on this host")
+    hops = list(walk.hops(Scene(found, asker), flow, from_host=from_host))
+    if options.probe:
+        path = asker[0].netns_path if asker else OWN_NETNS
+        hops += evidence.probe(path, flow if flow.address else replace(flow, address="127.0.0.1"))
+    if options.json:
+        terminal.print_json({"hops": [vars(hop) for hop in hops]})
+    else:
+        screen = terminal.console()
+        for hop in hops:
+            mark = (f"{MARKS[hop.verdict]} {hop.place:9} ", STYLES[hop.verdict])
+            screen.print(
+                Text.assemble(mark, hop.text, (f"  ({hop.source})", "dim")), soft_wrap=True
+            )
+    return int(any(hop.verdict == DROPS for hop in hops))
+
+
+def _asked(
+    found: Inventory, source: str, target: str, protocol: str
+) -> "tuple[tuple[Attached, ...], Flow]":
+    """The attachments of the container that asks, if it is one, and what it asks for."""
+    from cni_bridge.cli.explain.hops import Flow
+
+    if not target and source.isdecimal():
+        return (), Flow(protocol=protocol, address="", port=_port(source))
+    asker, origin = _asker(found, source) if target else ((), "")
+    host, port = _split(target or source)
+    address = _address(found, host, asker)
+    return asker, Flow(protocol=protocol, address=address, port=port, source=origin)
+
+
+def _asker(found: Inventory, source: str) -> tuple[tuple[Attached, ...], str]:
+    """A container's attachments or, where it is not on this host, its address."""
+    if source == HOST:
+        return (), ""
+    try:
+        address = str(ipaddress.ip_address(source))
+    except ValueError:
+        return _container(found, source), ""
+    for each in found.attachments:
+        if address in (prefix.partition("/")[0] for prefix in each.addresses):
+            return _container(found, each.attachment.container), ""
+    return (), address
+
+
+def _container(found: Inventory, beginning: str) -> tuple[Attached, ...]:
+    """The attachments of the container whose id begins so."""
+    own = [each for each in found.attachments if each.attachment.container.startswith(beginning)]
+    exact = [each for each in own if each.attachment.container == beginning] or own
+    if len({each.attachment.container for each in exact}) != 1:
+        there = ", ".join(sorted({each.title for each in found.attachments}))
+        raise InvalidConfig(
+            f"{'several containers begin' if exact else 'no container begins'} with {beginning}",
+            f"there are: {there or 'none'}",
+        )
+    return tuple(sorted(exact, key=lambda each: each.attachment.ifname))
+
+
+def _address(found: Inventory, host: str, asker: tuple[Attached, ...]) -> str:
+    """An address, or that of a container on a network of the asker's if it is on one."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    bridges = {each.bridge for each in asker}
+    near = sorted(_container(found, host), key=lambda each: each.bridge not in bridges)
+    addresses = [prefix.partition("/")[0] for each in near for prefix in each.addresses]
+    if not addresses:
+        raise InvalidConfig(f"{host} has no address")
+    return addresses[0]
+
+
+def _split(target: str) -> tuple[str, int]:
+    host, _, port = target.rpartition(":")
+    if not host:
+        raise InvalidConfig(f"{target} is not HOST:PORT", "10.1.0.2:80, or [fd00::2]:80")
+    return host.strip("[]"), _port(port)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 1 << 16:
+        raise InvalidConfig(f"{text!r} is not a port", "1 to 65535; with a container: HOST:PORT")
+    return int(text)

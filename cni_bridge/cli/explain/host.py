@@ -1,0 +1,236 @@
+"""What the host does with a connection: takes it, translates it, forwards it; or begins it.
+
+Nothing of it is sent.
+"""
+
+import ipaddress
+from collections.abc import Generator, Iterator
+
+from cni_bridge.cli.explain import delivery, kernel_queries, other_hosts
+from cni_bridge.cli.explain.hops import INFERRED, UNSURE, Flow, Hop, bracketed, dropped
+from cni_bridge.cli.explain.nft_evaluator import Judgement
+from cni_bridge.cli.explain.scene import Hops, Scene
+from cni_bridge.cli.firewall_summary import Published
+from cni_bridge.cli.inventory import Attached
+from cni_bridge.firewall import foreign, tables
+from cni_bridge.kernel import sysctl
+from cni_bridge.kernel.netns import OWN_NETNS
+from cni_bridge.kernel.nftables import NFPROTO_INET, Netfilter
+from cni_bridge.lean.record import replace
+
+HOST, NAT, FORWARD = "host", "nat", "forward"
+FORWARDING = {False: "net/ipv4/conf/{}/forwarding", True: "net/ipv6/conf/all/forwarding"}
+LOCALNET = "net/ipv4/conf/{}/route_localnet"
+Way = Generator[Hop, None, None]
+
+
+def received(scene: Scene, flow: Flow, own: Attached | None) -> Way:
+    """Something comes to the host from a container, or from outside, whose address is not known."""
+    if own is None:
+        flow = _from_outside(scene, flow)
+    asked = flow
+    judgement = scene.judged("prerouting", flow, OWN_NETNS)
+    flow = yield from scene.filtered(HOST, "prerouting", flow)
+    yield from _translation(scene, asked, judgement)
+    if scene.is_hosts(flow.address):
+        yield from _taken(scene, flow)
+        return
+    yield from _forwarded(scene, flow, own)
+
+
+def sent(scene: Scene, flow: Flow) -> Way:
+    """The host itself asks."""
+    way = kernel_queries.route(OWN_NETNS, flow.address)
+    if way.refusal:
+        yield from _unrouted(scene, flow)
+        yield dropped(HOST, f"the host has no route to {flow.address}: {way.refusal}")
+    asked = flow = replace(flow, source=way.source, leaves=way.device)
+    judgement = scene.judged("output", flow, OWN_NETNS)
+    flow = yield from scene.filtered(HOST, "output", flow)
+    yield from scene.answered(HOST, "input", asked)
+    if way.is_local:
+        yield from _translation(scene, asked, judgement)
+    if flow.address == asked.address and way.is_local:
+        yield from _taken(scene, replace(flow, enters=way.device, leaves=""))
+        return
+    way = kernel_queries.route(OWN_NETNS, flow.address)
+    flow = replace(flow, leaves=way.device)
+    yield from _localnet(flow)
+    yield Hop(place=HOST, text=_routed(way))
+    flow = yield from _source(scene, flow)
+    yield from _delivered(scene, flow, way)
+
+
+def _from_outside(scene: Scene, flow: Flow) -> Flow:
+    """By which interface it comes, and if nothing else is said to which address of the host."""
+    if flow.source:
+        return replace(flow, enters=kernel_queries.route(OWN_NETNS, flow.source).device)
+    port = _published(scene, flow)[1]
+    uplink = scene.device(flow.address) if flow.address else None
+    if uplink is None or uplink.kind == "bridge":
+        uplink = scene.uplink()
+    address = flow.address or (port.host_ip if port else "")
+    if not address:
+        devices = [uplink.name] if uplink else [each.name for each in scene.found.bridges]
+        is_ipv6 = ":" in port.address if port else False
+        own = (scene.own(each, is_ipv6=is_ipv6) for each in devices)
+        address = next(filter(None, own), "127.0.0.1")
+    return replace(flow, address=address, enters=uplink.name if uplink else "")
+
+
+def _translation(scene: Scene, asked: Flow, judgement: Judgement) -> Way:
+    """To which container a port leads; what keeps it from that, or from being published at all."""
+    flow, by = judgement.flow, judgement.translation
+    if not scene.is_hosts(asked.address) and not flow.is_redirected:
+        return
+    target, port = _published(scene, asked)
+    if target is None or port is None:
+        if flow.is_redirected and by:
+            yield Hop(place=NAT, text=f"{by.chain.where} leads it to {flow.text}", source=INFERRED)
+            return
+        yield Hop(place=NAT, text=_unpublished(scene, asked))
+        return
+    container = target.title
+    where = f"{bracketed(port.address)}:{port.container_port}"
+    what = f"port {port.host_port}/{port.protocol}"
+    if (flow.address, flow.port) == (port.address, port.container_port):
+        text = f"table inet cni_bridge, chain publish: to {where} of {container}"
+        yield Hop(place=NAT, text=text, source=INFERRED)
+    elif flow.is_redirected and by:
+        text = f"{by.chain.where} leads it to {flow.text}, before {container} gets its {what}"
+        yield dropped(NAT, text, INFERRED)
+    elif asked.address == "::1":
+        yield dropped(NAT, "the kernel does not route ::1: ask at 127.0.0.1")
+    elif tables.handle(Netfilter(), NFPROTO_INET) is None:
+        gone = "table inet cni_bridge is gone: `cni-bridge restore`"
+        yield dropped(NAT, f"{what} is recorded for {container}, but {gone}")
+    elif ipaddress.ip_address(asked.address).is_loopback and asked.enters:
+        yield dropped(NAT, f"{what} is published at {asked.address}: for this host alone")
+    else:
+        lost = f"table inet cni_bridge does not lead it to {where}: `cni-bridge restore`"
+        yield dropped(NAT, f"{what} is recorded for {container}, but {lost}")
+
+
+def _published(scene: Scene, flow: Flow) -> tuple[Attached | None, Published | None]:
+    """Whose port it is."""
+    for each, port in _ports(scene, flow):
+        is_there = not flow.address or port.host_ip in ("", flow.address)
+        is_family = not flow.address or (":" in port.address) == flow.is_ipv6
+        if is_there and is_family:
+            return each, port
+    return None, None
+
+
+def _unpublished(scene: Scene, flow: Flow) -> str:
+    others = dict.fromkeys(
+        port.host_ip or ("every IPv6 address" if ":" in port.address else "every IPv4 address")
+        for _, port in _ports(scene, flow)
+    )
+    port = f"port {flow.port}/{flow.protocol} is"
+    if not others:
+        return f"{port} not published"
+    return f"{port} published at {', '.join(others)} only, not at {flow.address}"
+
+
+def _ports(scene: Scene, flow: Flow) -> Iterator[tuple[Attached, Published]]:
+    for each in scene.found.attachments:
+        for port in each.guarded.ports:
+            if (port.protocol, port.host_port) == (flow.protocol, flow.port):
+                yield each, port
+
+
+def _taken(scene: Scene, flow: Flow) -> Way:
+    """The host itself is asked."""
+    flow = yield from scene.filtered(HOST, "input", flow)
+    yield from scene.answered(HOST, "output", flow)
+    yield from delivery.listening(OWN_NETNS, "this host", flow)
+
+
+def _forwarded(scene: Scene, flow: Flow, own: Attached | None) -> Way:
+    key = FORWARDING[flow.is_ipv6].format(flow.enters if own else "all")
+    if sysctl.read(key) == "0":
+        yield dropped(HOST, f"forwarding is off: {key.replace('/', '.')} is 0")
+    way = kernel_queries.route(
+        OWN_NETNS, flow.address, source=flow.source, arrives_by=flow.enters if own else ""
+    )
+    if way.refusal:
+        yield from _unrouted(scene, flow)
+        yield dropped(HOST, f"the host does not route it to {flow.address}: {way.refusal}")
+    flow = replace(flow, leaves=way.device)
+    yield Hop(place=HOST, text=_routed(way))
+    flow = yield from scene.filtered(FORWARD, "forward", flow)
+    yield from scene.answered(FORWARD, "forward", flow)
+    yield from _older_tables(scene)
+    yield Hop(place=FORWARD, text="no table drops what is forwarded here", source=INFERRED)
+    flow = yield from _source(scene, flow)
+    if flow.enters == flow.leaves and flow.is_redirected and not flow.is_masked:
+        text = (
+            "the answer goes straight to who asked, and comes from another address: snat is false"
+        )
+        yield dropped(NAT, text, INFERRED)
+    yield from _delivered(scene, flow, way)
+
+
+def _older_tables(scene: Scene) -> Iterator[Hop]:
+    """iptables' older tables, of which nftables does not know."""
+    bridges = [each.name for each in scene.found.bridges]
+    for obstacle in foreign.obstacles(Netfilter(), *bridges):
+        if "legacy" in obstacle.where:
+            text = f"{obstacle}, unless one of its rules accepts it: {obstacle.remedy}"
+            yield dropped(FORWARD, text, INFERRED)
+
+
+def _source(scene: Scene, flow: Flow) -> Hops:
+    """The address that it leaves with."""
+    passed = yield from scene.filtered(NAT, "postrouting", flow)
+    if passed.is_masked:
+        source = scene.own(flow.leaves, is_ipv6=flow.is_ipv6)
+        text = f"masquerade: it leaves with the host's address {source}".rstrip()
+        yield Hop(place=NAT, text=text, source=INFERRED)
+        return replace(passed, source=source)
+    if flow.source and ipaddress.ip_address(flow.source).is_loopback:
+        text = f"it comes from {flow.source}, and nothing masquerades it: the answer goes nowhere"
+        yield dropped(NAT, text, INFERRED)
+    if scene.at(flow.source) and not scene.at(flow.address) and not scene.clustered(flow.address):
+        yield Hop(
+            place=NAT,
+            text="no masquerade: the answer needs a route to this host's containers out there",
+            verdict=UNSURE,
+            source=INFERRED,
+        )
+    return passed
+
+
+def _localnet(flow: Flow) -> Iterator[Hop]:
+    """127.0.0.1 leaves the host by an interface that is told to let it."""
+    key = LOCALNET.format(flow.leaves)
+    is_loopback = flow.source and ipaddress.ip_address(flow.source).is_loopback
+    if is_loopback and "1" not in (sysctl.read(key), sysctl.read(LOCALNET.format("all"))):
+        name = key.replace("/", ".")
+        yield dropped(HOST, f"{name} is 0: 127.0.0.1 does not leave the host by {flow.leaves}")
+
+
+def _delivered(scene: Scene, flow: Flow, way: kernel_queries.Way) -> Way:
+    if target := scene.at(flow.address):
+        yield from delivery.arrival(scene, target, flow)
+        return
+    link = scene.found.host.interface(way.device)
+    if link is None or not link.has_carrier:
+        yield dropped(HOST, f"{way.device} has no carrier")
+    neighbour = way.gateway or flow.address
+    if kernel_queries.is_silent(way.device, neighbour):
+        yield dropped(HOST, f"{neighbour} does not answer on {way.device}")
+    if cluster := scene.clustered(flow.address):
+        yield from other_hosts.arrival(cluster, flow, way)
+        return
+    yield Hop(place=HOST, text=f"leaves by {way.device}; what is beyond can't be seen from here")
+
+
+def _unrouted(scene: Scene, flow: Flow) -> Iterator[Hop]:
+    if cluster := scene.clustered(flow.address):
+        yield from other_hosts.nobody(cluster, flow)
+
+
+def _routed(way: kernel_queries.Way) -> str:
+    via = f" via {way.gateway}" if way.gateway else ""
+    return f"the host routes it out by {way.device}{via}"

@@ -1,0 +1,39 @@
+"""What rules of ours that drop mean, in words; they are known by the sets that they ask.
+
+The rules themselves are judged as they stand in the kernel. A test holds this to their files.
+"""
+
+from cni_bridge.cli.explain import nft_evaluator
+from cni_bridge.cli.explain.hops import Flow
+from cni_bridge.cli.explain.nft_evaluator import End
+from cni_bridge.firewall import tables
+
+Conditions = tuple[tuple[str, str], ...]
+
+
+def _sides(enters: str = "", leaves: str = "") -> Conditions:
+    sides = (("iifname", enters), ("oifname", leaves))
+    return tuple((side, f"@{name}") for side, name in sides if name)
+
+
+SENTENCES: dict[Conditions, str] = {
+    _sides("internal"): "{enters} is internal: nothing leaves it",
+    _sides("", "internal"): "{leaves} is internal: nothing enters it",
+    _sides("strict", "isolated"): "{enters} and {leaves} are isolated, one of them strictly",
+    _sides("isolated", "strict"): "{enters} and {leaves} are isolated, one of them strictly",
+    _sides("isolated", "isolated"): "{enters} and {leaves} are isolated from each other",
+    _sides("", "closed"): "{leaves} is closed: only published ports are open",
+    _sides("no_icc"): "icc is false on {enters}: its containers don't talk to each other",
+    _sides("apart", "apart"): "icc is false: {enters} and {leaves} don't send to each other",
+    _sides("bridges"): "containers do not reach 127.0.0.0/8 of this host",
+}
+SPOOFED = "the sender's addresses are not those that it was given"
+
+
+def meaning(end: End, flow: Flow) -> str:
+    """Who drops it, and why; rules of others speak for themselves."""
+    if end.rule is None or end.chain.table != tables.TABLE:
+        return end.text
+    sentence = SENTENCES.get(nft_evaluator.conditions(end.rule), SPOOFED)
+    chain = f"table {end.chain.family} {end.chain.table}, chain {end.chain.name}"
+    return f"{chain}: {sentence.format(enters=flow.enters, leaves=flow.leaves)}"

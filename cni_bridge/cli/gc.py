@@ -1,0 +1,57 @@
+"""`cni-bridge gc`: forgets the attachments that are provably dead, and frees their addresses.
+
+What proof is needed is decided in `reclaiming`; on doubt nothing is removed.
+"""
+
+from cni_bridge.cli import terminal
+from cni_bridge.cli.options import Commands, Options, add_command, add_state_dir
+from cni_bridge.errors import RemovalIncomplete
+from cni_bridge.kernel import netlink
+from cni_bridge.ledger import store
+from cni_bridge.model import Holding
+from cni_bridge.recovery import stale
+
+
+def register(parsers: Commands) -> None:
+    """The command's options."""
+    parser = add_command(
+        parsers,
+        "gc",
+        run,
+        summary="free the addresses of containers that are provably dead",
+        description="Forgets attachments recorded before the last boot, and those whose namespace "
+        "and\ninterfaces are both gone. What may be alive is left alone.",
+        examples="  cni-bridge gc --dry-run\n  cni-bridge gc",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    add_state_dir(parser)
+
+
+def run(options: Options) -> int:
+    """Remove what is dead; 1 if some of it could not be."""
+    screen = terminal.console()
+    gone = dead(options.state_dir) if options.dry_run else free(options.state_dir)
+    verb = "would free" if options.dry_run else "freed"
+    for holding in gone:
+        screen.print(f"{verb} {stale.text(holding)}", soft_wrap=True)
+    if not gone:
+        screen.print("nothing is provably dead")
+    return 0
+
+
+def dead(state_dir: str) -> list[Holding]:
+    """The records of a ledger of which nothing can be alive."""
+    ledger = store.find_ledger(state_dir)
+    held = ledger.holdings() if ledger else ()
+    return [holding for holding, _ in stale.dead(netlink.Socket(), held)]
+
+
+def free(state_dir: str) -> list[Holding]:
+    """Remove all that these have; return them. Raises RemovalIncomplete."""
+    ledger = store.find_ledger(state_dir)
+    if ledger is None:
+        return []
+    gone, failures = stale.reclaim(netlink.Socket(), ledger)
+    if failures:
+        raise RemovalIncomplete("could not remove everything", "\n".join(map(str, failures)))
+    return gone

@@ -1,0 +1,201 @@
+"""What the kernel shows of some network namespaces: interfaces, addresses, routes, who is wired to
+whom.
+
+Read with pyroute2, not with the plugin's own reader. Nothing is known of the ledger, or changed.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+from cni_bridge.errors import InvalidNetns, UnknownContainer
+from cni_bridge.kernel import netns
+from cni_bridge.kernel.netns import OWN_NETNS, OpenNetns
+from cni_bridge.lean.record import record
+from cni_bridge.model import Netns
+
+HOST = ""  # no container id is empty
+AF_INET, AF_INET6 = 2, 10  # linux/socket.h
+IFF_UP = 1  # linux/if.h
+RT_SCOPE_LINK = 253  # linux/rtnetlink.h
+RT_TABLE_MAIN = 254
+FORWARDING = "forwarding"
+PORT_STATES = ("disabled", "listening", "learning", FORWARDING, "blocking")  # linux/if_bridge.h
+
+
+@record
+class Counters:
+    """What went over an interface, as seen by itself."""
+
+    received_bytes: int
+    received_packets: int
+    sent_bytes: int
+    sent_packets: int
+    dropped: int
+
+
+@record
+class End:
+    """An interface of a space, by name."""
+
+    space: str
+    interface: str
+
+
+@record
+class Interface:
+    """An interface; `peer` is a veth's other end where that is in one of the spaces seen.
+
+    `port_state`: one of PORT_STATES if it is a bridge port; `has_stp`: of a bridge, which then
+    decides about those.
+    """
+
+    index: int
+    name: str
+    kind: str
+    mac: str
+    mtu: int
+    is_up: bool
+    has_carrier: bool
+    addresses: tuple[str, ...]
+    master: str
+    peer: End | None
+    alias: str
+    counters: Counters
+    port_state: str = ""
+    has_stp: bool = False
+
+
+@record
+class Route:
+    """A route of the main table; no gateway: what it leads to is on the link itself."""
+
+    destination: str
+    gateway: str
+    device: str
+
+
+@record
+class Space:
+    """A network namespace under the name that it was asked for by."""
+
+    name: str
+    identity: Netns
+    interfaces: tuple[Interface, ...]
+    routes: tuple[Route, ...]
+
+    def interface(self, name: str) -> Interface | None:
+        """The interface of that name."""
+        return next((each for each in self.interfaces if each.name == name), None)
+
+
+def look(paths: Mapping[str, str], host_path: str = OWN_NETNS) -> tuple[Space, ...]:
+    """The host first, then every namespace that is there, by name and path."""
+    with ExitStack() as stack:
+        views = [
+            _View(name, opened, stack)
+            for name, path in {HOST: host_path, **paths}.items()
+            if (opened := _open(path))
+        ]
+        return tuple(_space(view, views) for view in views)
+
+
+class _View:
+    """An open namespace with a socket in it, and what the kernel lists there."""
+
+    def __init__(self, name: str, opened: OpenNetns, stack: ExitStack) -> None:
+        from pyroute2.iproute.linux import (
+            IPRoute,
+        )  # takes 0.2 s, which help and usage errors need not wait for
+
+        self.name = name
+        self.opened = opened
+        stack.callback(netns.close, opened)
+        self.socket = stack.enter_context(netns.inside(opened, IPRoute))
+        self.links: dict[int, Any] = {link["index"]: link for link in self.socket.get_links()}
+
+    def knows(self, other: "_View", number: int) -> bool:
+        """Whether the number is what this namespace calls the other one."""
+        answer = self.socket.get_netnsid(fd=other.opened.descriptor)
+        return bool(answer["nsid"] == number)
+
+
+def _open(path: str) -> OpenNetns | None:
+    try:
+        return netns.open_netns(path, may_be_own=True)
+    except (InvalidNetns, UnknownContainer):
+        return None
+
+
+def _space(view: _View, views: list[_View]) -> Space:
+    addresses: dict[int, list[str]] = {}
+    for item in view.socket.get_addr():
+        if item["scope"] != RT_SCOPE_LINK:
+            local = item.get("local") or item.get("address")
+            addresses.setdefault(item["index"], []).append(f"{local}/{item['prefixlen']}")
+    return Space(
+        name=view.name,
+        identity=view.opened.identity,
+        interfaces=tuple(
+            _interface(view, link, tuple(addresses.get(index, ())), views)
+            for index, link in view.links.items()
+        ),
+        routes=tuple(_routes(view)),
+    )
+
+
+def _interface(view: _View, link: Any, addresses: tuple[str, ...], views: list[_View]) -> Interface:
+    info = link.get("linkinfo")
+    of_port = info.get("slave_data") if info and info.get("slave_kind") == "bridge" else None
+    of_bridge = info.get("data") if info and info.get("kind") == "bridge" else None
+    stats = link.get("stats64")
+    master = view.links.get(link.get("master"))
+    return Interface(
+        index=link["index"],
+        name=link.get("ifname"),
+        kind=(info.get("kind") if info else "") or "",
+        mac=link.get("address") or "",
+        mtu=link.get("mtu"),
+        is_up=bool(link["flags"] & IFF_UP),
+        has_carrier=bool(link.get("carrier")),
+        addresses=addresses,
+        master=master.get("ifname") if master else "",
+        peer=_peer(view, link, views),
+        alias=link.get("ifalias") or "",
+        counters=Counters(
+            received_bytes=stats["rx_bytes"],
+            received_packets=stats["rx_packets"],
+            sent_bytes=stats["tx_bytes"],
+            sent_packets=stats["tx_packets"],
+            dropped=stats["rx_dropped"] + stats["tx_dropped"],
+        ),
+        port_state=PORT_STATES[of_port.get("IFLA_BRPORT_STATE")] if of_port else "",
+        has_stp=bool(of_bridge and of_bridge.get("br_stp_state")),
+    )
+
+
+def _peer(view: _View, link: Any, views: list[_View]) -> End | None:
+    """The other end: the kernel says its index, and which namespace by a number of view's own."""
+    info, index, number = link.get("linkinfo"), link.get("link"), link.get("link_netnsid")
+    if not info or info.get("kind") != "veth" or not index:
+        return None
+    candidates = [view] if number is None else [each for each in views if each is not view]
+    for each in candidates:  # the host is the first of them, and the answer as a rule
+        other = each.links.get(index)
+        if other is not None and (number is None or view.knows(each, number)):
+            return End(space=each.name, interface=other.get("ifname"))
+    return None
+
+
+def _routes(view: _View) -> Iterator[Route]:
+    for family, default in ((AF_INET, "0.0.0.0/0"), (AF_INET6, "::/0")):
+        for item in view.socket.get_routes(family=family, table=RT_TABLE_MAIN):
+            device = view.links.get(item.get("oif"))
+            target = item.get("dst")
+            if device is None or (target or "").startswith("fe80:"):
+                continue
+            yield Route(
+                destination=f"{target}/{item['dst_len']}" if target else default,
+                gateway=item.get("gateway") or "",
+                device=device.get("ifname"),
+            )

@@ -1,0 +1,222 @@
+"""`cni-bridge init`: a network config to begin with, on a subnet that nothing here uses.
+
+What is taken is read from the routing table and from the configs that there are.
+"""
+
+import ipaddress
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from rich.prompt import Confirm, Prompt
+
+from cni_bridge.cli import host_state, terminal
+from cni_bridge.cli.options import Commands, Options, add_command
+from cni_bridge.cli.validate import command as validate
+from cni_bridge.cli.validate.findings import ERROR
+from cni_bridge.edge import config, request
+from cni_bridge.errors import CniError, InvalidConfig, IOFailure
+
+Subnet: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+CONFIGS = Path("/etc/cni/net.d")
+POOLS = ("10.88.0.0/16", "172.20.0.0/14", "192.168.128.0/17")
+POOL6 = "fd00:88::/48"
+EXAMPLES = """\
+  cni-bridge init                # asks
+  cni-bridge init web
+  cni-bridge init web --dual-stack -o /etc/cni/net.d/10-web.conflist
+  cni-bridge init lan --subnet 10.1.0.0/24 --internal"""
+
+
+def register(parsers: Commands) -> None:
+    """The command's options."""
+    parser = add_command(
+        parsers,
+        "init",
+        run,
+        summary="write a network config, on a subnet that is free here",
+        description="Writes a config list. Without --subnet it takes the first /24 of "
+        f"{', '.join(POOLS)}\nthat no route, address or config of this host overlaps.",
+        examples=EXAMPLES,
+    )
+    parser.add_argument(
+        "name", metavar="NAME", nargs="?", help="the network's name; on a terminal it is asked for"
+    )
+    parser.add_argument("--subnet", metavar="CIDR", help="instead of a free one")
+    parser.add_argument("--dual-stack", action="store_true", help="a free IPv6 subnet, too")
+    parser.add_argument("--bridge", metavar="NAME", help="NAME0 of the network if not given")
+    parser.add_argument("--mtu", type=int, default=0, help="the kernel's default if not given")
+    parser.add_argument(
+        "--internal", action="store_true", help="no default route, no masquerade: no way out"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="a new file instead of stdout")
+
+
+def run(options: Options) -> int:
+    """Print or write the config, once it is one that the plugin takes."""
+    if options.name is None:
+        _ask(options)
+    text, unwise = _checked(options)
+    for each in (*unwise, *_overlaps(options.subnet)):
+        print(f"warning: {each}", file=sys.stderr)
+    if options.output is None:
+        print(text, end="")
+        return 0
+    file = Path(options.output)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("x", encoding="utf-8") as opened:
+            opened.write(text)
+    except OSError as error:
+        raise IOFailure(f"cannot write {options.output}: {error.strerror}") from error
+    terminal.console().print(f"{options.output}: network {options.name}", soft_wrap=True)
+    return 0
+
+
+def free(pool: str, length: int, taken: Iterable[Subnet]) -> Subnet | None:
+    """The first subnet of a pool that overlaps nothing taken."""
+    whole: Subnet = ipaddress.ip_network(pool)
+    rivals = [each for each in taken if each.version == whole.version]
+    candidates: Iterable[Subnet] = whole.subnets(new_prefix=length)
+    for each in candidates:
+        if not any(each.overlaps(rival) for rival in rivals):
+            return each
+    return None
+
+
+def _ask(options: Options) -> None:
+    """What the options would say, one question each; Enter takes what is proposed."""
+    if not sys.stdin.isatty():
+        raise InvalidConfig("no name for the network", "cni-bridge init NAME")
+    screen = terminal.console()
+    _ask_for(options, "name", "name of the network", "web")
+    _ask_for(options, "subnet", "subnet", options.subnet or next(_subnets(options)))
+    options.dual_stack = Confirm.ask("an IPv6 subnet, too", console=screen, default=False)
+    options.internal = not Confirm.ask("a way out of this host", console=screen, default=True)
+    _ask_for(options, "bridge", "name of the bridge", options.bridge or _bridge(options.name))
+    _ask_for(
+        options,
+        "output",
+        "file, or - to print it",
+        options.output or str(CONFIGS / f"10-{options.name}.conflist"),
+    )
+    if options.output == "-":
+        options.output = None
+
+
+def _ask_for(options: Options, key: str, question: str, proposed: str) -> None:
+    """Until the answer is one with which a config can be written."""
+    while True:
+        answer = Prompt.ask(question, console=terminal.console(), default=proposed)
+        setattr(options, key, answer)
+        try:
+            _checked(options)
+            if key == "output" and Path(answer).exists():
+                raise InvalidConfig(f"{answer} exists")
+        except CniError as error:
+            terminal.fail(error)
+        else:
+            return
+
+
+def _checked(options: Options) -> tuple[str, list[str]]:
+    """The config's text, and what is unwise about it. Raises InvalidConfig."""
+    config.network({"name": options.name})
+    text = json.dumps(_conflist(options), indent=2) + "\n"
+    (report,) = validate.examine([(f"{options.name}.conflist", text)])
+    for finding in report.findings:
+        if finding.severity == ERROR:
+            raise InvalidConfig(finding.message, finding.hint)
+    return text, [finding.message for finding in report.findings]
+
+
+def _overlaps(subnet: str | None) -> Iterator[str]:
+    """What of this host a subnet that somebody has named gets in the way of."""
+    if subnet:
+        mine = ipaddress.ip_network(subnet)
+        for other in dict.fromkeys(_taken()):
+            if mine.version == other.version and mine.overlaps(other):
+                yield f"{mine} overlaps {other}, which is in use here"
+
+
+def _conflist(options: Options) -> dict[str, Any]:
+    plugin: dict[str, Any] = {
+        "type": "cni-bridge",
+        "bridge": options.bridge or _bridge(options.name),
+    }
+    if options.internal:
+        plugin["isGateway"] = True
+    else:
+        plugin |= {"isDefaultGateway": True, "ipMasq": True}
+        plugin["capabilities"] = {"portMappings": True}
+    if options.mtu:
+        plugin["mtu"] = options.mtu
+    ranges = [[{"subnet": subnet}] for subnet in _subnets(options)]
+    plugin["ipam"] = {"type": "cni-bridge", "ranges": ranges}
+    return {"cniVersion": "1.0.0", "name": options.name, "plugins": [plugin]}
+
+
+def _bridge(network: str) -> str:
+    return network[: request.IFNAME_LIMIT - 1] + "0"
+
+
+def _subnets(options: Options) -> Iterator[str]:
+    taken = list(_taken())
+    if options.subnet:
+        yield options.subnet
+    else:
+        found = (free(pool, 24, taken) for pool in POOLS)
+        yield str(_first(found, ", ".join(POOLS)))
+    if options.dual_stack:
+        yield str(_first([free(POOL6, 64, taken)], POOL6))
+
+
+def _first(found: Iterable[Subnet | None], pools: str) -> Subnet:
+    subnet = next((each for each in found if each is not None), None)
+    if subnet is None:
+        raise InvalidConfig(f"no subnet of {pools} is free", "name one with --subnet")
+    return subnet
+
+
+def _taken() -> Iterator[Subnet]:
+    """What routes, addresses and configs of this host use; a default route uses nothing.
+
+    Nor do the two halves of everything that VPNs route.
+    """
+    (host,) = host_state.look({})
+    for route in host.routes:
+        subnet = ipaddress.ip_network(route.destination)
+        if subnet.prefixlen > 1:
+            yield subnet
+    for interface in host.interfaces:
+        for address in interface.addresses:
+            yield ipaddress.ip_interface(address).network
+    for file in sorted((*CONFIGS.glob("*.conf"), *CONFIGS.glob("*.conflist"))):
+        yield from _configured(_content(file))
+
+
+def _configured(value: object) -> Iterator[Subnet]:
+    """Everything that is called `subnet` in a config, whoever's it is."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _configured(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key == "subnet" and isinstance(item, str):
+                try:
+                    yield ipaddress.ip_network(item, strict=False)
+                except ValueError:
+                    continue
+            else:
+                yield from _configured(item)
+
+
+def _content(file: Path) -> object:
+    """What a file holds; nothing if it can't be read: it is not ours to judge here."""
+    try:
+        return json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return None

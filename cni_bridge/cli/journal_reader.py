@@ -1,0 +1,101 @@
+"""The calls that the journal has, or a log: read, and put together.
+
+Nothing is written here; how a record comes to be is the matter of `journal`.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from cni_bridge import journal
+from cni_bridge.lean.record import record
+
+OK, FAILED = "ok", "failed"
+RUNNING = "running"  # begun, and its process is there
+KILLED = "killed"  # begun, and neither ended nor running
+JOURNAL = tuple(
+    Path(path + suffix)
+    for path in (journal.PATH, journal.STATUS_PATH)
+    for suffix in (journal.OLDER, "")
+)
+SLOWEST_MS = 600_000  # what began longer ago and has that process id is another process
+
+
+@record
+class Call:
+    """One call; `took` in microseconds is None where it has no end."""
+
+    began: int  # Unix time in milliseconds
+    pid: int
+    environment: dict[str, str]
+    version: str
+    stdin: Any
+    steps: tuple[tuple[str, int], ...]
+    took: int | None
+    outcome: str
+    result: Any
+    error: dict[str, Any] | None
+
+    @property
+    def command(self) -> str:
+        """What was asked for."""
+        return self.environment.get("CNI_COMMAND", "?")
+
+    @property
+    def container(self) -> str:
+        """For which container; empty where the command has none."""
+        return self.environment.get("CNI_CONTAINERID", "")
+
+    @property
+    def network(self) -> str:
+        """On which network, as far as that could be read."""
+        return str(self.stdin.get("name", "")) if isinstance(self.stdin, dict) else ""
+
+
+def read(files: Iterable[Path] = JOURNAL) -> list[Call]:
+    """The calls, oldest first; what is damaged is passed over."""
+    found: dict[tuple[int, int], dict[str, Any]] = {}
+    for file in files:
+        for each in _records(file):
+            key = each["began"], each["pid"]
+            found[key] = {**found.get(key, {}), **each}
+    return [_call(found[key]) for key in sorted(found)]
+
+
+def _records(file: Path) -> Iterator[dict[str, Any]]:
+    try:
+        text = file.read_text(errors="replace")
+    except FileNotFoundError:
+        return
+    for line in text.split("\n"):
+        try:
+            found = json.loads(line)
+        except ValueError:  # a blank line, or one that was cut off
+            continue
+        if isinstance(found, dict) and {"began", "pid", "environment"} <= found.keys():
+            yield found
+
+
+def _call(found: dict[str, Any]) -> Call:
+    return Call(
+        began=found["began"],
+        pid=found["pid"],
+        environment=found["environment"],
+        version=found.get("version", ""),
+        stdin=found.get("stdin"),
+        steps=tuple((what, duration) for what, duration in found.get("steps", ())),
+        took=found.get("took"),
+        outcome=_outcome(found),
+        result=found.get("result"),
+        error=found.get("error"),
+    )
+
+
+def _outcome(found: dict[str, Any]) -> str:
+    if "took" in found:
+        return FAILED if "error" in found else OK
+    is_recent = time.time_ns() // 1_000_000 - found["began"] < SLOWEST_MS
+    return RUNNING if is_recent and os.path.exists(f"/proc/{found['pid']}") else KILLED

@@ -1,0 +1,239 @@
+"""`cni-bridge lab`: builds the pictures of how containers are wired, to look at and to break.
+
+Everything lives in network namespaces named cni-bridge-lab-*, one of which plays the host.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+
+from rich.table import Table
+from rich.text import Text
+
+from cni_bridge.cli import inventory, terminal
+from cni_bridge.cli.doctor import command as doctor_command
+from cni_bridge.cli.graph import command as graph_command
+from cni_bridge.cli.inventory import Inventory
+from cni_bridge.cli.lab import spaces, topologies
+from cni_bridge.cli.options import Commands, Options, add_command, add_json
+from cni_bridge.edge.config import STATE_DIR
+from cni_bridge.errors import InvalidConfig, IOFailure
+
+EXAMPLES = """\
+  cni-bridge lab up tutorial
+  cni-bridge lab graph
+  cni-bridge lab ping
+  cni-bridge lab exec c1 -- ip route
+  cni-bridge lab exec host -- ip link set lab0 down     # break something, ping again
+  cni-bridge lab doctor --fix
+  cni-bridge lab down"""
+NO_LAB = "there is no lab"
+
+
+def register(commands: Commands) -> None:
+    """The command's own commands."""
+    parser = add_command(
+        commands,
+        "lab",
+        _help,
+        summary="build, see and try networks that are gone without a trace",
+        description="Builds networks to learn from, in namespaces of their own: nothing of this "
+        "machine's own\nnetwork is touched, and `lab down` leaves nothing.",
+        examples=EXAMPLES,
+    )
+    parser.set_defaults(parser=parser)
+    own = parser.add_subparsers(title="commands", metavar="COMMAND")
+    up = add_command(own, "up", _up, summary="build a lab", description="Builds a lab.")
+    listed = "; ".join(f"{name}: {what}" for name, what in topologies.NAMES.items())
+    up.add_argument("topology", choices=topologies.NAMES, help=listed)
+    up.add_argument(
+        "--containers",
+        metavar="N",
+        type=_containers,
+        help=f"containers on bridges, {topologies.USUAL_CONTAINERS} by default, "
+        f"{topologies.CONTAINERS[0]} to {topologies.CONTAINERS[-1]}",
+    )
+    ping = add_command(own, "ping", _ping, summary="who reaches whom", description="One echo each.")
+    add_json(ping)
+    graph = add_command(own, "graph", _graph, summary="draw it", description="Draws the lab.")
+    graph_command.add_format(graph)
+    _register_inner(own)
+
+
+def _register_inner(own: Commands) -> None:
+    """What works inside of a lab, and ends it."""
+    doctor = add_command(
+        own,
+        "doctor",
+        _doctor,
+        summary="find and mend what is broken in it",
+        description="What `cni-bridge doctor` does, for the lab's host.",
+    )
+    doctor_command.add_options(doctor)
+    run = add_command(
+        own, "exec", _exec, summary="run a command inside", description="Runs a command inside."
+    )
+    run.add_argument("name", metavar="NAME", help="a namespace of the lab, `host` included")
+    run.add_argument(
+        "command", metavar="-- CMD", nargs=argparse.REMAINDER, help="and its arguments"
+    )
+    add_command(own, "down", _down, summary="remove it", description="Removes the lab.")
+
+
+def _help(options: Options) -> int:
+    options.parser.print_help()
+    return 2
+
+
+def _up(options: Options) -> int:
+    from cni_bridge.cli.lab import builder  # loads pyroute2
+
+    topology = topologies.topology(
+        options.topology, options.containers or topologies.USUAL_CONTAINERS
+    )
+    if options.containers and not topology.networks:
+        options.parser.error(
+            f"{options.topology} has two namespaces on a cable, and no bridge for more"
+        )
+    _need_root()
+    if spaces.names():
+        raise InvalidConfig("a lab is up already", "`cni-bridge lab down` removes it")
+    screen = terminal.console()
+    try:
+        for line in builder.build(topology):
+            command, sharp, note = line.partition("   #")
+            screen.print(Text.assemble("$ ", command, (sharp + note, "green")), soft_wrap=True)
+    except BaseException:
+        builder.remove()
+        raise
+    screen.print("next: cni-bridge lab graph, lab ping, lab exec NAME -- CMD, lab down")
+    return 0
+
+
+def _ping(options: Options) -> int:
+    from cni_bridge.cli.lab import ping
+
+    found = _inventory()
+    columns = _addresses(found)
+    host, *containers = spaces.names()
+    rows = [*containers, host]
+    heard = ping.reachable(rows, columns.values())
+    if options.json:
+        terminal.print_json(
+            [
+                {"from": name, "to": title, "address": address, "answers": (name, address) in heard}
+                for name in rows
+                for title, address in columns.items()
+            ]
+        )
+        return 0
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    for title in ("from", *(f"{title}\n{address}" for title, address in columns.items())):
+        table.add_column(title)
+    for name in rows:
+        ticks = [
+            Text("✓", style="green") if (name, address) in heard else Text("✗", style="red")
+            for address in columns.values()
+        ]
+        table.add_row(Text(name, style="bold cyan"), *ticks)
+    terminal.console().print(table)
+    return 0
+
+
+def _graph(options: Options) -> int:
+    return graph_command.draw(_inventory(), options)
+
+
+def _doctor(options: Options) -> int:
+    from cni_bridge.cli.doctor.attachments import RESTART
+    from cni_bridge.cli.lab import builder, cables
+
+    def from_outside(command: str) -> str:
+        """What is to be typed on this machine: the lab's commands must not meet its network."""
+        if command in (RESTART, builder.REBUILD):
+            return builder.REBUILD
+        return spaces.execution(command)
+
+    _need_lab()
+    spaces.as_host()
+    options.state_dir, options.conf_dir = STATE_DIR, str(builder.CONF_DIR)
+    options.cni_path = os.path.dirname(os.path.realpath(sys.executable))
+    return doctor_command.run(options, from_outside, cables.faults)
+
+
+def _exec(options: Options) -> int:
+    from cni_bridge.cli.lab import builder
+
+    _need_lab()
+    command = options.command[1:] if options.command[:1] == ["--"] else options.command
+    if options.name not in spaces.names():
+        raise InvalidConfig(
+            f"the lab has no namespace {options.name}", f"there are {', '.join(spaces.names())}"
+        )
+    if not command:
+        raise InvalidConfig("no command given", f"cni-bridge lab exec {options.name} -- ip addr")
+
+    def run() -> int:
+        return subprocess.call(command, env=builder.own_environment())
+
+    try:
+        if options.name == spaces.HOST:
+            spaces.as_host()
+            return run()
+        return spaces.work_in(options.name, run)
+    except FileNotFoundError as error:
+        raise IOFailure(f"no such command: {command[0]}") from error
+
+
+def _down(_options: Options) -> int:
+    from cni_bridge.cli.lab import builder
+
+    _need_root()
+    gone = builder.remove()
+    terminal.console().print(f"removed: {', '.join(gone)}" if gone else NO_LAB)
+    return 0
+
+
+# ---------------------------------------------------------------- helpers
+
+
+def _inventory() -> Inventory:
+    """What there is, the lab's host in the place of ours."""
+    _need_lab()
+    spaces.as_host()
+    others = {name: spaces.path(name) for name in spaces.names() if name != spaces.HOST}
+    return inventory.take(STATE_DIR, others=others)
+
+
+def _addresses(found: Inventory) -> dict[str, str]:
+    """Every address by who has it: `c1`, or `c1 eth1` where it has several interfaces."""
+    titles: dict[str, str] = {}
+    for space in (*found.spaces[1:], found.host):
+        wired = [each for each in space.interfaces if each.addresses and each.name != "lo"]
+        for each in wired:
+            name = space.name or each.name
+            title = f"{name} {each.name}" if space.name and len(wired) > 1 else name
+            titles[title] = each.addresses[0].partition("/")[0]
+    return titles
+
+
+def _need_lab() -> None:
+    _need_root()
+    if not spaces.names():
+        raise InvalidConfig(NO_LAB, "`cni-bridge lab up tutorial` builds one")
+
+
+def _need_root() -> None:
+    if os.geteuid():
+        raise IOFailure(
+            "a lab needs root, for its network namespaces",
+            "sudo cni-bridge lab ..., or all of it within `unshare --map-root-user --net --mount`",
+        )
+
+
+def _containers(text: str) -> int:
+    first, last = topologies.CONTAINERS[0], topologies.CONTAINERS[-1]
+    if not text.isdecimal() or int(text) not in topologies.CONTAINERS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from {first} to {last}")
+    return int(text)

@@ -1,0 +1,1 @@
+"""`cni-bridge plan`: what an ADD would do, without doing it."""

@@ -1,0 +1,135 @@
+"""`cni-bridge plan`: what an ADD would do with a config, and how what is there differs from it.
+
+Nothing is done: no lease is taken, nothing is made, no other plugin is run.
+"""
+
+from rich.table import Table
+from rich.text import Text
+
+from cni_bridge import attachments, plan
+from cni_bridge.cli import host_state, stdin, terminal
+from cni_bridge.cli.options import Commands, Options, add_command, add_json
+from cni_bridge.cli.plan import steps
+from cni_bridge.cli.plan.steps import Situation, Step
+from cni_bridge.edge import config
+from cni_bridge.edge.request import Request
+from cni_bridge.errors import InvalidEnvironment, NotAsPlanned
+from cni_bridge.ipam import resolver, sources
+from cni_bridge.kernel import netns
+from cni_bridge.ledger import blocks, ranges, store
+from cni_bridge.ledger.store import Ledger
+from cni_bridge.model import Grant, Holding, Lease, NetworkConfig, Plan, RangeSet
+
+STYLES = {steps.NEW: "green", steps.THERE: "dim", steps.BLOCKED: "bold red"}
+CONTAINER = "container"
+EXAMPLES = """\
+  cni-bridge plan < /etc/cni/net.d/10-web.conflist
+  CNI_CONTAINERID=3f2a CNI_NETNS=/run/netns/3f2a cni-bridge plan 10-web.conflist
+  CNI_CONTAINERID=3f2a CNI_NETNS=/run/netns/3f2a cni-bridge plan --diff 10-web.conflist"""
+
+
+def register(parsers: Commands) -> None:
+    """The command's options."""
+    parser = add_command(
+        parsers,
+        "plan",
+        run,
+        summary="what an ADD would do, step by step, without doing it",
+        description="Reads a network config and the CNI_* variables as the plugin does, and says "
+        "what ADD would\nmake: + is to be done, = is there already, ! makes it fail (and the exit "
+        "status 1).\nWithout CNI_CONTAINERID and CNI_IFNAME it plans for `example` and `eth0`.",
+        examples=EXAMPLES,
+    )
+    parser.add_argument("file", metavar="FILE", nargs="?", default="-", help="stdin without it")
+    parser.add_argument(
+        "--diff",
+        action="store_true",
+        help="instead: how what is there differs from the plan, as CHECK finds it; 1 if it does",
+    )
+    add_json(parser)
+
+
+def run(options: Options) -> int:
+    """Print the steps, or the differences."""
+    asked = stdin.add_request(stdin.read(options.file))
+    document = config.prepare(asked.document, asked.command)
+    kind = config.ipam_type(document)
+    is_delegated = kind not in ("", sources.OWN_TYPE)
+    settings = config.parse(document, asked.args, is_delegated=is_delegated)
+    attachment = config.attachment(document, asked)
+    ledger = store.find_ledger(settings.state_dir)
+    holding = ledger.find(attachment) if ledger else None
+    grant = Grant(
+        leases=holding.leases if holding else _next_leases(ledger, settings),
+        routes=settings.ipam.routes,
+        dns=resolver.read(settings.ipam.resolv_conf),
+    )
+    wanted = plan.build(attachment, settings, grant)
+    if options.diff:
+        return _print_differences(wanted, asked, ledger, holding)
+    taken = _steps(wanted, asked, ledger.holdings(settings.name) if ledger else ())
+    if is_delegated:
+        text = f"addresses from plugin {kind}, which is not run now"
+        taken.insert(1, Step(mark=steps.NEW, place="ipam", text=text))
+    if options.json:
+        terminal.print_json({"steps": [vars(step) for step in taken]})
+    else:
+        terminal.console().print(_table(taken))
+    return int(any(step.mark == steps.BLOCKED for step in taken))
+
+
+def _steps(wanted: Plan, asked: Request, holdings: tuple[Holding, ...]) -> list[Step]:
+    paths = {CONTAINER: asked.netns_path} if asked.netns_path else {}
+    host, *containers = host_state.look(paths)
+    container = containers[0] if containers else None
+    found = steps.of(wanted, Situation(holdings=holdings, host=host, container=container))
+    if paths and not containers:
+        text = f"{asked.netns_path} is not a network namespace"
+        found.insert(0, Step(mark=steps.BLOCKED, place=CONTAINER, text=text))
+    return found
+
+
+def _next_leases(ledger: Ledger | None, settings: NetworkConfig) -> tuple[Lease, ...]:
+    """What a claim would lease now."""
+    range_sets = settings.ipam.range_sets
+    if settings.cluster is not None and ledger:
+        range_sets = blocks.range_sets(ledger.database, settings.name)
+    wanted = ranges.assign(range_sets, settings.ipam.requested)
+    free = ledger.rehearse(settings.name, range_sets) if ledger else map(_first, range_sets)
+    return tuple(
+        ranges.lease(range_set, asked_for or next_free)
+        for range_set, asked_for, next_free in zip(range_sets, wanted, free, strict=True)
+    )
+
+
+def _first(range_set: RangeSet) -> bytes:
+    """The first address of a range set of which none is leased."""
+    low, _ = next(ranges.sweep(range_set))
+    return low.to_bytes(len(range_set[0].start), "big")
+
+
+def _print_differences(
+    wanted: Plan, asked: Request, ledger: Ledger | None, holding: Holding | None
+) -> int:
+    if not asked.netns_path:
+        raise InvalidEnvironment("--diff needs CNI_NETNS", "and CNI_CONTAINERID, CNI_IFNAME")
+    container = netns.open_netns(asked.netns_path)
+    who = f"{asked.ifname} of {asked.container}"
+    problems = list(attachments.problems(wanted, container, ledger))
+    if holding is None:
+        problems.insert(0, f"ledger: expected a record of {asked.container}, found none")
+    if problems:
+        raise NotAsPlanned(f"{who} is not as planned", "\n".join(problems))
+    terminal.console().print(f"{who} is as planned")
+    return 0
+
+
+def _table(taken: list[Step]) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    for step in taken:
+        style = STYLES[step.mark]
+        table.add_row(Text(step.mark, style=style), step.place, Text(step.text, style=style))
+    return table

@@ -1,0 +1,66 @@
+"""What an ADD would do beside wiring: the firewall's part, tuning, bandwidth.
+
+Said from the plan alone; whether it is so already is CHECK's to find.
+"""
+
+import socket
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from cni_bridge import address
+from cni_bridge.address import prefix_text
+from cni_bridge.firewall.model import Firewall, FirewallConfig, PublishedPort
+from cni_bridge.model import Plan
+
+if TYPE_CHECKING:
+    from cni_bridge.model_optional import Limit
+
+PROTOCOLS = {getattr(socket, f"IPPROTO_{name.upper()}"): name for name in ("tcp", "udp", "sctp")}
+
+
+def of_plan(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Place and text of each."""
+    if plan.firewall:
+        yield from (("firewall", text) for text in _firewall(plan.firewall))
+    if plan.tuned:
+        tuning = plan.tuned.tuning
+        for each in tuning.sysctls:
+            yield "container", f"sysctl {each.key} = {each.value}"
+        for name in ("promisc", "allmulti", "tx_queue_length"):
+            if (value := getattr(tuning, name)) is not None:
+                yield "container", f"{plan.tuned.name} {name.replace('_', ' ')}: {value}"
+    if plan.shaping:
+        for name in ("ingress", "egress"):
+            limit: Limit | None = getattr(plan.shaping, name)
+            if limit:
+                yield "host", f"{name} limited to {limit.rate} bits a second"
+
+
+def _firewall(firewall: Firewall) -> Iterator[str]:
+    rules = firewall.rules
+    subnets = ", ".join(map(prefix_text, firewall.subnets))
+    if rules.masquerades:
+        yield f"masquerade what {subnets} sends to others"
+    for port in rules.ports:
+        yield _published(port, firewall)
+    yield from _fences(rules)
+
+
+def _fences(rules: FirewallConfig) -> Iterator[str]:
+    facts = (
+        (rules.isolation != "off", f"isolation from other networks: {rules.isolation}"),
+        (rules.is_internal, "no traffic from or to the outside"),
+        (rules.is_closed, "closed: no connections from outside but to published ports"),
+        (not rules.allows_icc, "no traffic between containers of the network"),
+        (rules.checks_mac, "drop what the container sends from another MAC address"),
+        (rules.checks_ip, "drop what the container sends from another IP address"),
+    )
+    yield from (text for is_so, text in facts if is_so)
+
+
+def _published(port: PublishedPort, firewall: Firewall) -> str:
+    host = f" of {address.text(port.host_ip)}" if port.host_ip else ""
+    number = port.host_port or "a free port"
+    targets = ", ".join(map(address.text, firewall.addresses))
+    protocol = PROTOCOLS.get(port.protocol, str(port.protocol))
+    return f"publish {protocol} {number}{host} to port {port.container_port} of {targets}"

@@ -1,0 +1,150 @@
+"""`cni-bridge show cluster`: hosts, their blocks, what is free, how long the lease lasts.
+
+How it is printed; what there is to print is `clusters`' business.
+"""
+
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cni_bridge import address
+from cni_bridge.address import prefix_text
+from cni_bridge.cli import clusters, units
+from cni_bridge.cli.clusters import Cluster
+from cni_bridge.cluster import notation
+from cni_bridge.cluster.model import Host
+from cni_bridge.errors import InvalidConfig
+from cni_bridge.ledger.blocks import now_ms
+
+MOST = 50  # hosts of a table; --json has all
+BLOCKS_SHOWN = 4
+COUNTED = 1 << 24  # blocks of a pool; an IPv6 network has more than anybody reads
+
+
+def select(name: str, *state_dirs: str) -> tuple[Cluster, ...]:
+    """All cluster networks, or that of a name. Raises InvalidConfig."""
+    found = clusters.seen(*state_dirs)
+    chosen = tuple(each for each in found if name in ("", each.name))
+    if not chosen:
+        names = ", ".join(each.name for each in found) or "none"
+        raise InvalidConfig(
+            f"no agent of {name or 'a cluster network'} has run here since the start of this host",
+            f"cluster networks: {names}; `cni-bridge agent` serves one",
+        )
+    return chosen
+
+
+def picture(found: tuple[Cluster, ...]) -> RenderableType:
+    """For people."""
+    parts: list[RenderableType] = []
+    for each in found:
+        parts += (_heading(each), _table(each), *_notes(each))
+    return Group(*parts)
+
+
+def as_json(found: tuple[Cluster, ...]) -> list[dict[str, Any]]:
+    """For programs; times in milliseconds."""
+    return [_plain(each) for each in found]
+
+
+def _heading(each: Cluster) -> Text:
+    shot = each.shot
+    heard = units.age(now_ms() - shot.heard) + " ago" if shot.heard else "never"
+    lease = units.age(each.lease_ms) + " left" if each.lease_ms > 0 else "over"
+    pools = ", ".join(map(_pool, each.pools))
+    facts = f"  {shot.backend}  MTU {shot.mtu}  lease: {lease}  {shot.store}: heard {heard}"
+    return Text.assemble((each.name, "bold cyan"), "  ", pools, facts)
+
+
+def _pool(each: clusters.Pool) -> str:
+    free = f", {each.blocks - each.leased} free" if each.blocks <= COUNTED else ""
+    return f"{each.subnet} in /{each.length} ({each.leased} leased{free})"
+
+
+def _table(each: Cluster) -> Table:
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    for title in ("host", "id", "addresses", "membership", "blocks", "free here"):
+        table.add_column(title, overflow="fold")
+    hosts = sorted(each.hosts, key=lambda host: (host.id != each.shot.me.id, each.is_member(host)))
+    for host in hosts[:MOST]:
+        table.add_row(*_row(each, host))
+    if len(hosts) > MOST:
+        table.add_row(f"… and {len(hosts) - MOST} more: --json has all")
+    return table
+
+
+def _row(each: Cluster, host: Host) -> tuple[str | Text, ...]:
+    is_here = host.id == each.shot.me.id
+    return (
+        Text.assemble(host.name, (" (this one)" if is_here else "", "dim")),
+        host.id,
+        " ".join(map(address.text, host.addresses)),
+        _membership(each, host),
+        _few(each.blocks_of(host)),
+        _free(each) if is_here else "",
+    )
+
+
+def _membership(each: Cluster, host: Host) -> Text:
+    if each.is_member(host):
+        return Text("member", style="green")
+    since = each.shot.absent.get(host.id)
+    text = f"absent for {units.age(now_ms() - since)}" if since else "absent"
+    return Text(text, style="bold yellow")
+
+
+def _few(blocks: list[str]) -> str:
+    more = f" … and {len(blocks) - BLOCKS_SHOWN} more" if len(blocks) > BLOCKS_SHOWN else ""
+    return " ".join(blocks[:BLOCKS_SHOWN]) + more
+
+
+def _free(each: Cluster) -> str:
+    return ", ".join(
+        f"{prefix_text(row.subnet)}: {row.size - row.used} of {row.size}" for row in each.rows
+    )
+
+
+def _notes(each: Cluster) -> list[Text]:
+    shot = each.shot
+    notes = [] if each.is_served else ["no agent runs: what is shown is old"]
+    notes += [shot.error] if shot.error else []
+    notes += [f"lost: {block} is another host's now, containers here use it" for block in shot.lost]
+    return [Text(note, style="bold yellow") for note in (*notes, *shot.problems)]
+
+
+def _plain(each: Cluster) -> dict[str, Any]:
+    shot = each.shot
+    return {
+        "network": each.name,
+        "backend": shot.backend,
+        "pools": [pool.__dict__ for pool in each.pools],
+        "mtu": shot.mtu,
+        "store": {
+            "kind": shot.store,
+            "endpoints": list(shot.endpoints),
+            "error": shot.error,
+            "heard_ago": now_ms() - shot.heard if shot.heard else None,
+            "skew_s": shot.skew,
+        },
+        "agent": {"is_running": each.is_served, "pid": shot.pid},
+        "lease_left": max(0, each.lease_ms),
+        "this_host": shot.me.id,
+        "hosts": [
+            {
+                "id": host.id,
+                **notation.host_document(host),
+                "is_member": each.is_member(host),
+                "absent_for": now_ms() - shot.absent[host.id] if host.id in shot.absent else None,
+                "blocks": each.blocks_of(host),
+            }
+            for host in each.hosts
+        ],
+        "own_blocks": [
+            {"subnet": prefix_text(row.subnet), "used": row.used, "size": row.size}
+            for row in each.rows
+        ],
+        "lost": list(shot.lost),
+        "problems": list(shot.problems),
+    }

@@ -1,0 +1,58 @@
+"""What stands in one cell of a table of attachments: an attachment's facts in a few letters.
+
+Which cells a table has is decided by who prints it.
+"""
+
+import time
+
+from rich.text import Text
+
+from cni_bridge.cli import inventory, units
+from cni_bridge.cli.host_state import Interface
+from cni_bridge.cli.inventory import Attached
+
+STYLES = {
+    inventory.OK: "green",
+    inventory.ADDING: "cyan",
+    inventory.MISSING: "bold red",
+    inventory.LEAKED: "bold yellow",
+    inventory.FOREIGN: "blue",
+    inventory.UNKNOWN: "bold yellow",
+}
+
+
+def host_end(each: Attached) -> str:
+    """The host end, or the far end of a wire."""
+    if each.far_end:
+        return f"wire to {units.short(each.far_end.space)} {each.far_end.interface}"
+    return each.host_name + (" (parked)" if each.is_wire else "")
+
+
+def end(name: str, interface: Interface | None) -> str:
+    """An interface and what it is like."""
+    if interface is None:
+        return f"{name}: none"
+    state = "up" if interface.is_up else "DOWN"
+    return f"{name}, {interface.mac}, mtu {interface.mtu}, {state}"
+
+
+def addresses(each: Attached) -> str:
+    """All, one a line."""
+    inner = each.container_end
+    return "\n".join(each.addresses or (inner.addresses if inner else ())) or "-"
+
+
+def traffic(each: Attached) -> str:
+    """Bytes received and sent."""
+    received, sent = each.traffic
+    return f"{units.size(received)} / {units.size(sent)}"
+
+
+def age(each: Attached) -> str:
+    """Since its ADD."""
+    return "-" if each.created is None else units.age(time.time_ns() // 1_000_000 - each.created)
+
+
+def health(each: Attached) -> Text:
+    """In its colour."""
+    return Text(each.health, style=STYLES[each.health])

@@ -1,0 +1,1 @@
+"""`cni-bridge validate`: what is wrong in a network config, and where."""

@@ -1,0 +1,254 @@
+"""`cni-bridge validate`: what is wrong with config files, and what is unwise.
+
+Reads files only: no host is needed, and none is looked at.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from cni_bridge.cli import stdin, terminal
+from cni_bridge.cli.options import Commands, Options, add_command
+from cni_bridge.cli.validate import errors, json_positions, unknown_keys, warnings
+from cni_bridge.cli.validate.findings import ERROR, WARNING, Finding
+from cni_bridge.cli.validate.json_positions import Node, Span
+from cni_bridge.cli.validate.warnings import Checked
+from cni_bridge.edge import codec, explain, versions
+from cni_bridge.errors import CniError, UndecodableContent
+from cni_bridge.ipam.sources import OWN_TYPE
+from cni_bridge.lean.record import record
+
+STYLES = {ERROR: "bold red", WARNING: "bold yellow"}
+EXAMPLES = """\
+  cni-bridge validate /etc/cni/net.d/*.conflist
+  cni-bridge validate --strict --format json 10-web.conflist   # for CI
+  cni-bridge validate - < 10-web.conflist"""
+
+
+@record
+class Report:
+    """A file and what was found in it, in the order of the text."""
+
+    name: str
+    text: str
+    findings: tuple[Finding, ...]
+
+    def count(self, severity: str) -> int:
+        """How many findings are of that kind."""
+        return sum(finding.severity == severity for finding in self.findings)
+
+
+def register(commands: Commands) -> None:
+    """The command's options."""
+    parser = add_command(
+        commands,
+        "validate",
+        run,
+        summary="what is wrong with a network config, with line and column",
+        description="Checks network configs as the plugin does, but reports every mistake, and "
+        "warns of what is\nlegal but rarely meant. A file holds a config list or a single config.",
+        examples=EXAMPLES,
+    )
+    parser.add_argument("files", metavar="FILE", nargs="+", help="a file, or - for stdin")
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="text by default"
+    )
+    parser.add_argument("--strict", action="store_true", help="warnings count as errors")
+
+
+def run(options: Options) -> int:
+    """Examine every file; 1 if any has an error."""
+    reports = examine([(name, stdin.read(name)) for name in options.files])
+    if options.format == "json":
+        terminal.print_json({"files": [_as_json(report) for report in reports]})
+    else:
+        _print(terminal.console(), reports)
+    severities = (ERROR, WARNING) if options.strict else (ERROR,)
+    return int(any(report.count(each) for report in reports for each in severities))
+
+
+def examine(files: list[tuple[str, str]]) -> list[Report]:
+    """A report of each (name, text), what the files say together included."""
+    findings: dict[str, list[Finding]] = {}
+    networks: list[Checked] = []
+    for name, text in files:
+        findings[name] = _in_file(name, text, networks)
+    for name, finding in warnings.on_all(networks):
+        findings[name].append(finding)
+    return [
+        Report(
+            name=name,
+            text=text,
+            findings=tuple(sorted(findings[name], key=lambda each: each.span.start)),
+        )
+        for name, text in dict(files).items()
+    ]
+
+
+def _in_file(name: str, text: str, networks: list[Checked]) -> list[Finding]:
+    try:
+        codec.decode(text.encode(errors="replace"))
+    except UndecodableContent:
+        place, reason = codec.flaw(text)
+        span = Span(start=place, end=place + 1)
+        return [Finding(severity=ERROR, path="", span=span, message=f"not JSON: {reason}")]
+    root = json_positions.scan(text)
+    found = list(errors.in_header(root))
+    identity = _identity(root, is_good=not found)
+    plugins, others = _plugins(root)
+    found += [*others, *_on_kind(name, root, identity["cniVersion"], has_our=bool(plugins))]
+    for plugin in plugins:
+        found += _in_plugin(name, plugin, identity, networks)
+    return found
+
+
+def _in_plugin(
+    file: str, plugin: Node, identity: dict[str, str], networks: list[Checked]
+) -> list[Finding]:
+    found = unknown_keys.in_plugin(
+        plugin,
+        explain.schema(),
+        is_ours=_text(plugin.get("type"), OWN_TYPE) in stdin.OWN_NAMES,
+        has_our_ipam=_ipam_type(plugin) in ("", OWN_TYPE),
+    )
+    try:
+        checked = Checked(file=file, plugin=plugin, config=errors.understood(plugin, identity))
+    except CniError:
+        return [*found, *errors.in_plugin(plugin, identity)]
+    networks.append(checked)
+    return [*found, *warnings.on_config(checked)]
+
+
+def _plugins(root: Node) -> tuple[list[Node], list[Finding]]:
+    """The configs that are ours to check, and what is wrong with the list of them."""
+    listed = root.get("plugins")
+    if listed is None:
+        return [root], [] if root.get("type") else [_without_plugin(root)]
+    found = list(unknown_keys.in_list(root, errors.LIST_KEYS, explain.schema()))
+    items = list((listed.items or {}).values()) if listed.is_list else []
+    if not items:
+        return [], [*found, _wrong(listed, "a list of plugins, one or more")]
+    ours = []
+    for item in items:
+        kind = item.get("type")
+        if item.is_list or item.items is None:
+            found.append(_wrong(item, "an object"))
+        elif kind is None or not isinstance(kind.scalar, str) or not kind.scalar:
+            found.append(_wrong(kind or item, "the file name of a plugin in `type`"))
+        elif kind.scalar in stdin.OWN_NAMES or _ipam_type(item) == OWN_TYPE:
+            ours.append(item)
+    return ours, found
+
+
+def _on_kind(file: str, root: Node, version: str, *, has_our: bool) -> list[Finding]:
+    """What the file's name and shape give reason to say."""
+    is_list = root.get("plugins") is not None
+    if not is_list and not root.get("type"):
+        return []
+    suffix = Path(file).suffix
+    found = []
+    if is_list and suffix in (".conf", ".json"):
+        found.append(
+            f"a config list: runtimes look for it in files named *.conflist, not *{suffix}"
+        )
+    if not is_list and suffix == ".conflist":
+        found.append("runtimes expect `plugins` in a .conflist")
+    elif not is_list and version in versions.SUPPORTED[-2:]:
+        found.append("CNI 1.0.0 and later have config lists only: put it into `plugins`")
+    if is_list and not has_our:
+        found.append("no plugin of this list is cni-bridge: nothing else was checked")
+    if root.get("cniVersion") is None:
+        found.append("without cniVersion it is 0.1.0: no CHECK, no GC, one address a family")
+    start = _beginning(root)
+    return [Finding(severity=WARNING, path="", span=start, message=text) for text in found]
+
+
+def _identity(root: Node, *, is_good: bool) -> dict[str, str]:
+    """Name and version for the plugins; where they are wrong, some with which to go on."""
+    version = _text(root.get("cniVersion"), versions.SUPPORTED[0])
+    if is_good:
+        return {"name": _text(root.get("name"), ""), "cniVersion": version}
+    return {"name": "network", "cniVersion": versions.NEWEST}
+
+
+def _wrong(node: Node, expected: str) -> Finding:
+    value = codec.encode(node.value(), indent=0)[: explain.FOUND_LIMIT]
+    return Finding(
+        severity=ERROR,
+        path=node.name,
+        span=node.span,
+        message=f"{node.name}: expected {expected}, found {value}",
+        found=value,
+        expected=expected,
+    )
+
+
+def _without_plugin(root: Node) -> Finding:
+    message = "neither `plugins`, a list of them, nor the `type` of one"
+    return Finding(severity=ERROR, path="", span=_beginning(root), message=message)
+
+
+def _beginning(node: Node) -> Span:
+    return Span(start=node.span.start, end=node.span.start + 1)
+
+
+def _ipam_type(plugin: Node) -> str:
+    section = plugin.get("ipam")
+    return _text(section.get("type"), "") if section else ""
+
+
+def _text(node: Node | None, default: str) -> str:
+    return node.scalar if node and isinstance(node.scalar, str) and node.scalar else default
+
+
+# ---------------------------------------------------------------- output
+
+
+def _as_json(report: Report) -> dict[str, Any]:
+    findings = []
+    for each in report.findings:
+        line, column = codec.position(report.text, each.span.start)
+        fields = {key: value for key, value in vars(each).items() if key != "span"}
+        findings.append({"line": line, "column": column, **fields})
+    return {"file": report.name, "valid": not report.count(ERROR), "findings": findings}
+
+
+def _print(screen: Console, reports: list[Report]) -> None:
+    for report in reports:
+        for finding in report.findings:
+            _print_finding(screen, report, finding)
+        if not report.findings:
+            screen.print(Text.assemble(f"{report.name}: ", ("ok", "bold green")), soft_wrap=True)
+    counts = [sum(report.count(each) for report in reports) for each in (ERROR, WARNING)]
+    if any(counts):
+        words = [
+            f"{count} {kind}{'' if count == 1 else 's'}"
+            for count, kind in zip(counts, (ERROR, WARNING), strict=True)
+            if count
+        ]
+        screen.print(", ".join(words))
+
+
+def _print_finding(screen: Console, report: Report, finding: Finding) -> None:
+    """`FILE:LINE:COLUMN: error: ...` as compilers print it, then the line with a marker."""
+    line, column = codec.position(report.text, finding.span.start)
+    style = STYLES[finding.severity]
+    screen.print(
+        Text.assemble(
+            (f"{report.name}:{line}:{column}: ", "bold"),
+            (f"{finding.severity}: ", style),
+            finding.message,
+        ),
+        soft_wrap=True,
+    )
+    source = report.text.splitlines()[line - 1 : line]
+    if source:
+        end = min(finding.span.end - finding.span.start, len(source[0]) - column + 1)
+        blanks = "".join(letter if letter == "\t" else " " for letter in source[0][: column - 1])
+        screen.print(Text(f"{line:5} | {source[0]}"), soft_wrap=True)
+        screen.print(Text.assemble("      | ", blanks, ("^" * max(1, end), style)), soft_wrap=True)
+    if finding.hint:
+        for text in finding.hint.splitlines():
+            screen.print(Text.assemble("      = ", (text, "cyan")), soft_wrap=True)

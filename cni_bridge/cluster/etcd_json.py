@@ -1,0 +1,100 @@
+"""Keys and values as etcd's JSON has them: what is asked of it, and what it answers.
+
+Pure; which keys there are, and who asks, is not known here.
+"""
+
+from base64 import b64decode, b64encode
+from typing import Any
+
+from cni_bridge.lean.record import record
+
+Document = dict[str, Any]
+
+
+@record
+class Entry:
+    """A key as it was at a revision; `lease` 0 where its time has no end."""
+
+    key: str
+    value: str
+    revision: int
+    lease: int
+    is_deleted: bool
+
+
+def entry(document: Document, *, is_deleted: bool = False) -> Entry:
+    """One of `kvs`, or the `kv` of an event. Numbers are text there, and left out where 0."""
+    return Entry(
+        key=b64decode(document["key"]).decode(),
+        value=b64decode(document.get("value", "")).decode(errors="replace"),
+        revision=int(document.get("mod_revision", 0)),
+        lease=int(document.get("lease", 0)),
+        is_deleted=is_deleted,
+    )
+
+
+def event(document: Document) -> Entry:
+    """One of a watch's `events`."""
+    return entry(document["kv"], is_deleted=document.get("type") == "DELETE")
+
+
+# ---------------------------------------------------------------- which keys
+
+
+def one(key: str) -> Document:
+    """This key."""
+    return {"key": _encoded(key)}
+
+
+def below(prefix: str) -> Document:
+    """All keys that begin so; a prefix ends in a slash."""
+    return {"key": _encoded(prefix), "range_end": _encoded(prefix[:-1] + chr(ord(prefix[-1]) + 1))}
+
+
+# ---------------------------------------------------------------- what a transaction does
+
+
+def get(key: str) -> Document:
+    """Read it."""
+    return {"request_range": one(key)}
+
+
+def put(key: str, value: str, lease: int = 0) -> Document:
+    """Write it, to last as long as the lease does."""
+    return {"request_put": {**one(key), "value": _encoded(value), "lease": str(lease)}}
+
+
+def delete(key: str) -> Document:
+    """Remove it."""
+    return {"request_delete_range": one(key)}
+
+
+# ---------------------------------------------------------------- on what condition
+
+
+def is_at(key: str, revision: int) -> Document:
+    """It has not changed since; 0: it is not there."""
+    return _compare(one(key), "MOD", {"mod_revision": str(revision)})
+
+
+def is_value(key: str, value: str) -> Document:
+    """It says this."""
+    return _compare(one(key), "VALUE", {"value": _encoded(value)})
+
+
+def is_leased(key: str, lease: str) -> Document:
+    """It lasts as long as this lease, and does still."""
+    return _compare(one(key), "LEASE", {"lease": lease})
+
+
+def none_below(prefix: str) -> Document:
+    """No key begins so."""
+    return _compare(below(prefix), "CREATE", {"create_revision": "0"})
+
+
+def _compare(keys: Document, target: str, value: Document) -> Document:
+    return {**keys, "target": target, "result": "EQUAL", **value}
+
+
+def _encoded(text: str) -> str:
+    return b64encode(text.encode()).decode()

@@ -1,0 +1,103 @@
+"""Changes of keys as etcd tells them, read by a thread of its own while others wait for them.
+
+What they mean is not known here; none is left out, or it is said that some are.
+"""
+
+import json
+import queue
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from cni_bridge.cluster.etcd_client import Gateway
+from cni_bridge.cluster.etcd_json import Entry, event
+from cni_bridge.cluster.store import Unreachable
+
+GRACE_S = 5  # for the thread to notice; one whose member hangs ends when the stream does
+
+
+class Forgotten(Exception):
+    """Changes can't be told one by one any more: etcd has compacted them, or is what it was before."""
+
+
+class Changes:
+    """All changes of some keys after a revision."""
+
+    def __init__(self, gateway: Gateway, keys: dict[str, Any], revision: int) -> None:
+        self._gateway = gateway
+        self._keys = keys
+        self.seen = revision  # of the last change that was read
+        self._read: queue.SimpleQueue[list[Entry] | Unreachable | Forgotten] = queue.SimpleQueue()
+        self._is_over = threading.Event()
+        self._answer: requests.Response | None = None
+        self._thread = threading.Thread(target=self._run, name="changes", daemon=True)
+        self._thread.start()
+
+    def next(self, patience: float) -> list[Entry]:
+        """Those of one revision or more, none if none came in time; raises Unreachable or Forgotten,
+        and is over then."""
+        try:
+            found = self._read.get(timeout=patience)
+            while isinstance(found, list) and not self._read.empty():
+                more = self._read.get()
+                if not isinstance(more, list):
+                    self._read.put(more)
+                    break
+                found += more
+        except queue.Empty:
+            return []
+        if not isinstance(found, list):
+            raise found
+        return found
+
+    def close(self) -> None:
+        """End the thread."""
+        self._is_over.set()
+        end = time.monotonic() + GRACE_S
+        while self._thread.is_alive() and time.monotonic() < end:
+            answer = self._answer
+            with suppress(OSError):  # it has just ended by itself
+                if answer:
+                    answer.raw.shutdown()
+            self._thread.join(0.05)
+
+    def _run(self) -> None:
+        try:
+            while not self._is_over.is_set():
+                self._follow()
+        except (Unreachable, Forgotten) as problem:
+            self._read.put(problem)
+
+    def _follow(self) -> None:
+        """One stream until it ends. Raises Unreachable, Forgotten."""
+        create = {"create_request": {**self._keys, "start_revision": str(self.seen + 1)}}
+        with self._gateway.stream("watch", create) as answer:
+            self._answer = answer
+            try:
+                for line in answer.iter_lines(chunk_size=None):
+                    if self._is_over.is_set():
+                        return
+                    self._take(line)
+            except (requests.RequestException, HTTPError, OSError, ValueError):
+                pass  # broken off: the next member goes on where this one has ended
+            finally:
+                self._answer = None
+        self._is_over.wait(0.1)  # none that ends each stream at once is asked without a break
+
+    def _take(self, line: bytes) -> None:
+        document = json.loads(line)
+        if "error" in document:
+            raise requests.ConnectionError(document["error"].get("message"))
+        result = document["result"]
+        is_older = result.get("created") and int(result["header"]["revision"]) < self.seen
+        if is_older or result.get("compact_revision"):
+            raise Forgotten
+        if result.get("canceled"):
+            raise Unreachable(f"changes are not told: {result.get('cancel_reason')}")
+        if entries := [event(each) for each in result.get("events", ())]:
+            self.seen = max(each.revision for each in entries)
+            self._read.put(entries)

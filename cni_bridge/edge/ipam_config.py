@@ -1,0 +1,212 @@
+"""The config's `ipam` object -> Ipam, and what IPAM plugins answer -> Grant.
+
+Everything here has been through the schema; what is left are addresses, and which source wins.
+"""
+
+from cni_bridge import address, errors
+from cni_bridge.address import Prefix, prefix_text
+from cni_bridge.edge import result_versions
+from cni_bridge.ledger import ranges
+from cni_bridge.model import Dns, Grant, Ipam, Lease, Range, RangeSet, Route
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Json = dict[str, Any]
+
+
+def parse(folded: "Json", asked: str) -> Ipam:
+    """The record of a prepared document's `ipam`; `asked` is the IP of CNI_ARGS.
+
+    Raises InvalidConfig with the path of what is wrong.
+    """
+    ipam = folded["ipam"]
+    return Ipam(
+        type=ipam["type"],
+        range_sets=()
+        if "cluster" in folded
+        else _range_sets(ipam, runtime(folded).get("ipRanges", [])),
+        requested=tuple(_requested(folded, asked)),
+        routes=_routes(ipam.get("routes", ()), "ipam.routes"),
+        resolv_conf=ipam.get("resolvConf", ""),
+    )
+
+
+def grant(result: "Json") -> Grant:
+    """What an IPAM plugin's result (of the newest version's shape) grants."""
+    return Grant(
+        leases=tuple(
+            _lease(item, f"ips[{index}]") for index, item in enumerate(result.get("ips", ()))
+        ),
+        routes=_routes(result.get("routes", ()), "routes"),
+        dns=dns(result.get("dns", {})),
+    )
+
+
+def granted(previous: "Json", ifname: str) -> Grant:
+    """What a prevResult says that the interface in the container has.
+
+    An address without an interface is counted too: old versions can't name one.
+    """
+    own = [
+        index
+        for index, item in enumerate(previous.get("interfaces", ()))
+        if item.get("name") == ifname and item.get("sandbox")
+    ]
+    ips = [item for item in previous.get("ips", ()) if item.get("interface") in (None, *own)]
+    return grant({**previous, "ips": ips})
+
+
+def unreported(leases: tuple[Lease, ...], previous: "Json", ifname: str) -> list[str]:
+    """CHECK: the addresses that are leased, but that the runtime was not told of."""
+    told = [lease.address for lease in granted(previous, ifname).leases]
+    found = ", ".join(map(prefix_text, told)) or "none"
+    return [
+        f"prevResult: expected address {prefix_text(lease.address)}, found {found}"
+        for lease in leases
+        if lease.address not in told
+    ]
+
+
+def reported_addresses(document: "Json") -> tuple[bytes, ...]:
+    """The addresses in the prevResult of a document that nobody has checked."""
+    previous = document.get("prevResult")
+    if not isinstance(previous, dict):
+        return ()
+    texts = [item.get("address") for item in result_versions.objects(previous, "ips")]
+    texts += [
+        item.get("ip") for key in ("ip4", "ip6") if isinstance(item := previous.get(key), dict)
+    ]
+    found = []
+    for text in texts:
+        try:
+            found.append(address.parse(str(text).partition("/")[0]))
+        except ValueError:
+            continue
+    return tuple(found)
+
+
+def reported_mac(previous: "Json", ifname: str) -> str:
+    """The MAC that a prevResult gives the interface in the container; empty if none.
+
+    A later plugin may have changed the MAC, and then it changed the result (SPEC 1.0, CHECK).
+    """
+    macs = [
+        str(item.get("mac", "")).lower().replace("-", ":")
+        for item in previous.get("interfaces", ())
+        if item.get("name") == ifname and item.get("sandbox")
+    ]
+    return macs[-1] if macs else ""
+
+
+def dns(section: "Json") -> Dns:
+    """The `dns` object of a config or a result."""
+    return Dns(
+        nameservers=tuple(section.get("nameservers", ())),
+        domain=section.get("domain", ""),
+        search=tuple(section.get("search", ())),
+        options=tuple(section.get("options", ())),
+    )
+
+
+def runtime(folded: "Json") -> "Json":
+    """What the runtime asks for by capability."""
+    return dict(folded.get("runtimeConfig", {}))
+
+
+def cni_args(folded: "Json") -> "Json":
+    """What the runtime asks for by `args.cni`."""
+    return dict(folded.get("args", {}).get("cni", {}))
+
+
+def _range_sets(ipam: "Json", asked: "list[Any]") -> tuple[RangeSet, ...]:
+    """runtimeConfig's ranges, then the old single range, then `ranges`: the reference's order."""
+    sources = [(f"runtimeConfig.ipRanges[{index}]", item) for index, item in enumerate(asked)]
+    if ipam.get("subnet"):
+        sources.append(("ipam", [ipam]))
+    sources += [
+        (f"ipam.ranges[{index}]", item) for index, item in enumerate(ipam.get("ranges", ()))
+    ]
+    range_sets = tuple(
+        tuple(
+            _range(item, path if path == "ipam" else f"{path}[{index}]")
+            for index, item in enumerate(items)
+        )
+        for path, items in sources
+    )
+    try:
+        ranges.check_sets(range_sets)
+    except ValueError as error:
+        raise errors.InvalidConfig(f"ipam: {error}", "see ipam.subnet and ipam.ranges") from None
+    return range_sets
+
+
+def _range(item: "Json", path: str) -> Range:
+    if "subnet" not in item:
+        raise errors.InvalidConfig(f"{path}.subnet: missing")
+    subnet = _prefix(item["subnet"], f"{path}.subnet")
+    start, end, gateway = (
+        _address(item[key], f"{path}.{key}") if item.get(key) else None
+        for key in ("rangeStart", "rangeEnd", "gateway")
+    )
+    try:
+        return ranges.make_range(subnet, start, end, gateway)
+    except ValueError as error:
+        raise errors.InvalidConfig(f"{path}: {error}") from None
+
+
+def _requested(folded: "Json", asked: str) -> list[bytes]:
+    """All three sources accumulate; a prefix length is allowed and ignored."""
+    sources = [
+        (f"{path}[{index}]", text)
+        for path, texts in (
+            ("runtimeConfig.ips", runtime(folded).get("ips", ())),
+            ("args.cni.ips", cni_args(folded).get("ips", ())),
+        )
+        for index, text in enumerate(texts)
+    ]
+    if asked:
+        sources.append(("CNI_ARGS IP", asked))
+    wanted = [_address(text.partition("/")[0], path) for path, text in sources]
+    return list(dict.fromkeys(wanted))
+
+
+def _lease(item: "Json", path: str) -> Lease:
+    gateway = item.get("gateway")
+    return Lease(
+        address=_prefix(str(item.get("address")), f"{path}.address"),
+        gateway=_address(str(gateway), f"{path}.gateway") if gateway else None,
+    )
+
+
+def _routes(items: "list[Json]", path: str) -> tuple[Route, ...]:
+    return tuple(_route(item, f"{path}[{index}]") for index, item in enumerate(items))
+
+
+def _route(route: "Json", path: str) -> Route:
+    destination = address.subnet(_prefix(route["dst"], f"{path}.dst"))
+    gateway = _address(route["gw"], f"{path}.gw") if route.get("gw") else None
+    if gateway and len(gateway) != len(destination.ip):
+        raise errors.InvalidConfig(
+            f"{path}.gw: {route['gw']} is not of the family of {route['dst']}"
+        )
+    return Route(
+        destination=destination,
+        gateway=gateway,
+        **{key: route.get(key) for key in ("mtu", "advmss", "priority", "table", "scope")},
+    )
+
+
+def _prefix(text: str, path: str) -> Prefix:
+    try:
+        return address.parse_prefix(text)
+    except ValueError as error:
+        raise errors.InvalidConfig(f"{path}: {error}") from None
+
+
+def _address(text: str, path: str) -> bytes:
+    try:
+        return address.parse(text)
+    except ValueError as error:
+        raise errors.InvalidConfig(f"{path}: {error}") from None

@@ -1,0 +1,1 @@
+"""The firewall: what nftables holds for each attachment, and how it gets there."""

@@ -1,0 +1,203 @@
+"""Firewall -> the elements of the nftables sets that make it so; which set is in which table.
+
+Pure. What the sets do is in `ruleset.nft` and `spoof.nft`.
+"""
+
+from cni_bridge import address
+from cni_bridge.firewall.model import Element, Firewall, PublishedPort
+from cni_bridge.lean.csocket import csocket
+
+try:
+    from _struct import pack, unpack
+except ImportError:  # an interpreter that renamed its private module still works, only slower
+    from struct import pack, unpack
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+# What a network wants now; containers that were added under an older config follow.
+FLAGS = ("isolated", "strict", "internal", "no_icc", "closed")
+SUBNETS = ("subnet4", "subnet6")
+CLUSTERS = ("cluster4", "cluster6")
+INTERVALS = (*SUBNETS, *CLUSTERS)
+NETWORK_SETS = ("bridges", "same_bridge", *FLAGS, *INTERVALS)
+ADDRESS_SETS = ("masq4", "masq6", "snat_off4", "snat_off6", "snat_all4", "snat_all6")
+PORT_MAPS = ("port4", "port6", "port4_at", "port6_at")
+BRIDGE_SETS = ("mac_guarded", "mac_ok", "ip_guarded", "ip4_ok", "ip6_ok", "nd_ok", "apart")
+
+IFNAMSIZ = 16  # linux/if.h
+PORT_KEY = ">B3xH2x"  # inet_proto . inet_service, each filled up to four bytes
+PORT_KEY_SIZE = 8
+PORT_DATA = ">H2x"
+PROTOCOLS = {
+    csocket.IPPROTO_TCP: "tcp",
+    csocket.IPPROTO_UDP: "udp",
+    csocket.IPPROTO_SCTP: "sctp",
+}
+
+
+def of_network(firewall: Firewall) -> tuple[Element, ...]:
+    """What all attachments of the network share."""
+    bridge = _ifname(firewall.bridge)
+    rules = firewall.rules
+    is_isolated = rules.isolation != "off"
+    wanted = (is_isolated, rules.isolation == "strict", rules.is_internal, not rules.allows_icc)
+    flags = zip(FLAGS, (*wanted, rules.is_closed), strict=True)
+    return (
+        Element(set_name="bridges", key=bridge),
+        Element(set_name="same_bridge", key=bridge + bridge),
+        *(Element(set_name=name, key=bridge) for name, is_wanted in flags if is_wanted),
+        *(
+            Element(
+                set_name=_of_family("subnet", subnet.ip),
+                key=bridge + address.first(subnet),
+                key_end=bridge + address.last(subnet),
+            )
+            for subnet in firewall.subnets
+        ),
+        *(
+            Element(
+                set_name=_of_family("cluster", subnet.ip),
+                key=address.first(subnet) * 2,
+                key_end=address.last(subnet) * 2,
+            )
+            for subnet in firewall.routed
+        ),
+    )
+
+
+def of_attachment(firewall: Firewall) -> tuple[Element, ...]:
+    """What is the attachment's own."""
+    return (*_of_addresses(firewall), *_of_ports(firewall), *_of_guards(firewall))
+
+
+def first_addresses(firewall: Firewall) -> tuple[bytes, ...]:
+    """The container's first address of each family: ports lead there."""
+    firsts: dict[int, bytes] = {}
+    for ip in firewall.addresses:
+        firsts.setdefault(len(ip), ip)
+    return tuple(firsts.values())
+
+
+def targets(addresses: tuple[bytes, ...], port: PublishedPort) -> list[tuple[bytes, bytes]]:
+    """Where the host listens (all zeros: everywhere) and which of the container's addresses that
+    leads to; nothing where the container has none of that family."""
+    wanted = port.host_ip
+    return [
+        (wanted or bytes(len(ip)), ip) for ip in addresses if not wanted or len(wanted) == len(ip)
+    ]
+
+
+def of_port(listens: bytes, leads_to: bytes, port: PublishedPort) -> Element:
+    """A published port, of one family."""
+    is_everywhere = not any(listens)
+    key = pack(PORT_KEY, port.protocol, port.host_port)
+    return Element(
+        set_name=_of_family("port", leads_to) + ("" if is_everywhere else "_at"),
+        key=key if is_everywhere else listens + key,
+        data=leads_to + pack(PORT_DATA, port.container_port),
+    )
+
+
+def port_of(element: Element) -> tuple[int, int, bytes]:
+    """Protocol, host port and host address (empty: every one) of a published port."""
+    protocol, number = unpack(PORT_KEY, element.key[-PORT_KEY_SIZE:])
+    return protocol, number, element.key[:-PORT_KEY_SIZE]
+
+
+def published_port(element: Element) -> PublishedPort:
+    """What `of_port` has made this of."""
+    assert element.data is not None, "only maps have ports"
+    protocol, number, ip = port_of(element)
+    leads_to = address_behind(element)
+    (container_port,) = unpack(PORT_DATA, element.data[len(leads_to) :])
+    return PublishedPort(
+        protocol=protocol,
+        host_port=number,
+        container_port=container_port,
+        host_ip=ip or bytes(len(leads_to)),
+    )
+
+
+def address_behind(element: Element) -> bytes:
+    """The container's address: a set's key, or where a published port leads to."""
+    return element.key if element.data is None else element.data[:-4]
+
+
+def effective(subnets: "Iterable[Element]") -> "set[Element]":
+    """Those that the kernel can hold at once: it refuses intervals that overlap.
+
+    Subnets are nested or apart, so those inside of another one are left out.
+    """
+    listed = set(subnets)
+    return {one for one in listed if not any(_is_inside(one, other) for other in listed)}
+
+
+def describe(element: Element) -> str:
+    """A published port or the name of the set, for people."""
+    if element.set_name not in PORT_MAPS:
+        return f"element of set {element.set_name}"
+    protocol, number, ip = port_of(element)
+    where = f"{address.text(ip)}:" if ip else ""
+    return f"host port {where}{number}/{PROTOCOLS[protocol]}"
+
+
+def bridge_of(element: Element) -> str:
+    """The bridge that an element of a network's set is about."""
+    return element.key[:IFNAMSIZ].rstrip(b"\0").decode(errors="surrogateescape")
+
+
+def host_end_of(element: Element) -> str:
+    """The host end that an element against spoofing is about: it is where a bridge's name is."""
+    return bridge_of(element)
+
+
+def _of_addresses(firewall: Firewall) -> "Iterator[Element]":
+    rules = firewall.rules
+    wanted = (
+        ("masq", rules.masquerades),
+        ("snat_off", bool(rules.ports) and not rules.translates_source),
+        ("snat_all", bool(rules.ports) and rules.translates_every_source),
+    )
+    for name, is_wanted in wanted:
+        if is_wanted:
+            for ip in firewall.addresses:
+                yield Element(set_name=_of_family(name, ip), key=ip)
+
+
+def _of_ports(firewall: Firewall) -> "Iterator[Element]":
+    addresses = first_addresses(firewall)
+    for port in firewall.rules.ports:
+        for listens, leads_to in targets(addresses, port):
+            yield of_port(listens, leads_to, port)
+
+
+def _of_guards(firewall: Firewall) -> "Iterator[Element]":
+    host_end = _ifname(firewall.host_name)
+    if not firewall.rules.allows_icc:
+        yield Element(set_name="apart", key=host_end)
+    if firewall.rules.checks_mac and firewall.mac:
+        yield Element(set_name="mac_guarded", key=host_end)
+        yield Element(set_name="mac_ok", key=host_end + firewall.mac + b"\0\0")
+    if firewall.rules.checks_ip:
+        yield Element(set_name="ip_guarded", key=host_end)
+        for ip in firewall.addresses:
+            names = ("ip4_ok",) if len(ip) == 4 else ("ip6_ok", "nd_ok")
+            yield from (Element(set_name=name, key=host_end + ip) for name in names)
+
+
+def _is_inside(one: Element, other: Element) -> bool:
+    if one == other or one.set_name != other.set_name:
+        return False
+    assert one.key_end is not None, "subnets are intervals"
+    assert other.key_end is not None, "subnets are intervals"
+    return other.key <= one.key and one.key_end <= other.key_end
+
+
+def _of_family(name: str, ip: bytes) -> str:
+    return f"{name}{'4' if len(ip) == 4 else '6'}"
+
+
+def _ifname(name: str) -> bytes:
+    return name.encode(errors="surrogateescape").ljust(IFNAMSIZ, b"\0")

@@ -1,0 +1,172 @@
+"""Others' firewalls on this host: which of them drops what containers send, and the one rule for it.
+
+To accept is an opinion only, a drop in any table wins; what our rules allow carries a mark, which a
+rule at the head of such a chain can accept. Which rules are ours is for the ledger to say.
+"""
+
+import posix
+
+from cni_bridge.kernel import chains, child
+from cni_bridge.kernel.chains import Chain, Rule
+from cni_bridge.kernel.nftables import NFPROTO_INET
+from cni_bridge.lean import files
+from cni_bridge.lean.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from cni_bridge.kernel.nftables import Netfilter
+
+MARK = 0x1000  # as in ruleset.nft
+OURS = "cni_bridge"
+NFPROTO_IPV4, NFPROTO_IPV6 = 2, 10  # linux/netfilter.h
+FAMILIES = {NFPROTO_INET: "inet", NFPROTO_IPV4: "ip", NFPROTO_IPV6: "ip6"}
+IPTABLES = ((NFPROTO_IPV4, "filter"), (NFPROTO_IPV6, "filter"))
+FORWARD, DOCKERS = "FORWARD", "DOCKER-USER"  # Docker calls the latter first, and leaves it alone
+# Whose table it is, by the beginning of one of its chains' names.
+OWNERS = {
+    "DOCKER": "Docker",
+    "ufw": "ufw",
+    "KUBE-": "kube-proxy",
+    "LIBVIRT_": "libvirt",
+}
+FIREWALLD = "firewalld"
+LEGACY = (("iptables-legacy", "ip_tables_names"), ("ip6tables-legacy", "ip6_tables_names"))
+LEGACY_DIR = "/usr/sbin"
+PATIENCE_MS = 5_000
+
+
+@record
+class Obstacle:
+    """A chain that drops what our rules allow. `place`: where a rule may be put that ends that."""
+
+    where: str  # `ip filter FORWARD`
+    how: str
+    remedy: str  # for people
+    owner: str = ""
+    place: str = ""
+
+    def __str__(self) -> str:
+        owner = f" ({self.owner})" if self.owner else ""
+        return f"{self.where}{owner} {self.how}"
+
+
+def obstacles(socket: "Netfilter", *bridges: str) -> "list[Obstacle]":
+    """What drops packets of containers on these bridges as they are forwarded."""
+    everything = chains.chains(socket)
+    suspects = [
+        chain
+        for chain in everything
+        if chain.hook == chains.NF_INET_FORWARD and chain.family in FAMILIES and chain.table != OURS
+    ]
+    found = [_obstacle(socket, chain, everything, bridges) for chain in suspects]
+    return [*filter(None, found), *_legacy_obstacles()]
+
+
+def accept(socket: "Netfilter", places: "Iterable[str]") -> None:
+    """Have what carries our mark accepted there, unless it is. Raises KernelError."""
+    wanted = [chain for chain in map(_chain, places) if not any(_accepting(socket, chain))]
+    socket.commit(*(chains.insert(chain, MARK) for chain in wanted))
+
+
+def withdraw(socket: "Netfilter", places: "Iterable[str]") -> None:
+    """Take those rules away again, as far as they are there. Raises KernelError."""
+    found = [(chain, rule) for chain in map(_chain, places) for rule in _accepting(socket, chain)]
+    socket.commit(*(chains.delete(chain, rule) for chain, rule in found))
+
+
+def _obstacle(
+    socket: "Netfilter", chain: Chain, everything: list[Chain], bridges: tuple[str, ...]
+) -> Obstacle | None:
+    rules = chains.rules(socket, chain)
+    how = _refusal(chain, rules)
+    if not how or _is_accepted(rules):
+        return None
+    where = f"{FAMILIES[chain.family]} {chain.table} {chain.name}"
+    if chain.table == FIREWALLD:
+        if _knows_all(socket, chain, bridges):
+            return None
+        remedies = "; ".join(_trust(bridge) for bridge in bridges or ("BRIDGE",))
+        return Obstacle(where=where, how=how, remedy=remedies, owner=FIREWALLD)
+    place = ""
+    if (chain.family, chain.table) in IPTABLES and chain.name == FORWARD:
+        place = where
+        if _is_called(rules, DOCKERS):
+            place = place.removesuffix(FORWARD) + DOCKERS
+            if any(_accepting(socket, _chain(place))):
+                return None
+    return Obstacle(
+        where=where,
+        how=how,
+        remedy=f"nft insert rule {where} meta mark and {MARK:#x} == {MARK:#x} accept",
+        owner=_owner(chain, everything),
+        place=place,
+    )
+
+
+def _refusal(chain: Chain, rules: list[Rule]) -> str:
+    if chain.drops:
+        return "drops by its policy"
+    if rules and chains.refuses_all(rules[-1]):
+        return "refuses by its last rule"
+    return ""
+
+
+def _is_accepted(rules: "Iterable[Rule]") -> bool:
+    return any(chains.accepts(rule, MARK) for rule in rules)
+
+
+def _accepting(socket: "Netfilter", chain: Chain) -> "Iterator[Rule]":
+    return (rule for rule in chains.rules(socket, chain) if chains.accepts(rule, MARK))
+
+
+def _is_called(rules: "Iterable[Rule]", name: str) -> bool:
+    return any(name.encode() + b"\0" in rule.raw for rule in rules)
+
+
+def _knows_all(socket: "Netfilter", chain: Chain, bridges: tuple[str, ...]) -> bool:
+    """Whether firewalld has been told of the bridges: then what it does is somebody's wish."""
+    table = Chain(family=chain.family, table=chain.table, name="")
+    rules = chains.rules(socket, table)
+    return bool(bridges) and all(_is_called(rules, bridge) for bridge in bridges)
+
+
+def _trust(bridge: str) -> str:
+    told = f"firewall-cmd --zone=trusted --add-interface={bridge}"
+    return f"{told} and {told} --permanent"
+
+
+def _owner(chain: Chain, everything: list[Chain]) -> str:
+    for other in everything:
+        if (other.family, other.table) == (chain.family, chain.table):
+            for prefix, owner in OWNERS.items():
+                if other.name.startswith(prefix):
+                    return owner
+    return ""
+
+
+def _chain(place: str) -> Chain:
+    family, table, name = place.split(" ")
+    numbers = {text: number for number, text in FAMILIES.items()}
+    return Chain(family=numbers[family], table=table, name=name)
+
+
+def _legacy_obstacles() -> "Iterator[Obstacle]":
+    """The older iptables' chains, which nftables knows nothing of; asked only where they are."""
+    for tool, names in LEGACY:
+        path = f"{LEGACY_DIR}/{tool}"
+        try:
+            has_filter = "filter" in files.text_of(f"/proc/self/net/{names}").split()
+            if not has_filter or not posix.access(path, posix.X_OK):
+                continue
+            listed = child.run((path, "-S", FORWARD), timeout_ms=PATIENCE_MS).stdout
+        except OSError:
+            continue
+        rule = f"-m mark --mark {MARK:#x}/{MARK:#x} -j ACCEPT"
+        if b"-P FORWARD DROP" in listed and rule.encode() not in listed:
+            yield Obstacle(
+                where=f"{tool} {FORWARD}",
+                how="drops by its policy",
+                remedy=f"{tool} -I {FORWARD} {rule}",
+            )

@@ -1,0 +1,266 @@
+"""The ledger's firewall half: which attachment and which network has which elements.
+
+It knows what makes two published ports collide, and nothing of nftables or of the host's processes.
+"""
+
+import time
+
+from cni_bridge import errors
+from cni_bridge.firewall import elements
+from cni_bridge.firewall.model import Element, PublishedPort, Ruleset
+from cni_bridge.model import Attachment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeVar
+
+    from cni_bridge.ledger.database import Database, Row
+
+    T = TypeVar("T")
+
+_INSERT = "insert into element values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing"
+_ELEMENTS = "select set_name, key, key_end, data from element"
+# Without the first condition no index would help, and the rows of all containers be read.
+_INTERVALS = " where data is null and set_name in (?, ?, ?, ?) group by set_name, key"
+_OWN = " where network = ? and container = ? and ifname = ?"
+_HAS = "select 1 from guarded where network = ? and container = ? and ifname = ?"
+_ANYBODY = "select 1 from guarded where network = ? limit 1"
+_ANY_HOLDER = "select 1 from element where set_name = ? and key = ? and data is null limit 1"
+_CREATED = "select created from guarded where network = ? and container = ? and ifname = ?"
+_DELETE_ALL = "delete from element where network = ? and container = ? and ifname = ?"
+_DELETE_GUARDED = "delete from guarded where network = ? and container = ? and ifname = ?"
+_ADVANCE = "update ruleset set generation = ? where generation = ?"
+_ADVANCE_ONE = "update ruleset set generation = ? where family = ?"
+_DELETE_FLAG = """
+delete from element where set_name = ? and key = ? and network = ? and container = ''
+"""
+# Another published port of that number, unless both are for host addresses that differ; the family
+# is in the first five letters of a map's name.
+_HOLDER = """
+select network, container, ifname from element
+where data is not null and substr(key, -8) = ? and substr(set_name, 1, 5) = ?
+  and (key = ? or length(key) = 8 or ? = 8)
+  and not (network = ? and container = ? and ifname = ?)
+"""
+_COLLISIONS = """
+select count(*) from element as own join element as other
+on other.data is not null and substr(other.key, -8) = substr(own.key, -8)
+  and substr(other.set_name, 1, 5) = substr(own.set_name, 1, 5)
+  and (length(other.key) = 8 or length(own.key) = 8)
+  and not (other.network = own.network and other.container = own.container
+    and other.ifname = own.ifname)
+where own.data is not null and own.network = ? and own.container = ? and own.ifname = ?
+"""
+
+
+class Register:
+    """The firewall's records in an open ledger; every method may raise LedgerUnusable, TryAgainLater.
+
+    What is in the kernel follows from here alone, so it is changed only inside of `locked`.
+    """
+
+    def __init__(self, database: "Database") -> None:
+        self._database = database
+
+    def locked(self, work: "Callable[[], T]") -> "T":
+        """What `work` returns when nobody else can write; if it fails, its changes are undone."""
+        return self._database.locked(work)
+
+    # ------------------------------------------------------------ who has what
+
+    def has(self, attachment: Attachment) -> bool:
+        """Whether the firewall does something for the attachment."""
+        return bool(self._database.select(_HAS, *_key(attachment)))
+
+    def of_attachment(self, attachment: Attachment) -> tuple[Element, ...]:
+        """The attachment's own elements."""
+        return self._elements(_OWN, *_key(attachment))
+
+    def of_network(self, network: str) -> tuple[Element, ...]:
+        """What all attachments of the network share."""
+        return self._elements(_OWN, network, "", "")
+
+    def everything(self) -> tuple[Element, ...]:
+        """All elements, each once."""
+        return self._elements(" group by set_name, key")
+
+    def intervals(self, bridges: "Iterable[str]") -> tuple[Element, ...]:
+        """The subnets of all networks on these bridges, and all cluster networks, each once."""
+        wanted = set(bridges)
+        listed = self._elements(_INTERVALS, *elements.INTERVALS)
+        return tuple(
+            item
+            for item in listed
+            if item.set_name in elements.CLUSTERS or elements.bridge_of(item) in wanted
+        )
+
+    def orphans(self, candidates: "Iterable[Element]") -> tuple[Element, ...]:
+        """Those that nobody has; a map's element never has a second holder."""
+        return tuple(
+            item
+            for item in candidates
+            if item.data is not None
+            or not self._database.select(_ANY_HOLDER, item.set_name, item.key)
+        )
+
+    # ------------------------------------------------------------ changes, inside of `locked`
+
+    def insert(
+        self, attachment: Attachment, shared: "Iterable[Element]", own: "tuple[Element, ...]"
+    ) -> None:
+        """Record the elements of an attachment and of its network. Raises PortPublished."""
+        self._database.change(
+            "insert into guarded values (?, ?, ?, ?)",
+            *_key(attachment),
+            time.time_ns() // 1_000_000,
+        )
+        owner = (attachment.network, "", "")
+        self._database.change_all(_INSERT, [(*_columns(item), *owner) for item in shared])
+        rows = [(*_columns(item), *_key(attachment)) for item in own]
+        inserted = self._database.change_all(_INSERT, rows)
+        ((collisions,),) = self._database.select(_COLLISIONS, *_key(attachment))
+        if collisions or inserted < len(own):
+            raise self._port_published(attachment, own)
+
+    def is_held(self, attachment: Attachment, port: Element) -> bool:
+        """Whether another attachment has a published port that collides with that one."""
+        return self._holder(attachment, port) is not None
+
+    def delete(self, attachments: "Iterable[Attachment]") -> tuple[Element, ...]:
+        """Forget attachments, and networks without any left; return what nobody has any more."""
+        gone: set[Element] = set()
+        networks = set()
+        for attachment in attachments:
+            networks.add(attachment.network)
+            gone.update(self.of_attachment(attachment))
+            self._database.change(_DELETE_ALL, *_key(attachment))
+            self._database.change(_DELETE_GUARDED, *_key(attachment))
+        for network in networks:
+            if not self._database.select(_ANYBODY, network):
+                gone.update(self.of_network(network))
+                self._database.change(_DELETE_ALL, network, "", "")
+        return self.orphans(gone)
+
+    def drop_flags(self, network: str, wanted: "Iterable[Element]") -> tuple[Element, ...]:
+        """Forget the flags that a network had by an older config; return what nobody has now."""
+        keep = set(wanted)
+        bridges = {item.key for item in keep if item.set_name == "bridges"}
+        dropped = [
+            item
+            for item in self.of_network(network)
+            if item.set_name in elements.FLAGS and item.key in bridges and item not in keep
+        ]
+        for item in dropped:
+            self._database.change(_DELETE_FLAG, item.set_name, item.key, network)
+        return self.orphans(dropped)
+
+    # ------------------------------------------------------------ the tables
+
+    def ruleset(self, family: int) -> Ruleset | None:
+        """A table as it was loaded."""
+        rows = self._database.select(
+            "select boot_id, digest, handle, rules, generation from ruleset where family = ?",
+            family,
+        )
+        if not rows:
+            return None
+        boot_id, digest, handle, rules, generation = rows[0]
+        return Ruleset(
+            boot_id=boot_id, digest=digest, handle=handle, rules=rules, generation=generation
+        )
+
+    def loaded(self, family: int, ruleset: Ruleset) -> None:
+        """Record that a table was loaded."""
+        self._database.change(
+            "replace into ruleset values (?, ?, ?, ?, ?, ?)",
+            family,
+            ruleset.boot_id,
+            ruleset.digest,
+            ruleset.handle,
+            ruleset.rules,
+            ruleset.generation,
+        )
+
+    def advance(self, families: "Iterable[int]", before: int, after: int) -> None:
+        """Record the generation that our own changes have made, where all was well before: in these
+        tables, and in those that nobody had changed since."""
+        self._database.change(_ADVANCE, after, before)
+        for family in families:
+            self._database.change(_ADVANCE_ONE, after, family)
+
+    def accepting(self) -> tuple[str, ...]:
+        """The chains of others that have a rule of ours."""
+        return tuple(chain for (chain,) in self._database.select("select chain from accepting"))
+
+    def insert_accepting(self, chains: "Iterable[str]") -> None:
+        """Record that they are to have one."""
+        self._database.change_all(
+            "insert into accepting values (?) on conflict do nothing",
+            [(chain,) for chain in chains],
+        )
+
+    def delete_accepting(self) -> tuple[str, ...]:
+        """Forget these chains if nobody is guarded any more; return those that were forgotten."""
+        chains = self.accepting()
+        if not chains or self._database.select("select 1 from guarded limit 1"):
+            return ()
+        self._database.change("delete from accepting")
+        return chains
+
+    # ------------------------------------------------------------ helpers
+
+    def _elements(self, where: str, *values: object) -> tuple[Element, ...]:
+        return tuple(
+            Element(set_name=set_name, key=key, key_end=key_end, data=data)
+            for set_name, key, key_end, data in self._database.select(_ELEMENTS + where, *values)
+        )
+
+    def _holder(self, attachment: Attachment, port: Element) -> Attachment | None:
+        suffix = port.key[-elements.PORT_KEY_SIZE :]
+        rows = self._database.select(
+            _HOLDER, suffix, port.set_name[:5], port.key, len(port.key), *_key(attachment)
+        )
+        return _attachment(rows[0]) if rows else None
+
+    def _port_published(
+        self, attachment: Attachment, wanted: "Iterable[Element]"
+    ) -> errors.PortPublished:
+        """The error that names who holds the first of the ports that is held."""
+        held = (
+            (port, holder)
+            for port in wanted
+            if port.set_name in elements.PORT_MAPS
+            for holder in [self._holder(attachment, port)]
+            if holder
+        )
+        port, holder = next(held)
+        ((created,),) = self._database.select(_CREATED, *_key(holder))
+        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created / 1000))
+        return errors.PortPublished(
+            f"{elements.describe(port)} is held by container {holder.container} "
+            f"on network {holder.network}",
+            f"Interface {holder.ifname}, since {since}. Publish another host port, or delete that "
+            "container.",
+            holder,
+        )
+
+
+def published(own: "Iterable[Element]") -> tuple[tuple[PublishedPort, ...], bool]:
+    """The ports that an attachment's elements publish, and whether sources are translated."""
+    own = tuple(own)
+    ports = tuple(elements.published_port(item) for item in own if item.data is not None)
+    return ports, not any(item.set_name.startswith("snat_off") for item in own)
+
+
+def _columns(element: Element) -> "Row":
+    return element.set_name, element.key, element.key_end, element.data
+
+
+def _attachment(row: "tuple[Any, ...]") -> Attachment:
+    network, container, ifname = row
+    return Attachment(network=network, container=container, ifname=ifname)
+
+
+def _key(attachment: Attachment) -> tuple[str, str, str]:
+    return attachment.network, attachment.container, attachment.ifname

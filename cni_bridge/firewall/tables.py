@@ -1,0 +1,164 @@
+"""The firewall: static rules, which are loaded once, and sets whose elements come and go.
+
+What belongs into the sets is for the ledger to say. Here it is put there, looked for and taken out.
+"""
+
+import posix
+from _stat import S_ISREG
+
+from cni_bridge import errors
+from cni_bridge.firewall import elements
+from cni_bridge.firewall.model import Element, Ruleset
+from cni_bridge.kernel import child, nftables
+from cni_bridge.kernel.netlink import KernelError
+from cni_bridge.kernel.nftables import NFPROTO_BRIDGE, NFPROTO_INET
+from cni_bridge.lean import bundle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import TypeGuard
+
+    from cni_bridge.kernel.netlink import Request
+    from cni_bridge.kernel.nftables import Netfilter
+
+TABLE = "cni_bridge"
+FAMILY_NAMES = {NFPROTO_INET: "inet", NFPROTO_BRIDGE: "bridge"}
+# The rules of each table, and a digest of their text: rules that were loaded from another are
+# loaded anew.
+RULES = {
+    NFPROTO_INET: ("firewall/ruleset.nft", "8f1f7497bf54e204"),
+    NFPROTO_BRIDGE: ("firewall/spoof.nft", "8ef302054835579c"),
+}
+SETS = {
+    NFPROTO_INET: (*elements.NETWORK_SETS, *elements.ADDRESS_SETS, *elements.PORT_MAPS),
+    NFPROTO_BRIDGE: elements.BRIDGE_SETS,
+}
+# Beside PATH: services often run without the directories of the administrator's tools.
+TOOL_DIRS = ("/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin")
+COMPLAINT_LIMIT = 1000
+PATIENCE_MS = 30_000
+
+
+def by_family(mixed: "Iterable[Element]") -> dict[int, list[Element]]:
+    """The elements of each table, tables without any left out."""
+    sorted_out: dict[int, list[Element]] = {}
+    for item in mixed:
+        family = NFPROTO_BRIDGE if item.set_name in elements.BRIDGE_SETS else NFPROTO_INET
+        sorted_out.setdefault(family, []).append(item)
+    return sorted_out
+
+
+def handle(socket: "Netfilter", family: int) -> int | None:
+    """What tells our table from another one of its name; None when there is none."""
+    return nftables.handle(socket, family, TABLE)
+
+
+def is_untouched(family: int, known: Ruleset | None, boot_id: str, generation: int) -> bool:
+    """Whether nobody but us has changed nftables since all was well with this table."""
+    return _is_current(known, family, boot_id) and known.generation == generation
+
+
+def is_loaded(socket: "Netfilter", family: int, known: Ruleset | None, boot_id: str) -> bool:
+    """Whether the table is there as the ledger knows it, with the rules of this version.
+
+    They are counted, as nothing else tells that somebody has flushed a chain.
+    """
+    return (
+        _is_current(known, family, boot_id)
+        and known.handle == handle(socket, family)
+        and known.rules == nftables.count_rules(socket, family, TABLE)
+    )
+
+
+def load(socket: "Netfilter", family: int, boot_id: str) -> Ruleset:
+    """Load the rules; elements stay as they are. Raises FirewallRefused."""
+    file, digest = RULES[family]
+    _run_nft(file)
+    loaded = handle(socket, family)
+    if loaded is None:
+        raise errors.FirewallRefused(f"nftables table {TABLE} vanished while it was loaded")
+    rules = nftables.count_rules(socket, family, TABLE)
+    return Ruleset(boot_id=boot_id, digest=digest, handle=loaded, rules=rules)
+
+
+def change(
+    socket: "Netfilter", family: int, added: "Iterable[Element]", removed: "Iterable[Element]"
+) -> None:
+    """Change a table's elements in one transaction. Raises KernelError."""
+    socket.commit(
+        *nftables.delete(family, TABLE, removed),
+        *nftables.add(family, TABLE, added),
+    )
+
+
+def holds(socket: "Netfilter", family: int, item: Element) -> bool:
+    """Whether our table has that element."""
+    return nftables.contains(socket, family, TABLE, item)
+
+
+def fill(socket: "Netfilter", family: int, everything: "Iterable[Element]") -> None:
+    """Let a table have these elements and no others, in one transaction. Raises KernelError."""
+    emptied: list[Request] = [nftables.flush(family, TABLE, name) for name in SETS[family]]
+    socket.commit(*emptied, *nftables.add(family, TABLE, everything))
+
+
+def problems(
+    socket: "Netfilter", family: int, known: Ruleset | None, wanted: "Iterable[Element]"
+) -> "Iterator[str]":
+    """Every difference between what a table should be and what it is."""
+    name = f"nftables table {FAMILY_NAMES[family]} {TABLE}"
+    found = handle(socket, family)
+    if known is None or found is None:
+        yield f"{name}: expected to exist, found none"
+        return
+    if found != known.handle:
+        yield f"{name}: expected the one that was loaded, found another"
+    rules = nftables.count_rules(socket, family, TABLE)
+    if rules != known.rules:
+        yield f"{name}: expected {known.rules} rules, found {rules}"
+    for item in wanted:
+        if not holds(socket, family, item):
+            yield f"{name}: expected {elements.describe(item)}, found none"
+
+
+def refusal(error: KernelError) -> errors.FirewallRefused:
+    """The kernel's refusal as an error of ours."""
+    return errors.FirewallRefused(
+        f"nftables refused: {error}",
+        "`nft list ruleset` shows what is there; a table cni_bridge that is not ours is in the way",
+    )
+
+
+def find_nft() -> str:
+    """The path of nft. Raises FirewallRefused."""
+    search = posix.environ.get(b"PATH", b"").decode(errors="surrogateescape").split(":")
+    for directory in (*filter(None, search), *TOOL_DIRS):
+        path = f"{directory}/nft"
+        try:
+            if S_ISREG(posix.stat(path).st_mode) and posix.access(path, posix.X_OK):
+                return path
+        except (OSError, ValueError):
+            continue
+    raise errors.FirewallRefused(
+        "nft is not installed",
+        "ipMasq, portMappings and isolation need it to load their rules: install nftables",
+    )
+
+
+def _is_current(known: Ruleset | None, family: int, boot_id: str) -> "TypeGuard[Ruleset]":
+    return known is not None and (known.boot_id, known.digest) == (boot_id, RULES[family][1])
+
+
+def _run_nft(file: str) -> None:
+    try:
+        done = child.run((find_nft(), "-f", "-"), bundle.data(file), timeout_ms=PATIENCE_MS)
+    except OSError as error:
+        raise errors.FirewallRefused("can't execute nft", str(error)) from error
+    if done.status:
+        complaint = done.stderr.decode(errors="replace").strip()[:COMPLAINT_LIMIT]
+        raise errors.FirewallRefused(
+            f"nft refused the firewall's rules: exit status {done.status}",
+            f"{complaint}\nThe kernel needs nf_tables with NAT, and nft 1.0 or newer; without "
+            "ipMasq, portMappings and isolation no firewall is needed.",
+        )

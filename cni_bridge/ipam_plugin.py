@@ -1,0 +1,121 @@
+"""The commands when another plugin (macvlan, ptp, ...) executes us for addresses only.
+
+Same ledger, same config keys, no interface: who delegates to us makes and removes that.
+"""
+
+from cni_bridge import commands
+from cni_bridge.edge import codec, config, ipam_config, result, result_versions
+from cni_bridge.errors import LedgerUnusable, NotAsPlanned
+from cni_bridge.ipam import sources
+from cni_bridge.kernel import signals
+from cni_bridge.ledger import store
+from cni_bridge.model import Netns
+from cni_bridge.stderr import remark
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from cni_bridge.commands import Commands
+    from cni_bridge.edge.request import Request
+    from cni_bridge.model import Attachment
+
+KEYS = ("cniVersion", "name", "ipam", "args", "runtimeConfig", "prevResult")
+
+
+def add(request: "Request") -> str:
+    """Lease addresses; return them as JSON."""
+    document = _prepared(request)
+    settings = config.parse(document, request.args, is_delegated=False)
+    attachment = config.attachment(document, request)
+    ledger = store.open_ledger(settings.state_dir)
+    # The namespace may not be one yet, and is the delegating plugin's matter.
+    container = Netns(path=request.netns_path, device=0, inode=0)
+    signals.hold()
+    holding = commands.claim(ledger, attachment, settings, container)
+
+    def make() -> str:
+        grant = sources.OurLedger().grant(holding, settings)
+        ledger.confirm(holding)
+        made = result.build_addresses(grant)
+        return codec.encode(result_versions.downgrade(made, settings.cni_version))
+
+    return signals.undoing(make, lambda _error: ledger.release(attachment))
+
+
+def delete(request: "Request") -> None:
+    """Free the addresses, those that host-local has given too; needs no valid config."""
+    signals.ignore()
+    document = request.document
+    config.check_identity(document, request.command)
+    attachment = config.attachment(document, request)
+    reserved = sources.predecessor(config.reservations_dir(document))
+    if reserved:
+        reserved.release(attachment)
+    try:
+        ledger = store.find_ledger(config.state_dir(document))
+        if ledger:
+            ledger.release(attachment)
+    except LedgerUnusable as failure:  # `commands.delete` tells why that is no error
+        remark(f"DEL {request.container} {request.ifname}: its record is left: {failure}")
+
+
+def check(request: "Request") -> None:
+    """Raise NotAsPlanned unless we have the addresses that the runtime was told of."""
+    document = _prepared(request)
+    attachment = config.attachment(document, request)
+    previous = config.previous_result(document)
+    ledger = store.find_ledger(config.state_dir(document))
+    holding = ledger.find(attachment) if ledger else None
+    problems = []
+    if holding:
+        problems = (
+            ipam_config.unreported(holding.leases, previous, attachment.ifname) if previous else []
+        )
+    elif not _is_reserved(attachment, config.reservations_dir(document)):
+        problems = [f"ledger: expected a record of {attachment.container}, found none"]
+    if problems:
+        raise NotAsPlanned(
+            f"Failed to find address added by container {attachment.container}",
+            "\n".join(problems),
+        )
+
+
+def collect(request: "Request") -> None:
+    """GC: free the addresses of every attachment of the network that is not listed as valid."""
+    signals.ignore()
+    document = request.document
+    config.check_identity(document, request.command)
+    ledger = store.find_ledger(config.state_dir(document))
+    valid = config.valid_attachments(document)
+    if ledger and valid is not None:
+        from cni_bridge.recovery import stale
+
+        ledger.release(*stale.stale(ledger.holdings(config.network(document)), valid))
+
+
+def status(request: "Request") -> None:
+    """Raise NotAvailable if an ADD would fail now."""
+    from cni_bridge import status as status_check  # STATUS only
+
+    status_check.rehearse(config.parse(_prepared(request), request.args, is_delegated=False))
+
+
+def _prepared(request: "Request") -> "dict[str, Any]":
+    """The document without what is the delegating plugin's: its keys may be named as ours are."""
+    ours = {key: value for key, value in request.document.items() if key in KEYS}
+    return config.prepare(ours, request.command)
+
+
+def _is_reserved(attachment: "Attachment", directory: str) -> bool:
+    reserved = sources.predecessor(directory)
+    return reserved is not None and bool(reserved.of(attachment))
+
+
+COMMANDS: "Commands" = {
+    "ADD": add,
+    "DEL": delete,
+    "CHECK": check,
+    "GC": collect,
+    "STATUS": status,
+}

@@ -1,0 +1,1 @@
+"""The ledger: the file-backed record of attachments and their addresses."""

@@ -1,0 +1,107 @@
+"""The state directory: made when missing, refused when anybody else could write to it.
+
+Nothing here knows what is kept in it.
+"""
+
+import posix
+from _stat import S_ISDIR, S_ISLNK
+
+from cni_bridge import errors
+from cni_bridge.lean import files
+
+HOST = "/run/cni-bridge"  # where a ledger is, unless a config says otherwise
+
+WRITABLE_BY_OTHERS = 0o022
+_VOLATILE = ("tmpfs", "ramfs")
+
+
+def ensure(path: str) -> None:
+    """Make the directory, its parents too, unless it is there and ours alone; raises LedgerUnusable."""
+    if is_usable(path):
+        return
+    umask = posix.umask(WRITABLE_BY_OTHERS)  # a runtime's own may take even our rights away
+    try:
+        _make(path.rstrip("/"), 0o700)
+    except OSError as error:
+        raise errors.LedgerUnusable(
+            f"cannot make the state directory {path}: {error.strerror}",
+            "Make it by hand, or let its file system be writable: install -d -m 0700 DIRECTORY.",
+        ) from error
+    finally:
+        posix.umask(umask)
+    is_usable(path)
+
+
+def is_usable(path: str) -> bool:
+    """False when the directory does not exist; raises LedgerUnusable when it can't be trusted."""
+    # Without its slash, or the directory that a symbolic link points at would be judged.
+    found = status(path.rstrip("/") or path[:1])
+    if found is None:
+        return False
+    user = posix.geteuid()
+    if complaint := objection(found, user):
+        raise errors.LedgerUnusable(
+            f"the state directory {path} {complaint}",
+            "Whoever can write there can take and free addresses. Make it a directory that only "
+            f"uid {user} can write to: install -d -m 0700 -o {user} DIRECTORY.",
+        )
+    return True
+
+
+def status(path: str) -> posix.stat_result | None:
+    """What lstat says, or None when nothing is there; raises LedgerUnusable."""
+    try:
+        return posix.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise errors.LedgerUnusable(f"cannot look at {path}: {error.strerror}") from error
+
+
+def objection(found: posix.stat_result, user: int) -> str:
+    """Why a directory of that status can't be trusted by that user; empty if it can."""
+    if S_ISLNK(found.st_mode):
+        return "is a symbolic link"
+    if not S_ISDIR(found.st_mode):
+        return "is not a directory"
+    if found.st_uid != user:
+        return f"belongs to uid {found.st_uid}, not to uid {user}"
+    if found.st_mode & WRITABLE_BY_OTHERS:
+        return f"can be written by others, its mode is {found.st_mode & 0o7777:04o}"
+    return ""
+
+
+def survives_reboot(path: str) -> bool:
+    """Whether what is written below the directory is meant to outlive the running kernel."""
+    device = posix.stat(path).st_dev
+    try:
+        mounts = files.text_of("/proc/self/mountinfo")
+    except OSError:  # without /proc, be careful
+        return True
+    return not is_volatile(mounts, posix.major(device), posix.minor(device))
+
+
+def is_volatile(mountinfo: str, major: int, minor: int) -> bool:
+    """Whether the device of that number is a file system in memory.
+
+    A line is `36 35 0:24 / /run rw,nosuid shared:5 - tmpfs tmpfs rw`; proc_pid_mountinfo(5).
+    """
+    for line in mountinfo.splitlines():
+        mount, _, file_system = line.partition(" - ")
+        if mount.split()[2] == f"{major}:{minor}":
+            return file_system.split()[0] in _VOLATILE
+    return False
+
+
+def _make(path: str, mode: int) -> None:
+    """Make a directory and its parents; another process may be making them too."""
+    try:
+        posix.mkdir(path, mode)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        parent = path.rpartition("/")[0].rstrip("/")
+        if not parent:
+            raise
+        _make(parent, 0o755)
+        posix.mkdir(path, mode)

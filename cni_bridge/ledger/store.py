@@ -1,0 +1,302 @@
+"""The ledger: which attachment holds which addresses.
+
+It knows nothing of the kernel's interfaces, and no transaction outlives the call that began it.
+"""
+
+import time
+
+from cni_bridge import errors
+from cni_bridge.address import Prefix
+from cni_bridge.lean.record import replace
+from cni_bridge.ledger import database, messages, ranges, state_directory
+from cni_bridge.ledger.database import PATIENCE_S, Database
+from cni_bridge.model import Attachment, Holding, Lease, Netns, RangeSet
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
+
+    from cni_bridge.ledger.hostlocal import Reservations
+
+    RangeSets: TypeAlias = tuple[RangeSet, ...] | Callable[[Database], tuple[RangeSet, ...]]
+
+_HOLDINGS = """
+select network, container, ifname, host_name, netns_path, netns_device, netns_inode,
+  boot_id, created, pid, is_confirmed, address, prefix_length, gateway
+from holding left join lease using (network, container, ifname)
+"""
+_IN_ORDER = " order by network, container, ifname, range_set"
+_CONFIRM = """
+update holding set is_confirmed = 1
+where network = ? and container = ? and ifname = ? and pid = ? and created = ?
+"""
+_RELEASE = "delete from holding where network = ? and container = ? and ifname = ?"
+_REST = """
+replace into resting (freed, network, address)
+select ?, network, address from lease where network = ? and container = ? and ifname = ?
+"""
+_IS_RESTING = "select 1 from resting where network = ? and address = ? and freed > ?"
+_FORGET_RESTED = """
+delete from resting where freed <= ? and row in (select row from resting order by row limit 100)
+"""
+COOL_DOWN_MS = 30_000  # what other hosts remember of an address has been looked at anew by then
+
+
+def open_ledger(state_dir: str, patience_s: float = PATIENCE_S) -> "Ledger":
+    """The ledger of a state directory, made if missing; raises LedgerUnusable, TryAgainLater."""
+    state_directory.ensure(state_dir)
+    return Ledger(database.opened(state_dir, patience_s) or database.created(state_dir, patience_s))
+
+
+def find_ledger(state_dir: str, patience_s: float = PATIENCE_S) -> "Ledger | None":
+    """The ledger of a state directory, or None if no ADD has made it yet; creates nothing."""
+    if not state_directory.is_usable(state_dir):
+        return None
+    found = database.opened(state_dir, patience_s)
+    return Ledger(found) if found else None
+
+
+class Ledger:
+    """An open ledger; every method may raise LedgerUnusable and TryAgainLater."""
+
+    def __init__(self, opened: Database) -> None:
+        self.database = opened  # public for the firewall's half of it
+        self._reserved: Reservations | None = None
+
+    def respect(self, reserved: "Reservations | None") -> None:
+        """From now on, lease nothing that is reserved elsewhere."""
+        self._reserved = reserved
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
+
+    # ------------------------------------------------------------ what ADD does
+
+    def claim(
+        self,
+        attachment: Attachment,
+        *,
+        host_name: str,
+        netns: Netns,
+        boot_id: str,
+        now_ms: int,
+        pid: int,
+        range_sets: "RangeSets" = (),
+        requested: tuple[bytes, ...] = (),
+    ) -> Holding:
+        """Record the attachment and lease it one address of each range set: all of it, or nothing.
+
+        A requested address replaces the round robin in the set that it lies in. Raises
+        InvalidConfig, AddressInUse, RangeExhausted, AttachmentExists, NameTaken.
+        """
+        holding = Holding(
+            attachment=attachment,
+            host_name=host_name,
+            netns=netns,
+            boot_id=boot_id,
+            created=now_ms,
+            pid=pid,
+            is_confirmed=False,
+            leases=(),
+        )
+        try:
+            self.database.begin()
+            wanted = ranges.assign(known := self._known(range_sets), requested)
+            self._insert(holding)
+            leases = tuple(
+                self._lease(attachment, index, range_set, wanted[index])
+                for index, range_set in enumerate(known)
+            )
+            self._commit(holding)
+        finally:
+            self.database.rollback()
+        return replace(holding, leases=leases)
+
+    def confirm(self, holding: Holding) -> None:
+        """Mark the ADD of that claim as finished; TryAgainLater if a DEL has overtaken it.
+
+        A claim that a later ADD has made for the same attachment is not mistaken for this one.
+        """
+        if not self.database.locked(lambda: self.database.change(_CONFIRM, *_claim_key(holding))):
+            raise messages.overtaken(holding.attachment)
+
+    def is_superseded(self, holding: Holding) -> bool:
+        """Whether a later ADD has claimed the same attachment, after a DEL of this one."""
+        current = self.find(holding.attachment)
+        return current is not None and _claim_key(current) != _claim_key(holding)
+
+    # ------------------------------------------------------------ what the other commands do
+
+    def rehearse(self, network: str, range_sets: "RangeSets") -> tuple[bytes, ...]:
+        """The addresses that a claim would take now; RangeExhausted if it would. Changes nothing."""
+        try:
+            self.database.begin()
+            # SQLite begins and reads as well where it could not write.
+            self.database.change("update ledger set row = row")
+            sets = enumerate(self._known(range_sets))
+            return tuple(self._next_free(network, index, each) for index, each in sets)
+        finally:
+            self.database.rollback()
+
+    def find(self, attachment: Attachment) -> Holding | None:
+        """The record of an attachment."""
+        whose = " where network = ? and container = ? and ifname = ?"
+        found = self._select(whose, *_key(attachment))
+        return found[0] if found else None
+
+    def release(self, *attachments: Attachment) -> None:
+        """Forget attachments and free their addresses; success too when there is nothing to do."""
+        keys = [_key(each) for each in attachments]
+
+        def work() -> None:
+            now = time.time_ns() // 1_000_000
+            self.database.change_all(_REST, [(now, *key) for key in keys])
+            self.database.change_all(_RELEASE, keys)
+            self.database.change(_FORGET_RESTED, now - COOL_DOWN_MS)
+
+        self.database.locked(work)
+
+    def holdings(self, network: str | None = None) -> tuple[Holding, ...]:
+        """All records, or those of one network, ordered by network, container and ifname."""
+        return self._select(" where network = ?", network) if network else self._select("")
+
+    # ------------------------------------------------------------ helpers
+
+    def _known(self, range_sets: "RangeSets") -> tuple[RangeSet, ...]:
+        return range_sets(self.database) if callable(range_sets) else range_sets
+
+    def _insert(self, holding: Holding) -> None:
+        attachment, netns = holding.attachment, holding.netns
+        is_new = self.database.change(
+            "insert into holding values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0) on conflict do nothing",
+            *_key(attachment),
+            holding.host_name,
+            netns.path.encode("utf-8", "surrogateescape"),
+            netns.device,
+            netns.inode,
+            holding.boot_id,
+            holding.created,
+            holding.pid,
+        )
+        if is_new:
+            return
+        if earlier := self.find(attachment):
+            raise messages.exists(earlier)
+        (owner,) = self._select(" where host_name = ?", holding.host_name)
+        raise messages.name_taken(owner)
+
+    def _commit(self, holding: Holding) -> None:
+        """A commit can fail after it was made, and what has failed must have left no record."""
+        try:
+            self.database.commit()
+        except errors.CniError:
+            self.database.rollback()
+            self.database.change(f"{_RELEASE} and pid = ? and created = ?", *_claim_key(holding))
+            raise
+
+    def _lease(
+        self, attachment: Attachment, index: int, range_set: RangeSet, requested: bytes | None
+    ) -> Lease:
+        network = attachment.network
+        if requested and self._reserved and requested in self._reserved:
+            raise messages.unavailable(requested, range_set, self._reserved.text(requested))
+        ip = requested or self._next_free(network, index, range_set)
+        lease = ranges.lease(range_set, ip)
+        is_new = self.database.change(
+            "insert into lease values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing",
+            network,
+            ip,
+            lease.address.length,
+            lease.gateway,
+            index,
+            attachment.container,
+            attachment.ifname,
+        )
+        if not is_new:
+            raise self._in_use(network, ip, range_set)
+        self.database.change("replace into last_leased values (?, ?, ?)", network, index, ip)
+        return lease
+
+    def _next_free(self, network: str, index: int, range_set: RangeSet) -> bytes:
+        rows = self.database.select(
+            "select address from last_leased where network = ? and range_set = ?", network, index
+        )
+        taken = self._counter(network, range_set)
+        last = rows[0][0] if rows else None
+        found = ranges.first_free(ranges.sweep(range_set, last), taken)
+        if found is None:
+            raise messages.exhausted(network, index, range_set, taken)
+        ip = found.to_bytes(len(range_set[0].start), "big")
+        since = time.time_ns() // 1_000_000 - COOL_DOWN_MS
+        if not self.database.select(_IS_RESTING, network, ip, since):
+            return ip
+        from cni_bridge.ledger import cooldown  # only where addresses come round within seconds
+
+        runs = tuple(ranges.sweep(range_set, last))
+        return cooldown.prefer_rested(
+            runs, taken, cooldown.listed(self.database, network, since), ip
+        )
+
+    def _counter(self, network: str, range_set: RangeSet) -> "ranges.Count":
+        """A function that counts the leases from one address to another."""
+        width = len(range_set[0].start)
+
+        def taken(low: int, high: int) -> int:
+            ((count,),) = self.database.select(
+                # The length, because an address of IPv6 can sort between two of IPv4.
+                "select count(*) from lease"
+                " where network = ? and address between ? and ? and length(address) = ?",
+                network,
+                low.to_bytes(width, "big"),
+                high.to_bytes(width, "big"),
+                width,
+            )
+            return int(count)
+
+        if self._reserved is None:
+            return taken
+        leased = self.database.select("select address from lease where network = ?", network)
+        return self._reserved.counted_with(taken, {ip for (ip,) in leased}, width)
+
+    def _in_use(self, network: str, ip: bytes, range_set: RangeSet) -> errors.AddressInUse:
+        (holder,) = self._select(
+            " where (network, container, ifname) ="
+            " (select network, container, ifname from lease where network = ? and address = ?)",
+            network,
+            ip,
+        )
+        return messages.held(ip, range_set, holder)
+
+    def _select(self, where: str, *values: object) -> tuple[Holding, ...]:
+        rows = self.database.select(_HOLDINGS + where + _IN_ORDER, *values)
+        by_attachment: dict[tuple[Any, ...], list[Lease]] = {}
+        for *columns, ip, length, gateway in rows:
+            leases = by_attachment.setdefault(tuple(columns), [])
+            if ip is not None:
+                leases.append(Lease(address=Prefix(ip=ip, length=length), gateway=gateway))
+        return tuple(_holding(columns, leases) for columns, leases in by_attachment.items())
+
+
+def _holding(columns: "tuple[Any, ...]", leases: list[Lease]) -> Holding:
+    network, container, ifname, host_name, path, device, inode, boot_id, *rest = columns
+    created, pid, is_confirmed = rest
+    return Holding(
+        attachment=Attachment(network=network, container=container, ifname=ifname),
+        host_name=host_name,
+        netns=Netns(path=path.decode("utf-8", "surrogateescape"), device=device, inode=inode),
+        boot_id=boot_id,
+        created=created,
+        pid=pid,
+        is_confirmed=bool(is_confirmed),
+        leases=tuple(leases),
+    )
+
+
+def _key(attachment: Attachment) -> tuple[str, str, str]:
+    return attachment.network, attachment.container, attachment.ifname
+
+
+def _claim_key(holding: Holding) -> tuple[str, str, str, int, int]:
+    return (*_key(holding.attachment), holding.pid, holding.created)

@@ -1,0 +1,1 @@
+"""What is done when the normal record of an attachment is missing."""

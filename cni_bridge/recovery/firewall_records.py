@@ -1,0 +1,72 @@
+"""The firewall's half of a lost ledger, learned from the sets of our tables.
+
+Who owns an element follows from an address, a host end or a bridge in it; nothing is changed in the
+kernel.
+"""
+
+from cni_bridge.firewall import elements
+from cni_bridge.kernel.nftables import Netfilter
+from cni_bridge.parts import veth
+from cni_bridge.recovery import without_ledger
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from cni_bridge.firewall.model import Element
+    from cni_bridge.firewall.register import Register
+    from cni_bridge.kernel.netlink import Socket
+    from cni_bridge.model import Attachment, Holding
+
+OWN = (*elements.ADDRESS_SETS, *elements.PORT_MAPS, *elements.BRIDGE_SETS)
+
+
+def recollect(host: "Socket", register: "Register", holdings: "Iterable[Holding]") -> int:
+    """Record what the kernel does for these; how many elements are of none of them."""
+    socket = Netfilter()
+    own, lost = _sorted(without_ledger.listed(socket, OWN), _owners(holdings))
+    shared = tuple(without_ledger.listed(socket, elements.NETWORK_SETS))
+    socket.close()
+    ends = veth.host_ends(host)
+
+    def work() -> int:
+        for attachment in (each.attachment for each in holdings):
+            master = veth.find(host, ends[attachment].master) if attachment in ends else None
+            networks = [item for item in shared if master and _is_about(item, master.name)]
+            its = tuple(own.get(attachment, ()))
+            if (networks or its) and not register.has(attachment):
+                register.insert(attachment, networks, its)
+        return lost
+
+    return register.locked(work)
+
+
+def _owners(holdings: "Iterable[Holding]") -> "Callable[[Element], Attachment | None]":
+    by_address = {lease.address.ip: each.attachment for each in holdings for lease in each.leases}
+    by_host_end = {each.host_name: each.attachment for each in holdings}
+
+    def owner(item: "Element") -> "Attachment | None":
+        if item.set_name in elements.BRIDGE_SETS:
+            return by_host_end.get(elements.host_end_of(item))
+        return by_address.get(elements.address_behind(item))
+
+    return owner
+
+
+def _sorted(
+    items: "Iterable[Element]", owner: "Callable[[Element], Attachment | None]"
+) -> "tuple[dict[Attachment, list[Element]], int]":
+    own: dict[Attachment, list[Element]] = {}
+    lost = 0
+    for item in items:
+        if attachment := owner(item):
+            own.setdefault(attachment, []).append(item)
+        else:
+            lost += 1
+    return own, lost
+
+
+def _is_about(item: "Element", bridge: str) -> bool:
+    """Whether it is about a bridge, or about the gateway of one of its VLANs."""
+    its = elements.bridge_of(item)
+    return its == bridge or its.startswith(f"{bridge}.")

@@ -1,0 +1,141 @@
+"""What a lost ledger knew, found again in the kernel: who is attached, with which addresses.
+
+Adds what no record tells of, and changes nothing else; loaded where a ledger is new, and by
+`restore --from-kernel`.
+"""
+
+import time
+
+from cni_bridge import address
+from cni_bridge.address import AF_INET, AF_INET6
+from cni_bridge.kernel import layer3, links, machine, netns, spaces
+from cni_bridge.kernel.netlink import Socket
+from cni_bridge.ledger import host_ledger, rebuilt
+from cni_bridge.model import Holding, Lease, Netns
+from cni_bridge.parts import veth
+from cni_bridge.stderr import remark
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cni_bridge.kernel.links import Link
+    from cni_bridge.ledger.store import Ledger
+    from cni_bridge.model import Attachment
+
+    Ends = dict[Attachment, Link]
+
+RT_SCOPE_UNIVERSE = 0  # linux/rtnetlink.h
+
+
+def rebuild(host: Socket, ledger: "Ledger", network: str | None = None) -> list[Holding]:
+    """Record what the kernel has of one network, or of all, and the ledger has not; return that.
+
+    A holding without a netns' inode is of a container whose namespace no path leads to: its
+    addresses are not known. The ledger is locked meanwhile, so nobody comes or goes.
+    """
+
+    def work() -> list[Holding]:
+        known = {each.attachment for each in ledger.holdings()}
+        # Who is guarded here but has no holding, has it in a ledger of a network's own.
+        known |= host_ledger.everyone(ledger)
+        lost = {
+            attachment: link
+            for attachment, link in veth.host_ends(host).items()
+            if attachment not in known and network in (None, attachment.network)
+        }
+        recorded = [rebuilt.insert(ledger.database, each) for each in _seen(host, lost)]
+        rebuilt.complete(ledger.database)
+        return [each for each in recorded if each]
+
+    return ledger.database.locked(work)
+
+
+def recall(host: Socket, ledger: "Ledger", network: str) -> None:
+    """Let a ledger that is new know who is attached: it may not be the first one.
+
+    A directory of a network's own is for that network; the host's is for all of them.
+    """
+    found = rebuild(host, ledger, None if host_ledger.is_hosts(ledger) else network)
+    for holding in found:
+        remark(f"the ledger was lost: {text(holding)}")
+    if found:
+        from cni_bridge.firewall import apply
+        from cni_bridge.recovery import firewall_records
+
+        register = host_ledger.open_register(ledger)
+        firewall_records.recollect(host, register, found)
+        apply.restore(register)
+
+
+def text(holding: Holding) -> str:
+    """What was recorded, and what can't be."""
+    attachment = holding.attachment
+    who = f"{attachment.container} {attachment.ifname} on {attachment.network}"
+    if not holding.netns.inode:
+        return f"recorded {who} without addresses: no path leads to its namespace"
+    held = ", ".join(address.prefix_text(lease.address) for lease in holding.leases)
+    return f"recorded {held or 'no address'} of {who}"
+
+
+def _seen(host: Socket, lost: "Ends") -> list[Holding]:
+    """What the kernel shows of these, in whichever namespace their other ends are."""
+    left = dict(lost)
+    seen = []
+    for space in spaces.found() if left else ():
+        number = spaces.identifier(host, space)
+        there = {who: outer for who, outer in left.items() if outer.peer_netns == number}
+        inside = netns.inside(space, Socket)
+        for attachment, outer in there.items():
+            if inner := _container_end(attachment, outer, inside):
+                leases = _leases(host, outer, inside, inner)
+                seen.append(_holding(attachment, outer, space.identity, leases))
+                del left[attachment]
+        inside.close()
+    nowhere = Netns(path="", device=0, inode=0)
+    return seen + [_holding(attachment, outer, nowhere, ()) for attachment, outer in left.items()]
+
+
+def _container_end(attachment: "Attachment", outer: "Link", inside: Socket) -> "Link | None":
+    """The other end, where it still has the name that it was given."""
+    answer = inside.find(links.get(outer.peer))
+    inner = links.parse(answer) if answer else None
+    return inner if inner and (inner.name, inner.kind) == (attachment.ifname, "veth") else None
+
+
+def _leases(host: Socket, outer: "Link", inside: Socket, inner: "Link") -> tuple[Lease, ...]:
+    """The addresses of the container end, each with the gateway that leads out of its subnet."""
+    gateways = [each.ip for each in _addresses(host, outer.master)]
+    for family in (AF_INET, AF_INET6):
+        routes = map(layer3.parse_route, inside.dump(layer3.routes(family, inner.index)))
+        gateways += [route.gateway for route in routes if route.gateway]
+    return tuple(
+        Lease(
+            address=each,
+            gateway=next((ip for ip in gateways if address.contains(each, ip)), None),
+        )
+        for each in _addresses(inside, inner.index)
+    )
+
+
+def _addresses(socket: Socket, interface: int) -> list[address.Prefix]:
+    """IPv4 first; no link-local ones."""
+    answers = [
+        layer3.parse_address(answer)
+        for family in (AF_INET, AF_INET6)
+        for answer in socket.dump(layer3.addresses(family, interface))
+    ]
+    return [each.address for each in answers if each.scope == RT_SCOPE_UNIVERSE]
+
+
+def _holding(
+    attachment: "Attachment", outer: "Link", home: Netns, leases: tuple[Lease, ...]
+) -> Holding:
+    return Holding(
+        attachment=attachment,
+        host_name=outer.name,
+        netns=home,
+        boot_id=machine.boot_id(),
+        created=time.time_ns() // 1_000_000,
+        pid=0,
+        is_confirmed=True,
+        leases=leases,
+    )

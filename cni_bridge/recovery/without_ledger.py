@@ -1,0 +1,49 @@
+"""The firewall's elements of an attachment, taken out of the kernel where no ledger tells of them.
+
+They are known by the host end's name and by the container's addresses. What belongs to a network
+stays: others may need it, and it goes when the table is next filled from the ledger.
+"""
+
+from cni_bridge import names
+from cni_bridge.firewall import elements, tables
+from cni_bridge.kernel import nflisting, nftables
+from cni_bridge.kernel.netlink import KernelError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cni_bridge.firewall.model import Element
+    from cni_bridge.kernel.nftables import Netfilter
+    from cni_bridge.model import Attachment
+
+
+def withdraw(attachments: "Sequence[Attachment]", addresses: tuple[bytes, ...]) -> None:
+    """Take them out. Raises FirewallRefused."""
+    hosts = {names.host_name(item) for item in attachments}
+    socket = nftables.Netfilter()
+    try:
+        for family, some in tables.by_family(_of(socket, hosts, addresses)).items():
+            tables.change(socket, family, (), some)
+    except KernelError as error:
+        raise tables.refusal(error) from error
+    finally:
+        socket.close()
+
+
+def listed(socket: "Netfilter", set_names: tuple[str, ...]) -> "Iterator[Element]":
+    """What some sets of our tables hold."""
+    for family, all_sets in tables.SETS.items():
+        for set_name in set_names:
+            if set_name in all_sets:
+                yield from nflisting.elements(socket, family, tables.TABLE, set_name)
+
+
+def _of(socket: "Netfilter", hosts: set[str], addresses: tuple[bytes, ...]) -> "Iterator[Element]":
+    for item in listed(socket, elements.BRIDGE_SETS):
+        if elements.host_end_of(item) in hosts:
+            yield item
+    if addresses:
+        for item in listed(socket, (*elements.ADDRESS_SETS, *elements.PORT_MAPS)):
+            if elements.address_behind(item) in addresses:
+                yield item

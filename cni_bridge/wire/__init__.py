@@ -1,0 +1,1 @@
+"""The mode `wire`: two containers joined by one veth pair, without a bridge."""

@@ -1,0 +1,84 @@
+"""The ledger's record of wires: who has which end, and what it takes to make an end anew.
+
+Nothing here knows interfaces; a wire is a network that two attachments are on.
+"""
+
+from cni_bridge.errors import WireTaken
+from cni_bridge.lean.record import record
+from cni_bridge.ledger import messages
+from cni_bridge.model import Attachment, Holding
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    from cni_bridge.ledger.store import Ledger
+
+    T = TypeVar("T")
+
+_ENDS = "select container, ifname, mtu, mac from wire where network = ?"
+
+
+@record
+class WireEnd:
+    """One end of a wire: what it takes to make it anew."""
+
+    holding: Holding
+    mtu: int
+    mac: bytes
+
+
+class Wires:
+    """The wires in an open ledger; every method may raise IOFailure, TryAgainLater.
+
+    An end is given from one attachment to another in the kernel, so that is done inside of `locked`.
+    """
+
+    def __init__(self, ledger: "Ledger") -> None:
+        self._ledger = ledger
+
+    def locked(self, work: "Callable[[], T]") -> "T":
+        """What `work` returns when nobody else can write; if it fails, its changes are undone."""
+        return self._ledger.database.locked(work)
+
+    def enrol(self, attachment: Attachment, mtu: int, mac: bytes) -> None:
+        """Record an end, inside of `locked`. Raises WireTaken if there are two others."""
+        others = self.others(attachment)
+        if len(others) > 1:
+            first, second = (messages.name(each.holding.attachment) for each in others)
+            raise WireTaken(
+                f"the wire {attachment.network} has two ends, and both are taken: by {first} "
+                f"and by {second}",
+                "\n".join(messages.facts(each.holding) for each in others)
+                + "\nDelete one of them first; `cni-bridge gc` removes what is provably dead.",
+            )
+        self._ledger.database.change(
+            "insert into wire values (?, ?, ?, ?, ?)", *_key(attachment), mtu, mac
+        )
+
+    def of(self, attachment: Attachment) -> tuple[WireEnd, ...]:
+        """The attachment's own end, if it has one."""
+        ends = self.ends(attachment.network)
+        return tuple(each for each in ends if each.holding.attachment == attachment)
+
+    def others(self, attachment: Attachment) -> tuple[WireEnd, ...]:
+        """The other ends of the same wire: one, or none yet."""
+        ends = self.ends(attachment.network)
+        return tuple(each for each in ends if each.holding.attachment != attachment)
+
+    def ends(self, network: str) -> tuple[WireEnd, ...]:
+        """The ends of a wire."""
+        rows = self._ledger.database.select(_ENDS, network)
+        ends = []
+        for container, ifname, mtu, mac in rows:
+            holding = self._ledger.find(
+                Attachment(network=network, container=container, ifname=ifname)
+            )
+            assert holding, "a foreign key"
+            ends.append(WireEnd(holding=holding, mtu=mtu, mac=mac))
+        return tuple(ends)
+
+
+def _key(attachment: Attachment) -> tuple[str, str, str]:
+    return attachment.network, attachment.container, attachment.ifname
