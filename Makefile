@@ -54,11 +54,11 @@ check-cluster: build ## agents on hosts of their own, in private namespaces, and
 	@build/need.sh etcd=etcd-server etcdctl=etcd-client faketime ping=iputils-ping
 	$(PYTHON) -m pytest -q -n auto tests/cluster
 
-bench-cluster: build ## docs/cluster-figures.md: recovery after each failure, an ADD's cost (3 min)
+bench-cluster: build ## docs/evidence/cluster-figures.md: recovery after each failure, an ADD's cost (3 min)
 	@build/need.sh etcd=etcd-server etcdctl=etcd-client faketime ping=iputils-ping
 	$(PYTHON) -m tests.cluster.figures
 
-check-crash: build peers ## every system call of ADD and DEL disturbed; writes docs/reliability.md
+check-crash: build peers ## every system call of ADD and DEL disturbed; writes docs/evidence/reliability.md
 	$(PYTHON) -m tests.crash
 	$(PYTHON) build/record_reliability.py
 
@@ -86,7 +86,7 @@ check-runtimes-newer: build ## the same under containerd 2, built here; not in `
 		tests/runtimes/test_cri.py tests/runtimes/newer
 	$(PYTHON) -m tests.runtimes.table --check
 
-bench-runtimes: build ## docs/runtimes/figures.md: pods and `podman run`, beside the reference (5 min)
+bench-runtimes: build ## docs/evidence/runtimes.md: pods and `podman run`, beside the reference (5 min)
 	@build/runtimes.sh
 	@build/peers.sh $(PEERS)
 	$(PYTHON) -m tests.runtimes.commands
@@ -142,14 +142,14 @@ simulate: build ## 20,000 random operations with a model beside them, some 20 mi
 fuzz: build ## hostile requests for MINUTES: in process, guided by coverage, and to the executable
 	$(PYTHON) -m tests.fuzz $(MINUTES)
 
-bench: build peers ## ours and the peers, alternating; docs/benchmarks.md (5 min, quiet machine)
+bench: build peers ## ours and the peers, alternating; docs/evidence/benchmarks.md (5 min, quiet machine)
 	@build/need.sh /usr/lib/podman/netavark=netavark
 	$(PYTHON) -m tests.bench
 
-bench-page: $(READY) ## docs/benchmarks.md, from the figures of the last run
+bench-page: $(READY) ## docs/evidence/benchmarks.md, from the figures of the last run
 	$(PYTHON) -m tests.bench --page
 
-proof: build peers ## docs/firewall-proof.md: ours and the reference, by real traffic
+proof: build peers ## docs/evidence/firewall-proof.md: ours and the reference, by real traffic
 	$(PYTHON) -m tests.traffic
 
 peers: ## cnitool and the reference plugins, into .cache/peers/bin, where Go can be had

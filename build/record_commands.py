@@ -175,7 +175,7 @@ def record_journal(recorder: Recorder) -> None:
     recorder.section(
         "trace",
         "The last calls of runtimes, with their steps; `--follow` for those to come: "
-        "[journal.md](journal.md).",
+        "[journal.md](internals/journal.md).",
     )
     recorder.run("cni-bridge trace", "cni-bridge trace last")
 
@@ -196,7 +196,7 @@ def record_adoption(recorder: Recorder) -> None:
     recorder.section(
         "adopt",
         "What the reference's `host-local` has reserved, and whether an ADD of ours goes round it: "
-        "[migration.md](migration.md).",
+        "[coming from](coming-from.md).",
     )
     recorder.run("cni-bridge adopt host-local")
 

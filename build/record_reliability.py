@@ -1,4 +1,4 @@
-"""docs/reliability.md from the figures that the long runs leave in tests/reliability.
+"""docs/evidence/reliability.md from the figures that the long runs leave in tests/reliability.
 
 One section for each NAME.json there, which a run writes; NAME.md beside it, written by people, says
 what was done and what was found.
@@ -13,7 +13,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "tests/reliability"
-TARGET = ROOT / "docs/reliability.md"
+TARGET = ROOT / "docs/evidence/reliability.md"
 HEAD = """\
 # Reliability
 

@@ -1,4 +1,4 @@
-"""docs/benchmarks.md and its plots, from the figures: nothing on the page is written by hand.
+"""docs/evidence/benchmarks.md and its plots, from the figures: nothing on the page is written by hand.
 
 Nothing is measured here.
 """
@@ -12,8 +12,8 @@ from tests.bench.figures import Result, cells, load
 from tests.bench.targets import Verdict, judge
 from tests.lab import ROOT
 
-PAGE = ROOT / "docs/benchmarks.md"
-PICTURES = ROOT / "docs/benchmarks"
+PAGE = ROOT / "docs/evidence/benchmarks.md"
+PICTURES = ROOT / "docs/evidence/benchmarks"
 FIGURES = PICTURES / "figures.json"
 
 HEAD = """# Benchmarks

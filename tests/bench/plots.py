@@ -1,4 +1,4 @@
-"""The plots of docs/benchmarks.md, as SVG: one function for each kind of picture.
+"""The plots of docs/evidence/benchmarks.md, as SVG: one function for each kind of picture.
 
 Only drawing; what is drawn is in the figures.
 """

@@ -1,5 +1,5 @@
 """`python -m tests.cluster.figures`: how long a cluster network takes to be well again after each failure,
-and what an ADD costs with it; writes docs/cluster-figures.md.
+and what an ADD costs with it; writes docs/evidence/cluster-figures.md.
 
 Five hosts in namespaces with an agent each, and three members of etcd, on one machine.
 """
@@ -25,7 +25,7 @@ from tests.lab.iproute import ip_json
 from tests.lab.namespaces import become_root
 from tests.lab.plugin import Json
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/cluster-figures.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/evidence/cluster-figures.md"
 ROUNDS = 3
 ADDS = 150
 TTL = 6
@@ -217,7 +217,7 @@ def _page(rows: list[tuple[str, list[float], int]], costs: list[tuple[str, float
         "# A cluster network in figures",
         "",
         "Made by `make bench-cluster`: five hosts in namespaces, each with its own agent, ledger and bridge, and an",
-        "etcd of three members, all on one machine. What the words mean stands in [cluster.md](cluster.md).",
+        "etcd of three members, all on one machine. What the words mean stands in [cluster.md](../cluster.md).",
         "",
         f"{os.cpu_count()} CPUs, Linux {platform.release()}, Python {platform.python_version()}. The membership lasts "
         f"{TTL} s here, where it is a day by default;",

@@ -1,4 +1,4 @@
-"""`python -m tests.crash`: the long run, two sweeps at a time; its figures are docs/reliability.md's.
+"""`python -m tests.crash`: the long run, two sweeps at a time; its figures are docs/evidence/reliability.md's.
 
 Only which sweeps there are, and how their figures are put together.
 """

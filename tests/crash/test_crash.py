@@ -1,6 +1,6 @@
 """A share of the long run's sweeps (`make check-crash`), and all points where one has ever failed.
 
-The long run tries every point; the figures of its last one are in docs/reliability.md.
+The long run tries every point; the figures of its last one are in docs/evidence/reliability.md.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""The differences that are meant, each with its name; docs/compatibility.md gives the reasons.
+"""The differences that are meant, each with its name; docs/internals/compatibility.md gives the reasons.
 
 A difference shows in certain fields with certain values, either in every row or in those that name it.
 """

@@ -1,5 +1,5 @@
 """Every row of tests/differential, through the reference plugins and through ours: no difference
-but those that docs/compatibility.md gives a reason for."""
+but those that docs/internals/compatibility.md gives a reason for."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""docs/runtimes/figures.md: what was measured with real runtimes, and the same as JSON beside it.
+"""docs/evidence/runtimes.md: what was measured with real runtimes, and the same as JSON beside it.
 
 Tables and files; measuring is done by `pods` and `commands`.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from tests.lab import ROOT
 from tests.runtimes.enclosure import CGROUPS, METER
 
-PAGE, DOCUMENT = (ROOT / "docs/runtimes" / name for name in ("figures.md", "figures.json"))
+PAGE, DOCUMENT = (ROOT / "docs/evidence" / name for name in ("runtimes.md", "runtimes.json"))
 
 
 class Meter:

@@ -19,7 +19,7 @@ from tests.traffic.rows import WAYS, Answers, Row, Setting, Way, answers
 from tests.traffic.scenes import SETTINGS
 from tests.traffic.trials import TRIALS, Trial
 
-TABLE = ROOT / "docs/firewall-proof.md"
+TABLE = ROOT / "docs/evidence/firewall-proof.md"
 RIGHT, LACKING = "✓", "none"
 INTRODUCTION = """\
 # Who reaches whom: the proof

@@ -1,4 +1,4 @@
-"""docs/compatibility.md: every key of the schema, every intended difference, and nothing else."""
+"""docs/internals/compatibility.md: every key of the schema, every intended difference, and nothing else."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.differential.intended import INTENDED
 from tests.differential.tables import TABLES
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "compatibility.md").read_text()
+PAGE = (ROOT / "docs/internals" / "compatibility.md").read_text()
 KEYS, DIFFERENCES = PAGE.split("## Intended differences")
 # Of codes and words, `Call.refused` tells in each row; they need no declaration.
 TOLD_BY_ROWS = {"error-codes"}

@@ -1,4 +1,4 @@
-"""The arrows of docs/architecture.md: which module may import which, as data.
+"""The arrows of docs/internals/architecture.md: which module may import which, as data.
 
 Module level only: what a function imports is loaded when it runs, not when its module is read.
 """

@@ -1,6 +1,6 @@
 """`python -m tests.cluster.sizing HOSTS`: their lease traffic against a real etcd, on this machine alone.
 
-Phases and figures; the hosts are `crowd`'s, the etcd is `store`'s. Writes docs/cluster-sizing.json.
+Phases and figures; the hosts are `crowd`'s, the etcd is `store`'s. Writes docs/evidence/cluster-sizing.json.
 """
 
 import argparse
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
-OUTPUT = Path(__file__).resolve().parents[3] / "docs/cluster-sizing.json"
+OUTPUT = Path(__file__).resolve().parents[3] / "docs/evidence/cluster-sizing.json"
 PAGE = OUTPUT.with_suffix(".md")
 PROCESSES = 4
 RENEWAL_S = 60.0  # as agents do
