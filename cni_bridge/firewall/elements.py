@@ -1,6 +1,6 @@
-"""Firewall -> the elements of the nftables sets that make it so; which set is in which table.
+"""Turns a `Firewall` into elements of nftables sets, and knows which set is in which table.
 
-Pure. What the sets do is in `ruleset.nft` and `spoof.nft`.
+Pure. The rules that use the sets are in `ruleset.nft` and `spoof.nft`.
 """
 
 from cni_bridge import address
@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# What a network wants now; containers that were added under an older config follow.
+# Options of a whole network: the newest config applies to containers that are already attached.
 FLAGS = ("isolated", "strict", "internal", "no_icc", "closed")
 SUBNETS = ("subnet4", "subnet6")
 CLUSTERS = ("cluster4", "cluster6")
@@ -27,7 +27,7 @@ PORT_MAPS = ("port4", "port6", "port4_at", "port6_at")
 BRIDGE_SETS = ("mac_guarded", "mac_ok", "ip_guarded", "ip4_ok", "ip6_ok", "nd_ok", "apart")
 
 IFNAMSIZ = 16  # linux/if.h
-PORT_KEY = ">B3xH2x"  # inet_proto . inet_service, each filled up to four bytes
+PORT_KEY = ">B3xH2x"  # inet_proto . inet_service, each padded to four bytes
 PORT_KEY_SIZE = 8
 PORT_DATA = ">H2x"
 PROTOCOLS = {
@@ -38,7 +38,7 @@ PROTOCOLS = {
 
 
 def of_network(firewall: Firewall) -> tuple[Element, ...]:
-    """What all attachments of the network share."""
+    """Return the elements that all attachments of the network share."""
     bridge = _ifname(firewall.bridge)
     rules = firewall.rules
     is_isolated = rules.isolation != "off"
@@ -68,12 +68,12 @@ def of_network(firewall: Firewall) -> tuple[Element, ...]:
 
 
 def of_attachment(firewall: Firewall) -> tuple[Element, ...]:
-    """What is the attachment's own."""
-    return (*_of_addresses(firewall), *_of_ports(firewall), *_of_guards(firewall))
+    """Return the elements that belong to this attachment alone."""
+    return (*_of_addresses(firewall), *_of_ports(firewall), *_of_host_end(firewall))
 
 
 def first_addresses(firewall: Firewall) -> tuple[bytes, ...]:
-    """The container's first address of each family: ports lead there."""
+    """Return the container's first address of each family: the one that published ports lead to."""
     firsts: dict[int, bytes] = {}
     for ip in firewall.addresses:
         firsts.setdefault(len(ip), ip)
@@ -81,8 +81,10 @@ def first_addresses(firewall: Firewall) -> tuple[bytes, ...]:
 
 
 def targets(addresses: tuple[bytes, ...], port: PublishedPort) -> list[tuple[bytes, bytes]]:
-    """Where the host listens (all zeros: everywhere) and which of the container's addresses that
-    leads to; nothing where the container has none of that family."""
+    """Return pairs of host address (all zeros: every address) and container address.
+
+    Empty if the container has no address of the family of `port.host_ip`.
+    """
     wanted = port.host_ip
     return [
         (wanted or bytes(len(ip)), ip) for ip in addresses if not wanted or len(wanted) == len(ip)
@@ -90,7 +92,7 @@ def targets(addresses: tuple[bytes, ...], port: PublishedPort) -> list[tuple[byt
 
 
 def of_port(listens: bytes, leads_to: bytes, port: PublishedPort) -> Element:
-    """A published port, of one family."""
+    """Return the map element of a published port in one address family."""
     is_everywhere = not any(listens)
     key = pack(PORT_KEY, port.protocol, port.host_port)
     return Element(
@@ -101,14 +103,14 @@ def of_port(listens: bytes, leads_to: bytes, port: PublishedPort) -> Element:
 
 
 def port_of(element: Element) -> tuple[int, int, bytes]:
-    """Protocol, host port and host address (empty: every one) of a published port."""
+    """Return a published port's protocol, host port and host address (empty: every address)."""
     protocol, number = unpack(PORT_KEY, element.key[-PORT_KEY_SIZE:])
     return protocol, number, element.key[:-PORT_KEY_SIZE]
 
 
 def published_port(element: Element) -> PublishedPort:
-    """What `of_port` has made this of."""
-    assert element.data is not None, "only maps have ports"
+    """Return the port that `of_port` made this element of."""
+    assert element.data is not None, "only elements of maps publish ports"
     protocol, number, ip = port_of(element)
     leads_to = address_behind(element)
     (container_port,) = unpack(PORT_DATA, element.data[len(leads_to) :])
@@ -121,21 +123,21 @@ def published_port(element: Element) -> PublishedPort:
 
 
 def address_behind(element: Element) -> bytes:
-    """The container's address: a set's key, or where a published port leads to."""
+    """Return the container's address: the key in a set, or the target of a published port."""
     return element.key if element.data is None else element.data[:-4]
 
 
 def effective(subnets: "Iterable[Element]") -> "set[Element]":
-    """Those that the kernel can hold at once: it refuses intervals that overlap.
+    """Return the subnets that the kernel can hold together: it refuses overlapping intervals.
 
-    Subnets are nested or apart, so those inside of another one are left out.
+    Two subnets are nested or disjoint, so a subnet inside another one is left out.
     """
     listed = set(subnets)
     return {one for one in listed if not any(_is_inside(one, other) for other in listed)}
 
 
 def describe(element: Element) -> str:
-    """A published port or the name of the set, for people."""
+    """Return a published port, or the name of the set, as text for people."""
     if element.set_name not in PORT_MAPS:
         return f"element of set {element.set_name}"
     protocol, number, ip = port_of(element)
@@ -144,12 +146,12 @@ def describe(element: Element) -> str:
 
 
 def bridge_of(element: Element) -> str:
-    """The bridge that an element of a network's set is about."""
+    """Return the bridge in the key of a network's element."""
     return element.key[:IFNAMSIZ].rstrip(b"\0").decode(errors="surrogateescape")
 
 
 def host_end_of(element: Element) -> str:
-    """The host end that an element against spoofing is about: it is where a bridge's name is."""
+    """Return the host end in the key of an element of the bridge table."""
     return bridge_of(element)
 
 
@@ -173,7 +175,7 @@ def _of_ports(firewall: Firewall) -> "Iterator[Element]":
             yield of_port(listens, leads_to, port)
 
 
-def _of_guards(firewall: Firewall) -> "Iterator[Element]":
+def _of_host_end(firewall: Firewall) -> "Iterator[Element]":
     host_end = _ifname(firewall.host_name)
     if not firewall.rules.allows_icc:
         yield Element(set_name="apart", key=host_end)

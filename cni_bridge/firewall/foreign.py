@@ -1,7 +1,7 @@
-"""Others' firewalls on this host: which of them drops what containers send, and the one rule for it.
+"""Foreign firewalls on this host: finds chains that drop containers' packets, and adds one rule there.
 
-To accept is an opinion only, a drop in any table wins; what our rules allow carries a mark, which a
-rule at the head of such a chain can accept. Which rules are ours is for the ledger to say.
+`accept` is not final in nftables: any other table may still drop the packet. Packets that our rules
+allow carry a mark, which one rule in a foreign chain accepts. The ledger knows which rules are ours.
 """
 
 import posix
@@ -23,8 +23,8 @@ OURS = "cni_bridge"
 NFPROTO_IPV4, NFPROTO_IPV6 = 2, 10  # linux/netfilter.h
 FAMILIES = {NFPROTO_INET: "inet", NFPROTO_IPV4: "ip", NFPROTO_IPV6: "ip6"}
 IPTABLES = ((NFPROTO_IPV4, "filter"), (NFPROTO_IPV6, "filter"))
-FORWARD, DOCKERS = "FORWARD", "DOCKER-USER"  # Docker calls the latter first, and leaves it alone
-# Whose table it is, by the beginning of one of its chains' names.
+FORWARD, DOCKERS = "FORWARD", "DOCKER-USER"  # Docker calls DOCKER-USER first and never changes it
+# The program that made a table, by a prefix of the names of its chains.
 OWNERS = {
     "DOCKER": "Docker",
     "ufw": "ufw",
@@ -39,7 +39,7 @@ PATIENCE_MS = 5_000
 
 @record
 class Obstacle:
-    """A chain that drops what our rules allow. `place`: where a rule may be put that ends that."""
+    """A chain that drops packets that our rules allow. `place`: the chain that may get our rule."""
 
     where: str  # `ip filter FORWARD`
     how: str
@@ -53,7 +53,7 @@ class Obstacle:
 
 
 def obstacles(socket: "Netfilter", *bridges: str) -> "list[Obstacle]":
-    """What drops packets of containers on these bridges as they are forwarded."""
+    """Return the chains that drop forwarded packets of containers on these bridges."""
     everything = chains.chains(socket)
     suspects = [
         chain
@@ -65,13 +65,13 @@ def obstacles(socket: "Netfilter", *bridges: str) -> "list[Obstacle]":
 
 
 def accept(socket: "Netfilter", places: "Iterable[str]") -> None:
-    """Have what carries our mark accepted there, unless it is. Raises KernelError."""
+    """Add the rule that accepts our mark to chains that lack it. Raises KernelError."""
     wanted = [chain for chain in map(_chain, places) if not any(_accepting(socket, chain))]
     socket.commit(*(chains.insert(chain, MARK) for chain in wanted))
 
 
 def withdraw(socket: "Netfilter", places: "Iterable[str]") -> None:
-    """Take those rules away again, as far as they are there. Raises KernelError."""
+    """Delete those rules where they exist. Raises KernelError."""
     found = [(chain, rule) for chain in map(_chain, places) for rule in _accepting(socket, chain)]
     socket.commit(*(chains.delete(chain, rule) for chain, rule in found))
 
@@ -126,15 +126,15 @@ def _is_called(rules: "Iterable[Rule]", name: str) -> bool:
 
 
 def _knows_all(socket: "Netfilter", chain: Chain, bridges: tuple[str, ...]) -> bool:
-    """Whether firewalld has been told of the bridges: then what it does is somebody's wish."""
+    """Return whether firewalld has rules for all these bridges: then its verdict is intended."""
     table = Chain(family=chain.family, table=chain.table, name="")
     rules = chains.rules(socket, table)
     return bool(bridges) and all(_is_called(rules, bridge) for bridge in bridges)
 
 
 def _trust(bridge: str) -> str:
-    told = f"firewall-cmd --zone=trusted --add-interface={bridge}"
-    return f"{told} and {told} --permanent"
+    command = f"firewall-cmd --zone=trusted --add-interface={bridge}"
+    return f"{command} and {command} --permanent"
 
 
 def _owner(chain: Chain, everything: list[Chain]) -> str:
@@ -153,7 +153,7 @@ def _chain(place: str) -> Chain:
 
 
 def _legacy_obstacles() -> "Iterator[Obstacle]":
-    """The older iptables' chains, which nftables knows nothing of; asked only where they are."""
+    """Find chains of iptables-legacy, which nftables does not list; runs its tools only if they are in use."""
     for tool, names in LEGACY:
         path = f"{LEGACY_DIR}/{tool}"
         try:

@@ -1,6 +1,6 @@
-"""The firewalls of others on this host: when they are looked at, and who hears of what is found.
+"""Decides when foreign firewalls are inspected, and reports what they drop.
 
-What stands in the way, and the one rule against it, is in `parts.foreign`.
+The inspection itself, and the one rule that helps, are in `firewall.foreign`.
 """
 
 import posix
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 @record
 class Others:
-    """What was in the way at one generation of nftables."""
+    """The foreign chains that drop containers' packets, at one generation of nftables."""
 
     generation: int
-    places: tuple[str, ...] = ()  # the chains that are to have a rule of ours
-    remaining: "tuple[foreign.Obstacle, ...]" = ()  # where none can be put
+    places: tuple[str, ...] = ()  # chains that must have our rule
+    remaining: "tuple[foreign.Obstacle, ...]" = ()  # chains that our rule can't be added to
 
 
 def look(socket: Netfilter, register: "Register", *bridges: str) -> Others:
-    """Look, unless nobody has changed anything since all was well; record where rules will be.
+    """Inspect foreign chains if nftables has changed, and record which of them get our rule.
 
-    To be called with the ledger locked, in a transaction before that of the rules.
+    Call with the ledger locked, in a transaction that ends before the rules are added.
     """
     generation = nftables.generation(socket)
     known = register.ruleset(NFPROTO_INET)
@@ -45,24 +45,24 @@ def look(socket: Netfilter, register: "Register", *bridges: str) -> Others:
 
 
 def warn(attachment: "Attachment", found: Others) -> None:
-    """Tell the runtime's log: the container is attached, but somebody's rules are in its way."""
+    """Write to the runtime's log which foreign rules drop the packets of an attached container."""
     for item in found.remaining:
         who = f"{attachment.container} {attachment.ifname}"
         posix.write(2, f"cni-bridge ADD {who}: {item}; {item.remedy}\n".encode(errors="replace"))
 
 
 def rehearse(bridge: str) -> None:
-    """Raise LimitedConnectivity if others drop what our rules allow, and no rule can help."""
+    """Raise LimitedConnectivity if a foreign chain drops allowed packets and can't get our rule."""
     remaining = [item for item in foreign.obstacles(Netfilter(), bridge) if not item.place]
     if remaining:
         raise errors.LimitedConnectivity(
-            f"{remaining[0]}: containers on {bridge} don't get through",
+            f"{remaining[0]}: packets of containers on {bridge} are dropped",
             "\n".join(item.remedy for item in remaining),
         )
 
 
 def problems(socket: Netfilter, bridge: str) -> "Iterator[str]":
-    """Every chain that lacks the rule of ours that it could have."""
+    """Yield every foreign chain that should have our rule and lacks it."""
     for item in foreign.obstacles(socket, bridge):
         if item.place:
             yield (

@@ -1,6 +1,6 @@
-"""The firewall's nouns, as records: what a config wants of it, and what its sets hold.
+"""The firewall's nouns, as records: its configuration, its plan, and what its sets hold.
 
-Apart from `model`, because most networks leave the firewall alone and most runs never load this.
+Apart from `model`, because most networks use no firewall and most runs never load this module.
 """
 
 from cni_bridge.address import Prefix
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 class PublishedPort:
     """A port of the host that leads to a port of the container.
 
-    `host_ip`: empty for every address of the host, all zeros for every one of that family.
+    `host_ip` is empty for every address of the host, all zeros for every address of one family.
     """
 
     protocol: int  # IPPROTO_*
-    host_port: int  # 0: one that is free
+    host_port: int  # 0: any free one
     container_port: int
     host_ip: bytes = b""
 
 
 @record
 class FirewallConfig:
-    """What the config wants of the firewall."""
+    """The firewall's part of a network configuration."""
 
     masquerades: bool = False
     ports: tuple[PublishedPort, ...] = ()
@@ -44,20 +44,20 @@ class FirewallConfig:
 
 @record
 class Firewall:
-    """What the firewall does for one attachment, and for its network."""
+    """The firewall's part of the plan: for one attachment, and for its network."""
 
     bridge: str
     host_name: str
-    mac: bytes | None  # known beforehand where it is checked
+    mac: bytes | None  # set if checks_mac is
     addresses: tuple[bytes, ...]
     subnets: tuple[Prefix, ...]  # of the network
     rules: FirewallConfig
-    routed: tuple[Prefix, ...] = ()  # what its containers reach under their own addresses, anywhere
+    routed: tuple[Prefix, ...] = ()  # destinations that see the containers' own addresses
 
 
 @record
 class Element:
-    """One element of a set, or with `data` of a map, as the kernel packs it."""
+    """One element of a set, or of a map if it has `data`, packed as the kernel wants it."""
 
     set_name: str
     key: bytes
@@ -67,10 +67,10 @@ class Element:
 
 @record
 class Ruleset:
-    """A table of ours as it was loaded."""
+    """One of our tables as it was loaded."""
 
     boot_id: str
     digest: str  # of its rules' text
     handle: int
     rules: int
-    generation: int = 0  # of nftables when we left it and all was well; 0: unknown
+    generation: int = 0  # of nftables when the table was last known to be intact; 0: unknown

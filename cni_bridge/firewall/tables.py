@@ -1,6 +1,6 @@
-"""The firewall: static rules, which are loaded once, and sets whose elements come and go.
+"""The nftables tables: loads their static rules, and adds, finds and removes elements of their sets.
 
-What belongs into the sets is for the ledger to say. Here it is put there, looked for and taken out.
+The ledger decides which elements there should be.
 """
 
 import posix
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 TABLE = "cni_bridge"
 FAMILY_NAMES = {NFPROTO_INET: "inet", NFPROTO_BRIDGE: "bridge"}
-# The rules of each table, and a digest of their text: rules that were loaded from another are
-# loaded anew.
+# The file with each table's rules, and a digest of its text: a table that was loaded from other text
+# is loaded again.
 RULES = {
     NFPROTO_INET: ("firewall/ruleset.nft", "8f1f7497bf54e204"),
     NFPROTO_BRIDGE: ("firewall/spoof.nft", "8ef302054835579c"),
@@ -34,14 +34,14 @@ SETS = {
     NFPROTO_INET: (*elements.NETWORK_SETS, *elements.ADDRESS_SETS, *elements.PORT_MAPS),
     NFPROTO_BRIDGE: elements.BRIDGE_SETS,
 }
-# Beside PATH: services often run without the directories of the administrator's tools.
+# Searched after PATH, which often lacks the administrator's directories in services.
 TOOL_DIRS = ("/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin")
 COMPLAINT_LIMIT = 1000
 PATIENCE_MS = 30_000
 
 
 def by_family(mixed: "Iterable[Element]") -> dict[int, list[Element]]:
-    """The elements of each table, tables without any left out."""
+    """Group elements by the family of their table; tables without elements are left out."""
     sorted_out: dict[int, list[Element]] = {}
     for item in mixed:
         family = NFPROTO_BRIDGE if item.set_name in elements.BRIDGE_SETS else NFPROTO_INET
@@ -50,19 +50,19 @@ def by_family(mixed: "Iterable[Element]") -> dict[int, list[Element]]:
 
 
 def handle(socket: "Netfilter", family: int) -> int | None:
-    """What tells our table from another one of its name; None when there is none."""
+    """Return the handle that tells our table from another one of its name; None if there is none."""
     return nftables.handle(socket, family, TABLE)
 
 
 def is_untouched(family: int, known: Ruleset | None, boot_id: str, generation: int) -> bool:
-    """Whether nobody but us has changed nftables since all was well with this table."""
+    """Return whether only cni-bridge has changed nftables since this table was last found intact."""
     return _is_current(known, family, boot_id) and known.generation == generation
 
 
 def is_loaded(socket: "Netfilter", family: int, known: Ruleset | None, boot_id: str) -> bool:
-    """Whether the table is there as the ledger knows it, with the rules of this version.
+    """Return whether the table is the one that the ledger knows, with the rules of this version.
 
-    They are counted, as nothing else tells that somebody has flushed a chain.
+    Rules are counted, because a flushed chain leaves no other trace.
     """
     return (
         _is_current(known, family, boot_id)
@@ -72,7 +72,7 @@ def is_loaded(socket: "Netfilter", family: int, known: Ruleset | None, boot_id: 
 
 
 def load(socket: "Netfilter", family: int, boot_id: str) -> Ruleset:
-    """Load the rules; elements stay as they are. Raises FirewallRefused."""
+    """Load the rules and keep the elements. Raises FirewallRefused."""
     file, digest = RULES[family]
     _run_nft(file)
     loaded = handle(socket, family)
@@ -93,20 +93,20 @@ def change(
 
 
 def holds(socket: "Netfilter", family: int, item: Element) -> bool:
-    """Whether our table has that element."""
+    """Return whether our table has that element."""
     return nftables.contains(socket, family, TABLE, item)
 
 
 def fill(socket: "Netfilter", family: int, everything: "Iterable[Element]") -> None:
-    """Let a table have these elements and no others, in one transaction. Raises KernelError."""
+    """Replace all elements of a table by these, in one transaction. Raises KernelError."""
     emptied: list[Request] = [nftables.flush(family, TABLE, name) for name in SETS[family]]
     socket.commit(*emptied, *nftables.add(family, TABLE, everything))
 
 
 def problems(
-    socket: "Netfilter", family: int, known: Ruleset | None, wanted: "Iterable[Element]"
+    socket: "Netfilter", family: int, known: Ruleset | None, expected: "Iterable[Element]"
 ) -> "Iterator[str]":
-    """Every difference between what a table should be and what it is."""
+    """Yield every difference between the expected table and the kernel's."""
     name = f"nftables table {FAMILY_NAMES[family]} {TABLE}"
     found = handle(socket, family)
     if known is None or found is None:
@@ -117,21 +117,21 @@ def problems(
     rules = nftables.count_rules(socket, family, TABLE)
     if rules != known.rules:
         yield f"{name}: expected {known.rules} rules, found {rules}"
-    for item in wanted:
+    for item in expected:
         if not holds(socket, family, item):
             yield f"{name}: expected {elements.describe(item)}, found none"
 
 
 def refusal(error: KernelError) -> errors.FirewallRefused:
-    """The kernel's refusal as an error of ours."""
+    """Turn the kernel's refusal into a CNI error."""
     return errors.FirewallRefused(
         f"nftables refused: {error}",
-        "`nft list ruleset` shows what is there; a table cni_bridge that is not ours is in the way",
+        "run `nft list ruleset`; a table `cni_bridge` of another program would be the reason",
     )
 
 
 def find_nft() -> str:
-    """The path of nft. Raises FirewallRefused."""
+    """Return the path of nft. Raises FirewallRefused."""
     search = posix.environ.get(b"PATH", b"").decode(errors="surrogateescape").split(":")
     for directory in (*filter(None, search), *TOOL_DIRS):
         path = f"{directory}/nft"
@@ -142,7 +142,7 @@ def find_nft() -> str:
             continue
     raise errors.FirewallRefused(
         "nft is not installed",
-        "ipMasq, portMappings and isolation need it to load their rules: install nftables",
+        "install nftables: ipMasq, portMappings, isolation and spoof checks need it to load their rules",
     )
 
 
@@ -154,11 +154,11 @@ def _run_nft(file: str) -> None:
     try:
         done = child.run((find_nft(), "-f", "-"), bundle.data(file), timeout_ms=PATIENCE_MS)
     except OSError as error:
-        raise errors.FirewallRefused("can't execute nft", str(error)) from error
+        raise errors.FirewallRefused("cannot execute nft", str(error)) from error
     if done.status:
         complaint = done.stderr.decode(errors="replace").strip()[:COMPLAINT_LIMIT]
         raise errors.FirewallRefused(
             f"nft refused the firewall's rules: exit status {done.status}",
-            f"{complaint}\nThe kernel needs nf_tables with NAT, and nft 1.0 or newer; without "
-            "ipMasq, portMappings and isolation no firewall is needed.",
+            f"{complaint}\nThe firewall needs a kernel with nf_tables and NAT, and nft 1.0 or newer; a "
+            "network without ipMasq, portMappings, isolation and spoof checks needs no firewall.",
         )

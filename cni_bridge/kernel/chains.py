@@ -1,6 +1,6 @@
-"""Chains and rules of nftables, whoever made them: reading them, and one rule more or less.
+"""Chains and rules of any nftables table: reads them, and adds or deletes one rule.
 
-Whose they are, and what is to be done about them, is not known here.
+Policy (which program made them, what to do about them) is not decided here.
 """
 
 from cni_bridge.kernel.messages import NLM_F_CREATE
@@ -81,7 +81,7 @@ NESTED = 0x8000  # NLA_F_NESTED, linux/netlink.h
 
 @record
 class Chain:
-    """A chain; hook None: packets come to it from other chains only."""
+    """A chain; without a hook, packets reach it from other chains only."""
 
     family: int
     table: str
@@ -92,7 +92,7 @@ class Chain:
 
 @record
 class Rule:
-    """A rule: each expression's name with what matters of it, counters and comments left out."""
+    """A rule: the name and the essential data of each expression, without counters and comments."""
 
     handle: int
     expressions: tuple[tuple[object, ...], ...]
@@ -100,7 +100,7 @@ class Rule:
 
 
 def chains(socket: Socket) -> list[Chain]:
-    """All chains of all tables."""
+    """Return all chains of all tables."""
     listing = Request(
         what="list the chains of nftables",
         kind=_kind(NFT_MSG_GETCHAIN),
@@ -110,7 +110,7 @@ def chains(socket: Socket) -> list[Chain]:
 
 
 def rules(socket: Socket, chain: Chain) -> list[Rule]:
-    """The rules of a chain; with an empty name those of its table. None if there is no such."""
+    """Return the rules of a chain, or of its table if its name is empty; [] if there is no such chain."""
     listing = Request(
         what=f"list the rules of nftables chain {chain.table} {chain.name}",
         kind=_kind(NFT_MSG_GETRULE),
@@ -124,7 +124,7 @@ def rules(socket: Socket, chain: Chain) -> list[Rule]:
 
 
 def accepts(rule: Rule, mark: int) -> bool:
-    """Whether the rule accepts whatever carries the mark."""
+    """Return whether the rule accepts every packet that carries the mark."""
     bits = pack("I", mark)
     return rule.expressions == (
         ("meta", NFT_META_MARK),
@@ -135,14 +135,14 @@ def accepts(rule: Rule, mark: int) -> bool:
 
 
 def refuses_all(rule: Rule) -> bool:
-    """Whether the rule drops or rejects whatever comes to it."""
+    """Return whether the rule drops or rejects every packet."""
     *before, last = rule.expressions or ((),)
     is_refusal = last == ("immediate", NF_DROP) or last[:1] == ("reject",)
     return is_refusal and all(expression[0] in ("log", "limit") for expression in before)
 
 
 def insert(chain: Chain, mark: int) -> Request:
-    """A rule at the head of the chain that accepts the mark, as iptables would write it."""
+    """Return the request for a rule at the head of the chain that accepts the mark, as iptables writes it."""
     bits = nest(ELEMENT_DATA, {NFTA_DATA_VALUE: pack("I", mark)})
     nothing = nest(ELEMENT_DATA, {NFTA_DATA_VALUE: bytes(4)})
     verdict = nest(VERDICT, {NFTA_VERDICT_CODE: NF_ACCEPT})
@@ -181,7 +181,7 @@ def insert(chain: Chain, mark: int) -> Request:
 
 
 def delete(chain: Chain, rule: Rule) -> Request:
-    """Delete one rule."""
+    """Return the request that deletes one rule."""
     return Request(
         what=f"delete a rule from nftables chain {chain.table} {chain.name}",
         kind=_kind(NFT_MSG_DELRULE),
@@ -215,12 +215,12 @@ def _rule(payload: bytes) -> Rule:
     values = decode(RULE, payload)[1]
     found = map(_essence, _items(values.raw(NFTA_RULE_EXPRESSIONS)))
     handle = values.number(NFTA_RULE_HANDLE)
-    assert handle is not None, "every rule has one"
+    assert handle is not None, "every rule has a handle"
     return Rule(handle=handle, expressions=tuple(filter(None, found)), raw=payload)
 
 
 def _items(data: bytes) -> "Iterator[Attributes]":
-    """A list, whose items all have one number."""
+    """Yield the items of a list of expressions."""
     offset = 0
     while offset < len(data):
         (length,) = unpack_from("H", data, offset)
@@ -229,7 +229,7 @@ def _items(data: bytes) -> "Iterator[Attributes]":
 
 
 def _essence(expression: Attributes) -> tuple[object, ...]:
-    """What tells an expression from others; nothing where it changes nothing."""
+    """Return what distinguishes an expression; () for one without effect on packets."""
     name = expression.text(NFTA_EXPR_NAME)
     if name == "meta":
         return name, expression.nested(NFTA_EXPR_DATA, META).number(NFTA_META_KEY)

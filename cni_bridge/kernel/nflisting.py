@@ -1,6 +1,6 @@
-"""What the sets and maps of an nftables table hold: asked for where the ledger can't tell.
+"""Reads the elements of nftables sets and maps, for use where the ledger is not available.
 
-Reads only; what the elements mean is not known here.
+What the elements mean is not known here.
 """
 
 from errno import ENOENT
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def elements(socket: "Socket", family: int, table: str, set_name: str) -> list[Element]:
-    """All elements of a set; none where there is no such set."""
+    """Return all elements of a set; [] if there is no such set."""
     listing = Request(
         what=f"list nftables set {set_name}",
         kind=kind(NFT_MSG_GETSETELEM),
@@ -59,7 +59,7 @@ def elements(socket: "Socket", family: int, table: str, set_name: str) -> list[E
 
 
 def _items(content: bytes) -> "Iterator[bytes]":
-    """The entries of a list, which all have the same number."""
+    """Yield the packed entries of a list."""
     offset = 0
     while offset + ATTRIBUTE_HEADER_SIZE <= len(content):
         (length,) = unpack_from("H", content, offset)

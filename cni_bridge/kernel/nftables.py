@@ -1,6 +1,6 @@
-"""Elements of nftables sets and maps as the kernel wants them, and the transactions that carry them.
+"""Packs elements of nftables sets and maps, and sends them in transactions.
 
-Rules and chains are never touched here, and what the sets mean is not known.
+Rules and chains are never changed here, and what the sets mean is not known.
 """
 
 from errno import ENOENT
@@ -73,7 +73,7 @@ class Netfilter(Socket):
 
     def __init__(self) -> None:
         super().__init__(NETLINK_NETFILTER)
-        self.commits = 0  # each makes a generation
+        self.commits = 0  # each increments the generation
 
     def commit(self, *requests: Request) -> None:
         """Carry out all requests or, if one fails, none; raises KernelError for the first.
@@ -103,20 +103,20 @@ class Netfilter(Socket):
 
 
 def add(family: int, table: str, elements: "Iterable[Element]") -> "list[Request]":
-    """Add elements; those that are there already, with the same data, are no failure.
+    """Return requests that add elements; one that exists with the same data is not an error.
 
-    An element of a map that is there with other data is: EEXIST.
+    A map element that exists with other data is: EEXIST.
     """
     return _changes("add", NFT_MSG_NEWSETELEM, (family, table), elements, NLM_F_CREATE)
 
 
 def delete(family: int, table: str, elements: "Iterable[Element]") -> "list[Request]":
-    """Delete elements by their keys, whatever a map has for them. Absent ones fail: ENOENT."""
+    """Return requests that delete elements by key, whatever their data. A missing one fails: ENOENT."""
     return _changes("delete", NFT_MSG_DELSETELEM, (family, table), elements)
 
 
 def flush(family: int, table: str, set_name: str) -> Request:
-    """Empty a set."""
+    """Return the request that empties a set."""
     return Request(
         what=f"empty nftables set {set_name}",
         kind=kind(NFT_MSG_DELSETELEM),
@@ -125,7 +125,7 @@ def flush(family: int, table: str, set_name: str) -> Request:
 
 
 def contains(socket: Socket, family: int, table: str, element: Element) -> bool:
-    """Whether the kernel has that element, with that data."""
+    """Return whether the kernel has that element, with that data."""
     try:
         answer = socket.ask(
             Request(
@@ -142,7 +142,7 @@ def contains(socket: Socket, family: int, table: str, element: Element) -> bool:
 
 
 def handle(socket: Socket, family: int, table: str) -> "int | None":
-    """What tells a table from another of the same name, or None when there is no such table."""
+    """Return the handle, unique among tables of one name over time; None if there is no such table."""
     try:
         answer = socket.ask(
             Request(
@@ -159,7 +159,7 @@ def handle(socket: Socket, family: int, table: str) -> "int | None":
 
 
 def generation(socket: Socket) -> int:
-    """A number that is another one after every change of anybody's tables in this namespace."""
+    """Return the number that nftables increments with every change of any table in this namespace."""
     answer = socket.ask(
         Request(
             what="ask for the generation of nftables",
@@ -168,12 +168,12 @@ def generation(socket: Socket) -> int:
         )
     )
     found = decode(GENERATION, answer)[1].number(NFTA_GEN_ID)
-    assert found is not None, "every kernel that has nftables says it"
+    assert found is not None, "every kernel with nftables reports its generation"
     return found
 
 
 def count_rules(socket: Socket, family: int, table: str) -> int:
-    """How many rules a table has."""
+    """Return the number of rules in a table."""
     listing = Request(
         what=f"list the rules of nftables table {table}",
         kind=kind(NFT_MSG_GETRULE),
@@ -212,7 +212,7 @@ def _slices(elements: "list[Element]") -> "Iterator[list[Element]]":
 def elements_body(
     family: int, table: str, set_name: str, elements: "Sequence[Element] | None"
 ) -> bytes:
-    """A message about elements of a set; None: about all of them."""
+    """Pack a message about elements of a set; None means all of them."""
     head = encode(
         ELEMENTS,
         (family, 0, 0),
@@ -233,7 +233,7 @@ def _element(element: Element) -> bytes:
 
 
 def _data(number: int, value: bytes) -> bytes:
-    """Packed by hand, as there can be thousands; all keys and data are multiples of four bytes."""
+    """Pack by hand, because there can be thousands; keys and data are multiples of four bytes long."""
     size = len(value)
     return pack("HHHH", 8 + size, number | NLA_F_NESTED, 4 + size, NFTA_DATA_VALUE) + value
 
@@ -243,7 +243,7 @@ def _nested(number: int, content: bytes) -> bytes:
 
 
 def kind(message: int) -> int:
-    """The netlink type of an nftables message."""
+    """Return the netlink type of an nftables message."""
     return NFNL_SUBSYS_NFTABLES << 8 | message
 
 
