@@ -58,6 +58,7 @@ USED_TOGETHER = (
             "lean.record",
             "address",
             "lean.csocket",
+            "lean.cstruct",
             "model",
         ),
         *(

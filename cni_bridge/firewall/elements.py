@@ -6,11 +6,7 @@ Pure. The rules that use the sets are in `ruleset.nft` and `spoof.nft`.
 from cni_bridge import address
 from cni_bridge.firewall.model import Element, Firewall, PublishedPort
 from cni_bridge.lean.csocket import csocket
-
-try:
-    from _struct import pack, unpack
-except ImportError:  # an interpreter that renamed its private module still works, only slower
-    from struct import pack, unpack
+from cni_bridge.lean.cstruct import pack, unpack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

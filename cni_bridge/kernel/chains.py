@@ -6,6 +6,7 @@ Policy (which program made them, what to do about them) is not decided here.
 from cni_bridge.kernel.messages import NLM_F_CREATE
 from cni_bridge.kernel.netlink import (
     ATTRIBUTE_HEADER_SIZE,
+    NLA_F_NESTED,
     Attributes,
     Request,
     Socket,
@@ -56,12 +57,8 @@ from cni_bridge.kernel.nfmessages import (
     RULE,
     VERDICT,
 )
+from cni_bridge.lean.cstruct import pack, unpack_from
 from cni_bridge.lean.record import record
-
-try:
-    from _struct import pack, unpack_from
-except ImportError:  # an interpreter that renamed its private module still works, only slower
-    from struct import pack, unpack_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +73,6 @@ NFT_META_MARK = 3  # linux/netfilter/nf_tables.h
 NFT_CMP_EQ = 0
 NFT_REG_VERDICT, NFT_REG_1 = 0, 1
 NFTA_LIST_ELEM = 1
-NESTED = 0x8000  # NLA_F_NESTED, linux/netlink.h
 
 
 @record
@@ -146,22 +142,22 @@ def insert(chain: Chain, mark: int) -> Request:
     bits = nest(ELEMENT_DATA, {NFTA_DATA_VALUE: pack("I", mark)})
     nothing = nest(ELEMENT_DATA, {NFTA_DATA_VALUE: bytes(4)})
     verdict = nest(VERDICT, {NFTA_VERDICT_CODE: NF_ACCEPT})
-    verdict = nest(ELEMENT_DATA, {NFTA_DATA_VERDICT | NESTED: verdict})
+    verdict = nest(ELEMENT_DATA, {NFTA_DATA_VERDICT | NLA_F_NESTED: verdict})
     masking: dict[int, Value] = {
         NFTA_BITWISE_SREG: NFT_REG_1,
         NFTA_BITWISE_DREG: NFT_REG_1,
         NFTA_BITWISE_LEN: len(nothing) - ATTRIBUTE_HEADER_SIZE,
-        NFTA_BITWISE_MASK | NESTED: bits,
-        NFTA_BITWISE_XOR | NESTED: nothing,
+        NFTA_BITWISE_MASK | NLA_F_NESTED: bits,
+        NFTA_BITWISE_XOR | NLA_F_NESTED: nothing,
     }
     comparing: dict[int, Value] = {
         NFTA_CMP_SREG: NFT_REG_1,
         NFTA_CMP_OP: NFT_CMP_EQ,
-        NFTA_CMP_DATA | NESTED: bits,
+        NFTA_CMP_DATA | NLA_F_NESTED: bits,
     }
     deciding: dict[int, Value] = {
         NFTA_IMMEDIATE_DREG: NFT_REG_VERDICT,
-        NFTA_IMMEDIATE_DATA | NESTED: verdict,
+        NFTA_IMMEDIATE_DATA | NLA_F_NESTED: verdict,
     }
     expressions = (
         ("meta", nest(META, {NFTA_META_DREG: NFT_REG_1, NFTA_META_KEY: NFT_META_MARK})),
@@ -175,7 +171,7 @@ def insert(chain: Chain, mark: int) -> Request:
         kind=_kind(NFT_MSG_NEWRULE),
         flags=NLM_F_CREATE,
         body=_rule_body(
-            chain, {NFTA_RULE_EXPRESSIONS | NESTED: b"".join(map(_expression, expressions))}
+            chain, {NFTA_RULE_EXPRESSIONS | NLA_F_NESTED: b"".join(map(_expression, expressions))}
         ),
     )
 
@@ -196,8 +192,8 @@ def _rule_body(chain: Chain, more: "Mapping[int, Value]") -> bytes:
 
 def _expression(expression: tuple[str, bytes]) -> bytes:
     name, data = expression
-    content = nest(EXPRESSION, {NFTA_EXPR_NAME: name, NFTA_EXPR_DATA | NESTED: data})
-    return nest(EXPRESSION, {NFTA_LIST_ELEM | NESTED: content})
+    content = nest(EXPRESSION, {NFTA_EXPR_NAME: name, NFTA_EXPR_DATA | NLA_F_NESTED: data})
+    return nest(EXPRESSION, {NFTA_LIST_ELEM | NLA_F_NESTED: content})
 
 
 def _chain(payload: bytes) -> Chain:

@@ -4,7 +4,15 @@ Only which entries match is decided by the caller; no policy here.
 """
 
 from cni_bridge.address import AF_INET, AF_INET6
-from cni_bridge.kernel.netlink import Attributes, Request, Socket, decode, encode, nest
+from cni_bridge.kernel.netlink import (
+    NLA_F_NESTED,
+    Attributes,
+    Request,
+    Socket,
+    decode,
+    encode,
+    nest,
+)
 from cni_bridge.kernel.nfmessages import (
     CONNECTION,
     CONNECTION_FILTER,
@@ -37,8 +45,6 @@ from cni_bridge.lean.record import record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
-
-NESTED = 0x8000  # NLA_F_NESTED, linux/netlink.h; conntrack insists on it
 
 
 @record
@@ -86,7 +92,9 @@ def _listing(family: int, ports: "Collection[int]") -> Request:
     port = next(iter(ports)) if len(ports) == 1 else None
     flags = FILTER_FLAG_CTA_PROTO_NUM | (FILTER_FLAG_CTA_PROTO_DST_PORT if port else 0)
     protocol = {CTA_PROTO_NUM: csocket.IPPROTO_UDP, CTA_PROTO_DST_PORT: port}
-    original = nest(CONNECTION_TUPLE, {CTA_TUPLE_PROTO | NESTED: nest(CONNECTION_PROTO, protocol)})
+    original = nest(
+        CONNECTION_TUPLE, {CTA_TUPLE_PROTO | NLA_F_NESTED: nest(CONNECTION_PROTO, protocol)}
+    )
     wanted = nest(CONNECTION_FILTER, {CTA_FILTER_ORIG_FLAGS: flags, CTA_FILTER_REPLY_FLAGS: 0})
     return Request(
         what="list tracked UDP connections",
@@ -94,7 +102,7 @@ def _listing(family: int, ports: "Collection[int]") -> Request:
         body=encode(
             CONNECTION,
             (family, 0, 0),
-            {CTA_TUPLE_ORIG | NESTED: original, CTA_FILTER | NESTED: wanted},
+            {CTA_TUPLE_ORIG | NLA_F_NESTED: original, CTA_FILTER | NLA_F_NESTED: wanted},
         ),
     )
 
@@ -108,7 +116,7 @@ def _delete(family: int, payload: bytes) -> Request:
             CONNECTION,
             (family, 0, 0),
             {
-                CTA_TUPLE_ORIG | NESTED: values.raw(CTA_TUPLE_ORIG),
+                CTA_TUPLE_ORIG | NLA_F_NESTED: values.raw(CTA_TUPLE_ORIG),
                 CTA_ZONE: values.number(CTA_ZONE),
             },
         ),

@@ -9,11 +9,7 @@ from errno import EADDRINUSE
 from cni_bridge.kernel.netlink import Request, Socket
 from cni_bridge.lean import files
 from cni_bridge.lean.csocket import csocket
-
-try:
-    from _struct import pack, unpack_from
-except ImportError:  # an interpreter that renamed its private module still works, only slower
-    from struct import pack, unpack_from
+from cni_bridge.lean.cstruct import pack, unpack_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

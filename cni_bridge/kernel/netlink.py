@@ -23,12 +23,8 @@ from cni_bridge.kernel.messages import (
     SOL_NETLINK,
 )
 from cni_bridge.lean.csocket import csocket
+from cni_bridge.lean.cstruct import calcsize, pack, unpack_from
 from cni_bridge.lean.record import record
-
-try:
-    from _struct import calcsize, pack, unpack_from
-except ImportError:  # an interpreter that renamed its private module still works, only slower
-    from struct import calcsize, pack, unpack_from
 
 TYPE_CHECKING = False
 
@@ -40,7 +36,8 @@ if TYPE_CHECKING:
     Value = int | str | bytes | tuple[int, ...] | None
 
 NETLINK_CAP_ACK = 10  # linux/netlink.h
-NLA_TYPE_MASK = 0x3FFF  # linux/netlink.h, without NLA_F_NESTED and NLA_F_NET_BYTEORDER
+NLA_F_NESTED = 0x8000  # linux/netlink.h; nftables and conntrack insist on it
+NLA_TYPE_MASK = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 
 HEADER_SIZE = 16
 ATTRIBUTE_HEADER_SIZE = 4

@@ -25,11 +25,7 @@ from cni_bridge.kernel.nfmessages import (
     NFTA_SET_ELEM_LIST_ELEMENTS,
 )
 from cni_bridge.kernel.nftables import elements_body, kind
-
-try:
-    from _struct import unpack_from
-except ImportError:  # an interpreter that renamed its private module still works, only slower
-    from struct import unpack_from
+from cni_bridge.lean.cstruct import unpack_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from cni_bridge.firewall.model import Element
 from cni_bridge.kernel.messages import NLM_F_ACK, NLM_F_CREATE, NLMSG_ERROR
 from cni_bridge.kernel.netlink import (
     HEADER_SIZE,
+    NLA_F_NESTED,
     KernelError,
     Request,
     Socket,
@@ -43,11 +44,7 @@ from cni_bridge.kernel.nfmessages import (
     TABLE,
 )
 from cni_bridge.lean.csocket import csocket
-
-try:
-    from _struct import pack
-except ImportError:  # an interpreter that renamed its private module still works, only slower
-    from struct import pack
+from cni_bridge.lean.cstruct import pack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +55,6 @@ NFPROTO_BRIDGE = 7
 NFNL_MSG_BATCH_BEGIN = 16  # linux/netfilter/nfnetlink.h
 NFNL_MSG_BATCH_END = 17
 NFTA_LIST_ELEM = 1  # linux/netfilter/nf_tables.h
-NLA_F_NESTED = 0x8000  # linux/netlink.h
 SO_SNDBUFFORCE = 32  # asm-generic/socket.h
 
 ELEMENTS_A_MESSAGE = 400  # an attribute's length has 16 bits

@@ -15,6 +15,7 @@ PACKAGE = ROOT / "cni_bridge"
 FOR_ALL = {
     "address",
     "lean.csocket",
+    "lean.cstruct",
     "errors",
     "model_optional",
     "lean.files",
@@ -53,6 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "ipam.sources",
     },
     "lean.csocket": set(),
+    "lean.cstruct": set(),
     "lean.csqlite": set(),
     "firewall.elements": set(),
     "errors": set(),
