@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# peers.sh DIRECTORY: build cnitool and the reference plugins there, for comparison.
-# Ends well without them where no Go can be had: their users go on without, and say so.
+# peers.sh DIRECTORY: build cnitool and the reference plugins into DIRECTORY, for comparison.
+# Exits 0 without them where no Go toolchain is available: their users skip the comparison and say so.
 set -euo pipefail
 
 bin=$(realpath -m "$1")
-go_version=1.24.6 # what the plugins' go.mod asks for, or newer
-cnitool=github.com/containernetworking/cni/cnitool@v1.3.0
-tag=v1.9.1
+go_version=1.26.8 # the plugins' go.mod asks for it, or a newer one
+cnitool=github.com/containernetworking/cni/cnitool@v1.3.1
+tag=v1.10.0
+stamp=$bin/.versions
 wanted=(
     github.com/containernetworking/plugins/plugins/main/{bridge,loopback,macvlan,ptp}
     github.com/containernetworking/plugins/plugins/ipam/{dhcp,host-local,static}
@@ -14,7 +15,7 @@ wanted=(
 )
 
 built() {
-    [[ -x $bin/cnitool ]] || return 1
+    [[ $(cat "$stamp" 2>/dev/null) == "$cnitool $tag" && -x $bin/cnitool ]] || return 1
     local plugin
     for plugin in "${wanted[@]}"; do [[ -x $bin/${plugin##*/} ]] || return 1; done
 }
@@ -44,6 +45,10 @@ without() {
 find_go || without "no Go $go_version or newer"
 echo "peers: building cnitool and the reference plugins $tag into $bin"
 mkdir -p "$bin"
-export GOBIN=$bin CGO_ENABLED=0 GOFLAGS=-trimpath
+fresh=$(mktemp -d "$bin/../peers.XXXXXX")
+trap 'rm -rf "$fresh"' EXIT
+export GOBIN=$fresh CGO_ENABLED=0 GOFLAGS=-trimpath
 "$go" install "$cnitool" || without "cnitool does not build"
 "$go" install "${wanted[@]/%/@$tag}" || without "the reference plugins do not build"
+mv -f "$fresh"/* "$bin" # each file is replaced at once, so that tests that run meanwhile find one
+echo "$cnitool $tag" >"$stamp"
