@@ -1,6 +1,6 @@
 """The `cluster` object of a network's config, as the agent needs it.
 
-The config has been validated before; what a plugin run takes from it is `edge.clusters`' business.
+The config has been validated before; what a plugin run takes from it is `edge.cluster`' business.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Text of files, for whoever does without `open`: a plugin run has no such builtin (docs/internals/architecture.md).
+"""Text of files, for whoever does without `open`: a plugin run has no such builtin (docs/internals/startup.md).
 
 Nothing here knows what a file means.
 """

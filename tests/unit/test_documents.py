@@ -1,5 +1,6 @@
 """The pages: those that are made are up to date, and every link among them leads somewhere."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -9,6 +10,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("conf/*.md")))
+TOPS = ("cni_bridge", "build", "tests", "schemas", "conf", "docs")
+PACKAGES = sorted(each.parent.name for each in ROOT.glob("cni_bridge/*/__init__.py"))
+# Not keys of a config (`ipam.type`), nor the database itself.
+NAMED = re.compile(
+    rf"`((?:(?:{'|'.join(TOPS)})/|(?:{'|'.join(PACKAGES)})[./])(?<!ipam\.)(?!sqlite)[\w*./-]*\w)/?`"
+)
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)[^)]*\)")
 
 
@@ -26,6 +33,36 @@ def test_every_page_is_reached_from_the_readme() -> None:
         targets = ((page.parent / each).resolve() for each in LINK.findall(page.read_text()))
         ahead += [each for each in targets if each.suffix == ".md" and each not in seen]
     assert [str(page.relative_to(ROOT)) for page in PAGES if page not in seen] == []
+
+
+def named(text: str) -> set[str]:
+    """Return the paths and modules that a page or docstring names in backticks."""
+    return {each.rstrip("/") for each in NAMED.findall(text)}
+
+
+def exists(name: str) -> bool:
+    """Return whether a path, glob or dotted module is there, within the repository or the package."""
+    places = [name, name.replace(".", "/"), f"{name.replace('.', '/')}.py", f"{name}.py"]
+    return any(any(top.glob(place)) for top in (ROOT, ROOT / "cni_bridge") for place in places)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_module_and_file_that_a_page_names_exists(page: Path) -> None:
+    text = page.read_text().partition("\n## 0.1.0")[0]  # a release's entry is history
+    assert sorted(name for name in named(text) if not exists(name)) == []
+
+
+def test_every_module_and_file_that_a_docstring_names_exists() -> None:
+    sources = [file for top in TOPS[:4] for file in (ROOT / top).rglob("*.py")]
+    wrong = {
+        f"{file.relative_to(ROOT)}: {name}"
+        for file in sources
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        for name in named(ast.get_docstring(node) or "")
+        if not exists(name)
+    }
+    assert sorted(wrong) == []
 
 
 def test_configuration_is_what_the_schema_says() -> None:
