@@ -1,6 +1,6 @@
 """The executable's entry: a runtime sets CNI_COMMAND, a person gives arguments.
 
-No logic beyond that choice, so that the plugin path loads nothing of the people's half.
+Only that choice is made here, so that the plugin path loads nothing of the command line.
 """
 
 import posix
@@ -8,11 +8,11 @@ import sys
 
 
 def main() -> int:
-    """Run as what the caller takes us for; return the exit status."""
+    """Run as a plugin or as a command for people; return the exit status."""
     if len(sys.argv) == 1 and any(name.startswith(b"CNI_") for name in posix.environ):
         status = _run_as_plugin()
-        # Without the interpreter's own clean-up, which takes a millisecond to free what the
-        # kernel frees anyway; unless something was left to do at the end.
+        # Skip the interpreter's clean-up, which takes a millisecond to free what the kernel frees
+        # anyway; unless something is registered for the end.
         if "atexit" not in sys.modules:
             posix._exit(status)
         return status

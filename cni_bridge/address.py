@@ -1,7 +1,7 @@
-"""IP addresses as packed bytes (4 or 16, so the family is the length) and prefixes of them.
+"""IP addresses as packed bytes and prefixes of them.
 
-Pure: text in, bytes out, and back. The kernel, the ledger and comparisons all use the packed form,
-so it is never converted on the way; `ipaddress` would cost half of a whole ADD to import.
+The length (4 or 16 bytes) is the family. The kernel, the ledger and comparisons all use the packed
+form, so nothing is converted on the way; importing `ipaddress` would cost half of a whole ADD.
 """
 
 from cni_bridge.lean.csocket import csocket
@@ -22,7 +22,7 @@ class Prefix:
 
 
 def parse(text: str) -> bytes:
-    """The packed form of an address; an IPv4-mapped IPv6 address is IPv4, as in Go's net.ParseIP.
+    """Return the packed form of an address; an IPv4-mapped one is IPv4, as in Go's net.ParseIP.
 
     Raises ValueError for anything else, zones and leading zeros included.
     """
@@ -36,7 +36,7 @@ def parse(text: str) -> bytes:
 
 
 def parse_prefix(text: str) -> Prefix:
-    """The address and length of `10.1.2.3/24`, host bits kept. Raises ValueError."""
+    """Parse `10.1.2.3/24`, keeping the host bits. Raises ValueError."""
     address, slash, digits = text.partition("/")
     if not slash or not digits.isdecimal() or not digits.isascii() or len(digits) > 3:
         raise ValueError(f"{text!r} is not an address with a prefix length, like 10.1.2.0/24")
@@ -48,7 +48,7 @@ def parse_prefix(text: str) -> Prefix:
 
 
 def parse_mac(text: str) -> bytes:
-    """A MAC in any notation of Go's net.ParseMAC that fits an Ethernet interface."""
+    """Parse a MAC in any notation of Go's net.ParseMAC. Raises ValueError."""
     try:
         mac = bytes.fromhex("".join(letter for letter in text if letter not in ":-."))
     except ValueError:
@@ -62,57 +62,57 @@ def parse_mac(text: str) -> bytes:
 
 
 def text(ip: bytes) -> str:
-    """The usual text form: `10.1.2.3`, `fd00::1`."""
+    """Return the usual text form: `10.1.2.3`, `fd00::1`."""
     return csocket.inet_ntop(family(ip), ip)
 
 
 def prefix_text(prefix: Prefix) -> str:
-    """`10.1.2.3/24`."""
+    """Return the text form of a prefix: `10.1.2.3/24`."""
     return f"{text(prefix.ip)}/{prefix.length}"
 
 
 def family(ip: bytes) -> int:
-    """AF_INET or AF_INET6."""
+    """Return AF_INET or AF_INET6."""
     return AF_INET if len(ip) == 4 else AF_INET6
 
 
 def bits(ip: bytes) -> int:
-    """32 or 128."""
+    """Return the number of bits in the address: 32 or 128."""
     return len(ip) * 8
 
 
 def number(ip: bytes) -> int:
-    """The address as an integer, for arithmetic."""
+    """Return the address as an integer, for arithmetic."""
     return int.from_bytes(ip, "big")
 
 
 def offset(ip: bytes, distance: int) -> bytes:
-    """The address `distance` after (or, if negative, before) this one. Raises OverflowError."""
+    """Return the address `distance` after this one (before, if negative). Raises OverflowError."""
     return (number(ip) + distance).to_bytes(len(ip), "big")
 
 
 def first(prefix: Prefix) -> bytes:
-    """The lowest address of the subnet: its network address."""
+    """Return the lowest address of the subnet: its network address."""
     host_bits = bits(prefix.ip) - prefix.length
     return (number(prefix.ip) >> host_bits << host_bits).to_bytes(len(prefix.ip), "big")
 
 
 def last(prefix: Prefix) -> bytes:
-    """The highest address of the subnet: its broadcast address in IPv4."""
+    """Return the highest address of the subnet: its broadcast address in IPv4."""
     host_bits = bits(prefix.ip) - prefix.length
     return (number(prefix.ip) | (1 << host_bits) - 1).to_bytes(len(prefix.ip), "big")
 
 
 def subnet(prefix: Prefix) -> Prefix:
-    """The subnet that an interface's address lies in."""
+    """Return the subnet of an interface's address."""
     return Prefix(ip=first(prefix), length=prefix.length)
 
 
 def contains(prefix: Prefix, ip: bytes) -> bool:
-    """Whether the address lies in the subnet; never for another family."""
+    """Tell whether the address lies in the subnet; false for another family."""
     return len(prefix.ip) == len(ip) and first(prefix) <= ip <= last(prefix)
 
 
 def overlap(one: Prefix, other: Prefix) -> bool:
-    """Whether two subnets share an address."""
+    """Tell whether two subnets share an address."""
     return contains(one, first(other)) or contains(other, first(one))

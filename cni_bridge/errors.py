@@ -1,6 +1,7 @@
-"""Every way a request can fail: one class a situation, and the class owns its CNI error code.
+"""Errors of a request: one class per situation, each with its CNI error code.
 
-Source of codes 1-99: CNI SPEC 1.1 "Error" (8 and 999 are the Go library's); 100-199 are ours.
+Codes below 100 are from CNI SPEC 1.1, "Error" (8 and 999 are the Go library's); 100-199 are
+cni-bridge's.
 """
 
 TYPE_CHECKING = False
@@ -9,9 +10,9 @@ if TYPE_CHECKING:
 
 
 class CniError(Exception):
-    """A failure with a code for the runtime, one sentence for people, and details that help them.
+    """A failure: a code for the runtime, one sentence for people, and details.
 
-    `msg` names the key or object and the value; `details` carry the cause and what to do.
+    `msg` names the key or object and the value; `details` give the cause and the remedy.
     """
 
     code = 999
@@ -23,50 +24,50 @@ class CniError(Exception):
 
 
 class IncompatibleVersion(CniError):
-    """The config's cniVersion is not supported, or does not have this command."""
+    """The config's cniVersion is not supported or lacks this command."""
 
     code = 1
 
 
 class UnsupportedField(CniError):
-    """A field that is known but can't be honoured; the message has key and value."""
+    """A known field that cannot be honoured here; the message has key and value."""
 
     code = 2
 
 
 class UnknownContainer(CniError):
-    """The network namespace vanished before ADD began: there is nothing to clean up."""
+    """The network namespace vanished before ADD began, so there is nothing to clean up."""
 
     code = 3
 
 
 class InvalidEnvironment(CniError):
-    """Missing or malformed CNI_* variables; the message lists every one."""
+    """CNI_* variables are missing or malformed; the message lists all of them."""
 
     code = 4
 
 
 class IOFailure(CniError):
-    """stdin, stdout or a file of ours can't be read or written."""
+    """stdin, stdout or a file of cni-bridge cannot be read or written."""
 
     code = 5
 
 
 class LedgerUnusable(IOFailure):
-    """The ledger or its directory is damaged, foreign, full, read-only or not ours alone.
+    """The ledger or its directory is damaged, foreign, full, read-only or writable by others.
 
-    Nothing that lives depends on it, so DEL reports it and goes on.
+    No running container depends on it, so DEL reports it and continues.
     """
 
 
 class UndecodableContent(CniError):
-    """Not JSON, not an object, or an object with a key twice."""
+    """Input is not JSON, not an object, or an object with a duplicate key."""
 
     code = 6
 
 
 class InvalidConfig(CniError):
-    """Well-formed but wrong; the message holds a path like `ipam.ranges[0][1].subnet`."""
+    """The config is well-formed but wrong; the message has a path like `ipam.ranges[0][1].subnet`."""
 
     code = 7
 
@@ -90,13 +91,13 @@ class NotAvailable(CniError):
 
 
 class LimitedConnectivity(CniError):
-    """STATUS: other firewalls of this host drop what containers send."""
+    """STATUS: another firewall on this host drops what containers send."""
 
     code = 51
 
 
 class NotLeased(TryAgainLater):
-    """This host has no block of a cluster network, or its lease has ended."""
+    """This host has no block of the cluster network, or its block assignment has expired."""
 
 
 class RangeExhausted(CniError):
@@ -106,25 +107,25 @@ class RangeExhausted(CniError):
 
 
 class AddressInUse(CniError):
-    """A requested address is held by another attachment, named in the details, or by another host."""
+    """A requested address is held by another attachment (named in the details) or another host."""
 
     code = 101
 
 
 class AttachmentExists(CniError):
-    """ADD for an attachment that was added already and not deleted."""
+    """ADD for an attachment that exists already."""
 
     code = 102
 
 
 class PortInUse(CniError):
-    """A host port is held by another container or by a process, named in message and details."""
+    """A host port is held by another container or a host process, named in message and details."""
 
     code = 103
 
 
 class PortPublished(PortInUse):
-    """It is another container that holds it, of which nothing may be alive any more."""
+    """A host port is held by another container, whose record may be stale."""
 
     def __init__(self, msg: str, details: str, holder: "Attachment") -> None:
         super().__init__(msg, details)
@@ -132,49 +133,49 @@ class PortPublished(PortInUse):
 
 
 class WireTaken(CniError):
-    """A wire has two ends, and both are other attachments', named in message and details."""
+    """Both ends of a wire belong to other attachments, named in message and details."""
 
     code = 104
 
 
 class KernelRefused(CniError):
-    """The kernel refused a change: what was asked, the errno's name, the kernel's own words."""
+    """The kernel refused a change; the message has the request, the errno and the kernel's text."""
 
     code = 110
 
 
 class FirewallRefused(CniError):
-    """nftables is missing, or rejected the rules or a transaction as a whole."""
+    """nftables is missing, or rejected the rules or a whole transaction."""
 
     code = 111
 
 
 class NameTaken(CniError):
-    """An interface of that name exists and is not ours."""
+    """A foreign interface has that name."""
 
     code = 112
 
 
 class NotAsPlanned(CniError):
-    """CHECK: every difference, one a line."""
+    """CHECK: every difference, one per line."""
 
     code = 120
 
 
 class RemovalIncomplete(CniError):
-    """DEL or GC: everything that could not be removed, one a line."""
+    """DEL or GC: everything that could not be removed, one per line."""
 
     code = 130
 
 
 class Bug(CniError):
-    """Anything else. The details hold the end of the traceback."""
+    """An unexpected failure; the details hold the end of the traceback."""
 
     code = 999
 
 
 class Delegated(CniError):
-    """An error of a delegated plugin, passed on with its own code."""
+    """An error from a delegated plugin, passed on with its own code."""
 
     def __init__(self, code: int, msg: str, details: str = "") -> None:
         super().__init__(msg, details)

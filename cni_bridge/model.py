@@ -1,7 +1,4 @@
-"""The nouns, as records.
-
-No behaviour and no I/O here: what a request becomes, what is wanted, what was made.
-"""
+"""The nouns, as records without behaviour: the request, the desired state, the result."""
 
 from cni_bridge.address import Prefix
 from cni_bridge.lean.record import record
@@ -14,7 +11,7 @@ if TYPE_CHECKING:
 
 @record
 class Attachment:
-    """One container interface on one network: the unit that ADD makes and DEL removes."""
+    """One container interface on one network: what ADD creates and DEL removes."""
 
     network: str
     container: str
@@ -26,7 +23,7 @@ class Attachment:
 
 @record
 class Range:
-    """A slice of one subnet, first and last address included."""
+    """A slice of one subnet, from `start` to `end` inclusive."""
 
     subnet: Prefix
     start: bytes
@@ -52,7 +49,7 @@ class Route:
 
 @record
 class Dns:
-    """Resolver settings, passed on and never applied by us."""
+    """Resolver settings, which the result passes on."""
 
     nameservers: tuple[str, ...] = ()
     domain: str = ""
@@ -62,9 +59,9 @@ class Dns:
 
 @record
 class Ipam:
-    """Where addresses come from; an empty type: from nowhere, the network is layer 2 only.
+    """Where addresses come from; an empty type means a layer 2 network without addresses.
 
-    `range_sets`: one address is taken from each. `requested`: addresses asked for by name.
+    One address is taken from each of `range_sets`; `requested` lists the addresses asked for.
     """
 
     type: str = ""
@@ -76,12 +73,12 @@ class Ipam:
 
 @record
 class NetworkConfig:
-    """The network configuration, validated, of the newest spec version's shape."""
+    """The validated network config, in the shape of the newest spec version."""
 
     cni_version: str
     name: str
     state_dir: str
-    reservations_dir: str  # of the reference's host-local
+    reservations_dir: str  # where the reference's host-local keeps its files
     bridge: str
     is_gateway: bool
     is_default_gateway: bool
@@ -95,13 +92,15 @@ class NetworkConfig:
     vlan: "VlanFilter | None"
     mac: bytes | None
     ipam: Ipam
-    dns: Dns | None  # None: that of IPAM
-    firewall: "FirewallConfig | None" = None  # None: nothing for it to do
-    attachment_mtu: int = 0  # 0: as the network's
+    dns: Dns | None  # None: IPAM's
+    firewall: "FirewallConfig | None" = None  # None: no firewall key is used
+    attachment_mtu: int = 0  # 0: the network's
     tuning: "Tuning | None" = None
     bandwidth: "Bandwidth | None" = None
-    cluster: tuple[Prefix, ...] | None = None  # what its blocks are cut from; None: one host's
-    is_wire: bool = False  # two containers on one veth pair, without a bridge
+    cluster: tuple[Prefix, ...] | None = (
+        None  # where its blocks come from; None: a network of one host
+    )
+    is_wire: bool = False  # one veth pair joins two containers, without a bridge
 
 
 # ---------------------------------------------------------------- what the ledger holds
@@ -117,7 +116,7 @@ class Lease:
 
 @record
 class Grant:
-    """What IPAM granted: ours from the ledger, or a delegated plugin's result."""
+    """What IPAM granted: leases from the ledger, or a delegated plugin's result."""
 
     leases: tuple[Lease, ...] = ()
     routes: tuple[Route, ...] = ()
@@ -126,7 +125,7 @@ class Grant:
 
 @record
 class Netns:
-    """What identifies a network namespace across processes: the nsfs device and inode."""
+    """The identity of a network namespace across processes: its nsfs device and inode."""
 
     path: str
     device: int
@@ -135,7 +134,7 @@ class Netns:
 
 @record
 class Holding:
-    """The ledger's record of one attachment: everything that DEL needs."""
+    """The ledger's record of one attachment."""
 
     attachment: Attachment
     host_name: str
@@ -147,7 +146,7 @@ class Holding:
     leases: tuple[Lease, ...]
 
 
-# ---------------------------------------------------------------- what is wanted
+# ---------------------------------------------------------------- the desired state
 
 
 @record
@@ -160,13 +159,13 @@ class Bridge:
     replaces_address: bool
     is_promiscuous: bool
     filters_vlans: bool
-    has_blocks: bool = False  # of a cluster network: further gateways than this one's are its too
-    gateway_vlan: int = 0  # 0: the bridge itself has the gateways; else an access port of that VLAN
+    has_blocks: bool = False  # a cluster network: other blocks' gateways belong to it too
+    gateway_vlan: int = 0  # 0: the bridge has the gateways; else an access port of that VLAN
 
 
 @record
 class Port:
-    """The bridge that the host end is on, and the flags of that port."""
+    """The host end as a bridge port: its bridge and its flags."""
 
     bridge: str
     hairpin: bool
@@ -176,8 +175,11 @@ class Port:
 
 @record
 class Veth:
-    """The veth pair and what its container end carries; without a port, it is one end of a wire,
-    whose other is on the host only as long as no second container has come."""
+    """The veth pair and what its container end carries.
+
+    Without a port it is one end of a wire; the other end is on the host until a second container
+    joins.
+    """
 
     host_name: str
     container_name: str

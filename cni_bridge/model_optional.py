@@ -1,14 +1,11 @@
-"""The nouns of what few networks ask for, as records: VLANs, tuning, limits of bandwidth.
-
-Apart from `model`, because most runs never load this. No behaviour and no I/O here.
-"""
+"""The records of rare options: VLANs, tuning, bandwidth limits. Most runs never load this."""
 
 from cni_bridge.lean.record import record
 
 
 @record
 class VlanFilter:
-    """VLANs of the bridge port: one untagged (0 for none), some tagged."""
+    """The VLANs of a bridge port: one untagged (0 for none), any number tagged."""
 
     access: int = 0
     trunk: tuple[int, ...] = ()
@@ -29,7 +26,7 @@ class Sysctl:
 
 @record
 class Tuning:
-    """What the config wants of the container end beyond address and routes; None: leave it."""
+    """Settings of the container end beyond addresses and routes; None leaves a setting alone."""
 
     sysctls: tuple[Sysctl, ...] = ()
     promisc: bool | None = None
@@ -39,7 +36,7 @@ class Tuning:
 
 @record
 class Limit:
-    """Bytes a second, and bytes at once."""
+    """A rate limit: bytes per second, and the burst in bytes."""
 
     rate: int
     burst: int
@@ -47,7 +44,7 @@ class Limit:
 
 @record
 class Bandwidth:
-    """How much the container gets (ingress) and sends (egress); None: as much as it can."""
+    """The limits of what the container receives (ingress) and sends (egress); None is no limit."""
 
     ingress: Limit | None
     egress: Limit | None
@@ -55,7 +52,7 @@ class Bandwidth:
 
 @record
 class TunedInterface:
-    """The container end's name and what is wanted of it."""
+    """The container end's name and its settings."""
 
     name: str
     tuning: Tuning
@@ -63,7 +60,7 @@ class TunedInterface:
 
 @record
 class Shaping:
-    """The limits of one attachment, and where: on its host end, and on a device of its own."""
+    """The limits of one attachment: ingress on its host end, egress on its ifb device."""
 
     host_name: str
     ifb_name: str

@@ -1,6 +1,6 @@
-"""(attachment, config, what IPAM granted) -> Plan: what should exist, decided once for everybody.
+"""(attachment, config, grant) -> Plan: what should exist.
 
-Pure and total: no I/O, no clock, no environment. ADD makes it, CHECK compares it, people see it.
+Pure: no I/O, no clock, no environment. ADD creates it, CHECK compares it, `cni-bridge plan` prints it.
 """
 
 from cni_bridge import address, names
@@ -32,7 +32,7 @@ DEFAULT = {
 
 
 def build(attachment: Attachment, config: NetworkConfig, grant: Grant) -> Plan:
-    """The desired state of one attachment: same arguments, same plan."""
+    """Return the desired state of one attachment."""
     leases = tuple(_with_gateway(lease, config) for lease in grant.leases)
     given = grant.routes + _cluster_routes(leases, config)
     reported = given + _default_routes(leases, given, config)
@@ -72,7 +72,7 @@ def _veth(
 ) -> Veth:
     mac = config.mac
     if config.is_wire and mac is None:
-        mac = names.container_mac(attachment)  # an end that is made anew keeps its MAC
+        mac = names.container_mac(attachment)  # an end that is created again keeps its MAC
     return Veth(
         host_name=names.host_name(attachment),
         container_name=attachment.ifname,
@@ -89,7 +89,7 @@ def _veth(
 
 def _port(config: NetworkConfig) -> Port:
     rules = config.firewall
-    # For its own published ports, which br_netfilter leads back by the port they came.
+    # With br_netfilter, a container's own published ports return by the port they came from.
     is_published = rules is not None and bool(rules.ports) and not config.promisc_mode
     return Port(
         bridge=config.bridge,
@@ -100,8 +100,11 @@ def _port(config: NetworkConfig) -> Port:
 
 
 def _is_apart(rules: "FirewallConfig | None") -> bool:
-    """Whether the port is to be isolated, which holds whatever becomes of the rules. Not one with
-    published ports: br_netfilter leads to them over the bridge, and the rules alone know which."""
+    """Tell whether to isolate the port, which holds even if the nft rules are lost.
+
+    Never with published ports: br_netfilter reaches them over the bridge, and only the nft rules
+    can tell them apart.
+    """
     return rules is not None and not rules.allows_icc and not rules.ports
 
 
@@ -111,16 +114,16 @@ def _firewall(
     rules = config.firewall
     if rules is None:
         return None
-    from cni_bridge.firewall.model import Firewall  # most networks leave the firewall alone
+    from cni_bridge.firewall.model import Firewall  # most networks use no firewall
 
     ranges = [item.subnet for range_set in config.ipam.range_sets for item in range_set]
     subnets = [address.subnet(lease.address) for lease in leases]
     mac = config.mac
     if rules.checks_mac and mac is None:
-        mac = names.container_mac(attachment)  # to be checked it has to be known beforehand
+        mac = names.container_mac(attachment)  # it must be known before it can be checked
     vlan = _gateway_vlan(config, leases)
     return Firewall(
-        # What is routed in and out passes the interface that has the gateway addresses.
+        # Routed packets pass the interface that has the gateway addresses.
         bridge=names.gateway(config.bridge, vlan) if vlan else config.bridge,
         host_name=names.host_name(attachment),
         mac=mac,
@@ -132,12 +135,12 @@ def _firewall(
 
 
 def _gateway_vlan(config: NetworkConfig, leases: tuple[Lease, ...]) -> int:
-    """The VLAN that has a gateway interface of its own; 0 where the bridge is it, or there is none."""
+    """Return the VLAN with its own gateway interface; 0 if the bridge has the gateway, or none."""
     return config.vlan.access if config.vlan and config.is_gateway and leases else 0
 
 
 def _with_gateway(lease: Lease, config: NetworkConfig) -> Lease:
-    """A gateway bridge without a named gateway takes the subnet's first address."""
+    """Give the lease of a gateway bridge the subnet's first address where it names no gateway."""
     if lease.gateway or not config.is_gateway:
         return lease
     return replace(lease, gateway=address.offset(address.first(lease.address), 1))
@@ -153,9 +156,9 @@ def _bridge_addresses(leases: tuple[Lease, ...]) -> tuple[Prefix, ...]:
 def _default_routes(
     leases: tuple[Lease, ...], routes: tuple[Route, ...], config: NetworkConfig
 ) -> tuple[Route, ...]:
-    """One default route a family, unless the config's routes hold one already.
+    """Return one default route per family, unless the config's routes have one.
 
-    The reference adds a second where the config's has no gateway, and then fails on it: EEXIST.
+    The reference adds a second where the config's has no gateway, and then fails with EEXIST.
     """
     if not config.is_default_gateway:
         return ()
@@ -169,7 +172,7 @@ def _default_routes(
 
 
 def _cluster_routes(leases: tuple[Lease, ...], config: NetworkConfig) -> tuple[Route, ...]:
-    """To the blocks of other hosts, wherever the container's other routes lead."""
+    """Return routes to other hosts' blocks, which no other route of the container may divert."""
     if config.cluster is None:
         return ()
     families = {len(lease.address.ip) for lease in leases}
@@ -179,7 +182,7 @@ def _cluster_routes(leases: tuple[Lease, ...], config: NetworkConfig) -> tuple[R
 
 
 def _kernel_routes(leases: tuple[Lease, ...], routes: tuple[Route, ...]) -> tuple[Route, ...]:
-    """The routes as the kernel gets them: gateways filled in, each once."""
+    """Return the routes for the kernel: gateways filled in, without duplicates."""
     gateways: dict[int, bytes] = {}
     for lease in leases:
         if lease.gateway:
@@ -220,5 +223,5 @@ def _shaping(attachment: Attachment, config: NetworkConfig) -> "Shaping | None":
 
 
 def _passable(limit: "Limit | None", frame: int) -> "Limit | None":
-    """A limit whose burst holds a frame: a bucket that is smaller lets none pass, ever."""
+    """Raise the burst to the size of one frame: a smaller bucket would never let one pass."""
     return replace(limit, burst=max(limit.burst, frame)) if limit else None

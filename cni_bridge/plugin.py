@@ -1,6 +1,6 @@
-"""One run as a plugin: read the request, dispatch it, write one JSON document or nothing.
+"""One plugin run: read the request, dispatch it, write one JSON document or nothing.
 
-Holds the only catch-all and the only writes to stdout; knows nothing of bridges.
+Holds the only catch-all and the only writes to stdout.
 """
 
 import posix
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
     from cni_bridge.edge.request import Request
 
 DETAILS_LIMIT = 2000
-STDIN_PATIENCE_S = 60  # runtimes lose theirs later, and would say nothing of the cause
+STDIN_TIMEOUT_S = 60  # runtimes time out later, and would not report the cause
 
 
 def run() -> int:
-    """Carry out what the environment and stdin ask for; return the exit status."""
+    """Execute the request of the environment and stdin; return the exit status."""
     variables = request.environment()
     call = journal.begin(variables)
     asked = None
-    posix.umask(0o022)  # a runtime's may be 0, and plugins that are executed inherit it
+    posix.umask(0o022)  # a runtime's may be 0, and delegated plugins inherit it
     try:
         request.check(variables)
-        signals.limit(STDIN_PATIENCE_S, _give_up_reading)
+        signals.limit(STDIN_TIMEOUT_S, _give_up_reading)
         call.stdin = request.read_stdin()
         signals.limit(0, _give_up_reading)
         asked = request.decode(variables, call.stdin)
         call.is_decodable = True
         timings.done("request")
         call.answer = _carry_out(asked)
-    except BaseException as error:  # noqa: BLE001 - whatever happened, the runtime gets its JSON
+    except BaseException as error:  # noqa: BLE001 - the runtime gets JSON whatever happened
         call.is_failure = True
         call.answer = _report(as_cni_error(error), asked)
     journal.end(call)
@@ -44,14 +44,14 @@ def run() -> int:
 
 
 def as_cni_error(error: BaseException) -> errors.CniError:
-    """Whatever happened, as an error with a code; what nobody foresaw is a Bug."""
+    """Return any exception as an error with a code; an unexpected one is a Bug."""
     if isinstance(error, errors.CniError):
         known = error
     elif isinstance(error, KernelError):
         known = errors.KernelRefused(str(error))
     elif isinstance(error, OSError):
         known = errors.IOFailure(str(error), _traceback(error))
-    elif isinstance(error, ImportError):  # everything is there: the build's tests see to that
+    elif isinstance(error, ImportError):  # the build's tests prove that all modules are there
         known = errors.IOFailure(
             f"a part of the executable could not be loaded: {_cause(error)}", _traceback(error)
         )
@@ -66,43 +66,45 @@ def as_cni_error(error: BaseException) -> errors.CniError:
 
 def _give_up_reading(_number: int, _frame: object) -> None:
     raise errors.IOFailure(
-        f"stdin did not end within {STDIN_PATIENCE_S} s",
-        "the caller has to close it behind the network config",
+        f"stdin did not end within {STDIN_TIMEOUT_S} s",
+        "the runtime must close stdin after writing the network config",
     )
 
 
 def _carry_out(asked: "Request") -> str:
-    """Do it; return what was printed, if anything was."""
+    """Execute the command; return what was printed, "" for nothing."""
     role = _role(asked)
     result = role[asked.command](asked)
     if result is None:
         return ""
     try:
         _write(result)
-    except OSError as error:  # nobody will ever know what was made
+    except OSError as error:  # the runtime will never learn what was made
         role["DEL"](asked)
         raise errors.IOFailure("the result could not be written to stdout", str(error)) from error
     return result
 
 
 def _role(asked: "Request") -> "Commands":
-    """The commands of a bridge plugin, or those of an IPAM plugin when it is as that, by the name
-    in `ipam.type`, that another plugin has executed us."""
+    """Return the commands of a bridge plugin, or those of an IPAM plugin.
+
+    Another plugin executes this one for its addresses by the name in `ipam.type`.
+    """
     name = sys.argv[0].rpartition("/")[2]
     if config.ipam_type(asked.document) != name or asked.document.get("type", name) == name:
         return commands.COMMANDS
-    from cni_bridge import ipam_plugin  # a role that most runs don't have
+    from cni_bridge import ipam_plugin  # a rare role
 
     return ipam_plugin.COMMANDS
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What went wrong first: after that, another way to load the same was tried."""
+    """Return the first cause: a second way to load the module was tried after it."""
     return _cause(error.__context__) if error.__context__ else error
 
 
 def _traceback(error: BaseException) -> str:
-    """Where a bug is: module, line and function of each frame, without importing `traceback`."""
+    """Return module, line and function of each frame, without importing `traceback`."""
     lines = []
     frame = error.__traceback__
     while frame:
@@ -113,7 +115,7 @@ def _traceback(error: BaseException) -> str:
 
 
 def _report(failure: errors.CniError, asked: "Request | None") -> str:
-    """One error document for the runtime, which is returned, and one line for people."""
+    """Write one error document for the runtime and one line for people; return the document."""
     version = asked.document.get("cniVersion") if asked else None
     document: result_versions.Json = {
         "cniVersion": version if version in versions.SUPPORTED else versions.NEWEST,
@@ -128,7 +130,7 @@ def _report(failure: errors.CniError, asked: "Request | None") -> str:
     try:
         _write(text)
     except OSError:
-        pass  # nobody listens; the exit status still tells
+        pass  # stdout is closed; the exit status remains
     return text
 
 

@@ -1,7 +1,4 @@
-"""Whether an ADD would work now: everything that it needs is looked at, and nothing is changed.
-
-Loaded by STATUS alone.
-"""
+"""Tell whether an ADD would succeed now, without changing anything. Loaded only by STATUS."""
 
 from cni_bridge import optional_parts
 from cni_bridge.errors import (

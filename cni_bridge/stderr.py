@@ -1,15 +1,12 @@
-"""What a run has to say beside its answer: one line for people, on stderr.
-
-Runtimes log it; nothing depends on its being read.
-"""
+"""One line for people on stderr, beside the answer on stdout. Runtimes log it."""
 
 import posix
 
 
 def remark(text: str, who: str = "") -> None:
-    """Say it, if anybody listens.
+    """Write one line, ignoring a closed stderr.
 
-    Letters that would end the line or move a terminal's cursor are replaced: text may be a caller's.
+    Control characters are replaced, because the text may be the caller's.
     """
     line = "".join(letter if letter.isprintable() else "?" for letter in f"cni-bridge{who}: {text}")
     try:

@@ -1,24 +1,24 @@
-"""What this run has done so far, and when: a process is one call, so it has one such list.
+"""The steps of this run and how long each took; a process is one call, so there is one list.
 
-Nothing is written or decided here; `journal` reports the list when the call is over.
+`journal` records it when the call ends.
 """
 
 from time import monotonic_ns
 
-_taken: list[tuple[str, int]] = []
+_ends: list[tuple[str, int]] = []
 
 
 def begin() -> None:
-    """The first step begins now."""
-    _taken[:] = [("", monotonic_ns())]
+    """Start timing the first step."""
+    _ends[:] = [("", monotonic_ns())]
 
 
-def done(what: str) -> None:
-    """A step is over, which began when the one before it was over."""
-    _taken.append((what, monotonic_ns()))
+def done(step: str) -> None:
+    """Record the end of a step, which began when the previous one ended."""
+    _ends.append((step, monotonic_ns()))
 
 
 def durations() -> list[tuple[str, int]]:
-    """Each step with its microseconds; the last, without a name, is what came after them."""
+    """Return each step with its microseconds; the last, unnamed, is the rest of the run."""
     done("")
-    return [(what, (at - _taken[i][1]) // 1000) for i, (what, at) in enumerate(_taken[1:])]
+    return [(step, (at - _ends[i][1]) // 1000) for i, (step, at) in enumerate(_ends[1:])]

@@ -1,7 +1,4 @@
-"""CNI_ARGS: `KEY=VALUE;KEY=VALUE`, the runtime's oldest way to ask for an address or a MAC.
-
-Only its grammar and our keys live here; which source wins is decided in `config.py`.
-"""
+"""CNI_ARGS: `KEY=VALUE;KEY=VALUE`, the oldest way to request an address or a MAC."""
 
 from cni_bridge import errors
 from cni_bridge.lean.record import record
@@ -13,7 +10,7 @@ KNOWN = ("IP", "MAC", "GATEWAY", "IgnoreUnknown")
 
 @record
 class Arguments:
-    """What CNI_ARGS asks for; empty where it does not."""
+    """The requests of CNI_ARGS; empty where there is none."""
 
     ip: str = ""
     mac: str = ""
@@ -22,7 +19,7 @@ class Arguments:
 def parse(text: str) -> Arguments:
     """Parse the variable's value. Raises InvalidEnvironment in the reference's words.
 
-    Keys are case-sensitive; unknown ones need IgnoreUnknown (Kubernetes runtimes always send it).
+    Keys are case-sensitive; unknown ones need IgnoreUnknown, which Kubernetes runtimes always send.
     """
     if not text:
         return Arguments()
@@ -38,6 +35,6 @@ def parse(text: str) -> Arguments:
     unknown = [key for key in values if key not in KNOWN]
     if unknown and not BOOLEANS[ignores]:
         raise errors.InvalidEnvironment(
-            f"ARGS: unknown args {unknown}", "add IgnoreUnknown=1 to CNI_ARGS to pass them over"
+            f"ARGS: unknown args {unknown}", "add IgnoreUnknown=1 to CNI_ARGS to ignore them"
         )
     return Arguments(ip=values.get("IP", ""), mac=values.get("MAC", ""))

@@ -1,6 +1,6 @@
-"""The `cluster` object: what a plugin run needs of it, and which other keys make no sense beside it.
+"""The parts of the `cluster` object that a plugin run needs, and the keys it excludes.
 
-Loaded only for networks over many hosts; everything else in the object is for the agent.
+Loaded only for cluster networks; the rest of the object is for the agent.
 """
 
 from cni_bridge import address, errors
@@ -17,7 +17,7 @@ ONE_HOSTS = ("internal", "closed")
 
 
 def parse(document: "dict[str, Any]", *, is_delegated: bool) -> tuple[Prefix, ...]:
-    """What blocks are cut from. Raises InvalidConfig, UnsupportedField."""
+    """Return the networks that blocks come from. Raises InvalidConfig, UnsupportedField."""
     section = document["cluster"]
     _check_others(document, is_delegated=is_delegated)
     if section["ranges"] == "node":
@@ -51,7 +51,7 @@ def _network(text: str, size: int, bits: int, keys: tuple[str, str]) -> Prefix:
     if not found.length <= size <= bits - SMALLEST:
         raise errors.InvalidConfig(
             f"{size_key}: expected {found.length} to {bits - SMALLEST}, found {size}",
-            f"blocks are cut from {prefix_text(found)}",
+            f"blocks are parts of {prefix_text(found)}",
         )
     return found
 
@@ -60,19 +60,22 @@ def _check_others(document: "dict[str, Any]", *, is_delegated: bool) -> None:
     section = document.get("ipam", {})
     if is_delegated or not section.get("type"):
         raise errors.InvalidConfig(
-            "ipam.type: a cluster network takes its addresses from its blocks, found "
+            "ipam.type: expected cni-bridge, as a cluster network takes addresses from its blocks, found "
             f"{section.get('type') or 'none'}",
             "set ipam.type to cni-bridge",
         )
     for key in ("subnet", "ranges"):
         if section.get(key):
             raise errors.InvalidConfig(
-                f"ipam.{key}: not together with cluster", "the agent leases blocks"
+                f"ipam.{key}: not allowed together with cluster",
+                "remove it: the agent assigns blocks to this host",
             )
     if ipam_config.runtime(document).get("ipRanges"):
-        raise errors.InvalidConfig("runtimeConfig.ipRanges: not together with cluster")
+        raise errors.InvalidConfig("runtimeConfig.ipRanges: not allowed together with cluster")
     if document["mode"] == "wire":
-        raise errors.InvalidConfig("mode: a wire joins two containers of one host, not a cluster")
+        raise errors.InvalidConfig(
+            "mode: a wire joins two containers of one host, so it is not allowed together with cluster"
+        )
     for key in ONE_HOSTS:
         if document[key]:
             raise _one_hosts(key, document[key])
@@ -82,6 +85,6 @@ def _check_others(document: "dict[str, Any]", *, is_delegated: bool) -> None:
 
 def _one_hosts(key: str, value: object) -> "errors.UnsupportedField":
     return errors.UnsupportedField(
-        f"{key}: not together with cluster, found {value}",
-        "the rules of a host know its own containers, and would drop what others send",
+        f"{key}: not allowed together with cluster, found {value}",
+        "a host's rules know its own containers only, and would drop packets from other hosts",
     )

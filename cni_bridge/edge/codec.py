@@ -1,6 +1,6 @@
 """JSON text to values and back, as Go's encoding/json reads and the reference plugins print it.
 
-No CNI field is known here: which keys are folded is the caller's table.
+Knows no CNI field: the caller passes the table of keys to fold.
 """
 
 from cni_bridge import errors
@@ -37,14 +37,14 @@ EXCERPT = 30  # characters shown on either side of a flaw
 
 
 def decode(raw: bytes) -> "Object":
-    """The JSON object in `raw`; invalid UTF-8 and lone surrogates are replaced, as in Go.
+    """Return the JSON object in `raw`; invalid UTF-8 and lone surrogates are replaced, as in Go.
 
-    Raises UndecodableContent, which names line and column.
+    Raises UndecodableContent with line and column.
     """
     text = raw.decode(errors="replace")
     try:
         value, end = _scan(text, len(text) - len(text.lstrip(BLANKS)))
-    # The C scanner wants json.decoder for its own error, and can't have it: SystemError, and
+    # The C scanner imports json.decoder for its own error, which fails here: SystemError, and
     # ImportError from Python 3.12 on.
     except (StopIteration, ValueError, RecursionError, SystemError, ImportError):
         raise _refusal(text) from None
@@ -58,10 +58,10 @@ def decode(raw: bytes) -> "Object":
 
 
 def fold(data: "Object", table: "Fold", path: str = "") -> "Object":
-    """The data with the keys of `table` spelled as there, whatever their case, and null absent.
+    """Return the data with the keys of `table` in its spelling, whatever their case, without nulls.
 
-    What the table does not know is passed on untouched. Raises InvalidConfig if an object spells
-    one key in two ways: which of them counts would depend on their order.
+    Keys that the table does not have stay as they are. Raises InvalidConfig if an object spells one
+    key in two ways, as their order would decide which counts.
     """
     folded: Object = {}
     for key, value in data.items():
@@ -76,12 +76,12 @@ def fold(data: "Object", table: "Fold", path: str = "") -> "Object":
 
 
 def encode(value: object, indent: int = 4) -> str:
-    """JSON text in ASCII; with `indent` 0 on one line, without blanks."""
+    """Return JSON text in ASCII; `indent` 0 puts it on one line without blanks."""
     return _write(value, " " * indent, "\n" if indent else "")
 
 
 def flaw(text: str) -> tuple[int, str]:
-    """Where and why text was not decoded: the public json knows all that is not JSON, we the rest."""
+    """Return where and why text was not decoded: from the json module, or else from this one's rules."""
     bundle.open_library()
     import json
 
@@ -89,7 +89,7 @@ def flaw(text: str) -> tuple[int, str]:
         json.loads(text)
     except json.JSONDecodeError as error:
         if not text.strip(BLANKS):
-            return error.pos, "nothing there"
+            return error.pos, "empty input"
         return _trailing_comma(text, error.pos) or (error.pos, error.msg)
     except (ValueError, RecursionError):
         pass
@@ -97,7 +97,7 @@ def flaw(text: str) -> tuple[int, str]:
 
 
 def _trailing_comma(text: str, place: int) -> tuple[int, str] | None:
-    """The flaw, in the words of Python 3.13, where a comma stands before what closes at that place."""
+    """Return the flaw in Python 3.13's words, if a comma precedes the closing bracket at `place`."""
     kind = {"}": "object", "]": "array"}.get(text[place : place + 1])
     before = text[:place].rstrip(BLANKS)
     if kind is None or not before.endswith(","):
@@ -106,7 +106,7 @@ def _trailing_comma(text: str, place: int) -> tuple[int, str] | None:
 
 
 def position(text: str, place: int) -> tuple[int, int]:
-    """Line and column, both from 1."""
+    """Return line and column, both counted from 1."""
     return text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
 
 
@@ -132,7 +132,7 @@ def _constant(name: str) -> "Json":
 
 
 class _Rules:
-    """What the scanner takes from its context."""
+    """The attributes that the C scanner reads from its context."""
 
     strict = True
     object_hook = None
@@ -149,7 +149,7 @@ def _is_deeper(value: object, limit: int) -> bool:
     if not isinstance(value, CONTAINERS):
         return False
     inner = value.values() if isinstance(value, dict) else value
-    # Most of what is inside is none, and not worth a call.
+    # Most items are no containers, and not worth a call.
     return not limit or any(
         _is_deeper(item, limit - 1) for item in inner if isinstance(item, CONTAINERS)
     )
@@ -177,7 +177,7 @@ def _fold_inside(value: "Json", table: "Fold", path: str) -> "Json":
 
 
 def _write(value: "Json", indent: str, newline: str) -> str:
-    """`newline` starts a line that is indented as the value's last one."""
+    """Return JSON text; `newline` starts a line with the indentation of the value's last line."""
     if isinstance(value, str):
         return encode_basestring_ascii(value)
     if value is None:
@@ -214,7 +214,7 @@ def _two_spellings(data: "Object", name: str, path: str) -> errors.InvalidConfig
     spellings = [encode(key) for key in data if key.casefold() == name.casefold()]
     return errors.InvalidConfig(
         f"{path}{name}: spelled in more than one way: {', '.join(spellings)}",
-        "keys match in any case; keep one of these",
+        "keys match in any case: keep one of these",
     )
 
 
@@ -227,7 +227,7 @@ def _refusal(text: str) -> errors.UndecodableContent:
 
 
 def _flaws(text: str) -> "Iterator[tuple[int, str]]":
-    """Where, in text that json takes, are duplicate keys, deep nesting, numbers not for JSON."""
+    """Yield duplicate keys, deep nesting and numbers out of range in text that json accepts."""
     import json
     import re
 
@@ -249,7 +249,7 @@ def _flaws(text: str) -> "Iterator[tuple[int, str]]":
 
 
 def _is_plain(word: str) -> bool:
-    """Whether it is true, false, null or a number that JSON and we can hold."""
+    """Tell whether a word is true, false, null or a number in range."""
     if word in ("true", "false", "null"):
         return True
     try:

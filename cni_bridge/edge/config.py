@@ -1,7 +1,7 @@
-"""The document on stdin -> NetworkConfig: everything that can be wrong with a config is found here.
+"""The document on stdin -> NetworkConfig.
 
-Types, bounds and defaults come from the compiled schema; what a schema can't say (addresses, ranges,
-exclusions) is checked here, with a path to the value. No default is written here.
+Types, bounds and defaults come from the compiled schema; addresses, ranges and exclusions, which a
+schema can't express, are checked here. No default is written here.
 """
 
 from cni_bridge import address, errors
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 STATE_DIR = state_directory.HOST
 HOST_LOCAL_DIR = "/var/lib/cni/networks"
-# Whichever of these is set, the firewall has something to do, or to refuse.
+# Any of these makes the firewall necessary, or is refused by it.
 FIREWALL_KEYS = (
     *("ipMasq", "internal", "closed", "macspoofchk", "ipspoofchk"),
     *("conditionsV4", "conditionsV6"),
@@ -41,9 +41,9 @@ RESOLVER_LISTS = frozenset(("nameservers", "search", "options"))
 
 
 def prepare(document: Json, command: str) -> "dict[str, Any]":
-    """Fill the schema's defaults in, in place. Raises errors 1 and 7.
+    """Validate the document and fill in the schema's defaults, in place. Raises errors 1 and 7.
 
-    The name and the version are looked at first, as the reference does.
+    Name and version are checked first, as in the reference.
     """
     check_identity(document, command)
     _validate(document)
@@ -51,18 +51,18 @@ def prepare(document: Json, command: str) -> "dict[str, Any]":
 
 
 def check_identity(document: Json, command: str) -> None:
-    """All that removal needs of a config: a name, and a version that has the command."""
+    """Check all that removal needs of a config: its name, and a version that has the command."""
     network(document)
     versions.check(command, version(document))
 
 
 def version(document: Json) -> str:
-    """The config's cniVersion; absent or empty means 0.1.0 (SPEC 0.2)."""
+    """Return the config's cniVersion; absent or empty means 0.1.0 (SPEC 0.2)."""
     return str(document.get("cniVersion") or versions.SUPPORTED[0])
 
 
 def network(document: Json) -> str:
-    """The network's name, checked. Raises InvalidConfig."""
+    """Return the network's name. Raises InvalidConfig."""
     name = document.get("name")
     if not name:
         raise errors.InvalidConfig("missing network name")
@@ -72,12 +72,12 @@ def network(document: Json) -> str:
 
 
 def attachment(document: Json, asked: "Request") -> Attachment:
-    """Whose interface the request is about."""
+    """Return the attachment that the request names."""
     return Attachment(network=network(document), container=asked.container, ifname=asked.ifname)
 
 
 def valid_attachments(document: Json) -> set[tuple[str, str]] | None:
-    """GC's list of what is not stale, as (container id, ifname); None when there is none.
+    """Return GC's list of (container id, ifname) that are not stale; None if there is no list.
 
     libcni sends it under the specification's key and under its own older one.
     """
@@ -95,35 +95,35 @@ def valid_attachments(document: Json) -> set[tuple[str, str]] | None:
 
 
 def state_dir(document: Json) -> str:
-    """Where the network's ledger is: below `ipam.dataDir` if that is a directory's path.
+    """Return the directory of the network's ledger: below `ipam.dataDir` if that is an absolute path.
 
-    Never fails: a config that is wrong, here or elsewhere, must not keep DEL from the ledger.
+    Never fails, because DEL must find the ledger whatever is wrong with the config.
     """
     data_dir = _data_dir(document)
     return f"{data_dir}/cni-bridge" if data_dir else STATE_DIR
 
 
 def reservations_dir(document: Json) -> str:
-    """Where the reference's host-local keeps what it has reserved for the network."""
+    """Return the directory of the reference host-local's reservations for the network."""
     return f"{_data_dir(document) or HOST_LOCAL_DIR}/{network(document)}"
 
 
 def ipam_type(document: Json) -> str:
-    """The type of the IPAM plugin; "" for a network without addresses (layer 2)."""
+    """Return the type of the IPAM plugin; "" for a layer 2 network without addresses."""
     section = document.get("ipam")
     return str(section.get("type") or "") if isinstance(section, dict) else ""
 
 
 def previous_result(document: "dict[str, Any]") -> Json | None:
-    """The prevResult in the newest shape; None when the runtime sent none or an empty one."""
+    """Return the prevResult in the newest shape; None if there is none, or an empty one."""
     previous = document.get("prevResult")
     return result_versions.upgrade(previous, version(document)) if previous else None
 
 
 def answer(result: Json, version: str) -> Json:
-    """An IPAM plugin's answer in the newest shape, checked as a prevResult is.
+    """Return an IPAM plugin's answer in the newest shape, validated as a prevResult is.
 
-    `version` is the config's; an answer that names its own is read by that.
+    It is read by the cniVersion it names, or else by `version`, the config's.
     """
     folded = codec.fold({"name": "answer", "prevResult": result}, validators.FOLD)
     _validate(folded)
@@ -137,7 +137,7 @@ def answer(result: Json, version: str) -> Json:
 def parse(document: "dict[str, Any]", cni_args: str, *, is_delegated: bool) -> NetworkConfig:
     """Build the record from a prepared document. Raises InvalidConfig, InvalidEnvironment.
 
-    `is_delegated`: another plugin has the addresses, so what `ipam` says is its business.
+    `is_delegated`: another plugin assigns the addresses, and reads `ipam` itself.
     """
     wanted = arguments.parse(cni_args)
     _check_exclusions(document)
@@ -194,7 +194,7 @@ def _check_exclusions(document: "dict[str, Any]") -> None:
 def _is_wire(document: "dict[str, Any]", *, is_delegated: bool) -> bool:
     if document["mode"] != "wire":
         return False
-    from cni_bridge.wire import config as wire_config  # few networks are one
+    from cni_bridge.wire import config as wire_config  # few networks are wires
 
     wire_config.check(document, is_delegated=is_delegated)
     return True
@@ -203,7 +203,7 @@ def _is_wire(document: "dict[str, Any]", *, is_delegated: bool) -> bool:
 def _cluster(document: "dict[str, Any]", *, is_delegated: bool) -> "tuple[Prefix, ...] | None":
     if "cluster" not in document:
         return None
-    from cni_bridge.edge import cluster as edge_cluster  # few networks are over many hosts
+    from cni_bridge.edge import cluster as edge_cluster  # few networks span hosts
 
     return edge_cluster.parse(document, is_delegated=is_delegated)
 
@@ -228,7 +228,7 @@ def _ipam(
 
 
 def _dns(section: "dict[str, Any]") -> Dns | None:
-    """What replaces all of the resolver settings of IPAM: an empty list does so too, as in Go."""
+    """Return the settings that replace all of IPAM's; an empty list does so too, as in Go."""
     is_given = section.get("domain") or not RESOLVER_LISTS.isdisjoint(section)
     return ipam_config.dns(section) if is_given else None
 
@@ -243,7 +243,7 @@ def _interface_name(name: str) -> str:
 def _vlan(document: "dict[str, Any]") -> "VlanFilter | None":
     if not document["vlan"] and not document.get("vlanTrunk"):
         return None
-    from cni_bridge.edge import vlan  # few networks have any
+    from cni_bridge.edge import vlan  # few networks have VLANs
 
     return vlan.parse(document)
 
@@ -253,13 +253,13 @@ def _firewall(document: "dict[str, Any]") -> "FirewallConfig | None":
     ports = ipam_config.runtime(document).get("portMappings")
     if is_open and not ports and not any(document.get(key) for key in FIREWALL_KEYS):
         return None
-    from cni_bridge.edge import firewall  # not for networks that leave the firewall alone
+    from cni_bridge.edge import firewall  # few networks use the firewall
 
     return firewall.parse(document)
 
 
 def _attachment_mtu(document: "dict[str, Any]") -> int:
-    """`args.cni` may change the MTU of one attachment where the config gives one."""
+    """Return the MTU in `args.cni`, which may change the config's for one attachment."""
     asked: int = ipam_config.cni_args(document).get("mtu", 0) if document["mtu"] else 0
     return asked
 
@@ -273,7 +273,7 @@ def _tuning(document: "dict[str, Any]") -> "Tuning | None":
 
 
 def _bandwidth(document: "dict[str, Any]") -> "Bandwidth | None":
-    """The config's limits or, if it has none of the keys, the runtime's: the reference's order."""
+    """Return the config's limits or, if it has none of the keys, the runtime's, as the reference."""
     path, source = "", document
     if document.keys().isdisjoint(BANDWIDTH):
         path, source = (
@@ -288,7 +288,7 @@ def _bandwidth(document: "dict[str, Any]") -> "Bandwidth | None":
 
 
 def _mac(document: "dict[str, Any]", wanted: "Arguments") -> bytes | None:
-    """The container end's MAC; the first source that names one wins."""
+    """Return the container end's MAC, from the first source that names one."""
     sources = (
         ("runtimeConfig.mac", ipam_config.runtime(document).get("mac")),
         ("args.cni.mac", ipam_config.cni_args(document).get("mac")),

@@ -1,6 +1,6 @@
-"""Why the schema refuses a config: every problem with its path, what was found and expected.
+"""Why the schema refuses a config: every problem with its path, what was expected and found.
 
-Only error paths and the people's commands come here; nothing is decided that the schema does not.
+Loaded only by error paths and commands for people.
 """
 
 from cni_bridge.edge.codec import encode
@@ -38,7 +38,7 @@ TYPE_NAMES = {
 
 @record
 class Problem:
-    """One thing wrong: `path` like `ipam.ranges[0][1].subnet`."""
+    """One violation of the schema; `path` is like `ipam.ranges[0][1].subnet`."""
 
     path: str
     found: str
@@ -46,27 +46,27 @@ class Problem:
 
 
 def explain(data: "Object") -> CniError:
-    """The error for a config that the compiled validator refused."""
+    """Return the error for a config that the compiled validator refused."""
     lines = [line(problem) for problem in problems(data)]
     if not lines:
         return Bug(
             "the compiled validator refuses what the schema accepts",
-            "cni_bridge/edge/validators.py is not what schemas/network.schema.json compiles to",
+            "cni_bridge/edge/validators.py does not match schemas/network.schema.json: run make generate",
         )
     return InvalidConfig(lines[0], "\n".join(lines) if len(lines) > 1 else "")
 
 
 def line(problem: Problem) -> str:
-    """`ipam.subnet: expected a string, found 5`."""
+    """Return the problem as text: `ipam.subnet: expected a string, found 5`."""
     return f"{problem.path}: expected {problem.expected}, found {problem.found}"
 
 
 def problems(data: "Object") -> "Iterator[Problem]":
-    """Everything that the schema objects to, in the order of the paths."""
+    """Yield every violation of the schema, in the order of the paths."""
     bundle.open_library()
     from jsonschema import Draft4Validator
 
-    # draft-04 reads the keywords in use as draft-07 does, but for one: its `integer` excludes
+    # draft-04 reads the keywords in use as draft-07 does, except that its `integer` excludes
     # 1500.0, as Go's encoding/json and the compiled validator do.
     errors = Draft4Validator(schema()).iter_errors(data)
     seen = set()
@@ -78,7 +78,7 @@ def problems(data: "Object") -> "Iterator[Problem]":
 
 
 def schema() -> "Object":
-    """The schema of a network config."""
+    """Return the schema of a network config."""
     bundle.open_library()
     import json
 
@@ -87,7 +87,7 @@ def schema() -> "Object":
 
 
 def path_text(path: "Path") -> str:
-    """`ipam.ranges[0][1].subnet`."""
+    """Return a path as text: `ipam.ranges[0][1].subnet`."""
     steps = (
         f".{step}" if isinstance(step, str) and step.isidentifier() else f"[{encode(step)}]"
         for step in path

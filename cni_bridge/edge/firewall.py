@@ -1,6 +1,6 @@
-"""The keys of the config that are the firewall's -> FirewallConfig.
+"""The firewall keys of the config -> FirewallConfig.
 
-Loaded only for networks that use one of them; types, bounds and defaults were the schema's matter.
+Loaded only for networks that use one; the schema has checked types and bounds.
 """
 
 from cni_bridge import address, errors
@@ -23,13 +23,13 @@ MAPPINGS = "runtimeConfig.portMappings"
 
 
 def parse(document: "Json") -> FirewallConfig | None:
-    """What the firewall is to do; None for nothing. Raises InvalidConfig, UnsupportedField."""
+    """Return the firewall settings; None if all are off. Raises InvalidConfig, UnsupportedField."""
     for key in ("conditionsV4", "conditionsV6"):
         if document.get(key):
             raise errors.UnsupportedField(
                 f"{key}: conditions on published ports are not supported, "
                 f"found {' '.join(document[key])}",
-                "Rules are the same for every container here; chain the reference portmap for them.",
+                "chain the reference portmap for them: cni-bridge has the same rules for all containers",
             )
     wanted = FirewallConfig(
         masquerades=document["ipMasq"],
@@ -57,7 +57,7 @@ def _ports(mappings: "list[Json]") -> tuple[PublishedPort, ...]:
     if len(set(fixed)) < len(fixed):
         twice = next(item for item in fixed if fixed.count(item) > 1)
         raise errors.InvalidConfig(
-            f"{MAPPINGS}: host port {twice[1]} is to lead to two container ports"
+            f"{MAPPINGS}: host port {twice[1]} is mapped to two container ports"
         )
     return distinct
 

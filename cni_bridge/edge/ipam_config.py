@@ -1,6 +1,6 @@
-"""The config's `ipam` object -> Ipam, and what IPAM plugins answer -> Grant.
+"""The config's `ipam` object -> Ipam, and an IPAM plugin's answer -> Grant.
 
-Everything here has been through the schema; what is left are addresses, and which source wins.
+The schema has checked types and bounds; this parses addresses and decides which source wins.
 """
 
 from cni_bridge import address, errors
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def parse(folded: "Json", asked: str) -> Ipam:
-    """The record of a prepared document's `ipam`; `asked` is the IP of CNI_ARGS.
+    """Return the record of a prepared document's `ipam`; `asked` is the IP of CNI_ARGS.
 
-    Raises InvalidConfig with the path of what is wrong.
+    Raises InvalidConfig with a path.
     """
     ipam = folded["ipam"]
     return Ipam(
@@ -34,7 +34,7 @@ def parse(folded: "Json", asked: str) -> Ipam:
 
 
 def grant(result: "Json") -> Grant:
-    """What an IPAM plugin's result (of the newest version's shape) grants."""
+    """Return what an IPAM plugin's result, in the newest shape, grants."""
     return Grant(
         leases=tuple(
             _lease(item, f"ips[{index}]") for index, item in enumerate(result.get("ips", ()))
@@ -45,9 +45,9 @@ def grant(result: "Json") -> Grant:
 
 
 def granted(previous: "Json", ifname: str) -> Grant:
-    """What a prevResult says that the interface in the container has.
+    """Return what a prevResult reports for the interface in the container.
 
-    An address without an interface is counted too: old versions can't name one.
+    Addresses without an interface count too: old versions can't name one.
     """
     own = [
         index
@@ -59,18 +59,18 @@ def granted(previous: "Json", ifname: str) -> Grant:
 
 
 def unreported(leases: tuple[Lease, ...], previous: "Json", ifname: str) -> list[str]:
-    """CHECK: the addresses that are leased, but that the runtime was not told of."""
-    told = [lease.address for lease in granted(previous, ifname).leases]
-    found = ", ".join(map(prefix_text, told)) or "none"
+    """Return a problem for each leased address that prevResult lacks, for CHECK."""
+    reported = [lease.address for lease in granted(previous, ifname).leases]
+    found = ", ".join(map(prefix_text, reported)) or "none"
     return [
         f"prevResult: expected address {prefix_text(lease.address)}, found {found}"
         for lease in leases
-        if lease.address not in told
+        if lease.address not in reported
     ]
 
 
 def reported_addresses(document: "Json") -> tuple[bytes, ...]:
-    """The addresses in the prevResult of a document that nobody has checked."""
+    """Return the addresses in the prevResult of an unvalidated document."""
     previous = document.get("prevResult")
     if not isinstance(previous, dict):
         return ()
@@ -88,9 +88,9 @@ def reported_addresses(document: "Json") -> tuple[bytes, ...]:
 
 
 def reported_mac(previous: "Json", ifname: str) -> str:
-    """The MAC that a prevResult gives the interface in the container; empty if none.
+    """Return the MAC that a prevResult reports for the interface in the container, or "".
 
-    A later plugin may have changed the MAC, and then it changed the result (SPEC 1.0, CHECK).
+    A later plugin that changes the MAC changes the result too (SPEC 1.0, CHECK).
     """
     macs = [
         str(item.get("mac", "")).lower().replace("-", ":")
@@ -101,7 +101,7 @@ def reported_mac(previous: "Json", ifname: str) -> str:
 
 
 def dns(section: "Json") -> Dns:
-    """The `dns` object of a config or a result."""
+    """Return the record of a `dns` object of a config or a result."""
     return Dns(
         nameservers=tuple(section.get("nameservers", ())),
         domain=section.get("domain", ""),
@@ -111,17 +111,17 @@ def dns(section: "Json") -> Dns:
 
 
 def runtime(folded: "Json") -> "Json":
-    """What the runtime asks for by capability."""
+    """Return `runtimeConfig`: what the runtime requests by capability."""
     return dict(folded.get("runtimeConfig", {}))
 
 
 def cni_args(folded: "Json") -> "Json":
-    """What the runtime asks for by `args.cni`."""
+    """Return `args.cni`: what the runtime requests there."""
     return dict(folded.get("args", {}).get("cni", {}))
 
 
 def _range_sets(ipam: "Json", asked: "list[Any]") -> tuple[RangeSet, ...]:
-    """runtimeConfig's ranges, then the old single range, then `ranges`: the reference's order."""
+    """Return runtimeConfig's ranges, the old single range, then `ranges`: the reference's order."""
     sources = [(f"runtimeConfig.ipRanges[{index}]", item) for index, item in enumerate(asked)]
     if ipam.get("subnet"):
         sources.append(("ipam", [ipam]))

@@ -1,7 +1,4 @@
-"""One invocation: which command, for which attachment, with which document on stdin.
-
-Checks the CNI_* variables and nothing else; what the document says is `config.py`'s matter.
-"""
+"""One invocation: its CNI_* variables, which are checked here, and the document on stdin."""
 
 import posix
 
@@ -12,8 +9,8 @@ from cni_bridge.lean.record import record
 STDIN_LIMIT = 1 << 20
 IFNAME_LIMIT = 15  # IFNAMSIZ less its terminator, linux/if.h
 
-# Which variables a command can't do without. CNI_PATH is asked for where a plugin is delegated to:
-# demanding it always, as the reference does, only breaks callers that need none.
+# The variables that each command needs. CNI_PATH is required only where a plugin is delegated to;
+# requiring it always, as the reference does, would only break callers that need none.
 REQUIRED = {
     "ADD": ("CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"),
     "CHECK": ("CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"),
@@ -26,8 +23,7 @@ NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY
 
 @record
 class Request:
-    """The variables, checked, and the document: decoded, keys in the schema's spelling, but not yet
-    understood."""
+    """The checked variables, and the decoded document with keys in the schema's spelling."""
 
     command: str
     container: str
@@ -41,12 +37,12 @@ class Request:
 
 
 def environment() -> dict[str, str]:
-    """This process's environment as text."""
+    """Return this process's environment as text."""
     return {_text(name): _text(value) for name, value in posix.environ.items()}
 
 
 def check(variables: dict[str, str]) -> None:
-    """Refuse a command that there is not, and variables that it lacks. Raises InvalidEnvironment."""
+    """Check the command and the variables that it needs. Raises InvalidEnvironment."""
     command = variables.get("CNI_COMMAND", "")
     if not command:
         raise errors.InvalidEnvironment("required env variables [CNI_COMMAND] missing")
@@ -66,7 +62,7 @@ def check(variables: dict[str, str]) -> None:
 
 
 def read_stdin() -> bytes:
-    """All of stdin. Raises IOFailure."""
+    """Return all of stdin. Raises IOFailure."""
     chunks: list[bytes] = []
     size = 0
     while size <= STDIN_LIMIT:
@@ -82,7 +78,7 @@ def read_stdin() -> bytes:
 
 
 def decode(variables: dict[str, str], raw: bytes) -> Request:
-    """The request of variables that were checked, and of stdin. Raises errors 6 and 7."""
+    """Return the request of checked variables and stdin. Raises errors 6 and 7."""
     return Request(
         command=variables["CNI_COMMAND"],
         container=variables.get("CNI_CONTAINERID", ""),
@@ -97,7 +93,7 @@ def decode(variables: dict[str, str], raw: bytes) -> Request:
 
 
 def is_name(text: str) -> bool:
-    """Whether the text can be a container id or a network name (SPEC 1.0, "Parameters")."""
+    """Tell whether the text can be a container id or a network name (SPEC 1.0, "Parameters")."""
     return text[:1].isalnum() and NAME_CHARACTERS.issuperset(text)
 
 
@@ -115,7 +111,7 @@ def _malformed(variables: dict[str, str]) -> list[str]:
 
 
 def ifname_fault(ifname: str) -> str:
-    """What the kernel would refuse in an interface name (dev_valid_name, net/core/dev.c)."""
+    """Return why the kernel would refuse an interface name (dev_valid_name), or ""."""
     if len(ifname.encode(errors="surrogateescape")) > IFNAME_LIMIT:
         return "interface name is too long"
     if ifname in (".", ".."):

@@ -1,6 +1,6 @@
-"""The ADD result: what was planned and made, on top of what earlier plugins of the chain reported.
+"""The ADD result: what was made, after what earlier plugins of the chain reported.
 
-Knows the newest spec version's shape only; `versions.py` makes older ones of it.
+In the newest spec version's shape; `result_versions` converts it to older ones.
 """
 
 from cni_bridge.address import prefix_text, text
@@ -9,7 +9,7 @@ from cni_bridge.model import Dns, Grant, Interface, Lease, Plan, Route
 
 
 def build(plan: Plan, interfaces: tuple[Interface, ...], previous: Json | None) -> Json:
-    """The result object; `interfaces`: bridge, host end, container end, then any others.
+    """Return the result; `interfaces` are bridge, host end, container end, then any others.
 
     A wire has a container end only.
     """
@@ -31,7 +31,7 @@ def build(plan: Plan, interfaces: tuple[Interface, ...], previous: Json | None) 
 
 
 def build_addresses(grant: Grant) -> Json:
-    """The result of an IPAM plugin: addresses, routes and dns, but no interfaces."""
+    """Return an IPAM plugin's result: addresses, routes and dns, but no interfaces."""
     result: Json = {"ips": [_ip(lease) for lease in grant.leases]}
     if grant.routes:
         result["routes"] = [_route(route) for route in grant.routes]

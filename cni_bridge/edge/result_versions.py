@@ -1,7 +1,4 @@
-"""The result's shape in each spec version.
-
-Inside the package there is only the newest shape; older ones are made and read here alone.
-"""
+"""The result's shape in each spec version. Older shapes exist only here."""
 
 from cni_bridge import address, errors
 from cni_bridge.edge.versions import NEWEST
@@ -11,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# The versions that can say only one address per family, and no interfaces.
+# The versions with one address per family and no interfaces.
 FLAT = ("0.1.0", "0.2.0")
 # The versions whose ips[] carry "4" or "6", and whose results always hold `dns`.
 TAGGED = ("0.3.0", "0.3.1", "0.4.0")
@@ -21,9 +18,9 @@ NEW_ROUTE_KEYS = ("mtu", "advmss", "priority", "table", "scope")
 
 
 def check_addresses(version: str, families: "Iterable[int]") -> None:
-    """Refuse, before anything is done, an address list that the version could not report.
+    """Refuse addresses that the version can't report, before anything is made.
 
-    `families`: one entry per address to come.
+    `families` has one entry per address.
     """
     if version not in FLAT:
         return
@@ -41,7 +38,7 @@ def check_addresses(version: str, families: "Iterable[int]") -> None:
 
 
 def downgrade(result: Json, version: str) -> Json:
-    """The newest version's result in the shape of an older one."""
+    """Convert the newest version's result to an older shape."""
     if version in FLAT:
         return _flat(result, version)
     shaped: Json = {"cniVersion": version}
@@ -59,9 +56,9 @@ def downgrade(result: Json, version: str) -> Json:
 
 
 def upgrade(result: Json, version: str) -> Json:
-    """An older version's result (a prevResult) in the newest shape.
+    """Convert an older version's result, such as a prevResult, to the newest shape.
 
-    It is read by the config's version, whatever it says of itself.
+    It is read by the config's version, whatever version it names.
     """
     if version not in FLAT:
         shaped = {key: result[key] for key in ("interfaces", "routes", "dns") if result.get(key)}
@@ -111,6 +108,6 @@ def _without(item: Json, keys: tuple[str, ...]) -> Json:
 
 
 def objects(holder: Json, key: str) -> list[Json]:
-    """The objects of a list that may be absent or null; what is no object is left out."""
+    """Return the objects of a list that may be absent, null or hold other values."""
     items = holder.get(key)
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []

@@ -1,6 +1,6 @@
-"""The config keys of the reference `tuning` and `bandwidth` plugins, on our own entry.
+"""The config keys of the reference `tuning` and `bandwidth` plugins.
 
-Loaded only for networks that use them; types and bounds were the schema's matter.
+Loaded only for networks that use them; the schema has checked types and bounds.
 """
 
 from cni_bridge.edge import ipam_config
@@ -17,7 +17,7 @@ BURST_LIMIT = 0xFFFFFFFF  # bytes; the reference's
 
 
 def tuning(document: "Json") -> Tuning:
-    """What the config wants; `args.cni` changes keys that the config has, and adds none."""
+    """Return the tuning settings; `args.cni` changes keys that the config has, and adds none."""
     asked = ipam_config.cni_args(document)
     wanted = {key: asked.get(key, value) for key, value in document.items()}
     sysctls = {}
@@ -32,7 +32,7 @@ def tuning(document: "Json") -> Tuning:
 
 
 def bandwidth(source: "Json", path: str) -> Bandwidth | None:
-    """The limits of `source`, which `path` leads to; None if all are 0.
+    """Return the limits in `source`, which is at `path`; None if all are 0.
 
     Raises InvalidConfig in the reference's words.
     """
@@ -56,7 +56,7 @@ def _by_path(section: "Json") -> dict[str, Sysctl]:
 
 
 def _path(key: str) -> str:
-    """The parameter's path below /proc/sys; no dots are left, so it leads nowhere else."""
+    """Return the parameter's path below /proc/sys, free of dots, so it can't lead elsewhere."""
     names = [name for name in key.replace(".", "/").split("/") if name]
     if names[:1] != ["net"] or len(names) == 1 or "\0" in key:
         raise InvalidConfig(

@@ -1,6 +1,6 @@
-"""CNI spec versions: which exist, and which command each has.
+"""CNI spec versions: which exist, and which commands each has.
 
-VERSION is asked for every plugin at every command of some runtimes, and answered from here alone.
+Some runtimes send VERSION to every plugin before every command, so this module answers it alone.
 """
 
 from cni_bridge import errors
@@ -12,13 +12,13 @@ SINCE = {"CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0"}
 
 
 def answer() -> str:
-    """What VERSION prints."""
+    """Return what VERSION prints."""
     spoken = ",".join(f'"{version}"' for version in SUPPORTED)
     return f'{{"cniVersion":"{NEWEST}","supportedVersions":[{spoken}]}}'
 
 
 def check(command: str, version: str) -> None:
-    """Refuse a version that we don't speak, or that does not have this command."""
+    """Refuse a version that is not supported or lacks this command."""
     if version not in SUPPORTED:
         raise errors.IncompatibleVersion(
             "incompatible CNI versions",

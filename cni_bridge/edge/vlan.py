@@ -1,6 +1,6 @@
 """The VLAN keys of the config: `vlan`, `vlanTrunk`, `preserveDefaultVlan`.
 
-Loaded only for networks that use them; bounds and missing halves were the schema's matter.
+Loaded only for networks that use them; the schema has checked bounds and missing halves.
 """
 
 from cni_bridge import names
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def parse(folded: "dict[str, Any]") -> VlanFilter:
-    """The port's VLANs. Raises InvalidConfig."""
+    """Return the port's VLANs. Raises InvalidConfig."""
     _check_gateway_name(folded)
     trunk: set[int] = set()
     for index, item in enumerate(folded.get("vlanTrunk", ())):
@@ -35,7 +35,7 @@ def parse(folded: "dict[str, Any]") -> VlanFilter:
 
 
 def _check_gateway_name(folded: "dict[str, Any]") -> None:
-    """The gateway of a VLAN is an interface of its own: ours must have a valid name."""
+    """Refuse a bridge name that leaves no room for the name of the VLAN's gateway interface."""
     if not folded["vlan"] or not (folded["isGateway"] or folded["isDefaultGateway"]):
         return
     name = names.gateway(folded["bridge"], folded["vlan"])

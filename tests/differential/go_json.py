@@ -6,7 +6,7 @@ from tests.differential.row import BASE, BASE_IPAM, Row, add
 
 
 def text(name: str, change: str, refused: tuple[int, str] | None = None, *differs: str) -> Row:
-    """The base config with `change` (JSON text of some keys) at its end."""
+    """Return the base config with `change` (JSON text of some keys) at its end."""
     whole = json.dumps(BASE | {"ipam": BASE_IPAM})[:-1] + f", {change}}}"
     return Row(name, steps=(add(stdin=whole, refused=refused),), differs=differs)
 

@@ -17,12 +17,12 @@ def only_ours(_field: str, reference: Any, _ours: Any) -> bool:
 
 
 def only_the_references(_field: str, _reference: Any, ours: Any) -> bool:
-    """The reference has something where we have nothing."""
+    """Tell whether only the reference has something."""
     return ours is None
 
 
 def we_succeed(field: str, reference: Any, _ours: Any) -> bool:
-    """The reference fails, we don't."""
+    """Tell whether only the reference fails."""
     return reference is None or _is_outcome(field)
 
 
@@ -42,7 +42,7 @@ def the_bridges_own_mac(_field: str, _reference: Any, ours: Any) -> bool:
 
 
 def anything(_field: str, _reference: Any, _ours: Any) -> bool:
-    """The values are not known beforehand."""
+    """Match any pair of values."""
     return True
 
 
@@ -52,7 +52,7 @@ def values(wanted_reference: Any, wanted_ours: Any) -> Judge:
 
 
 def _is_outcome(field: str) -> bool:
-    """What follows directly from success or failure: the answer, and forwarding on the host."""
+    """Tell whether a field follows from success or failure: the answer, the host's forwarding."""
     return field.endswith((" status", " stdout")) or " error." in field or " sysctl " in field
 
 
@@ -72,7 +72,7 @@ class Difference:
 
 
 def everywhere(*fields: str, judge: Judge = anything) -> Difference:
-    """A difference that any row may show."""
+    """Tell whether any row may show the difference."""
     return Difference(fields, judge, is_everywhere=True)
 
 

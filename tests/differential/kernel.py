@@ -92,7 +92,7 @@ class Snapshot:
         return self.translate(found)
 
     def translate(self, fields: Fields) -> Fields:
-        """The fields with symbols for what is random."""
+        """Return the fields with symbols for random values."""
         text = json.dumps(fields)
         for random, symbol in self.symbols.items():
             text = text.replace(random, symbol)
@@ -134,7 +134,7 @@ def _link_fields(prefix: str, link: Fields) -> Iterator[tuple[str, Any]]:
 
 
 def _route_fields(prefix: str, route: Fields) -> Iterator[tuple[str, Any]]:
-    """A route; those that the kernel adds when it sees a carrier come some time later."""
+    """Return a route; those that the kernel adds upon carrier come some time later."""
     is_on_host = prefix.startswith("host ")
     if LINK_LOCAL.fullmatch(route["dst"]) or (is_on_host and route["dst"] in KERNELS_OWN):
         return
@@ -148,7 +148,7 @@ def _route_fields(prefix: str, route: Fields) -> Iterator[tuple[str, Any]]:
 
 
 def flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """The leaves of a JSON value, each with its path."""
+    """Yield the leaves of a JSON value, each with its path."""
     if isinstance(value, dict):
         for key, item in value.items():
             if key not in VOLATILE:

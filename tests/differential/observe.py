@@ -17,7 +17,7 @@ SETTLED_AFTER_S = 4.0  # duplicate address detection takes up to two
 
 
 def observe(row: Row, executable: Path) -> Fields:
-    """The fields of every call and of what is there in the end."""
+    """Return the fields of every call and of the final state."""
     with Host() as host:
         # So that the host's own link-local addresses are there at once, for either plugin.
         Path("/proc/sys/net/ipv6/conf/default/accept_dad").write_text("0")
@@ -51,7 +51,7 @@ class _Observer:
             self._write(step)
 
     def fields(self) -> Fields:
-        """What the calls answered, and what is there now that everything has settled."""
+        """Return what the calls answered, and the settled state."""
         deadline = time.monotonic() + SETTLED_AFTER_S
         while not (snapshot := self._snapshot()).is_settled and time.monotonic() < deadline:
             time.sleep(0.02)

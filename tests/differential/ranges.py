@@ -15,12 +15,12 @@ SMALL = "10.88.0.0/29"
 
 
 def one(**keys: object) -> Json:
-    """A single range set of a single range."""
+    """Return a single range set of a single range."""
     return {"ranges": [[{"subnet": SUBNET4, **keys}]]}
 
 
 def refused(name: str, ipam: Json, words: str, code: int = 7) -> Row:
-    """A row whose only ADD is refused by both."""
+    """Return a row whose only ADD is refused by both."""
     step = add(refused=(code, words))
     return Row(name, ipam=ipam, steps=(step,), differs=("no-rollback",))
 

@@ -6,13 +6,13 @@ NEW = {"cniVersion": "1.1.0"}
 
 
 def variable(name: str, value: str | None, code: int, words: str) -> Row:
-    """An ADD with one variable changed, which both refuse."""
+    """Return an ADD with one variable changed, which both refuse."""
     shown = "absent" if value is None else repr(value)
     return Row(f"{name} {shown}", steps=(add(environment={name: value}, refused=(code, words)),))
 
 
 def arguments(text: str, words: str = "", code: int = 4, differs: tuple[str, ...] = ()) -> Row:
-    """An ADD with CNI_ARGS, refused if there are words."""
+    """Return an ADD with CNI_ARGS, refused if there are words."""
     step = add(environment={"CNI_ARGS": text}, refused=(code, words) if words else None)
     return Row(f"CNI_ARGS {text!r}", steps=(step,), differs=differs)
 

@@ -91,7 +91,7 @@ class Row:
     differs: tuple[str, ...] = ()
 
     def document(self) -> Json:
-        """The network config."""
+        """Return the network config."""
         ipam = {} if self.ipam is None else {"ipam": _present(BASE_IPAM | self.ipam)}
         return _present(BASE | ipam | self.config)
 

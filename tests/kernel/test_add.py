@@ -12,7 +12,7 @@ DEFAULTS = ("0.0.0.0/0", "::/0")
 
 
 def port_of(network: Network) -> Json:
-    """The only port of the bridge, in iproute2's words."""
+    """Return the only port of the bridge, in iproute2's words."""
     (port,) = ip_json("-d", "link", "show", "master", network.bridge)
     return port
 

@@ -63,7 +63,7 @@ class Capture:
         self.plugin = captured["plugin"]
 
     def run(self, command: str = "", plugin: str = "", **changes: object) -> Run:
-        """The call as it was, but for another command, plugin, or changes of the document."""
+        """Repeat the call, with another command or plugin or a changed document."""
         environment = self.environment | ({"CNI_COMMAND": command} if command else {})
         document = {
             key: value for key, value in (self.stdin | changes).items() if value is not None
@@ -74,7 +74,7 @@ class Capture:
 
 @pytest.fixture
 def capture(request: pytest.FixtureRequest, tmp_path: Path, host: Host) -> Iterator[Capture]:
-    """The call, its container, and a directory of plugins: ours under every name that it has."""
+    """Yield the call, its container, and a directory with cni-bridge under every plugin's name."""
     for name in ("bridge", "cni-bridge", "host-local"):
         (tmp_path / name).symlink_to(PLUGIN)
     for name in CHAINED:
@@ -86,7 +86,7 @@ def capture(request: pytest.FixtureRequest, tmp_path: Path, host: Host) -> Itera
 
 @contextmanager
 def container_of(call: Capture, host: Host) -> Iterator[None]:
-    """The network namespace that the call names, or a process of one."""
+    """Make the network namespace, or process, that the call names."""
     path = Path(call.environment.get("CNI_NETNS", ""))
     if path.is_relative_to("/run/netns"):
         host.container(path.name)
@@ -100,7 +100,7 @@ def container_of(call: Capture, host: Host) -> Iterator[None]:
 
 @contextmanager
 def process_in(container: Container) -> Iterator[int]:
-    """A process that lives in the container's namespace."""
+    """Start a process in the container's namespace."""
     nsenter = ("nsenter", f"--net={container.netns}", "sleep", "60")
     process = subprocess.Popen(nsenter)
     try:
@@ -111,12 +111,12 @@ def process_in(container: Container) -> Iterator[int]:
 
 
 def each(*names: str) -> pytest.MarkDecorator:
-    """A test of these calls."""
+    """Run a test for each of these calls."""
     return pytest.mark.parametrize("capture", names, indirect=True)
 
 
 def named(start: str, *, without: tuple[str, ...] = ()) -> list[str]:
-    """The captures whose names contain that."""
+    """Return the captures whose names contain that."""
     return [name for name in FILES if start in name and name not in without]
 
 
@@ -139,7 +139,7 @@ def test_an_add_of_the_bridge(capture: Capture, host: Host) -> None:
 
 
 def comparable(result: Json) -> Json:
-    """What does not depend on the machine."""
+    """Return the parts that do not depend on the machine."""
     bridge, _, container = result["interfaces"]
     return {
         "version": result["cniVersion"],
@@ -168,7 +168,7 @@ def test_a_del_of_the_bridge(capture: Capture, host: Host) -> None:
 
 @contextmanager
 def added(capture: Capture, host: Host) -> Iterator[None]:
-    """The ADD that was before: the runtime no longer knows the namespace of ctr's call."""
+    """Return the ADD before; the runtime no longer knows the namespace of ctr's call."""
     netns = capture.environment["CNI_NETNS"]
     capture.environment["CNI_NETNS"] = netns or str(host.container().netns)
     capture.run("ADD", prevResult=None).result()

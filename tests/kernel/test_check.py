@@ -20,12 +20,12 @@ Change = Callable[[Network, Container], object]
 
 
 def host_end(network: Network) -> str:
-    """The name of the bridge's only port."""
+    """Return the name of the bridge's only port."""
     return str(ip_json("link", "show", "master", network.bridge)[0]["ifname"])
 
 
 def delete_leases() -> None:
-    """Deletes every lease behind the plugin's back."""
+    """Delete every lease behind the plugin's back."""
     with closing(sqlite3.connect(LEDGER)) as ledger, ledger:
         ledger.execute("DELETE FROM lease")
 
@@ -50,7 +50,7 @@ CHANGES: dict[str, Change] = {
 
 @pytest.fixture
 def network(make_network: MakeNetwork) -> Network:
-    """A network in which every kind of change is possible."""
+    """Make a network in which every kind of change is possible."""
     return make_network({"routes": [{"dst": "192.0.2.0/24"}]}, isDefaultGateway=True)
 
 

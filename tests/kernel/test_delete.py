@@ -123,7 +123,7 @@ def test_an_address_is_free_again_after_del(host: Host, network: Network) -> Non
 
 
 def forget_everything() -> None:
-    """Removes the ledger, and the reference's reservations."""
+    """Remove the ledger and the reference's reservations."""
     for path in (*LEDGER.parent.glob(LEDGER.name + "*"), *CNI_DIR.rglob("*")):
         if path.is_file():
             path.unlink()

@@ -51,7 +51,7 @@ STEPS_AT_MOST = 80
 
 
 def refusal(host: Host, run: Run) -> Json:
-    """The error of a run that changed nothing: not even a bridge was made."""
+    """Return the error of a run that changed nothing: not even a bridge was made."""
     assert not host.changes()
     return run.error()
 
@@ -187,7 +187,7 @@ def test_a_part_of_the_executable_that_cannot_be_read_is_no_bug_and_is_named(
 def disturbed_adds(
     host: Host, network: Network, disturbance: str, scratch: Path
 ) -> Iterator[tuple[int, Run]]:
-    """ADDs on a fresh container, disturbed at the first such system call, at the second, ..."""
+    """Run ADDs on fresh containers, disturbed at the first such system call, the second, ..."""
     container = host.container()
     plain = network.plugin
     log = scratch / "strace.log"
@@ -206,7 +206,7 @@ def disturbed_adds(
 
 
 def under_strace(plugin: Plugin, disturbance: str, log: Path) -> Plugin:
-    """The same plugin, run by strace with a fault injected."""
+    """Return the same plugin, run by strace with a fault injected."""
     call = disturbance.partition(":")[0]
     options = ("-f", "-o", str(log), "-e", f"trace={call}", "-e", f"inject={disturbance}")
     return replace(plugin, prefix=("strace", *options))

@@ -24,7 +24,7 @@ ANSWERS = {
 
 @pytest.fixture
 def hostile_host() -> Iterator[Host]:
-    """A host on which every test must leave nothing."""
+    """Yield a host on which every test must leave nothing."""
     with target() as private:
         yield private
         assert left_over() == []

@@ -19,14 +19,14 @@ TOLD_BY_ROWS = {"error-codes"}
 
 
 def rows(part: str) -> dict[str, list[str]]:
-    """The tables' rows, by the name in backticks that each begins with."""
+    """Return the tables' rows, by the name in backticks that each begins with."""
     cells = [line.strip("| ").split(" | ") for line in part.splitlines() if line.startswith("| `")]
     assert len({first for first, *_ in cells}) == len(cells), "a name stands there twice"
     return {first.strip("`"): rest for first, *rest in cells}
 
 
 def properties(schema: Any, path: str = "") -> Iterator[str]:
-    """The path of every property: `ipam.ranges[][].subnet`."""
+    """Return the path of every property: `ipam.ranges[][].subnet`."""
     if "$ref" in schema:
         schema = explain.schema()["definitions"][schema["$ref"].rpartition("/")[2]] | schema
     for key, inner in schema.get("properties", {}).items():

@@ -136,7 +136,7 @@ def test_a_mistake_that_follows_from_another_is_not_reported() -> None:
     [
         ('{"name": "x",\n "mtu": }', "2: not JSON: Expecting value"),
         ('{"name": "x",\n "name": "y"}', '2: not JSON: duplicate key "name"'),
-        ("", "1: not JSON: nothing there"),
+        ("", "1: not JSON: empty input"),
         ("[1]", "1: not JSON: not a JSON object"),
     ],
 )

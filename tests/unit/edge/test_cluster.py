@@ -13,7 +13,7 @@ CLUSTER = {"endpoints": ["http://192.0.2.1:2379"], "network": "10.64.0.0/12"}
 
 
 def parse(cluster: dict[str, Any], **changes: Any) -> NetworkConfig:
-    """The config of a network over many hosts."""
+    """Return the config of a cluster network."""
     document = {
         "cniVersion": "1.1.0",
         "name": "net",
@@ -43,15 +43,15 @@ def test_both_networks_are_known_and_the_bridge_is_the_gateway() -> None:
         ({"network6": "fd64::/64", "blockSize6": 60}, {}, "cluster.blockSize6: expected 64 to 126"),
         ({"endpoints": []}, {}, "cluster.endpoints: missing"),
         ({"backend": "wireguard"}, {}, "cluster.backend"),
-        ({}, {"ipam": {}}, "ipam.type: a cluster network"),
+        ({}, {"ipam": {}}, "ipam.type: expected cni-bridge, as a cluster network"),
         (
             {},
             {"ipam": {"type": "cni-bridge", "subnet": "10.1.0.0/24"}},
-            "ipam.subnet: not together",
+            "ipam.subnet: not allowed together",
         ),
         ({}, {"mode": "wire"}, "wire"),
-        ({}, {"internal": True}, "internal: not together with cluster"),
-        ({}, {"icc": False}, "icc: not together with cluster"),
+        ({}, {"internal": True}, "internal: not allowed together with cluster"),
+        ({}, {"icc": False}, "icc: not allowed together with cluster"),
         ({}, {"runtimeConfig": {"ipRanges": [[{"subnet": "10.1.0.0/24"}]]}}, "ipRanges"),
     ],
 )

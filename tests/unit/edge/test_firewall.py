@@ -143,4 +143,4 @@ def test_a_wrong_mapping_is_named_with_its_path(mapping: Json, words: str) -> No
 def test_a_host_port_cannot_lead_to_two_container_ports() -> None:
     mappings = [{"hostPort": 80, "containerPort": port} for port in (80, 81)]
     error = refusal({"runtimeConfig": {"portMappings": mappings}})
-    assert "host port 80 is to lead to two container ports" in error.msg
+    assert "host port 80 is mapped to two container ports" in error.msg
