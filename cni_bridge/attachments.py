@@ -1,7 +1,7 @@
-"""An attachment's parts in their order: how it is made, how it is removed, how it differs.
+"""Create, remove and compare attachments: the order of an attachment's parts.
 
-Removal has one code path, `detach`, with three callers: DEL, GC and the rollback of ADD. Nothing
-here knows commands, configs or results.
+`detach` is the only removal path; DEL, GC and the rollback of ADD call it. Nothing here knows
+commands, configs or results.
 """
 
 from cni_bridge import errors, names, optional_parts, plan, timings
@@ -28,31 +28,35 @@ def attach(
     host: netlink.Socket,
     container: "OpenNetns",
     ledger: "Ledger",
-    granting: "tuple[Holding, NetworkConfig, Source]",
+    *,
+    holding: "Holding",
+    settings: "NetworkConfig",
+    addresses: "Source",
 ) -> "tuple[Plan, tuple[Interface, ...]]":
-    """Make everything; return the plan and what has come of it."""
-    holding, settings, addresses = granting
+    """Create all parts of an attachment; return the plan and the interfaces as they are now."""
     if settings.is_wire:
         from cni_bridge.wire import attachments as wire_attachments  # few networks are one
 
-        return wire_attachments.attach(host, container, ledger, granting)
-    if addresses.is_delegated:  # a DHCP client, for one, needs the interface to be there
+        return wire_attachments.attach(
+            host, container, ledger, holding=holding, settings=settings, addresses=addresses
+        )
+    if addresses.is_delegated:  # DHCP, for one, needs the interface to exist
         _create(host, container, plan.build(holding.attachment, settings, Grant()))
-        wanted = plan.build(holding.attachment, settings, addresses.grant(holding, settings))
-        shared = bridge.ensure(host, _bridge(wanted))
+        planned = plan.build(holding.attachment, settings, addresses.grant(holding, settings))
+        shared = bridge.ensure(host, _bridge(planned))
     else:
-        wanted = plan.build(holding.attachment, settings, addresses.grant(holding, settings))
-        shared = _create(host, container, wanted)
-    gateway = optional_parts.ensure_gateway(host, shared, _bridge(wanted))
-    bridge.ensure_gateways(host, gateway, _bridge(wanted))
+        planned = plan.build(holding.attachment, settings, addresses.grant(holding, settings))
+        shared = _create(host, container, planned)
+    gateway = optional_parts.ensure_gateway(host, shared, _bridge(planned))
+    bridge.ensure_gateways(host, gateway, _bridge(planned))
     timings.done("gateway")
-    if wanted.firewall:
-        _protect(host, ledger, wanted)  # before the container's end is up
+    if planned.firewall:
+        _protect(host, ledger, planned)  # before the container's end is up
         timings.done("firewall")
-    outer, inner = veth.configure(host, container, wanted.veth)
+    outer, inner = veth.configure(host, container, planned.veth)
     others = () if gateway is shared else (bridge.describe(gateway),)
-    more = optional_parts.apply(host, container, wanted)
-    return wanted, (bridge.describe(shared), outer, inner, *others, *more)
+    more = optional_parts.apply(host, container, planned)
+    return planned, (bridge.describe(shared), outer, inner, *others, *more)
 
 
 def detach(
@@ -62,79 +66,79 @@ def detach(
     release: "Callable[[], None] | None" = None,
     addresses: "tuple[bytes, ...]" = (),
 ) -> list[Exception]:
-    """Remove everything named after the attachments; return what could not be removed.
+    """Remove everything named after the attachments; return the failures.
 
-    The ledger forgets last, and only if the rest is gone: an address is never free while in use.
-    Then `release` frees what is kept elsewhere, by another plugin for one. `addresses` are the
-    containers', by which the firewall's elements are found where the ledger can't be read.
+    The ledger forgets last, and only if nothing else is left: an address in use is never free.
+    Then `release` frees what others keep, such as a delegated IPAM plugin. `addresses` are the
+    containers', to find the firewall's elements by when the ledger can't be read.
     """
     failures: list[Exception] = []
-    guard = _tried(failures, lambda: _unprotect(ledger, attachments, addresses))
+    guard = _collect_failure(failures, lambda: _unprotect(ledger, attachments, addresses))
     timings.done("firewall removed")
-    _tried(failures, lambda: optional_parts.remove(host, ledger, attachments))
+    _collect_failure(failures, lambda: optional_parts.remove(host, ledger, attachments))
     interfaces = [name for item in attachments for name in names.of_host(item)]
-    _tried(failures, lambda: veth.remove(host, *interfaces))
+    _collect_failure(failures, lambda: veth.remove(host, *interfaces))
     timings.done("pair removed")
-    # A ledger that can't be used keeps nothing alive that would need an address.
+    # Nothing that needs an address is left if an unusable ledger is the only failure.
     if all(isinstance(failure, errors.LedgerUnusable) for failure in failures):
         if ledger:
-            _tried(failures, lambda: ledger.release(*attachments))
-            _tried(failures, lambda: host_ledger.release_recalled(ledger, attachments))
+            _collect_failure(failures, lambda: ledger.release(*attachments))
+            _collect_failure(failures, lambda: host_ledger.release_recalled(ledger, attachments))
             timings.done("released")
         if release:
-            _tried(failures, release)
+            _collect_failure(failures, release)
     if guard:
-        guard.close()  # now: what it deleted and the interfaces are waited for at once
+        guard.close()  # last: the kernel waits once, for its deletions and the interfaces'
     return failures
 
 
 def problems(
-    wanted: "Plan", container: "OpenNetns", ledger: "Ledger | None", mac: str = ""
+    planned: "Plan", container: "OpenNetns", ledger: "Ledger | None", mac: str = ""
 ) -> "Iterator[str]":
-    """Every difference between the plan and what there is: what, expected, found.
+    """Yield every difference between the plan and the host: what, expected, found.
 
-    `mac`: the container end's as the runtime knows it, if it does.
+    `mac` is the container end's MAC according to the runtime, empty if unknown.
     """
     from cni_bridge.parts import veth_check  # CHECK only
 
     host = netlink.Socket()
-    if wanted.bridge:
-        yield from bridge.problems(host, wanted.bridge)
-        yield from veth_check.problems(host, container, wanted.veth, mac)
+    if planned.bridge:
+        yield from bridge.problems(host, planned.bridge)
+        yield from veth_check.problems(host, container, planned.veth, mac)
     else:
         from cni_bridge.wire import attachments as wire_attachments
 
-        yield from wire_attachments.problems(host, container, ledger, wanted, mac)
-    yield from optional_parts.problems(host, container, wanted)
-    if wanted.firewall and ledger:
+        yield from wire_attachments.problems(host, container, ledger, planned, mac)
+    yield from optional_parts.problems(host, container, planned)
+    if planned.firewall and ledger:
         from cni_bridge.firewall import apply
 
-        yield from apply.problems(host_ledger.open_register(ledger), wanted)
+        yield from apply.problems(host_ledger.open_register(ledger), planned)
 
 
-def _create(host: netlink.Socket, container: "OpenNetns", wanted: "Plan") -> "Link":
-    shared = bridge.ensure(host, _bridge(wanted))
+def _create(host: netlink.Socket, container: "OpenNetns", planned: "Plan") -> "Link":
+    shared = bridge.ensure(host, _bridge(planned))
     timings.done("bridge")
-    veth.create(host, container, shared.index, wanted.veth)
+    veth.create(host, container, shared.index, planned.veth)
     timings.done("pair")
     return shared
 
 
-def _bridge(wanted: "Plan") -> "Bridge":
-    assert wanted.bridge, "a wire has none, and parts of its own"
-    return wanted.bridge
+def _bridge(planned: "Plan") -> "Bridge":
+    assert planned.bridge, "a wire has no bridge, and its own parts"
+    return planned.bridge
 
 
-def _protect(host: netlink.Socket, ledger: "Ledger", wanted: "Plan") -> None:
-    from cni_bridge.firewall import apply  # only where the config wants it
+def _protect(host: netlink.Socket, ledger: "Ledger", planned: "Plan") -> None:
+    from cni_bridge.firewall import apply  # only if the config needs it
 
     register = host_ledger.open_register(ledger)
-    while True:  # each time somebody has gone who was in the way
+    while True:  # once more each time a stale holder of a port was removed
         try:
-            apply.apply(register, wanted)
+            apply.apply(register, planned)
             return
         except errors.PortPublished as refusal:
-            from cni_bridge.recovery import stale  # only where somebody is
+            from cni_bridge.recovery import stale  # only if there is a holder
 
             stale.make_way(host, ledger, refusal.holder)
             if register.has(refusal.holder):
@@ -144,7 +148,7 @@ def _protect(host: netlink.Socket, ledger: "Ledger", wanted: "Plan") -> None:
 def _unprotect(
     ledger: "Ledger | None", attachments: "Sequence[Attachment]", addresses: tuple[bytes, ...]
 ) -> "netlink.Socket | None":
-    """Undo what the firewall does; the socket that is returned wants to be closed last."""
+    """Remove the attachments' firewall elements; return a socket that must be closed last."""
     try:
         register = host_ledger.find_register(ledger, attachments)
     except errors.LedgerUnusable:
@@ -160,15 +164,15 @@ def _unprotect(
 
 
 def _withdraw(attachments: "Sequence[Attachment]", addresses: tuple[bytes, ...]) -> None:
-    from cni_bridge.recovery import without_ledger  # only where no ledger tells
+    from cni_bridge.recovery import without_ledger  # only without a usable ledger
 
     without_ledger.withdraw(attachments, addresses)
 
 
-def _tried(failures: list[Exception], step: "Callable[[], T]") -> "T | None":
-    """What a step returns; if it fails that is reported with the others, and the next one follows."""
+def _collect_failure(failures: list[Exception], step: "Callable[[], T]") -> "T | None":
+    """Run one step; append an exception to `failures` instead of raising it."""
     try:
         return step()
-    except Exception as failure:  # noqa: BLE001 - whatever it is
+    except Exception as failure:  # noqa: BLE001 - one failure must not stop the removal
         failures.append(failure)
         return None

@@ -1,4 +1,4 @@
-"""What each command does, in which order; the rest is in the modules called.
+"""Carry out the CNI commands: the order of their steps.
 
 Nothing here builds messages, reads JSON or knows an errno.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def add(request: "Request") -> str:
-    """Make the attachment, or leave nothing of it behind; return the result as JSON."""
+    """Create the attachment, or leave nothing behind; return the result as JSON."""
     document = config.prepare(request.document, request.command)
     addresses = sources.find(request, config.ipam_type(document))
     settings = config.parse(document, request.args, is_delegated=addresses.is_delegated)
@@ -40,28 +40,29 @@ def add(request: "Request") -> str:
     optional_parts.require(host, settings)
     ledger = store.open_ledger(settings.state_dir)
     if not ledger.database.is_whole:
-        from cni_bridge.recovery import lost_ledger  # once in a ledger's life
+        from cni_bridge.recovery import lost_ledger  # once in the life of a ledger
 
         lost_ledger.recall(host, ledger, settings.name)
     signals.hold()
-    # Where this fails, nothing here is ours to undo.
+    # If the claim fails, there is nothing to undo.
     holding = claim(ledger, attachment, settings, container.identity)
     timings.done("claim")
 
     def make() -> str:
-        wanted, interfaces = attachments.attach(
-            host, container, ledger, (holding, sources.fitted(ledger, settings), addresses)
+        fitted = sources.fitted(ledger, settings)
+        planned, interfaces = attachments.attach(
+            host, container, ledger, holding=holding, settings=fitted, addresses=addresses
         )
         ledger.confirm(holding)
         timings.done("confirm")
-        made = result.build(wanted, interfaces, config.previous_result(document))
+        made = result.build(planned, interfaces, config.previous_result(document))
         return codec.encode(result_versions.downgrade(made, settings.cni_version))
 
     def undo(error: BaseException) -> None:
         try:
             netns.come_home(container)
-        except OSError as failure:  # what belongs to the host can't be reached from here
-            error.add_note(f"while rolling back: can't leave the container's netns: {failure}")
+        except OSError as failure:  # the host's interfaces can't be reached from here
+            error.add_note(f"while rolling back: cannot leave the container's netns: {failure}")
         else:
             _roll_back(host, ledger, holding, addresses, error)
 
@@ -69,7 +70,7 @@ def add(request: "Request") -> str:
 
 
 def delete(request: "Request") -> None:
-    """Remove everything of the attachment; needs no valid config, netns or ledger."""
+    """Remove the attachment; needs no valid config, no netns and no ledger."""
     signals.ignore()
     document = request.document
     config.check_identity(document, request.command)
@@ -86,7 +87,7 @@ def delete(request: "Request") -> None:
         reserved = sources.predecessor(config.reservations_dir(document))
         if reserved and reserved.of(attachment):
             from cni_bridge.recovery import (
-                reference_bridge,  # only for what the reference has attached
+                reference_bridge,  # only for what the reference plugin attached
             )
 
             reference_bridge.remove(host, request)
@@ -98,8 +99,8 @@ def delete(request: "Request") -> None:
     addresses = () if ledger else ipam_config.reported_addresses(document)
     failures += attachments.detach(host, ledger, (attachment,), release, addresses)
     who = f"{attachment.container} {attachment.ifname}"
-    # A record that stays holds nothing that lives, and is reclaimed when its address is wanted:
-    # that is no reason for a runtime to try again for ever.
+    # A stale record is reclaimed when its address is needed: no reason to fail, as the runtime
+    # would retry forever.
     for text in _texts(
         failure for failure in failures if isinstance(failure, errors.LedgerUnusable)
     ):
@@ -111,7 +112,7 @@ def delete(request: "Request") -> None:
 
 
 def check(request: "Request") -> None:
-    """Compare what is with what ADD made; raise NotAsPlanned with every difference."""
+    """Compare the host with what ADD made; raise NotAsPlanned with every difference."""
     document = config.prepare(request.document, request.command)
     previous = config.previous_result(document)
     if previous is None:
@@ -132,15 +133,17 @@ def check(request: "Request") -> None:
         settings = host_ledger.as_published(settings, ledger, attachment)
         grant = addresses.granted(holding, settings, previous)
         problems = ipam_config.unreported(grant.leases, previous, attachment.ifname)
-        wanted = plan.build(attachment, settings, grant)
-        problems += attachments.problems(wanted, container, ledger, mac)
+        planned = plan.build(attachment, settings, grant)
+        problems += attachments.problems(planned, container, ledger, mac)
     elif (reserved := sources.predecessor(settings.reservations_dir)) and reserved.of(attachment):
-        from cni_bridge.recovery import reference_bridge  # only for what the reference has attached
+        from cni_bridge.recovery import (
+            reference_bridge,
+        )  # only for what the reference plugin attached
 
         problems = reference_bridge.problems(attachment, previous, reserved)
         outer = veth.host_end(netlink.Socket(), container, attachment.ifname)
-        wanted = reference_bridge.expected(attachment, settings, previous, outer)
-        problems += attachments.problems(wanted, container, ledger, mac)
+        planned = reference_bridge.expected(attachment, settings, previous, outer)
+        problems += attachments.problems(planned, container, ledger, mac)
     else:
         problems = [f"ledger: expected a record of {attachment.container}, found none"]
     if problems:
@@ -155,7 +158,7 @@ def collect(request: "Request") -> None:
     signals.ignore()
     document = request.document
     config.check_identity(document, request.command)
-    from cni_bridge.recovery import stale  # GC, and where addresses have run out
+    from cni_bridge.recovery import stale  # only for GC, and when a claim fails
 
     ledger, failures = _usable_ledger(document)
     host = netlink.Socket()
@@ -166,7 +169,7 @@ def collect(request: "Request") -> None:
         failures += stale.reclaim(host, ledger, network)[1]
     try:
         sources.find(request, config.ipam_type(document)).forward("GC")
-    except Exception as failure:  # noqa: BLE001 - reported together, whatever they are
+    except Exception as failure:  # noqa: BLE001 - all failures are reported together
         failures.append(failure)
     _complain(failures, f"could not remove every stale attachment of {network}")
 
@@ -189,13 +192,13 @@ def _roll_back(
     addresses: "Source",
     error: BaseException,
 ) -> None:
-    """Undo an ADD, unless a DEL has done so and what is there now is a later ADD's.
+    """Undo an ADD, unless a DEL has already done so and a later ADD owns what is there now.
 
-    Raises TryAgainLater where the DEL is why it failed.
+    Raises TryAgainLater if a DEL made the ADD fail.
     """
     is_deleted = False
     try:
-        ledger.database.rollback()  # or what is forgotten now would be part of what was begun
+        ledger.database.rollback()  # or the release would be part of an unfinished transaction
         if ledger.is_superseded(holding):
             return
         is_deleted = ledger.find(holding.attachment) is None
@@ -203,25 +206,25 @@ def _roll_back(
         error.add_note(f"while rolling back: {failure}")
     for left in attachments.detach(host, ledger, (holding.attachment,), addresses.undo):
         error.add_note(f"while rolling back: {left}")
-    if is_deleted and isinstance(error, KernelError):  # what it was working on has gone
+    if is_deleted and isinstance(error, KernelError):  # the interface vanished under it
         raise messages.overtaken(holding.attachment, str(error)) from error
 
 
 def claim(
     ledger: "Ledger", attachment: "Attachment", settings: "NetworkConfig", container: "Netns"
 ) -> "Holding":
-    """Record the attachment and take its addresses, in one transaction.
+    """Record the attachment and lease its addresses, in one transaction.
 
-    Where that fails for want of what somebody has, the dead lose what they have, and it is tried
-    once more.
+    If that fails because others hold what it needs, stale attachments are removed and the claim is
+    repeated once.
     """
     try:
         return _claim(ledger, attachment, settings, container)
     except (errors.AddressInUse, errors.AttachmentExists, errors.RangeExhausted):
-        from cni_bridge.recovery import stale  # GC, and where addresses have run out
+        from cni_bridge.recovery import stale  # only for GC, and when a claim fails
 
         for holding in stale.reclaim(netlink.Socket(), ledger, settings.name)[0]:
-            remark(f"reclaimed {stale.text(holding)}, who is dead")
+            remark(f"reclaimed {stale.text(holding)}: it was stale")
         return _claim(ledger, attachment, settings, container)
 
 
@@ -243,7 +246,7 @@ def _claim(
 
 
 def _usable_ledger(document: "result_versions.Json") -> "tuple[Ledger | None, list[Exception]]":
-    """The ledger, if there is one, or why it can't be used."""
+    """Return the ledger, if there is one, and why it can't be used."""
     try:
         return store.find_ledger(config.state_dir(document)), []
     except (errors.LedgerUnusable, errors.TryAgainLater) as failure:
@@ -251,7 +254,7 @@ def _usable_ledger(document: "result_versions.Json") -> "tuple[Ledger | None, li
 
 
 def _complain(failures: list[Exception], what: str) -> None:
-    """Raise what has failed: as it is, where it is but one thing that has a code of its own."""
+    """Raise the failures as one error; a single one that has its own code is raised unchanged."""
     if not failures:
         return
     texts = _texts(failures)
@@ -264,7 +267,7 @@ def _texts(failures: "Iterable[Exception]") -> list[str]:
     return list(dict.fromkeys(map(str, failures)))
 
 
-# A text is what to print; None, that there is nothing to print.
+# Each returns the text to print, or None.
 COMMANDS: "Commands" = {
     "ADD": add,
     "DEL": delete,

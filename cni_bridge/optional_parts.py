@@ -1,6 +1,6 @@
-"""What few networks ask for beyond bridge and pair: each part is loaded for those alone.
+"""The parts that few networks use: VLANs, tuning, bandwidth, wires. Each is loaded only when used.
 
-Order only; what a limit or a sysctl is, the parts know.
+Only their order is decided here.
 """
 
 from cni_bridge import timings
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def require(host: "Socket", settings: "NetworkConfig") -> None:
-    """Refuse, before anything is done, what this host forbids or its kernel lacks.
+    """Refuse what this host forbids or its kernel lacks, before anything is changed.
 
     Raises UnsupportedField, InvalidConfig, IOFailure.
     """
@@ -36,33 +36,33 @@ def require(host: "Socket", settings: "NetworkConfig") -> None:
         bandwidth.require(host, settings.bandwidth)
 
 
-def ensure_gateway(host: "Socket", shared: "Link", want: "Bridge") -> "Link":
-    """The interface that is to have the gateway addresses: the bridge, or one of its VLAN."""
-    if not want.gateway_vlan:
+def ensure_gateway(host: "Socket", shared: "Link", desired: "Bridge") -> "Link":
+    """Return the interface that carries the gateway addresses: the bridge, or one of its VLAN."""
+    if not desired.gateway_vlan:
         return shared
     from cni_bridge.parts import vlan
 
-    return vlan.ensure_gateway(host, shared, want)
+    return vlan.ensure_gateway(host, shared, desired)
 
 
-def apply(host: "Socket", container: "OpenNetns", wanted: "Plan") -> "tuple[Interface, ...]":
-    """Apply what is wanted to the pair; return the interfaces that were made for it."""
-    if wanted.tuned:
+def apply(host: "Socket", container: "OpenNetns", planned: "Plan") -> "tuple[Interface, ...]":
+    """Apply tuning and bandwidth to the pair; return the interfaces that were made for them."""
+    if planned.tuned:
         from cni_bridge.parts import tuning
 
-        tuning.apply(container, wanted.tuned)
+        tuning.apply(container, planned.tuned)
         timings.done("tuning")
-    if wanted.shaping:
+    if planned.shaping:
         from cni_bridge.parts import bandwidth
 
-        made = bandwidth.apply(host, wanted.shaping)
+        made = bandwidth.apply(host, planned.shaping)
         timings.done("bandwidth")
         return made
     return ()
 
 
 def remove(host: "Socket", ledger: "Ledger | None", attachments: "Sequence[Attachment]") -> None:
-    """Take back what is in containers, and so is not removed by its name on the host."""
+    """Remove interfaces that only exist inside containers, which no name on the host leads to."""
     if ledger and any(host_ledger.is_wired(ledger, item) for item in attachments):
         from cni_bridge.wire import attachments as wire_attachments
 
@@ -70,17 +70,17 @@ def remove(host: "Socket", ledger: "Ledger | None", attachments: "Sequence[Attac
         timings.done("wire removed")
 
 
-def problems(host: "Socket", container: "OpenNetns", wanted: "Plan") -> "Iterator[str]":
-    """Every difference between the plan and the kernel: what, expected, found."""
-    if wanted.bridge and wanted.bridge.filters_vlans:
+def problems(host: "Socket", container: "OpenNetns", planned: "Plan") -> "Iterator[str]":
+    """Yield every difference between the plan and the kernel: what, expected, found."""
+    if planned.bridge and planned.bridge.filters_vlans:
         from cni_bridge.parts import vlan
 
-        yield from vlan.problems(host, wanted.bridge, wanted.veth)
-    if wanted.tuned:
+        yield from vlan.problems(host, planned.bridge, planned.veth)
+    if planned.tuned:
         from cni_bridge.parts import tuning
 
-        yield from tuning.problems(container, wanted.tuned)
-    if wanted.shaping:
+        yield from tuning.problems(container, planned.tuned)
+    if planned.shaping:
         from cni_bridge.parts import bandwidth
 
-        yield from bandwidth.problems(host, wanted.shaping)
+        yield from bandwidth.problems(host, planned.shaping)

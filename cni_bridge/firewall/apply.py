@@ -1,7 +1,7 @@
-"""The firewall's order of steps, across the ledger, the kernel and the host's ports.
+"""Apply and remove an attachment's firewall: the order of steps in ledger, kernel and host ports.
 
 Loaded only for networks that use the firewall. The ledger is the truth: what the kernel lacks is
-made anew from it.
+restored from it.
 """
 
 from cni_bridge import errors
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 @record
 class Claimed:
-    """What the ledger has for an attachment."""
+    """What the ledger recorded for an attachment."""
 
-    firewall: Firewall  # with every host port chosen
+    firewall: Firewall  # with a number for every host port
     network: tuple[Element, ...]
     own: tuple[Element, ...]
     others: "foreign_checks.Others"
@@ -32,7 +32,7 @@ class Claimed:
 
 @record
 class Change:
-    """What is to become of one table; `fills`: by writing all of it anew."""
+    """A change to one table's elements; with `fills`, all of them are rewritten."""
 
     family: int
     added: tuple[Element, ...]
@@ -40,34 +40,34 @@ class Change:
     fills: bool
 
 
-def apply(register: "Register", wanted: Plan) -> None:
-    """Record what the firewall is to do for an attachment, then let the kernel do it.
+def apply(register: "Register", planned: Plan) -> None:
+    """Record an attachment's firewall elements, then add them to the kernel.
 
-    Raises PortPublished if another container has one of the host ports, PortInUse if a process has,
-    and TryAgainLater if a DEL has overtaken the ADD.
+    Raises PortPublished if another container holds one of the host ports, PortInUse if a process
+    does, and TryAgainLater if a DEL overtook the ADD.
     """
-    want = _firewall(wanted)
+    desired = _firewall(planned)
     socket = Netfilter()
     try:
-        claimed = register.locked(lambda: _claim(socket, register, wanted.attachment, want))
-        register.locked(lambda: _apply(socket, register, wanted.attachment, claimed))
+        claimed = register.locked(lambda: _claim(socket, register, planned.attachment, desired))
+        register.locked(lambda: _apply(socket, register, planned.attachment, claimed))
         host_ports.forget_udp(claimed.own, has_begun=True)
     finally:
         socket.close()
-    foreign_checks.warn(wanted.attachment, claimed.others)
+    foreign_checks.warn(planned.attachment, claimed.others)
 
 
 def remove(register: "Register", attachments: "Sequence[Attachment]") -> Netfilter:
-    """Undo it for attachments, whatever they have; nothing else is asked than who they are.
+    """Remove all elements of the attachments; their identity is all that is needed.
 
-    Close the socket that is returned after everything else has been removed: the kernel makes its
-    closing wait for what was deleted.
+    Close the returned socket after everything else is removed: closing it waits until the kernel
+    has destroyed what was deleted.
     """
     socket = Netfilter()
     own = [item for attachment in attachments for item in register.of_attachment(attachment)]
     try:
         register.locked(lambda: _remove(socket, register, attachments))
-    except errors.LedgerUnusable:  # it can be read, but not written
+    except errors.LedgerUnusable:  # readable, but not writable
         _take_out(socket, own)
         raise
     ports = [item for item in own if item.set_name in elements.PORT_MAPS]
@@ -75,40 +75,37 @@ def remove(register: "Register", attachments: "Sequence[Attachment]") -> Netfilt
     return socket
 
 
-def problems(register: "Register", wanted: Plan) -> "Iterator[str]":
-    """Every difference between the plan, the ledger and the kernel."""
-    want = _firewall(wanted)
-    if not register.has(wanted.attachment):
+def problems(register: "Register", planned: Plan) -> "Iterator[str]":
+    """Yield every difference between the plan, the ledger and the kernel."""
+    desired = _firewall(planned)
+    if not register.has(planned.attachment):
         yield "ledger: expected a record of the firewall, found none"
         return
-    own = register.of_attachment(wanted.attachment)
-    for item in elements.of_attachment(want):
+    own = register.of_attachment(planned.attachment)
+    for item in elements.of_attachment(desired):
         is_chosen_later = item.data is not None and elements.port_of(item)[1] == 0
         if item not in own and not is_chosen_later:
             yield f"ledger: expected {elements.describe(item)}, found none"
-    hidden = _hidden(register.intervals((want.bridge,)))
-    shared = [item for item in elements.of_network(want) if item not in hidden]
+    hidden = _hidden(register.intervals((desired.bridge,)))
+    shared = [item for item in elements.of_network(desired) if item not in hidden]
     socket = Netfilter()
     for family, some in tables.by_family((*shared, *own)).items():
         yield from tables.problems(socket, family, register.ruleset(family), some)
-    yield from foreign_checks.problems(socket, want.bridge)
-    key = _loopback_key(want.bridge)
-    if _answers_on_loopback(want) and sysctl.read(key) != "1":
+    yield from foreign_checks.problems(socket, desired.bridge)
+    key = _loopback_key(desired.bridge)
+    if _answers_on_loopback(desired) and sysctl.read(key) != "1":
         yield f"sysctl {key}: expected 1, found {sysctl.read(key)}"
 
 
 def rehearse(bridge: str) -> None:
-    """Raise FirewallRefused if the rules could not be loaded now, and LimitedConnectivity if others'
-    rules drop what they allow."""
+    """Raise FirewallRefused if the rules can't be loaded, LimitedConnectivity if foreign rules drop
+    what ours allow."""
     tables.find_nft()
     foreign_checks.rehearse(bridge)
 
 
 def restore(register: "Register") -> int:
-    """Make every table of ours anew from the ledger; how many elements there are.
-
-    Raises FirewallRefused.
-    """
+    """Rewrite every table from the ledger; return the number of elements. Raises FirewallRefused."""
     socket = Netfilter()
     everything = register.everything()
     if not everything:
@@ -120,7 +117,7 @@ def restore(register: "Register") -> int:
         foreign.accept(socket, found.places)
         for family in tables.by_family(everything):
             change = Change(family=family, added=(), removed=(), fills=True)
-            _bring_about(socket, register, change, is_loaded=False)
+            _reconcile(socket, register, change, is_loaded=False)
         return len(everything)
 
     return register.locked(work)
@@ -130,17 +127,17 @@ def restore(register: "Register") -> int:
 
 
 def _claim(
-    socket: Netfilter, register: "Register", attachment: Attachment, want: Firewall
+    socket: Netfilter, register: "Register", attachment: Attachment, desired: Firewall
 ) -> Claimed:
-    settled = host_ports.settled(register, attachment, want)
-    network, own = elements.of_network(settled), elements.of_attachment(settled)
+    assigned = host_ports.assign_ports(register, attachment, desired)
+    network, own = elements.of_network(assigned), elements.of_attachment(assigned)
     register.insert(attachment, network, own)
-    host_ports.refuse_bound(attachment, settled, want)
+    host_ports.refuse_bound(attachment, assigned, desired)
     return Claimed(
-        firewall=settled,
+        firewall=assigned,
         network=network,
         own=own,
-        others=foreign_checks.look(socket, register, want.bridge),
+        others=foreign_checks.look(socket, register, desired.bridge),
     )
 
 
@@ -149,9 +146,9 @@ def _apply(
 ) -> None:
     if not register.has(attachment):
         raise errors.TryAgainLater(f"{attachment.container} was deleted while it was being added")
-    want, network = claimed.firewall, claimed.network
+    desired, network = claimed.firewall, claimed.network
     dropped = tables.by_family(register.drop_flags(attachment.network, network))
-    must_fill = bool(_hidden(register.intervals((want.bridge,))))
+    must_fill = bool(_hidden(register.intervals((desired.bridge,))))
     before, commits = nftables.generation(socket), socket.commits
     if claimed.others.places:
         foreign.accept(socket, claimed.others.places)
@@ -165,9 +162,9 @@ def _apply(
         )
         if is_loaded := _is_loaded(socket, register, family, before):
             sound.append(family)
-        _bring_about(socket, register, change, is_loaded=is_loaded)
-    if _answers_on_loopback(want):
-        _route_loopback(want.bridge)
+        _reconcile(socket, register, change, is_loaded=is_loaded)
+    if _answers_on_loopback(desired):
+        _route_loopback(desired.bridge)
     if claimed.others.generation == before and not claimed.others.remaining:
         _note_generation(socket, register, sound, (before, commits))
 
@@ -176,7 +173,7 @@ def _remove(socket: Netfilter, register: "Register", attachments: "Sequence[Atta
     gone = register.delete(attachments)
     for item in gone:
         if item.set_name == "bridges":
-            # The rules stop to keep the host's loopback closed for this bridge.
+            # No rule keeps this bridge from the host's loopback any more.
             sysctl.try_write(_loopback_key(elements.bridge_of(item)), "0")
     subnets = [item for item in gone if item.set_name in elements.INTERVALS]
     remaining = register.intervals(map(elements.bridge_of, subnets))
@@ -186,19 +183,19 @@ def _remove(socket: Netfilter, register: "Register", attachments: "Sequence[Atta
         change = Change(family=family, added=(), removed=tuple(some), fills=must_fill)
         is_loaded = _is_loaded(socket, register, family, before)
         try:
-            _bring_about(socket, register, change, is_loaded=is_loaded)
+            _reconcile(socket, register, change, is_loaded=is_loaded)
         except errors.FirewallRefused:
-            # What was to be removed may have gone with the table; that others lack their rules is
-            # not our failure.
+            # The elements may have gone with the table; restoring those of other attachments is
+            # not this removal's task.
             if tables.handle(socket, family) is not None:
-                _bring_about(socket, register, change, is_loaded=True)
+                _reconcile(socket, register, change, is_loaded=True)
     if chains := register.delete_accepting():
         foreign.withdraw(socket, chains)
     _note_generation(socket, register, (), (before, commits))
 
 
 def _is_loaded(socket: Netfilter, register: "Register", family: int, generation: int) -> bool:
-    """Whether a table is as the ledger knows it: looked at only if anybody else changed anything."""
+    """Return whether a table is as recorded; looks at it only if nftables changed since."""
     known, boot_id = register.ruleset(family), machine.boot_id()
     is_untouched = tables.is_untouched(family, known, boot_id, generation)
     return is_untouched or tables.is_loaded(socket, family, known, boot_id)
@@ -207,7 +204,7 @@ def _is_loaded(socket: Netfilter, register: "Register", family: int, generation:
 def _note_generation(
     socket: Netfilter, register: "Register", sound: "Iterable[int]", start: tuple[int, int]
 ) -> None:
-    """Let the next run know that nobody else has changed anything, if that is so."""
+    """Record the generation if nothing but this run has changed nftables."""
     before, commits = start
     after = nftables.generation(socket)
     if after == before + socket.commits - commits:
@@ -215,23 +212,21 @@ def _note_generation(
 
 
 def _take_out(socket: Netfilter, own: "Iterable[Element]") -> None:
-    """Let the kernel forget what it has of these, although the ledger can't."""
+    """Delete from the kernel what it has of these elements, without the ledger."""
     for family, some in tables.by_family(own).items():
         there = [item for item in some if tables.holds(socket, family, item)]
         tables.change(socket, family, (), there)
 
 
-def _bring_about(
-    socket: Netfilter, register: "Register", change: Change, *, is_loaded: bool
-) -> None:
-    """Change a table or, where it is not what the ledger thinks, make it anew from there."""
+def _reconcile(socket: Netfilter, register: "Register", change: Change, *, is_loaded: bool) -> None:
+    """Change a table's elements or, if it is not as recorded, reload it from the ledger."""
     family = change.family
     if is_loaded and not change.fills:
         try:
             tables.change(socket, family, change.added, change.removed)
             return
         except KernelError:
-            pass  # somebody else has changed it
+            pass  # changed by another program
     everything = tables.by_family(register.everything()).get(family, [])
     hidden = _hidden(item for item in everything if item.set_name in elements.INTERVALS)
     if not (is_loaded and change.fills):
@@ -243,31 +238,31 @@ def _bring_about(
 
 
 def _hidden(subnets: "Iterable[Element]") -> "set[Element]":
-    """The subnets that the kernel is not to have, as others contain them."""
+    """Return the subnets that the kernel must not get, because others contain them."""
     listed = set(subnets)
     return listed - elements.effective(listed)
 
 
-# ---------------------------------------------------------------- what else there is to do
+# ---------------------------------------------------------------- the host's loopback
 
 
-def _answers_on_loopback(want: Firewall) -> bool:
-    addresses = elements.first_addresses(want)
-    return want.rules.translates_source and any(
+def _answers_on_loopback(desired: Firewall) -> bool:
+    addresses = elements.first_addresses(desired)
+    return desired.rules.translates_source and any(
         len(leads_to) == 4
-        for port in want.rules.ports
+        for port in desired.rules.ports
         for _, leads_to in elements.targets(addresses, port)
     )
 
 
 def _route_loopback(bridge: str) -> None:
-    """Let 127.0.0.1 reach published ports. The rules that keep containers out are there already."""
+    """Make published ports reachable on 127.0.0.1; the rules that keep containers out are loaded."""
     key = _loopback_key(bridge)
     try:
         sysctl.write(key, "1")
     except OSError as error:
         raise errors.KernelRefused(
-            f"failed to let 127.0.0.1 reach published ports: {key}: {error.strerror}",
+            f"cannot make published ports reachable on 127.0.0.1: {key}: {error.strerror}",
             "make /proc/sys writable, or set snat to false",
         ) from error
 
@@ -276,6 +271,6 @@ def _loopback_key(bridge: str) -> str:
     return f"net/ipv4/conf/{bridge}/route_localnet"
 
 
-def _firewall(wanted: Plan) -> Firewall:
-    assert wanted.firewall is not None, "asked only where there is something to do"
-    return wanted.firewall
+def _firewall(planned: Plan) -> Firewall:
+    assert planned.firewall is not None, "called only for networks that use the firewall"
+    return planned.firewall

@@ -1,6 +1,6 @@
-"""Published ports and the host: which may be had, and whose connections have to begin anew.
+"""Choose and check host ports, and forget connections of UDP ports that changed hands.
 
-What the ports are as elements stands in `elements`; nothing here changes the firewall.
+Nothing here changes the firewall; `elements` says what a port looks like there.
 """
 
 from cni_bridge import address, errors
@@ -20,64 +20,64 @@ if TYPE_CHECKING:
     from cni_bridge.firewall.register import Register
     from cni_bridge.kernel.conntrack import Connection
 
-ATTEMPTS = 64  # at a free port, each of them the kernel's suggestion
-PORTS_ONE_BY_ONE = 4  # so many are looked for one by one, more in one list of all
+ATTEMPTS = 64  # to find a free port, each suggested by the kernel
+PORTS_ONE_BY_ONE = 4  # up to this many are looked up one by one, more in one list
 
 
-def settled(register: "Register", attachment: Attachment, want: Firewall) -> Firewall:
-    """With a number for every port that may be any."""
+def assign_ports(register: "Register", attachment: Attachment, desired: Firewall) -> Firewall:
+    """Return the firewall with a number for every host port that was left open."""
     ports: list[PublishedPort] = []
-    taken = {(port.protocol, port.host_port) for port in want.rules.ports}
-    addresses = elements.first_addresses(want)
-    for port in want.rules.ports:
+    taken = {(port.protocol, port.host_port) for port in desired.rules.ports}
+    addresses = elements.first_addresses(desired)
+    for port in desired.rules.ports:
         if not elements.targets(addresses, port):
             raise errors.InvalidConfig(
                 f"runtimeConfig.portMappings: container port {port.container_port} can't be "
                 f"published on {address.text(port.host_ip) if port.host_ip else 'this host'}",
                 "the container has no address of that family",
             )
-        chosen = port if port.host_port else _choose(register, attachment, want, (port, taken))
+        chosen = port if port.host_port else _choose(register, attachment, desired, port, taken)
         taken.add((chosen.protocol, chosen.host_port))
         ports.append(chosen)
-    return replace(want, rules=replace(want.rules, ports=tuple(ports)))
+    return replace(desired, rules=replace(desired.rules, ports=tuple(ports)))
 
 
-def refuse_bound(attachment: Attachment, settled: Firewall, want: Firewall) -> None:
-    """Raise PortInUse for a port on which a process of the host waits for others than us."""
-    addresses = elements.first_addresses(settled)
-    is_waiting = _suspicion(settled.rules.ports)
-    for port, asked in zip(settled.rules.ports, want.rules.ports, strict=True):
-        if not asked.host_port or not is_waiting(port):  # chosen because it is free, or is free
+def refuse_bound(attachment: Attachment, assigned: Firewall, desired: Firewall) -> None:
+    """Raise PortInUse for a requested port on which a process of the host listens."""
+    addresses = elements.first_addresses(assigned)
+    may_listen = _listener_filter(assigned.rules.ports)
+    for port, asked in zip(assigned.rules.ports, desired.rules.ports, strict=True):
+        if not asked.host_port or not may_listen(port):  # chosen because free, or free
             continue
         targets = elements.targets(addresses, port)
-        # One look for both families, where both are published.
+        # One test for both families if both are published.
         ip = targets[0][0] if len(targets) == 1 else b""
         if not hostports.is_bound(port.protocol, ip, port.host_port):
             continue
         if owner := hostports.owner(port.protocol, port.host_port, attachment.container):
             what = elements.describe(elements.of_port(*targets[0], port))
             raise errors.PortInUse(
-                f"{what} is held by {owner}", "publish another host port, or stop it"
+                f"{what} is held by {owner}", "publish another host port, or stop that process"
             )
 
 
-def _suspicion(ports: tuple[PublishedPort, ...]) -> "Callable[[PublishedPort], bool]":
-    """Whether it is worth trying a port: one by one, or by one list of all that have a process."""
+def _listener_filter(ports: tuple[PublishedPort, ...]) -> "Callable[[PublishedPort], bool]":
+    """Return a cheap test for ports that may have a listener: one list instead of many tries."""
     if len(ports) <= PORTS_ONE_BY_ONE:
         return lambda _: True
-    listed = {number: hostports.waiting(number) for number in {port.protocol for port in ports}}
+    listening = {number: hostports.waiting(number) for number in {port.protocol for port in ports}}
 
-    def is_waiting(port: PublishedPort) -> bool:
-        waiting = listed[port.protocol]
-        return waiting is None or port.host_port in waiting
+    def may_listen(port: PublishedPort) -> bool:
+        found = listening[port.protocol]
+        return found is None or port.host_port in found
 
-    return is_waiting
+    return may_listen
 
 
 def forget_udp(ports: "Iterable[Element]", *, has_begun: bool) -> None:
-    """Let clients that keep sending from one port meet what the port leads to now.
+    """Make clients that keep sending from one port reach what the host port leads to now.
 
-    An entry that conntrack has is never looked up in the maps again.
+    A connection in conntrack is never looked up in the maps again.
     """
     published: dict[int, dict[int, list[Element]]] = {}
     for item in ports:
@@ -102,18 +102,18 @@ def forget_udp(ports: "Iterable[Element]", *, has_begun: bool) -> None:
             try:
                 conntrack.forget_udp(socket, family, set(group), is_stale)
             except KernelError:
-                return  # a kernel without ctnetlink has no way to forget
+                return  # a kernel without ctnetlink
     socket.close()
 
 
 def _choose(
     register: "Register",
     attachment: Attachment,
-    want: Firewall,
-    choice: "tuple[PublishedPort, set[tuple[int, int]]]",
+    desired: Firewall,
+    port: PublishedPort,
+    taken: "set[tuple[int, int]]",
 ) -> PublishedPort:
-    port, taken = choice
-    where = elements.targets(elements.first_addresses(want), port)
+    where = elements.targets(elements.first_addresses(desired), port)
     for _ in range(ATTEMPTS):
         number = _suggestion(port.protocol, where[0][0])
         candidate = replace(port, host_port=number)
@@ -128,19 +128,19 @@ def _choose(
         return candidate
     raise errors.PortInUse(
         f"no free host port found for container port {port.container_port}",
-        f"{ATTEMPTS} ports of net.ipv4.ip_local_port_range were tried",
+        f"tried {ATTEMPTS} ports of net.ipv4.ip_local_port_range",
     )
 
 
 def _suggestion(protocol: int, ip: bytes) -> int:
     try:
         return hostports.choose(protocol, ip)
-    except OSError:  # a protocol or an address that this host has not, yet
+    except OSError:  # this host does not have the protocol or, yet, the address
         return hostports.choose(csocket.IPPROTO_TCP, bytes(4))
 
 
 def _concerns(item: Element, found: "Connection", has_begun: bool) -> bool:
-    """Whether the entry is one that a port which has begun, or ended, makes wrong."""
+    """Return whether a port that was published, or is no longer, makes the connection wrong."""
     leads_to = elements.address_behind(item)
     if not has_begun:
         return found.answerer == leads_to

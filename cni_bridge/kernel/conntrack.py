@@ -1,6 +1,6 @@
-"""Connections that the kernel tracks: forgetting those of published UDP ports.
+"""Forget connections that the kernel tracks.
 
-Only which entries match is decided by the caller; no policy here.
+The caller decides which ones; no policy here.
 """
 
 from cni_bridge.address import AF_INET, AF_INET6
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 @record
 class Connection:
-    """One tracked connection: where its first packet went, and who answers."""
+    """A tracked connection: where its first packet went, and which address answers."""
 
     destination: bytes
     port: int
@@ -59,10 +59,10 @@ class Connection:
 def forget_udp(
     socket: Socket, family: int, ports: "Collection[int]", is_stale: "Callable[[Connection], bool]"
 ) -> int:
-    """Delete the UDP entries of one family to these ports that are stale; how many there were.
+    """Delete the stale UDP connections of one family to these ports; return how many there were.
 
-    A single port is looked for by the kernel. Addresses never are: its filter on those of IPv6 does
-    the opposite of what it says (ctnetlink_filter_match_tuple in net/netfilter).
+    The kernel filters by a single port, but never by addresses: its filter for those of IPv6 is
+    inverted (ctnetlink_filter_match_tuple in net/netfilter).
     """
     stale = [
         _delete(family, answer)
@@ -70,12 +70,12 @@ def forget_udp(
         for connection in [parse(family, answer)]
         if connection.port in ports and is_stale(connection)
     ]
-    socket.attempt(*stale)  # one that ended meanwhile is no failure
+    socket.attempt(*stale)  # a connection that just ended is no failure
     return len(stale)
 
 
 def parse(family: int, payload: bytes) -> Connection:
-    """The connection that an answer describes."""
+    """Return the connection that an answer describes."""
     values = decode(CONNECTION, payload)[1]
     source, destination = _IP_ATTRIBUTES[family]
     original, reply = (

@@ -1,14 +1,14 @@
-"""Termination by the runtime: SIGTERM and SIGINT undo an ADD, and never stop a removal half-way; and
-a limit of time for what a signal alone can interrupt.
+"""Termination signals: they undo an ADD and never interrupt a removal. Also a time limit for calls
+that only a signal can interrupt.
 
-`_signal` directly, as `signal` imports `enum`.
+Uses `_signal` directly, because `signal` imports `enum`.
 """
 
 from cni_bridge import errors
 
 try:
     import _signal as signal  # type: ignore[import-not-found]  # not in typeshed
-except ImportError:  # an interpreter that renamed its private module still works, only slower
+except ImportError:  # the interpreter renamed its private module: slower, but works
     import signal
 
 TYPE_CHECKING = False
@@ -22,15 +22,15 @@ TERMINATION = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def hold() -> None:
-    """From now on termination signals wait: what is to be undone is not known yet."""
+    """Block termination signals: what to undo is not known yet."""
     signal.pthread_sigmask(signal.SIG_BLOCK, TERMINATION)
 
 
 def undoing(work: "Callable[[], T]", undo: "Callable[[BaseException], None]") -> "T":
-    """What `work` returns; if it fails, or a termination signal comes or was held, `undo` is run.
+    """Return what `work` returns; if it fails or a termination signal arrives, run `undo`.
 
-    Signals raise TryAgainLater inside of `work`, once, and are ignored afterwards, so that neither
-    the undoing nor the writing of a result is stopped half-way.
+    A signal, held or new, raises TryAgainLater inside `work` once. After that signals are ignored,
+    so that neither `undo` nor the writing of a result is interrupted.
     """
     try:
         try:
@@ -38,20 +38,20 @@ def undoing(work: "Callable[[], T]", undo: "Callable[[BaseException], None]") ->
             signal.pthread_sigmask(signal.SIG_UNBLOCK, TERMINATION)
             return work()
         finally:
-            ignore()  # one that comes here still raises: hence the outer `try`
+            ignore()  # a signal arriving here still raises: hence the outer `try`
     except BaseException as error:
         undo(error)
         raise
 
 
 def limit(seconds: float, give_up: "Callable[[int, object], None]") -> None:
-    """Call `give_up` after so many seconds, unless the limit is lifted by 0."""
+    """Call `give_up` after `seconds`; 0 lifts the limit."""
     signal.signal(signal.SIGALRM, give_up)
     signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def ignore() -> None:
-    """From now on termination signals are ignored: what is being removed gets removed."""
+    """Ignore termination signals: a removal that has begun is finished."""
     _handle(signal.SIG_IGN)
 
 

@@ -33,13 +33,15 @@ def attach(
     host: "Socket",
     container: "OpenNetns",
     ledger: "Ledger",
-    granting: "tuple[Holding, NetworkConfig, Source]",
+    *,
+    holding: "Holding",
+    settings: "NetworkConfig",
+    addresses: "Source",
 ) -> "tuple[Plan, tuple[Interface, ...]]":
     """Make the wire and wait for the other container, or complete the wire of the one that waits.
 
     Raises WireTaken for a third, and TryAgainLater if a DEL has overtaken the ADD.
     """
-    holding, settings, addresses = granting
     wanted = plan.build(holding.attachment, settings, addresses.grant(holding, settings))
     want = wanted.veth
     assert want.mac, "the plan of a wire has one"
