@@ -16,7 +16,7 @@ def test_an_add_imports_c_modules_and_our_own_code_only(host: Host, network: Net
     network.delete(host.containers[0]).assert_silent_success()
     assert {name for name in loaded if name.partition(".")[0] != OURS} - allowed() == set()
     assert f"{OURS}.parts.veth" in loaded, "this was no ADD"
-    assert loaded & RARE <= {f"{OURS}.ipam.schema"}, (
+    assert loaded & RARE <= {f"{OURS}.ledger.schema"}, (
         "which makes the ledger, and nothing else is used"
     )
 
