@@ -83,7 +83,7 @@ def detach(
     if all(isinstance(failure, errors.LedgerUnusable) for failure in failures):
         if ledger:
             _collect_failure(failures, lambda: ledger.release(*attachments))
-            _collect_failure(failures, lambda: host_ledger.release_recalled(ledger, attachments))
+            _collect_failure(failures, lambda: host_ledger.release_rebuilt(ledger, attachments))
             timings.done("released")
         if release:
             _collect_failure(failures, release)

@@ -42,7 +42,7 @@ def add(request: "Request") -> str:
     if not ledger.database.is_whole:
         from cni_bridge.recovery import lost_ledger  # once in the life of a ledger
 
-        lost_ledger.recall(host, ledger, settings.name)
+        lost_ledger.rebuild_new(host, ledger, settings.name)
     signals.hold()
     # If the claim fails, there is nothing to undo.
     holding = claim(ledger, attachment, settings, container.identity)
@@ -224,7 +224,7 @@ def claim(
         from cni_bridge.recovery import stale  # only for GC, and when a claim fails
 
         for holding in stale.reclaim(netlink.Socket(), ledger, settings.name)[0]:
-            remark(f"reclaimed {stale.text(holding)}: it was stale")
+            remark(f"reclaimed {stale.text(holding)}")
         return _claim(ledger, attachment, settings, container)
 
 

@@ -1,6 +1,6 @@
-"""The commands when another plugin (macvlan, ptp, ...) executes us for addresses only.
+"""Serve the commands as the IPAM plugin of another plugin (macvlan, ptp, ...).
 
-Same ledger, same config keys, no interface: who delegates to us makes and removes that.
+Same ledger and config keys; the delegating plugin makes and removes the interface.
 """
 
 from cni_bridge import commands
@@ -24,12 +24,12 @@ KEYS = ("cniVersion", "name", "ipam", "args", "runtimeConfig", "prevResult")
 
 
 def add(request: "Request") -> str:
-    """Lease addresses; return them as JSON."""
+    """Lease addresses; return the result as JSON."""
     document = _prepared(request)
     settings = config.parse(document, request.args, is_delegated=False)
     attachment = config.attachment(document, request)
     ledger = store.open_ledger(settings.state_dir)
-    # The namespace may not be one yet, and is the delegating plugin's matter.
+    # Not opened: the namespace may not exist yet, and is the delegating plugin's business.
     container = Netns(path=request.netns_path, device=0, inode=0)
     signals.hold()
     holding = commands.claim(ledger, attachment, settings, container)
@@ -44,7 +44,7 @@ def add(request: "Request") -> str:
 
 
 def delete(request: "Request") -> None:
-    """Free the addresses, those that host-local has given too; needs no valid config."""
+    """Free the addresses, host-local's reservations too; needs no valid config."""
     signals.ignore()
     document = request.document
     config.check_identity(document, request.command)
@@ -56,12 +56,12 @@ def delete(request: "Request") -> None:
         ledger = store.find_ledger(config.state_dir(document))
         if ledger:
             ledger.release(attachment)
-    except LedgerUnusable as failure:  # `commands.delete` tells why that is no error
+    except LedgerUnusable as failure:  # no reason to fail, see `commands.delete`
         remark(f"DEL {request.container} {request.ifname}: its record is left: {failure}")
 
 
 def check(request: "Request") -> None:
-    """Raise NotAsPlanned unless we have the addresses that the runtime was told of."""
+    """Raise NotAsPlanned unless the ledger has the addresses that prevResult reports."""
     document = _prepared(request)
     attachment = config.attachment(document, request)
     previous = config.previous_result(document)
@@ -91,7 +91,7 @@ def collect(request: "Request") -> None:
     if ledger and valid is not None:
         from cni_bridge.recovery import stale
 
-        ledger.release(*stale.stale(ledger.holdings(config.network(document)), valid))
+        ledger.release(*stale.unlisted(ledger.holdings(config.network(document)), valid))
 
 
 def status(request: "Request") -> None:
@@ -102,7 +102,7 @@ def status(request: "Request") -> None:
 
 
 def _prepared(request: "Request") -> "dict[str, Any]":
-    """The document without what is the delegating plugin's: its keys may be named as ours are."""
+    """Return the document without the delegating plugin's keys, which may have the same names."""
     ours = {key: value for key, value in request.document.items() if key in KEYS}
     return config.prepare(ours, request.command)
 

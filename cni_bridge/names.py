@@ -1,6 +1,6 @@
-"""Names that follow from an attachment or a bridge alone, so that removal needs no record of them.
+"""Derive names from an attachment or a bridge alone, so that removal needs no record of them.
 
-Nothing random here, nothing read: the same attachment always has the same names.
+Pure: the same attachment always has the same names.
 """
 
 from cni_bridge.model import Attachment
@@ -14,24 +14,24 @@ ALIAS_LIMIT = 255  # IFALIASZ less its terminator, linux/if.h
 
 
 def host_name(attachment: Attachment) -> str:
-    """The name of the host end: `veth` and eleven hex digits, the full 15 bytes of an ifname.
+    """Return the host end's name: `veth` and eleven hex digits, the full 15 bytes of an ifname.
 
-    The prefix makes NetworkManager and networkd leave it alone; the reference uses eight digits, so
-    its names are never ours. The ledger holds these names UNIQUE, so a collision is refused.
+    The prefix makes NetworkManager and networkd leave it alone. The reference uses eight digits, so
+    the names never collide with its. They are UNIQUE in the ledger, which refuses a collision.
     """
     return "veth" + blake2b(_identity(attachment), digest_size=6).hexdigest()[:11]
 
 
 def ifb_name(attachment: Attachment) -> str:
-    """The name of the device through which a container's traffic is shaped: its host end's digits.
+    """Return the name of the ifb that shapes a container's traffic: `ifb-` and its host end's digits.
 
-    No longer than an ifname may be, and unique as the host end's name is.
+    Fits an ifname, and is unique because the host end's name is.
     """
     return "ifb-" + host_name(attachment).removeprefix("veth")
 
 
 def of_host(attachment: Attachment) -> tuple[str, str]:
-    """Every interface that an attachment can have on the host."""
+    """Return the names of all interfaces that an attachment can have on the host."""
     return host_name(attachment), ifb_name(attachment)
 
 
@@ -42,7 +42,7 @@ def alias(attachment: Attachment) -> str:
 
 
 def owner(name: str, alias: str) -> Attachment | None:
-    """Whose host end an interface of that name and alias is; None for what is not ours."""
+    """Return the attachment whose host end has that name and alias; None for a foreign interface."""
     identity = alias.removeprefix("cni-bridge ").split("/")
     if len(identity) != 3:
         return None
@@ -52,22 +52,22 @@ def owner(name: str, alias: str) -> Attachment | None:
 
 
 def container_mac(attachment: Attachment) -> bytes:
-    """A locally administered MAC for a container end whose MAC is to be known beforehand."""
+    """Return a locally administered MAC for a container end whose MAC must be known in advance."""
     return b"\x02" + blake2b(_identity(attachment), digest_size=5).digest()
 
 
 def gateway(bridge: str, vlan: int) -> str:
-    """The interface that has the gateway addresses of one VLAN of a bridge, as in the reference."""
+    """Return the interface with the gateway addresses of a bridge's VLAN, as the reference names it."""
     return f"{bridge}.{vlan}"
 
 
 def gateway_port(bridge: str, vlan: int) -> str:
-    """The other end of that veth pair, which is the bridge's port."""
+    """Return the other end of that veth pair, which is the bridge's port."""
     return "veth" + blake2b(gateway(bridge, vlan).encode(), digest_size=6).hexdigest()[:11]
 
 
 def bridge_mac(bridge: str, machine: str) -> bytes:
-    """A locally administered MAC that a bridge keeps when it is made anew on the same machine.
+    """Return a locally administered MAC that a bridge also has when it is recreated on this machine.
 
     Containers that outlive their bridge then still have the right neighbour entry.
     """

@@ -45,5 +45,5 @@ def _rehearse_claim(host: netlink.Socket, ledger: "Ledger", settings: "NetworkCo
     except RangeExhausted:
         from cni_bridge.recovery import stale  # an ADD would take from the dead
 
-        if not stale.dead(host, ledger.holdings(settings.name)):
+        if not stale.provably_gone(host, ledger.holdings(settings.name)):
             raise

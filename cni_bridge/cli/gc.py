@@ -43,7 +43,7 @@ def dead(state_dir: str) -> list[Holding]:
     """The records of a ledger of which nothing can be alive."""
     ledger = store.find_ledger(state_dir)
     held = ledger.holdings() if ledger else ()
-    return [holding for holding, _ in stale.dead(netlink.Socket(), held)]
+    return [holding for holding, _ in stale.provably_gone(netlink.Socket(), held)]
 
 
 def free(state_dir: str) -> list[Holding]:

@@ -60,7 +60,7 @@ def _rebuild(state_dir: str) -> list[str]:
     lines = _set_aside(state_dir)
     host, ledger = netlink.Socket(), store.open_ledger(state_dir)
     lines += map(lost_ledger.text, lost_ledger.rebuild(host, ledger))
-    lost = firewall_records.recollect(host, host_ledger.open_register(ledger), ledger.holdings())
+    lost = firewall_records.rebuild(host, host_ledger.open_register(ledger), ledger.holdings())
     if lost:
         lines.append(f"{lost} elements of the firewall are of no container that runs")
     return lines or ["the ledger lacked nothing"]

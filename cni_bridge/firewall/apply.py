@@ -49,8 +49,10 @@ def apply(register: "Register", planned: Plan) -> None:
     desired = _firewall(planned)
     socket = Netfilter()
     try:
-        claimed = register.locked(lambda: _claim(socket, register, planned.attachment, desired))
-        register.locked(lambda: _apply(socket, register, planned.attachment, claimed))
+        with register.transaction():
+            claimed = _claim(socket, register, planned.attachment, desired)
+        with register.transaction():
+            _apply(socket, register, planned.attachment, claimed)
         host_ports.forget_udp(claimed.own, has_begun=True)
     finally:
         socket.close()
@@ -66,7 +68,8 @@ def remove(register: "Register", attachments: "Sequence[Attachment]") -> Netfilt
     socket = Netfilter()
     own = [item for attachment in attachments for item in register.of_attachment(attachment)]
     try:
-        register.locked(lambda: _remove(socket, register, attachments))
+        with register.transaction():
+            _remove(socket, register, attachments)
     except errors.LedgerUnusable:  # readable, but not writable
         _take_out(socket, own)
         raise
@@ -110,17 +113,15 @@ def restore(register: "Register") -> int:
     everything = register.everything()
     if not everything:
         return 0
-    found = register.locked(lambda: foreign_checks.look(socket, register))
-
-    def work() -> int:
+    with register.transaction():
+        found = foreign_checks.look(socket, register)
+    with register.transaction():
         everything = register.everything()
         foreign.accept(socket, found.places)
         for family in tables.by_family(everything):
             change = Change(family=family, added=(), removed=(), fills=True)
             _reconcile(socket, register, change, is_loaded=False)
         return len(everything)
-
-    return register.locked(work)
 
 
 # ---------------------------------------------------------------- with the ledger locked

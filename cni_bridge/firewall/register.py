@@ -1,6 +1,6 @@
-"""The ledger's firewall half: which attachment and which network has which elements.
+"""Record which attachment and which network has which firewall elements, in the ledger.
 
-It knows what makes two published ports collide, and nothing of nftables or of the host's processes.
+Knows what makes two published ports collide, and nothing of nftables or of the host's processes.
 """
 
 import time
@@ -12,16 +12,14 @@ from cni_bridge.model import Attachment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import Any, TypeVar
+    from collections.abc import Iterable
+    from typing import Any
 
     from cni_bridge.ledger.database import Database, Row
 
-    T = TypeVar("T")
-
 _INSERT = "insert into element values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing"
 _ELEMENTS = "select set_name, key, key_end, data from element"
-# Without the first condition no index would help, and the rows of all containers be read.
+# Without the first condition no index applies, and the rows of all containers are read.
 _INTERVALS = " where data is null and set_name in (?, ?, ?, ?) group by set_name, key"
 _OWN = " where network = ? and container = ? and ifname = ?"
 _HAS = "select 1 from guarded where network = ? and container = ? and ifname = ?"
@@ -35,8 +33,8 @@ _ADVANCE_ONE = "update ruleset set generation = ? where family = ?"
 _DELETE_FLAG = """
 delete from element where set_name = ? and key = ? and network = ? and container = ''
 """
-# Another published port of that number, unless both are for host addresses that differ; the family
-# is in the first five letters of a map's name.
+# Another published port of that number, unless both are bound to different host addresses; the
+# first five letters of a map's name are its family.
 _HOLDER = """
 select network, container, ifname from element
 where data is not null and substr(key, -8) = ? and substr(set_name, 1, 5) = ?
@@ -57,36 +55,36 @@ where own.data is not null and own.network = ? and own.container = ? and own.ifn
 class Register:
     """The firewall's records in an open ledger; every method may raise LedgerUnusable, TryAgainLater.
 
-    What is in the kernel follows from here alone, so it is changed only inside of `locked`.
+    They decide what is in the kernel, so the kernel is changed only inside of a `transaction`.
     """
 
     def __init__(self, database: "Database") -> None:
         self._database = database
 
-    def locked(self, work: "Callable[[], T]") -> "T":
-        """What `work` returns when nobody else can write; if it fails, its changes are undone."""
-        return self._database.locked(work)
+    def transaction(self) -> "Database":
+        """Return the context of a write transaction: `with register.transaction():`."""
+        return self._database.transaction()
 
-    # ------------------------------------------------------------ who has what
+    # ------------------------------------------------------------ queries
 
     def has(self, attachment: Attachment) -> bool:
-        """Whether the firewall does something for the attachment."""
+        """Return whether the attachment is protected: the firewall does something for it."""
         return bool(self._database.select(_HAS, *_key(attachment)))
 
     def of_attachment(self, attachment: Attachment) -> tuple[Element, ...]:
-        """The attachment's own elements."""
+        """Return the attachment's own elements."""
         return self._elements(_OWN, *_key(attachment))
 
     def of_network(self, network: str) -> tuple[Element, ...]:
-        """What all attachments of the network share."""
+        """Return the elements that all attachments of the network share."""
         return self._elements(_OWN, network, "", "")
 
     def everything(self) -> tuple[Element, ...]:
-        """All elements, each once."""
+        """Return all elements, each once."""
         return self._elements(" group by set_name, key")
 
     def intervals(self, bridges: "Iterable[str]") -> tuple[Element, ...]:
-        """The subnets of all networks on these bridges, and all cluster networks, each once."""
+        """Return the subnets of all networks on these bridges, and all cluster networks."""
         wanted = set(bridges)
         listed = self._elements(_INTERVALS, *elements.INTERVALS)
         return tuple(
@@ -96,7 +94,7 @@ class Register:
         )
 
     def orphans(self, candidates: "Iterable[Element]") -> tuple[Element, ...]:
-        """Those that nobody has; a map's element never has a second holder."""
+        """Return those without an owner; an element of a map never has a second owner."""
         return tuple(
             item
             for item in candidates
@@ -104,7 +102,7 @@ class Register:
             or not self._database.select(_ANY_HOLDER, item.set_name, item.key)
         )
 
-    # ------------------------------------------------------------ changes, inside of `locked`
+    # ------------------------------------------------------------ changes, inside of `transaction`
 
     def insert(
         self, attachment: Attachment, shared: "Iterable[Element]", own: "tuple[Element, ...]"
@@ -124,11 +122,11 @@ class Register:
             raise self._port_published(attachment, own)
 
     def is_held(self, attachment: Attachment, port: Element) -> bool:
-        """Whether another attachment has a published port that collides with that one."""
+        """Return whether another attachment's published port collides with that one."""
         return self._holder(attachment, port) is not None
 
     def delete(self, attachments: "Iterable[Attachment]") -> tuple[Element, ...]:
-        """Forget attachments, and networks without any left; return what nobody has any more."""
+        """Delete attachments, and networks that have none left; return elements without an owner."""
         gone: set[Element] = set()
         networks = set()
         for attachment in attachments:
@@ -143,7 +141,7 @@ class Register:
         return self.orphans(gone)
 
     def drop_flags(self, network: str, wanted: "Iterable[Element]") -> tuple[Element, ...]:
-        """Forget the flags that a network had by an older config; return what nobody has now."""
+        """Delete the flags of a network's older config; return those that have no owner now."""
         keep = set(wanted)
         bridges = {item.key for item in keep if item.set_name == "bridges"}
         dropped = [
@@ -158,7 +156,7 @@ class Register:
     # ------------------------------------------------------------ the tables
 
     def ruleset(self, family: int) -> Ruleset | None:
-        """A table as it was loaded."""
+        """Return the table as it was loaded last, or None."""
         rows = self._database.select(
             "select boot_id, digest, handle, rules, generation from ruleset where family = ?",
             family,
@@ -183,25 +181,27 @@ class Register:
         )
 
     def advance(self, families: "Iterable[int]", before: int, after: int) -> None:
-        """Record the generation that our own changes have made, where all was well before: in these
-        tables, and in those that nobody had changed since."""
+        """Record the generation that cni-bridge's own changes have led to.
+
+        For these families, which were just verified, and for tables that were up to date `before`.
+        """
         self._database.change(_ADVANCE, after, before)
         for family in families:
             self._database.change(_ADVANCE_ONE, after, family)
 
     def accepting(self) -> tuple[str, ...]:
-        """The chains of others that have a rule of ours."""
+        """Return the foreign chains that have a rule of cni-bridge."""
         return tuple(chain for (chain,) in self._database.select("select chain from accepting"))
 
     def insert_accepting(self, chains: "Iterable[str]") -> None:
-        """Record that they are to have one."""
+        """Record that these chains get a rule of cni-bridge."""
         self._database.change_all(
             "insert into accepting values (?) on conflict do nothing",
             [(chain,) for chain in chains],
         )
 
     def delete_accepting(self) -> tuple[str, ...]:
-        """Forget these chains if nobody is guarded any more; return those that were forgotten."""
+        """Delete these records once no attachment is protected; return those that were deleted."""
         chains = self.accepting()
         if not chains or self._database.select("select 1 from guarded limit 1"):
             return ()
@@ -226,7 +226,7 @@ class Register:
     def _port_published(
         self, attachment: Attachment, wanted: "Iterable[Element]"
     ) -> errors.PortPublished:
-        """The error that names who holds the first of the ports that is held."""
+        """Return the error that names the holder of the first port that collides."""
         held = (
             (port, holder)
             for port in wanted
@@ -247,7 +247,7 @@ class Register:
 
 
 def published(own: "Iterable[Element]") -> tuple[tuple[PublishedPort, ...], bool]:
-    """The ports that an attachment's elements publish, and whether sources are translated."""
+    """Return the ports that elements publish, and whether source addresses are translated."""
     own = tuple(own)
     ports = tuple(elements.published_port(item) for item in own if item.data is not None)
     return ports, not any(item.set_name.startswith("snat_off") for item in own)

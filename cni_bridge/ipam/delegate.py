@@ -1,6 +1,6 @@
-"""Other IPAM plugins: found on CNI_PATH and executed as the spec says (SPEC 1.0, section 4).
+"""Find and execute delegated IPAM plugins (SPEC 1.0, section 4).
 
-They get our stdin and environment as they came; what their answers mean is not known here.
+They get stdin and the environment as the runtime sent them. Nothing here interprets their answers.
 """
 
 import posix
@@ -22,17 +22,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cni_bridge.edge.codec import Object
 
-# Served in process where nobody else is installed to do it: its config is ours too.
+# Served by cni-bridge itself where CNI_PATH has no such plugin: the config keys are the same.
 REFERENCE_TYPE = "host-local"
 OWN_EXECUTABLE = "/proc/self/exe"
 STDERR_LIMIT = 2000
-PATIENCE_MS = 120_000  # runtimes lose theirs sooner; a DHCP server may take half a minute
+PATIENCE_MS = 120_000  # runtimes time out sooner; a DHCP server may take half a minute
 
 
 def find(kind: str, plugin_dirs: tuple[str, ...]) -> str | None:
-    """The path of the IPAM plugin of that type, or None when it is this very executable."""
+    """Return the path of the IPAM plugin of that type, or None if cni-bridge itself is to serve it."""
     if "/" in kind or kind in (".", ".."):
-        raise InvalidConfig(f"invalid plugin name: {kind}", "ipam.type is a file's name, no path")
+        raise InvalidConfig(
+            f"invalid plugin name: {kind}", "ipam.type must be a file name, not a path"
+        )
     for directory in plugin_dirs:
         path = f"{directory}/{kind}"
         try:
@@ -47,15 +49,15 @@ def find(kind: str, plugin_dirs: tuple[str, ...]) -> str | None:
         raise InvalidEnvironment("required env variables [CNI_PATH] missing", f"for {kind}")
     raise InvalidConfig(
         f'failed to find plugin "{kind}" in path [{":".join(plugin_dirs)}]',
-        "install it there, or let ipam.type be cni-bridge",
+        "install it there, or set ipam.type to cni-bridge",
     )
 
 
 def execute(path: str, command: str, raw: bytes) -> "Object":
-    """Run a plugin with our stdin; return what it prints, {} for nothing.
+    """Run a plugin with this run's stdin; return the object that it prints, {} if it prints nothing.
 
-    Raises Delegated with the plugin's own code, message and details, or else says what went wrong:
-    IOFailure, UndecodableContent, TryAgainLater.
+    Raises Delegated with the plugin's own code, message and details; IOFailure, UndecodableContent,
+    TryAgainLater.
     """
     try:
         done = child.run((path,), raw, {b"CNI_COMMAND": command.encode()}, timeout_ms=PATIENCE_MS)
@@ -63,7 +65,7 @@ def execute(path: str, command: str, raw: bytes) -> "Object":
         patience = PATIENCE_MS // 1000
         raise TryAgainLater(f"IPAM plugin {path} did not answer in {patience} s") from None
     except OSError as error:
-        raise IOFailure(f"can't execute {path}", str(error)) from error
+        raise IOFailure(f"can't execute IPAM plugin {path}", str(error)) from error
     _pass_on(done.stderr)
     if done.status:
         raise _refusal(path, done)
@@ -73,7 +75,7 @@ def execute(path: str, command: str, raw: bytes) -> "Object":
         return codec.decode(done.stdout)
     except UndecodableContent as error:
         raise UndecodableContent(
-            f"IPAM plugin {path} answered what is no JSON object", f"{error}"
+            f"IPAM plugin {path} did not return a JSON object", f"{error}"
         ) from error
 
 
@@ -82,11 +84,11 @@ def _is_own(found: posix.stat_result) -> bool:
     return (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino)
 
 
-def _pass_on(spoken: bytes) -> None:
+def _pass_on(stderr: bytes) -> None:
     try:
-        posix.write(2, spoken)
+        posix.write(2, stderr)
     except OSError:
-        pass  # nobody listens
+        pass  # the runtime has closed stderr
 
 
 def _refusal(path: str, done: child.Finished) -> CniError:
@@ -94,8 +96,8 @@ def _refusal(path: str, done: child.Finished) -> CniError:
         error = codec.decode(done.stdout)
         return Delegated(int(error["code"]), str(error["msg"]), str(error.get("details", "")))
     except (CniError, KeyError, TypeError, ValueError):
-        spoken = done.stderr.decode(errors="replace")[-STDERR_LIMIT:].strip()
+        stderr = done.stderr.decode(errors="replace")[-STDERR_LIMIT:].strip()
         return IOFailure(
-            f"IPAM plugin {path} failed without an error of its own",
-            f"exit status {done.status}; stderr: {spoken or 'empty'}",
+            f"IPAM plugin {path} failed without returning an error",
+            f"exit status {done.status}; stderr: {stderr or 'empty'}",
         )

@@ -1,23 +1,24 @@
-"""`ipam.resolvConf`: a resolv.conf file as the result's `dns`.
-
-Reads that one file; applying it is the runtime's matter.
-"""
-
-import posix
+"""Read the file that `ipam.resolvConf` names as the result's `dns`, which the runtime applies."""
 
 from cni_bridge import errors
+from cni_bridge.lean import files
 from cni_bridge.model import Dns
 
 SIZE_LIMIT = 1 << 16
 
 
 def read(path: str) -> Dns:
-    """The file's settings; nothing for an empty path. Raises IOFailure."""
-    return parse(_content(path)) if path else Dns()
+    """Return the file's settings, or none for an empty path. Raises IOFailure."""
+    if not path:
+        return Dns()
+    try:
+        return parse(files.start_of(path, SIZE_LIMIT))
+    except OSError as error:
+        raise errors.IOFailure(f"ipam.resolvConf: can't read {path}", str(error)) from error
 
 
 def parse(content: str) -> Dns:
-    """The lines that a result can carry; the last `domain` and `search` win, as in resolv.conf(5)."""
+    """Return the settings that a result can carry; the last `domain` and `search` win (resolv.conf(5))."""
     nameservers: list[str] = []
     options: list[str] = []
     search: tuple[str, ...] = ()
@@ -33,14 +34,3 @@ def parse(content: str) -> Dns:
         elif keyword == "domain" and values:
             domain = values[0]
     return Dns(nameservers=tuple(nameservers), domain=domain, search=search, options=tuple(options))
-
-
-def _content(path: str) -> str:
-    try:
-        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
-        try:
-            return posix.read(descriptor, SIZE_LIMIT).decode("utf-8", "replace")
-        finally:
-            posix.close(descriptor)
-    except OSError as error:
-        raise errors.IOFailure(f"ipam.resolvConf: {path} can't be read", str(error)) from error

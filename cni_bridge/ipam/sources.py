@@ -1,6 +1,6 @@
-"""Where a network's addresses come from: our own ledger, or another IPAM plugin.
+"""Get a network's addresses from the ledger or from a delegated IPAM plugin.
 
-Both kinds of source answer the same calls, so that `commands` reads the same for either.
+Both kinds of source have the same methods, so that `commands` reads the same for either.
 """
 
 import posix
@@ -27,26 +27,26 @@ OWN_TYPE = "cni-bridge"
 
 
 def find(request: "Request", kind: str) -> "Source":
-    """The source for `ipam.type`. Raises InvalidConfig when there is no such plugin."""
+    """Return the source for `ipam.type`. Raises InvalidConfig if there is no such plugin."""
     if kind in ("", OWN_TYPE):
         return OurLedger()
-    from cni_bridge.ipam import delegate  # only where a foreign type is named
+    from cni_bridge.ipam import delegate  # only for foreign types
 
     path = delegate.find(kind, request.plugin_dirs)
     return OtherPlugin(path, request) if path else OurLedger()
 
 
 def predecessor(directory: str) -> "Reservations | None":
-    """What host-local has reserved for the network before us, where it has ever been used."""
+    """Return host-local's reservations for the network; None if host-local never served it."""
     if not posix.access(directory, posix.F_OK):
         return None
-    from cni_bridge.ledger import hostlocal  # only where it has left something
+    from cni_bridge.ledger import hostlocal  # only where host-local was used
 
     return hostlocal.Reservations(directory)
 
 
 def range_sets(settings: "NetworkConfig") -> "RangeSets":
-    """The config's or, for a cluster network, what tells a claim those of this host's blocks."""
+    """Return the config's range sets; for a cluster network, a function that reads this host's blocks."""
     if settings.cluster is None:
         return settings.ipam.range_sets
     from cni_bridge.ledger import blocks  # few networks are over many hosts
@@ -55,7 +55,7 @@ def range_sets(settings: "NetworkConfig") -> "RangeSets":
 
 
 def fitted(ledger: "Ledger", settings: "NetworkConfig") -> "NetworkConfig":
-    """The config, with the MTU that the way to other hosts has where it names none."""
+    """Return the config, with a cluster network's path MTU where it names none."""
     if settings.cluster is None or settings.mtu:
         return settings
     from cni_bridge.ledger import blocks  # few networks are over many hosts
@@ -64,12 +64,12 @@ def fitted(ledger: "Ledger", settings: "NetworkConfig") -> "NetworkConfig":
 
 
 class OurLedger:
-    """Addresses that the claim has leased; there is nobody to forward a command to."""
+    """Addresses from the ledger, leased by the claim; no plugin to forward commands to."""
 
     is_delegated = False
 
     def grant(self, holding: "Holding", settings: "NetworkConfig") -> Grant:
-        """The leases of the claim, with the config's routes and resolver settings."""
+        """Return the claim's leases with the config's routes and resolver settings."""
         return Grant(
             leases=holding.leases,
             routes=settings.ipam.routes,
@@ -77,18 +77,18 @@ class OurLedger:
         )
 
     def granted(self, holding: "Holding", settings: "NetworkConfig", _previous: "Json") -> Grant:
-        """What ADD was granted, for CHECK; the resolver's file may have changed since."""
+        """Return what ADD was granted, for CHECK; without `dns`, whose file may have changed since."""
         return Grant(leases=holding.leases, routes=settings.ipam.routes, dns=Dns())
 
     def forward(self, command: str) -> None:
-        """Nobody to forward it to."""
+        """Do nothing: there is no plugin to forward it to."""
 
     def undo(self) -> None:
-        """The ledger forgets its leases with their attachment."""
+        """Do nothing: the leases are released with their attachment."""
 
 
 class OtherPlugin:
-    """A plugin on CNI_PATH that has its own records; ours holds the attachment only."""
+    """A plugin on CNI_PATH with records of its own; the ledger records the attachment only."""
 
     is_delegated = True
 
@@ -98,14 +98,14 @@ class OtherPlugin:
         self._is_asked = False
 
     def grant(self, _holding: "Holding", settings: "NetworkConfig") -> Grant:
-        """What the plugin's ADD answers. Raises Delegated, InvalidConfig."""
+        """Return what the plugin's ADD granted. Raises Delegated, InvalidConfig."""
         self._is_asked = True
         answer = self._execute("ADD")
         try:
             grant = ipam_config.grant(config.answer(answer, settings.cni_version))
         except errors.InvalidConfig as error:
             what = error.msg.removeprefix("prevResult.")
-            raise errors.InvalidConfig(f"IPAM plugin {self._path} answered {what}") from error
+            raise errors.InvalidConfig(f"IPAM plugin {self._path} returned {what}") from error
         if not grant.leases:
             raise errors.InvalidConfig(
                 "IPAM plugin returned missing IP config", f"from {self._path}"
@@ -116,15 +116,15 @@ class OtherPlugin:
         return grant
 
     def granted(self, _holding: "Holding", settings: "NetworkConfig", previous: "Json") -> Grant:
-        """What the runtime says that ADD was granted: the addresses on this very interface."""
+        """Return what prevResult says that ADD was granted: the addresses of this interface."""
         return ipam_config.granted(previous, self._request.ifname)
 
     def forward(self, command: str) -> None:
-        """Let the plugin do its part. Raises Delegated."""
+        """Forward a command to the plugin. Raises Delegated."""
         self._execute(command)
 
     def undo(self) -> None:
-        """Let it undo its ADD, if there was one: what it has for an earlier ADD is not this one's."""
+        """Forward DEL if this run has forwarded ADD: an earlier ADD's addresses are not this one's."""
         if self._is_asked:
             self.forward("DEL")
 

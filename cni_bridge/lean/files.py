@@ -1,7 +1,4 @@
-"""Text of files, for whoever does without `open`: a plugin run has no such builtin (docs/internals/startup.md).
-
-Nothing here knows what a file means.
-"""
+"""Read files as text without `open`, a builtin that a plugin run does not have (docs/internals/startup.md)."""
 
 import posix
 
@@ -9,12 +6,24 @@ CHUNK = 1 << 16
 
 
 def text_of(path: str) -> str:
-    """All of it; what is not UTF-8 is replaced. Raises OSError."""
+    """Return all of a file; bytes that are not UTF-8 are replaced. Raises OSError."""
     descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
     try:
         chunks = []
         while chunk := posix.read(descriptor, CHUNK):
             chunks.append(chunk)
         return b"".join(chunks).decode(errors="replace")
+    finally:
+        posix.close(descriptor)
+
+
+def start_of(path: str, size: int) -> str:
+    """Return the first bytes of a file, by one read: all of a small one. Raises OSError.
+
+    Never waits: of a FIFO it returns nothing.
+    """
+    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
+    try:
+        return posix.read(descriptor, size).decode(errors="replace")
     finally:
         posix.close(descriptor)

@@ -1,6 +1,6 @@
-"""Blocks of a cluster network that are leased to this host, as the agent writes them in the ledger.
+"""Write and list the blocks of a cluster network that are assigned to this host, for the agent.
 
-All that passes between the agent and a plugin run, which reads them in `blocks`.
+These rows are all that passes from the agent to a plugin run, which reads them by `blocks`.
 """
 
 from cni_bridge import address
@@ -23,14 +23,14 @@ _WITHDRAW = "delete from block where network = ? and address = ? and prefix_leng
 
 @record
 class Leased:
-    """A block in the ledger; `until` is in milliseconds of CLOCK_BOOTTIME of that boot."""
+    """A block assignment in the ledger; it ends at `until`, CLOCK_BOOTTIME of that boot in ms."""
 
     subnet: Prefix
     boot_id: str
     until: int
     mtu: int
-    used: int  # addresses of it that containers have
-    size: int  # addresses of it that containers can have
+    used: int  # addresses leased to containers
+    size: int  # addresses that can be leased
 
 
 def publish(
@@ -42,25 +42,23 @@ def publish(
     boot_id: str,
     mtu: int,
 ) -> None:
-    """Let this host hand out these blocks until then, beside those that it has already."""
+    """Let this host lease addresses of these blocks until then, in addition to earlier ones."""
     rows = [(network, each.ip, each.length, boot_id, until_ms, mtu) for each in subnets]
-    database.locked(lambda: database.change_all(_PUBLISH, rows))
+    with database.transaction():
+        database.change_all(_PUBLISH, rows)
 
 
 def withdraw(database: "Database", network: str, subnet: Prefix) -> bool:
-    """Stop handing out a block, unless a container has an address of it; whether it is gone."""
-
-    def work() -> bool:
+    """Stop leasing from a block, unless a container has an address of it; return whether it is so."""
+    with database.transaction():
         if _used(database, network, subnet):
             return False
         database.change(_WITHDRAW, network, subnet.ip, subnet.length)
         return True
 
-    return database.locked(work)
-
 
 def listed(database: "Database", network: str) -> tuple[Leased, ...]:
-    """All blocks of a network, those whose lease has ended too, and how full they are."""
+    """Return all blocks of a network and how full they are, also those whose time is over."""
     return tuple(
         Leased(
             subnet=subnet,

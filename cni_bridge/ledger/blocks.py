@@ -1,6 +1,6 @@
-"""Blocks of a cluster network that are leased to this host, as a claim reads them in the ledger.
+"""Read the blocks of a cluster network that are assigned to this host, for a claim.
 
-Who writes them is `leasing`'s business; which there are is decided elsewhere, by nobody on this path.
+The agent writes them by `block_leases`; nothing here decides which blocks there are.
 """
 
 import time
@@ -23,17 +23,17 @@ select address, prefix_length, boot_id, until, mtu from block where network = ? 
 
 
 def now_ms() -> int:
-    """Milliseconds since this boot, asleep or awake; no clock that is set can change it."""
+    """Return the milliseconds since boot, suspend included; setting the clock does not change it."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
 
 
 def source(network: str) -> "Callable[[Database], tuple[RangeSet, ...]]":
-    """For a claim, which calls it inside of its transaction: no block is withdrawn meanwhile."""
+    """Return a function for a claim to call in its transaction: no block is withdrawn meanwhile."""
     return lambda database: range_sets(database, network)
 
 
 def range_sets(database: "Database", network: str) -> "tuple[RangeSet, ...]":
-    """One range set a family: all blocks whose lease has not ended. Raises NotLeased."""
+    """Return one range set a family, of all blocks whose time is not over. Raises NotLeased."""
     known = rows(database, network)
     boot_id, now = machine.boot_id(), now_ms()
     valid = [row for row in known if row[2] == boot_id and row[3] > now]
@@ -47,12 +47,12 @@ def range_sets(database: "Database", network: str) -> "tuple[RangeSet, ...]":
 
 
 def mtu(database: "Database", network: str) -> int:
-    """The MTU that fits through to other hosts; 0 where it is not known."""
+    """Return the path MTU to the network's other hosts; 0 if unknown."""
     return min((row[4] for row in rows(database, network) if row[4]), default=0)
 
 
 def rows(database: "Database", network: str) -> "list[tuple[bytes, int, str, int, int]]":
-    """Address, length, boot, end of the lease, MTU of each block."""
+    """Return address, length, boot id, end of the assignment and MTU of each block."""
     return [
         (row[0], row[1], row[2], row[3], row[4]) for row in database.select(_OF_NETWORK, network)
     ]

@@ -1,6 +1,6 @@
-"""Which address to take when the one whose turn it is was freed a moment ago.
+"""Choose another address when the next one in turn was freed a moment ago.
 
-What other hosts know of it may still be about its last holder. Loaded only in that case.
+Other hosts' neighbour entries for it may still name its last holder. Loaded only in that case.
 """
 
 from _bisect import bisect_left, bisect_right
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from cni_bridge.ledger.database import Database
     from cni_bridge.ledger.ranges import Count, Span
 
-_RESTING = "select address from resting where network = ? and freed > ? order by row"
+_COOLING_DOWN = "select address from resting where network = ? and freed > ? order by row"
 
 
-def listed(database: "Database", network: str, since_ms: int) -> list[bytes]:
-    """The addresses freed since then, the first one first."""
-    return [ip for (ip,) in database.select(_RESTING, network, since_ms)]
+def cooling_down(database: "Database", network: str, since_ms: int) -> list[bytes]:
+    """Return the addresses freed since then, the longest-freed first."""
+    return [ip for (ip,) in database.select(_COOLING_DOWN, network, since_ms)]
 
 
-def prefer_rested(
-    runs: "Sequence[Span]", taken: "Count", resting: "Sequence[bytes]", turn: bytes
+def prefer_cooled_down(
+    runs: "Sequence[Span]", taken: "Count", cooling: "Sequence[bytes]", turn: bytes
 ) -> bytes:
-    """The first free address in `runs` that does not rest; if all do, the one that was freed first.
+    """Return the first free address in `runs` that has cooled down, or else the longest-freed one.
 
-    `turn` is the one whose turn it would be, so there is one.
+    `turn` is the free address whose turn it would be, so there is always one.
     """
-    numbers = [address.number(ip) for ip in resting if len(ip) == len(turn)]
+    numbers = [address.number(ip) for ip in cooling if len(ip) == len(turn)]
     free = [each for each in numbers if _is_in(each, runs) and not taken(each, each)]
     ordered = sorted(free)
 

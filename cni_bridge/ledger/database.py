@@ -1,6 +1,6 @@
-"""One SQLite file: opened, created, spoken to, and its failures put in our words.
+"""Open, create and query the ledger's SQLite file, and translate SQLite's errors.
 
-What the tables mean is not known here, except for the one that says which schema they follow.
+Knows the table that holds the schema version; what the other tables mean is in `store`.
 """
 
 import posix
@@ -14,10 +14,9 @@ from cni_bridge.ledger import state_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import Any, TypeVar
+    from collections.abc import Iterable
+    from typing import Any
 
-    T = TypeVar("T")
     Row = tuple[Any, ...]
 
 SCHEMA_VERSION = 5
@@ -26,64 +25,83 @@ PATIENCE_S = 10.0  # an ADD or DEL holds the lock for less than a millisecond
 
 
 class Database:
-    """An open file. Whatever SQLite complains about leaves as LedgerUnusable or TryAgainLater."""
+    """An open ledger file. Raises LedgerUnusable and TryAgainLater instead of SQLite's errors."""
 
     def __init__(self, path: str, patience_s: float) -> None:
         self.path = path
         self.is_whole = True
         self._patience_s = patience_s
-        self._turn = -1  # a descriptor whose lock is ours while we write
+        self._turn = -1  # descriptor of the directory, locked while this process writes
+        self._depth = 0  # of nested transactions
         try:
-            # isolation_level None: transactions begin where we say so.
+            # isolation_level None: transactions begin only where this class begins them.
             self._connection = csqlite.connect(path, timeout=patience_s, isolation_level=None)
         except csqlite.Error as error:
             raise self._failure(error) from error
 
     def select(self, sql: str, *values: object) -> "list[Row]":
-        """All rows of a query."""
+        """Return all rows of a query."""
         return self._run(sql, values)[0]
 
     def change(self, sql: str, *values: object) -> int:
-        """Run a statement; how many rows it has changed."""
+        """Run a statement; return how many rows it changed."""
         return self._run(sql, values)[1]
 
     def change_all(self, sql: str, rows: "Iterable[Row]") -> int:
-        """Run a statement for each row of values; how many rows all of them have changed."""
+        """Run a statement for each row of values; return how many rows were changed in all."""
         try:
             return self._connection.executemany(sql, rows).rowcount
         except csqlite.Error as error:
             raise self._failure(error) from error
 
-    def locked(self, work: "Callable[[], T]") -> "T":
-        """What `work` returns when nobody else can write; if it fails, its changes are undone.
+    def transaction(self) -> "Database":
+        """Return the context of a write transaction: `with database.transaction():`.
 
-        Inside of another such `work` it is part of that one.
+        No other process writes meanwhile. The end of the block commits; an error that leaves it
+        undoes the changes. A block inside another one is part of that one.
         """
-        if self._connection.in_transaction:
-            return work()
+        return self  # no class of its own: making one would cost every run more than a commit
+
+    def __enter__(self) -> "Database":
+        """Begin the transaction, unless this block is inside another one."""
+        if not self._depth:
+            try:
+                self.begin()
+            except BaseException:
+                self.rollback()
+                raise
+        self._depth += 1
+        return self
+
+    def __exit__(self, kind: object, _error: object, _traceback: object) -> None:
+        """Commit, or undo what was changed if an error leaves the outermost block."""
+        self._depth -= 1
+        if self._depth > 0:
+            return
         try:
-            self.begin()
-            outcome = work()
-            self.commit()
+            if kind is None:
+                self.commit()
         finally:
             self.rollback()
-        return outcome
 
     def begin(self) -> None:
-        """Begin a transaction with the right to write: two that only read can't both go on."""
+        """Begin a write transaction at once: a read lock could not always be upgraded later."""
         self._wait_for_turn()
         self.change("begin immediate")
 
     def commit(self) -> None:
-        """Make the transaction's changes real."""
+        """Commit the transaction."""
         self.change("commit")
         self._end_turn()
 
     def rollback(self) -> None:
         """Undo the transaction, if there is one."""
-        if self._connection.in_transaction:
-            self.change("rollback")
-        self._end_turn()
+        self._depth = 0
+        try:
+            if self._connection.in_transaction:
+                self.change("rollback")
+        finally:
+            self._end_turn()
 
     def close(self) -> None:
         """Close the file; an open transaction is undone."""
@@ -98,8 +116,11 @@ class Database:
             raise self._failure(error) from error
 
     def _wait_for_turn(self) -> None:
-        """Wait for those who came before. SQLite alone would look again after 1, 2, 5, 10 ms and so
-        on, so that of many at once some sleep while nobody writes."""
+        """Wait in line for the directory's lock.
+
+        SQLite's own waiting polls after 1, 2, 5, 10 ms and so on: of many processes, some would
+        sleep while none writes.
+        """
         directory = self.path.rpartition("/")[0]
         try:
             self._turn = posix.open(directory, posix.O_RDONLY | posix.O_CLOEXEC)
@@ -120,9 +141,9 @@ class Database:
             self._turn = -1
 
     def _give_up(self, _number: int, _frame: object) -> None:
-        from cni_bridge.ledger import file_errors
+        from cni_bridge.ledger import messages
 
-        raise file_errors.locked(self.path, self._patience_s)
+        raise messages.locked(self.path, self._patience_s)
 
     def _run(self, sql: str, values: tuple[object, ...]) -> "tuple[list[Row], int]":
         try:
@@ -132,21 +153,21 @@ class Database:
             raise self._failure(error) from error
 
     def _failure(self, error: Exception) -> errors.CniError:
-        from cni_bridge.ledger import file_errors  # only where there is any
+        from cni_bridge.ledger import messages  # only for failures
 
-        return file_errors.failure(error, self.path, self._patience_s)
+        return messages.failure(error, self.path, self._patience_s)
 
 
 def opened(state_dir: str, patience_s: float) -> Database | None:
-    """The database in a state directory, or None if there is none or nothing is in it yet."""
+    """Return the database of a state directory, or None if there is none or it is empty."""
     path = f"{state_dir}/{FILE_NAME}"
     found = state_directory.status(path)
     if found is None:
         return None
     if not S_ISREG(found.st_mode) or found.st_mode & state_directory.WRITABLE_BY_OTHERS:
-        from cni_bridge.ledger import file_errors
+        from cni_bridge.ledger import messages
 
-        raise file_errors.no_ledger(path, found.st_mode)
+        raise messages.untrusted_file(path, found.st_mode)
     database = Database(path, patience_s)
     try:
         if not database.select("select 1 from sqlite_master where name = 'ledger'"):
@@ -154,14 +175,14 @@ def opened(state_dir: str, patience_s: float) -> Database | None:
             return None
         _configure(database)
     except BaseException:
-        database.close()  # or what it has locked would stay so: errors are kept for the report
+        database.close()  # the error is kept for the report, and would keep the file locked
         raise
     return database
 
 
 def created(state_dir: str, patience_s: float) -> Database:
-    """Make the database; harmless if another process is making it too."""
-    from cni_bridge.ledger.schema import SCHEMA  # needed once in a ledger's life
+    """Create the database; safe if another process creates it at the same time."""
+    from cni_bridge.ledger.schema import SCHEMA  # used once in a ledger's life
 
     path = f"{state_dir}/{FILE_NAME}"
     _touch(path)
@@ -182,26 +203,26 @@ def created(state_dir: str, patience_s: float) -> Database:
 
 
 def _configure(database: Database) -> None:
-    # An asterisk, as an older one has fewer columns.
+    # An asterisk, because an older schema has fewer columns.
     ((_, version, is_durable, *more),) = database.select("select * from ledger")
     if version != SCHEMA_VERSION:
         _migrate(database, version)  # once in a ledger's life
     database.is_whole = more != [0]
     database.change("pragma foreign_keys = on")
     if not is_durable:
-        # Still safe against SIGKILL: the rollback journal is written, only not waited for.
+        # Still safe against SIGKILL: the rollback journal is written, but not synced.
         database.change("pragma synchronous = off")
 
 
 def _migrate(database: Database, version: int) -> None:
-    """Bring an older ledger to our schema, in one transaction; refuse a newer one."""
+    """Migrate an older ledger to this schema, in one transaction; refuse a newer one."""
     if version > SCHEMA_VERSION:
-        from cni_bridge.ledger import file_errors
+        from cni_bridge.ledger import messages
 
-        raise file_errors.foreign(database.path, version, SCHEMA_VERSION)
+        raise messages.unknown_schema(database.path, version, SCHEMA_VERSION)
     from cni_bridge.ledger.schema import CHANGES, SCHEMA
 
-    def work() -> None:
+    with database.transaction():
         ((current,),) = database.select("select schema_version from ledger")
         for each in range(current + 1, SCHEMA_VERSION + 1):
             for statement in CHANGES.get(each, ()):
@@ -210,13 +231,11 @@ def _migrate(database: Database, version: int) -> None:
             database.change(statement)
         database.change("update ledger set schema_version = max(schema_version, ?)", SCHEMA_VERSION)
 
-    database.locked(work)
-
 
 def _touch(path: str) -> None:
-    """Make the file ours alone; SQLite would let others read it.
+    """Create the file with mode 0600; SQLite would let other users read it.
 
-    Before SQLite opens it: closing any descriptor of a file drops all locks that the process has.
+    Must precede SQLite's open: closing any descriptor of a file drops all of the process's locks.
     """
     flags = posix.O_WRONLY | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_CLOEXEC
     try:

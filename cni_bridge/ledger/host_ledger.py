@@ -1,6 +1,7 @@
-"""Who is guarded by the firewall, or on a wire: all that runs have to know that deal with neither.
+"""Tell which attachments the firewall protects or are an end of a wire; find the host's ledger.
 
-The records themselves are in `register` and `wires`, which are loaded only for those that are.
+That is all that most runs need: `firewall.register` and `wire.ledger`, which hold the records, are
+loaded only for those attachments.
 """
 
 from cni_bridge.lean.record import replace
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
     from cni_bridge.ledger.store import Ledger
     from cni_bridge.model import NetworkConfig
 
-# Ports, bridges and tables are the host's: they are recorded in its ledger, even if a network keeps
-# its addresses in one of its own.
+# Ports, bridges and tables belong to the host, so the ledger in the default state directory records
+# them, even if a network keeps its addresses in another directory.
 
 
 def open_register(ledger: "Ledger") -> "Register":
-    """The firewall's records, to write to."""
+    """Open the firewall's records for writing."""
     from cni_bridge.firewall.register import Register
 
     return Register(_hosts(ledger) or store.open_ledger(state_directory.HOST).database)
@@ -30,9 +31,9 @@ def open_register(ledger: "Ledger") -> "Register":
 def find_register(
     ledger: "Ledger | None", attachments: "Iterable[Attachment]"
 ) -> "Register | None":
-    """The firewall's records, if one of the attachments is guarded."""
+    """Return the firewall's records if one of the attachments is protected, else None."""
     database = _find(ledger)
-    if database is None or not any(_is_guarded(database, item) for item in attachments):
+    if database is None or not any(_is_protected(database, item) for item in attachments):
         return None
     from cni_bridge.firewall.register import Register
 
@@ -42,7 +43,7 @@ def find_register(
 def as_published(
     settings: "NetworkConfig", ledger: "Ledger | None", attachment: Attachment
 ) -> "NetworkConfig":
-    """The config with the ports that ADD has published, which a runtime need not repeat to CHECK."""
+    """Return the config with the ports that ADD published: a runtime need not repeat them to CHECK."""
     register = find_register(ledger, (attachment,))
     if register is None or (settings.firewall and settings.firewall.ports):
         return settings
@@ -55,14 +56,14 @@ def as_published(
 
 
 def is_wired(ledger: "Ledger | None", attachment: Attachment) -> bool:
-    """Whether the attachment is an end of a wire."""
+    """Return whether the attachment is an end of a wire."""
     sql = "select 1 from wire where network = ? and container = ? and ifname = ?"
     who = attachment.network, attachment.container, attachment.ifname
     return ledger is not None and bool(ledger.database.select(sql, *who))
 
 
-def everyone(ledger: "Ledger") -> set[Attachment]:
-    """All attachments that this ledger's half of the firewall does something for."""
+def all_protected(ledger: "Ledger") -> set[Attachment]:
+    """Return all attachments that this ledger's firewall records protect."""
     rows = ledger.database.select("select network, container, ifname from guarded")
     return {
         Attachment(network=network, container=container, ifname=ifname)
@@ -70,16 +71,18 @@ def everyone(ledger: "Ledger") -> set[Attachment]:
     }
 
 
-def release_recalled(ledger: "Ledger", attachments: "Iterable[Attachment]") -> None:
-    """Let the host's ledger forget those of a network that has its own: after a loss it records all
-    that the kernel shows."""
+def release_rebuilt(ledger: "Ledger", attachments: "Iterable[Attachment]") -> None:
+    """Delete the records that the host's ledger has of a network with a ledger of its own.
+
+    The host's ledger, rebuilt after a loss, records all attachments that the kernel shows.
+    """
     database = None if is_hosts(ledger) else _find(ledger)
     if database:
         store.Ledger(database).release(*attachments)
 
 
-def guarded(ledger: "Ledger | None", network: str) -> tuple[Attachment, ...]:
-    """The attachments of a network that are guarded, whatever became of its own ledger."""
+def protected(ledger: "Ledger | None", network: str) -> tuple[Attachment, ...]:
+    """Return a network's protected attachments, even if its own ledger is lost."""
     database = _find(ledger)
     if database is None:
         return ()
@@ -90,7 +93,7 @@ def guarded(ledger: "Ledger | None", network: str) -> tuple[Attachment, ...]:
     )
 
 
-def _is_guarded(database: "Database", attachment: Attachment) -> bool:
+def _is_protected(database: "Database", attachment: Attachment) -> bool:
     sql = "select 1 from guarded where network = ? and container = ? and ifname = ?"
     return bool(database.select(sql, attachment.network, attachment.container, attachment.ifname))
 
@@ -104,16 +107,16 @@ def _find(ledger: "Ledger | None") -> "Database | None":
 
 
 def with_hosts(ledger: "Ledger") -> "tuple[Ledger, ...]":
-    """That ledger, and the host's own if it is another one."""
+    """Return that ledger, and the host's if it is another one."""
     return (ledger,) if is_hosts(ledger) else (ledger, store.open_ledger(state_directory.HOST))
 
 
 def is_hosts(ledger: "Ledger") -> bool:
-    """Whether it is the host's own, which all networks share that say nothing else."""
+    """Return whether it is the host's ledger, which networks without a `dataDir` share."""
     return _hosts(ledger) is not None
 
 
 def _hosts(ledger: "Ledger") -> "Database | None":
-    """The ledger's file if it is the host's own."""
+    """Return the ledger's database if it is the host's."""
     own = ledger.database
     return own if own.path.rpartition("/")[0].rstrip("/") == state_directory.HOST else None

@@ -1,11 +1,12 @@
-"""The reservations of the reference's `host-local`: files named after addresses, one directory a network.
+"""Read the reservations of the reference's `host-local`: one directory a network, one file an address.
 
-They are read and, with their container, removed; none is ever made here.
+They are read and, at DEL, removed; none is ever created here.
 """
 
 import posix
 
 from cni_bridge import address, errors
+from cni_bridge.lean import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,15 +26,15 @@ class Reservations:
         self._files = dict(_files(directory))
 
     def __contains__(self, ip: bytes) -> bool:
-        """Whether somebody has that address."""
+        """Return whether that address is reserved."""
         return ip in self._files
 
     def __iter__(self) -> "Iterator[bytes]":
-        """The reserved addresses, in their order."""
+        """Iterate over the reserved addresses in ascending order."""
         return iter(sorted(self._files))
 
     def counted_with(self, taken: "Count", leased: set[bytes], width: int) -> "Count":
-        """A count of what the ledger counts and of what is reserved here; nothing twice."""
+        """Return a function that counts leased and reserved addresses, each once."""
         from _bisect import bisect_left, bisect_right
 
         others = sorted(
@@ -46,14 +47,14 @@ class Reservations:
         return both
 
     def text(self, ip: bytes) -> str:
-        """Who has the address, and where that is written."""
-        who = " ".join(self.holder(ip)).strip() or "somebody"
-        return f"{who}, says {self._path(ip)}, a reservation of the host-local plugin."
+        """Return who holds the address, and the file that says so."""
+        who = " ".join(self.holder(ip)).strip() or "an unnamed container"
+        return f"{who}, according to host-local's reservation {self._path(ip)}."
 
     def of(self, attachment: "Attachment") -> list[bytes]:
-        """The addresses of one attachment.
+        """Return the addresses of one attachment.
 
-        A file of the oldest format names no interface, and counts where no other file does.
+        Files of the oldest format name no interface: they count if no other file matches.
         """
         container = attachment.container
         holders = {ip: self.holder(ip) for ip in self._files}
@@ -61,22 +62,18 @@ class Reservations:
         return exact or [ip for ip, holder in holders.items() if holder == (container, "")]
 
     def holder(self, ip: bytes) -> tuple[str, str]:
-        """Container id and interface that an address is reserved for; empty where it is not told."""
+        """Return container id and interface that hold an address; empty where the file lacks them."""
         try:
-            descriptor = posix.open(self._path(ip), posix.O_RDONLY | posix.O_CLOEXEC)
+            content = files.start_of(self._path(ip), CONTENT_LIMIT)
         except FileNotFoundError:  # released meanwhile
             return "", ""
         except OSError as error:
             raise self._failure(ip, error) from error
-        try:
-            content = posix.read(descriptor, CONTENT_LIMIT).decode(errors="replace")
-        finally:
-            posix.close(descriptor)
         container, _, ifname = content.strip().partition("\r\n")
         return container, ifname
 
     def release(self, attachment: "Attachment") -> None:
-        """Free what one attachment has."""
+        """Remove the reservations of one attachment."""
         for ip in self.of(attachment):
             try:
                 posix.unlink(self._path(ip))
@@ -93,7 +90,7 @@ class Reservations:
 
 
 def _files(directory: str) -> "Iterator[tuple[bytes, str]]":
-    """Address and file name; `lock` and `last_reserved_ip.0` are there too."""
+    """Yield address and file name; skip other files, like `lock` and `last_reserved_ip.0`."""
     try:
         names = posix.listdir(directory)
     except OSError as error:

@@ -1,17 +1,26 @@
-"""How the ledger's errors name who holds what, so that an operator finds it.
+"""Compose the ledger's errors: who holds what, what is wrong with the file, and what to do about it.
 
-Only texts; what is an error is decided in `store`.
+Texts only, loaded only where something fails; `store` and `database` decide what is an error.
 """
 
+import posix
 import time
+from _stat import S_ISREG
 
 from cni_bridge import address, errors
+from cni_bridge.lean import files
+from cni_bridge.lean.csqlite import csqlite
 from cni_bridge.ledger import ranges
 from cni_bridge.model import Attachment, Holding, RangeSet
 
+FROM_KERNEL = (
+    "`cni-bridge restore --from-kernel` sets the file aside and rebuilds the ledger from the "
+    "containers that are running."
+)
+
 
 def name(attachment: Attachment) -> str:
-    """Which interface of which container."""
+    """Name an attachment."""
     return (
         f"interface {attachment.ifname} of container {attachment.container} "
         f"on network {attachment.network}"
@@ -19,19 +28,24 @@ def name(attachment: Attachment) -> str:
 
 
 def facts(holding: Holding) -> str:
-    """Since when, under which name on the host, with which addresses."""
-    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(holding.created / 1000))
+    """Describe a record: its age, host end and addresses."""
     held = ", ".join(address.prefix_text(lease.address) for lease in holding.leases)
-    return f"Since {since}, host end {holding.host_name}, addresses: {held or 'none'}."
+    return (
+        f"Since {_time_text(holding.created)}, host end {holding.host_name}, "
+        f"addresses: {held or 'none'}."
+    )
+
+
+# ---------------------------------------------------------------- who holds what
 
 
 def held(ip: bytes, range_set: RangeSet, holder: Holding) -> errors.AddressInUse:
-    """A requested address that another attachment has."""
+    """Return the error for a requested address that another attachment has."""
     return unavailable(ip, range_set, f"{name(holder.attachment)}. {facts(holder)}")
 
 
 def unavailable(ip: bytes, range_set: RangeSet, holder: str) -> errors.AddressInUse:
-    """A requested address that is somebody else's."""
+    """Return the error for a requested address that `holder` has."""
     return errors.AddressInUse(
         f"requested IP address {address.text(ip)} is not available in range set "
         f"{ranges.set_text(range_set)}",
@@ -40,12 +54,12 @@ def unavailable(ip: bytes, range_set: RangeSet, holder: str) -> errors.AddressIn
 
 
 def overtaken(attachment: Attachment, details: str = "") -> errors.TryAgainLater:
-    """An ADD whose claim a DEL has removed."""
+    """Return the error for an ADD whose record a DEL has removed."""
     return errors.TryAgainLater(f"{name(attachment)} was deleted while it was being added", details)
 
 
 def exists(earlier: Holding) -> errors.AttachmentExists:
-    """A second ADD."""
+    """Return the error for a second ADD without a DEL."""
     return errors.AttachmentExists(
         f"{name(earlier.attachment)} exists already, duplicate allocation is not allowed",
         f"{facts(earlier)} Send DEL for it first.",
@@ -53,17 +67,17 @@ def exists(earlier: Holding) -> errors.AttachmentExists:
 
 
 def name_taken(owner: Holding) -> errors.NameTaken:
-    """An attachment whose host end would have another one's name."""
+    """Return the error for an attachment whose host end would have another one's name."""
     return errors.NameTaken(
         f"the host end's name {owner.host_name} is that of {name(owner.attachment)}",
-        f"{facts(owner)} Names follow from network, container id and ifname: change one.",
+        f"{facts(owner)} Names are derived from network, container id and ifname: change one.",
     )
 
 
 def exhausted(
     network: str, index: int, range_set: RangeSet, taken: "ranges.Count"
 ) -> errors.RangeExhausted:
-    """No address is left in a range set."""
+    """Return the error for a range set without a free address."""
     counts = "; ".join(
         f"{ranges.range_text(each)}: {count} leases"
         for each in range_set
@@ -74,3 +88,93 @@ def exhausted(
         f"no IP addresses available in range set: {ranges.set_text(range_set)}",
         f"{counts}. Delete containers of network {network}, or give it a larger range.",
     )
+
+
+# ---------------------------------------------------------------- what is wrong with the file
+
+
+def failure(error: Exception, path: str, patience_s: float) -> errors.CniError:
+    """Return the error for an exception of SQLite's."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind of error
+    if code in (csqlite.SQLITE_BUSY, csqlite.SQLITE_LOCKED):
+        return locked(path, patience_s)
+    if code in (csqlite.SQLITE_CORRUPT, csqlite.SQLITE_NOTADB):
+        return errors.LedgerUnusable(f"the ledger {path} is damaged: {error}", FROM_KERNEL)
+    if code == csqlite.SQLITE_FULL:
+        return errors.LedgerUnusable(
+            f"no space is left for the ledger {path}: {error}",
+            "Free space on its file system. Nothing that was recorded is lost.",
+        )
+    if code == csqlite.SQLITE_READONLY:
+        return errors.LedgerUnusable(
+            f"the ledger {path} is read-only: {error}",
+            "Remount its file system writable. Nothing that was recorded is lost.",
+        )
+    return errors.LedgerUnusable(
+        f"cannot use the ledger {path}: {error}",
+        "Check the permissions of the file and of its directory, and the space left there.",
+    )
+
+
+def locked(path: str, patience_s: float) -> errors.TryAgainLater:
+    """Return the error for a lock that was not given back in time."""
+    return errors.TryAgainLater(
+        f"the ledger {path} stayed locked for {patience_s:g} s", _lock_details(path)
+    )
+
+
+def unknown_schema(path: str, found: int, known: int) -> errors.LedgerUnusable:
+    """Return the error for a ledger of a newer schema version."""
+    return errors.LedgerUnusable(
+        f"the ledger {path} has schema version {found}, "
+        f"this cni-bridge knows versions up to {known}",
+        f"Use the cni-bridge that wrote it, or a newer one. Otherwise: {FROM_KERNEL}",
+    )
+
+
+def untrusted_file(path: str, mode: int) -> errors.LedgerUnusable:
+    """Return the error for a ledger that is no regular file, or that other users can write to."""
+    complaint = f"is writable by other users, its mode is {mode & 0o7777:04o}"
+    if not S_ISREG(mode):
+        complaint = "is not a regular file"
+    return errors.LedgerUnusable(f"the ledger {path} {complaint}", FROM_KERNEL)
+
+
+def lock_holders(locks: str, device: int, inode: int) -> tuple[str, ...]:
+    """Return the process ids that hold a lock on the file, from the text of /proc/locks.
+
+    A line is `1: POSIX  ADVISORY  WRITE 4711 00:19:81 1073741825 1073741825`; lines of waiting
+    processes have `->` after the number; proc_locks(5). Overlayfs and btrfs show another device
+    than stat does: if no lock matches the device, those on any file of that inode number do.
+    """
+    lines = [line.split() for line in locks.splitlines()]
+    held = [(line[5], line[4]) for line in lines if line[1] != "->"]
+    file = f"{posix.major(device):02x}:{posix.minor(device):02x}:{inode}"
+    pids = [pid for where, pid in held if where == file]
+    pids = pids or [pid for where, pid in held if where.endswith(f":{inode}")]
+    return tuple(dict.fromkeys(pids))
+
+
+# ---------------------------------------------------------------- helpers
+
+
+def _lock_details(path: str) -> str:
+    """Name the processes that hold the lock, as far as /proc shows them."""
+    try:
+        found = posix.stat(path)
+        pids = lock_holders(files.text_of("/proc/locks"), found.st_dev, found.st_ino)
+    except OSError:
+        pids = ()
+    who = ", ".join(f"{pid} ({_command(pid)})" for pid in pids)
+    return f"It is held by process {who}." if who else "Whoever held it is gone now."
+
+
+def _command(pid: str) -> str:
+    try:
+        return files.text_of(f"/proc/{pid}/comm").strip()
+    except OSError:  # it has ended, or is in another pid namespace
+        return "unknown"
+
+
+def _time_text(unix_ms: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(unix_ms / 1000))

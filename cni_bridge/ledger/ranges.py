@@ -1,6 +1,6 @@
-"""Ranges and range sets: what a config may say, and in which order their addresses are tried.
+"""Check ranges and range sets, and decide the order in which their addresses are tried.
 
-Pure: no files, no clock, no ledger. The words of the errors are host-local's, which people grep for.
+Pure: no files, no clock, no ledger. The error texts are host-local's, which people search for.
 """
 
 from cni_bridge import address, errors
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Span = tuple[int, int]  # first and last address of a run, as numbers
     Count = Callable[[int, int], int]  # how many of the addresses of a run are taken
 
-_WIDEST = 4096  # a wider window is counted once more, for the most part, while it is halved
+_WIDEST = 4096  # halving a wider window would count most of it a second time
 
 
 # ---------------------------------------------------------------- what a config may say
@@ -23,10 +23,10 @@ _WIDEST = 4096  # a wider window is counted once more, for the most part, while 
 def make_range(
     subnet: Prefix, start: bytes | None, end: bytes | None, gateway: bytes | None
 ) -> Range:
-    """A range with host-local's defaults filled in; raises ValueError.
+    """Return a range with host-local's defaults. Raises ValueError.
 
-    The gateway may lie outside of the range and even of the subnet. It is network + 1 by default
-    although that is the first address of the range too: it is skipped when leasing.
+    The gateway may lie outside of the range and even of the subnet. Its default is network + 1;
+    that is also the range's first address, which is then skipped when leasing.
     """
     name = address.prefix_text(subnet)
     if subnet.length > address.bits(subnet.ip) - 2:
@@ -70,9 +70,9 @@ def check_sets(range_sets: tuple[RangeSet, ...]) -> None:
 def assign(
     range_sets: tuple[RangeSet, ...], requested: tuple[bytes, ...]
 ) -> tuple[bytes | None, ...]:
-    """For each range set the requested address that lies in it, or None.
+    """Return for each range set the requested address that lies in it, or None.
 
-    Raises InvalidConfig when an address is a gateway, or no set is left for it.
+    Raises InvalidConfig if an address is a gateway, or no set is left for it.
     """
     left = list(dict.fromkeys(requested))  # the same address may come by several keys
     chosen: list[bytes | None] = []
@@ -95,17 +95,17 @@ def assign(
 
 
 def lease(range_set: RangeSet, ip: bytes) -> Lease:
-    """The lease of an address of the set, with the prefix length and gateway of its range."""
+    """Return the lease of an address, with the prefix length and gateway of its range."""
     (source,) = (each for each in range_set if _contains(each, ip))
     return Lease(address=Prefix(ip=ip, length=source.subnet.length), gateway=source.gateway)
 
 
 def sweep(range_set: RangeSet, last: bytes | None = None) -> "Iterator[Span]":
-    """The runs of addresses that can be leased, in the order in which to try them.
+    """Yield the runs of addresses that can be leased, in the order in which to try them.
 
-    They begin after `last`, the address handed out most recently, and wrap around to end with it,
-    so that a freed address rests before its reuse. A `last` that no range holds (the config was
-    changed) is ignored. The gateways of the set are in no run.
+    They begin after `last`, the address leased most recently, and wrap around to end with it, so
+    that a freed address is reused late. A `last` that no range contains (the config was changed)
+    is ignored. No run contains a gateway of the set.
     """
     runs = [(address.number(each.start), address.number(each.end)) for each in range_set]
     for at, each in enumerate(range_set):
@@ -119,10 +119,10 @@ def sweep(range_set: RangeSet, last: bytes | None = None) -> "Iterator[Span]":
 
 
 def first_free(spans: "Iterable[Span]", taken: "Count") -> int | None:
-    """The first address that is not taken.
+    """Return the first address that is not taken.
 
-    Looks at windows of doubling width until one has fewer taken addresses than addresses, then
-    halves that one: a few questions, however many addresses are taken and however many there are.
+    Counts in windows of doubling width until one has a free address, then halves that one: a few
+    queries, however many addresses are taken and however many there are.
     """
     for low, high in spans:
         width = 1
@@ -135,17 +135,17 @@ def first_free(spans: "Iterable[Span]", taken: "Count") -> int | None:
 
 
 def size(range_set: RangeSet) -> int:
-    """How many addresses of the set can be leased."""
+    """Return how many addresses of the set can be leased."""
     return sum(high - low + 1 for low, high in sweep(range_set))
 
 
 def set_text(range_set: RangeSet) -> str:
-    """`10.1.0.1-10.1.0.254,10.2.0.1-10.2.0.254`."""
+    """Return a range set as text: `10.1.0.1-10.1.0.254,10.2.0.1-10.2.0.254`."""
     return ",".join(map(range_text, range_set))
 
 
 def range_text(each: Range) -> str:
-    """`10.1.0.1-10.1.0.254`."""
+    """Return a range as text: `10.1.0.1-10.1.0.254`."""
     return f"{address.text(each.start)}-{address.text(each.end)}"
 
 

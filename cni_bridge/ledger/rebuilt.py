@@ -1,6 +1,6 @@
-"""Records written after the fact, of attachments that were found in the kernel.
+"""Write records of attachments that were found in the kernel.
 
-Nothing is leased here: who has an address has it already.
+Leases nothing: the addresses are in use already.
 """
 
 from cni_bridge.lean.record import replace
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _HOLDING = "insert into holding values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1) on conflict do nothing"
 _LEASE = "insert into lease values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing"
-# The round robin goes on after the last address that is in use, as nobody knows where it stood.
+# Its position is lost, so the round robin continues after the highest address in use.
 _LAST = """
 insert into last_leased values (?, ?, ?)
 on conflict do update set address = max(address, excluded.address)
@@ -20,12 +20,15 @@ on conflict do update set address = max(address, excluded.address)
 
 
 def complete(database: "Database") -> None:
-    """From now on, who is not recorded is not attached."""
+    """Mark the ledger as complete: an attachment without a record does not exist."""
     database.change("update ledger set is_whole = 1")
 
 
 def insert(database: "Database", holding: "Holding") -> "Holding | None":
-    """Record an attachment unless it is recorded; return it with the addresses that it has alone."""
+    """Record an attachment that has no record; return it with the addresses that it alone has.
+
+    Returns None if it has a record.
+    """
     attachment, netns = holding.attachment, holding.netns
     key = attachment.network, attachment.container, attachment.ifname
     is_new = database.change(

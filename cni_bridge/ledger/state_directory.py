@@ -1,4 +1,4 @@
-"""The state directory: made when missing, refused when anybody else could write to it.
+"""Create the state directory, and refuse one that another user could write to.
 
 Nothing here knows what is kept in it.
 """
@@ -16,16 +16,19 @@ _VOLATILE = ("tmpfs", "ramfs")
 
 
 def ensure(path: str) -> None:
-    """Make the directory, its parents too, unless it is there and ours alone; raises LedgerUnusable."""
+    """Create the directory and its parents, unless it exists and can be trusted.
+
+    Raises LedgerUnusable.
+    """
     if is_usable(path):
         return
-    umask = posix.umask(WRITABLE_BY_OTHERS)  # a runtime's own may take even our rights away
+    umask = posix.umask(WRITABLE_BY_OTHERS)  # a runtime's may even remove the owner's rights
     try:
         _make(path.rstrip("/"), 0o700)
     except OSError as error:
         raise errors.LedgerUnusable(
             f"cannot make the state directory {path}: {error.strerror}",
-            "Make it by hand, or let its file system be writable: install -d -m 0700 DIRECTORY.",
+            "Create it with `install -d -m 0700 DIRECTORY`; its file system must be writable.",
         ) from error
     finally:
         posix.umask(umask)
@@ -33,8 +36,8 @@ def ensure(path: str) -> None:
 
 
 def is_usable(path: str) -> bool:
-    """False when the directory does not exist; raises LedgerUnusable when it can't be trusted."""
-    # Without its slash, or the directory that a symbolic link points at would be judged.
+    """Return False if the directory does not exist. Raises LedgerUnusable if it can't be trusted."""
+    # Without the trailing slash, which would follow a symbolic link.
     found = status(path.rstrip("/") or path[:1])
     if found is None:
         return False
@@ -42,14 +45,14 @@ def is_usable(path: str) -> bool:
     if complaint := objection(found, user):
         raise errors.LedgerUnusable(
             f"the state directory {path} {complaint}",
-            "Whoever can write there can take and free addresses. Make it a directory that only "
-            f"uid {user} can write to: install -d -m 0700 -o {user} DIRECTORY.",
+            "Every user who can write there can take and free addresses. Only uid "
+            f"{user} may have that right: `install -d -m 0700 -o {user} DIRECTORY`.",
         )
     return True
 
 
 def status(path: str) -> posix.stat_result | None:
-    """What lstat says, or None when nothing is there; raises LedgerUnusable."""
+    """Return the path's lstat, or None if nothing is there. Raises LedgerUnusable."""
     try:
         return posix.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -59,7 +62,7 @@ def status(path: str) -> posix.stat_result | None:
 
 
 def objection(found: posix.stat_result, user: int) -> str:
-    """Why a directory of that status can't be trusted by that user; empty if it can."""
+    """Return why that user can't trust a directory of that status; empty if it can."""
     if S_ISLNK(found.st_mode):
         return "is a symbolic link"
     if not S_ISDIR(found.st_mode):
@@ -67,12 +70,12 @@ def objection(found: posix.stat_result, user: int) -> str:
     if found.st_uid != user:
         return f"belongs to uid {found.st_uid}, not to uid {user}"
     if found.st_mode & WRITABLE_BY_OTHERS:
-        return f"can be written by others, its mode is {found.st_mode & 0o7777:04o}"
+        return f"is writable by other users, its mode is {found.st_mode & 0o7777:04o}"
     return ""
 
 
 def survives_reboot(path: str) -> bool:
-    """Whether what is written below the directory is meant to outlive the running kernel."""
+    """Return whether files below the directory outlive the running kernel."""
     device = posix.stat(path).st_dev
     try:
         mounts = files.text_of("/proc/self/mountinfo")
@@ -82,7 +85,7 @@ def survives_reboot(path: str) -> bool:
 
 
 def is_volatile(mountinfo: str, major: int, minor: int) -> bool:
-    """Whether the device of that number is a file system in memory.
+    """Return whether the device of that number is a file system in memory.
 
     A line is `36 35 0:24 / /run rw,nosuid shared:5 - tmpfs tmpfs rw`; proc_pid_mountinfo(5).
     """
@@ -94,7 +97,7 @@ def is_volatile(mountinfo: str, major: int, minor: int) -> bool:
 
 
 def _make(path: str, mode: int) -> None:
-    """Make a directory and its parents; another process may be making them too."""
+    """Create a directory and its parents; another process may create them too."""
     try:
         posix.mkdir(path, mode)
     except FileExistsError:

@@ -1,6 +1,6 @@
-"""The ledger: which attachment holds which addresses.
+"""Record which attachment holds which addresses.
 
-It knows nothing of the kernel's interfaces, and no transaction outlives the call that began it.
+Knows nothing of the kernel's interfaces. No transaction outlives the call that began it.
 """
 
 import time
@@ -32,25 +32,28 @@ update holding set is_confirmed = 1
 where network = ? and container = ? and ifname = ? and pid = ? and created = ?
 """
 _RELEASE = "delete from holding where network = ? and container = ? and ifname = ?"
-_REST = """
+_START_COOL_DOWN = """
 replace into resting (freed, network, address)
 select ?, network, address from lease where network = ? and container = ? and ifname = ?
 """
-_IS_RESTING = "select 1 from resting where network = ? and address = ? and freed > ?"
-_FORGET_RESTED = """
+_IS_COOLING_DOWN = "select 1 from resting where network = ? and address = ? and freed > ?"
+_END_COOL_DOWNS = """
 delete from resting where freed <= ? and row in (select row from resting order by row limit 100)
 """
-COOL_DOWN_MS = 30_000  # what other hosts remember of an address has been looked at anew by then
+COOL_DOWN_MS = 30_000  # other hosts have verified their neighbour entries by then
 
 
 def open_ledger(state_dir: str, patience_s: float = PATIENCE_S) -> "Ledger":
-    """The ledger of a state directory, made if missing; raises LedgerUnusable, TryAgainLater."""
+    """Open a state directory's ledger, creating it if missing.
+
+    Raises LedgerUnusable, TryAgainLater.
+    """
     state_directory.ensure(state_dir)
     return Ledger(database.opened(state_dir, patience_s) or database.created(state_dir, patience_s))
 
 
 def find_ledger(state_dir: str, patience_s: float = PATIENCE_S) -> "Ledger | None":
-    """The ledger of a state directory, or None if no ADD has made it yet; creates nothing."""
+    """Open a state directory's ledger, or return None if no ADD has created it yet."""
     if not state_directory.is_usable(state_dir):
         return None
     found = database.opened(state_dir, patience_s)
@@ -61,16 +64,20 @@ class Ledger:
     """An open ledger; every method may raise LedgerUnusable and TryAgainLater."""
 
     def __init__(self, opened: Database) -> None:
-        self.database = opened  # public for the firewall's half of it
+        self.database = opened  # public: the firewall's and the wires' tables are in it too
         self._reserved: Reservations | None = None
 
     def respect(self, reserved: "Reservations | None") -> None:
-        """From now on, lease nothing that is reserved elsewhere."""
+        """Lease none of these reserved addresses from now on."""
         self._reserved = reserved
 
     def close(self) -> None:
         """Close the file."""
         self.database.close()
+
+    def transaction(self) -> Database:
+        """Return the context of a write transaction: `with ledger.transaction():`."""
+        return self.database.transaction()
 
     # ------------------------------------------------------------ what ADD does
 
@@ -86,9 +93,9 @@ class Ledger:
         range_sets: "RangeSets" = (),
         requested: tuple[bytes, ...] = (),
     ) -> Holding:
-        """Record the attachment and lease it one address of each range set: all of it, or nothing.
+        """Record the attachment and lease it one address of each range set, or change nothing.
 
-        A requested address replaces the round robin in the set that it lies in. Raises
+        A requested address replaces the round robin in the set that contains it. Raises
         InvalidConfig, AddressInUse, RangeExhausted, AttachmentExists, NameTaken.
         """
         holding = Holding(
@@ -115,25 +122,27 @@ class Ledger:
         return replace(holding, leases=leases)
 
     def confirm(self, holding: Holding) -> None:
-        """Mark the ADD of that claim as finished; TryAgainLater if a DEL has overtaken it.
+        """Mark that claim's ADD as finished. Raises TryAgainLater if a DEL has overtaken it.
 
-        A claim that a later ADD has made for the same attachment is not mistaken for this one.
+        A later ADD's claim for the same attachment is not mistaken for this one.
         """
-        if not self.database.locked(lambda: self.database.change(_CONFIRM, *_claim_key(holding))):
+        with self.database.transaction():
+            is_ours = self.database.change(_CONFIRM, *_claim_key(holding))
+        if not is_ours:
             raise messages.overtaken(holding.attachment)
 
     def is_superseded(self, holding: Holding) -> bool:
-        """Whether a later ADD has claimed the same attachment, after a DEL of this one."""
+        """Return whether a later ADD has claimed the attachment, after a DEL of this one."""
         current = self.find(holding.attachment)
         return current is not None and _claim_key(current) != _claim_key(holding)
 
     # ------------------------------------------------------------ what the other commands do
 
     def rehearse(self, network: str, range_sets: "RangeSets") -> tuple[bytes, ...]:
-        """The addresses that a claim would take now; RangeExhausted if it would. Changes nothing."""
+        """Return the addresses that a claim would take now; change nothing. Raises RangeExhausted."""
         try:
             self.database.begin()
-            # SQLite begins and reads as well where it could not write.
+            # Beginning and reading would succeed even where writing can't.
             self.database.change("update ledger set row = row")
             sets = enumerate(self._known(range_sets))
             return tuple(self._next_free(network, index, each) for index, each in sets)
@@ -141,25 +150,22 @@ class Ledger:
             self.database.rollback()
 
     def find(self, attachment: Attachment) -> Holding | None:
-        """The record of an attachment."""
+        """Return the record of an attachment."""
         whose = " where network = ? and container = ? and ifname = ?"
         found = self._select(whose, *_key(attachment))
         return found[0] if found else None
 
     def release(self, *attachments: Attachment) -> None:
-        """Forget attachments and free their addresses; success too when there is nothing to do."""
+        """Delete the records of attachments and free their addresses; those without one are fine."""
         keys = [_key(each) for each in attachments]
-
-        def work() -> None:
+        with self.database.transaction():
             now = time.time_ns() // 1_000_000
-            self.database.change_all(_REST, [(now, *key) for key in keys])
+            self.database.change_all(_START_COOL_DOWN, [(now, *key) for key in keys])
             self.database.change_all(_RELEASE, keys)
-            self.database.change(_FORGET_RESTED, now - COOL_DOWN_MS)
-
-        self.database.locked(work)
+            self.database.change(_END_COOL_DOWNS, now - COOL_DOWN_MS)
 
     def holdings(self, network: str | None = None) -> tuple[Holding, ...]:
-        """All records, or those of one network, ordered by network, container and ifname."""
+        """Return all records, or one network's, ordered by network, container and ifname."""
         return self._select(" where network = ?", network) if network else self._select("")
 
     # ------------------------------------------------------------ helpers
@@ -188,7 +194,7 @@ class Ledger:
         raise messages.name_taken(owner)
 
     def _commit(self, holding: Holding) -> None:
-        """A commit can fail after it was made, and what has failed must have left no record."""
+        """Commit. A commit can fail after it took effect; a failed claim must leave no record."""
         try:
             self.database.commit()
         except errors.CniError:
@@ -230,22 +236,23 @@ class Ledger:
             raise messages.exhausted(network, index, range_set, taken)
         ip = found.to_bytes(len(range_set[0].start), "big")
         since = time.time_ns() // 1_000_000 - COOL_DOWN_MS
-        if not self.database.select(_IS_RESTING, network, ip, since):
+        if not self.database.select(_IS_COOLING_DOWN, network, ip, since):
             return ip
-        from cni_bridge.ledger import cooldown  # only where addresses come round within seconds
+        from cni_bridge.ledger import (
+            cooldown,
+        )  # only where an address is freed and due again within seconds
 
         runs = tuple(ranges.sweep(range_set, last))
-        return cooldown.prefer_rested(
-            runs, taken, cooldown.listed(self.database, network, since), ip
-        )
+        cooling = cooldown.cooling_down(self.database, network, since)
+        return cooldown.prefer_cooled_down(runs, taken, cooling, ip)
 
     def _counter(self, network: str, range_set: RangeSet) -> "ranges.Count":
-        """A function that counts the leases from one address to another."""
+        """Return a function that counts the leases between two addresses."""
         width = len(range_set[0].start)
 
         def taken(low: int, high: int) -> int:
             ((count,),) = self.database.select(
-                # The length, because an address of IPv6 can sort between two of IPv4.
+                # The length, because an IPv6 address can sort between two IPv4 addresses.
                 "select count(*) from lease"
                 " where network = ? and address between ? and ? and length(address) = ?",
                 network,

@@ -1,7 +1,6 @@
-"""The firewall's half of a lost ledger, learned from the sets of our tables.
+"""Rebuild a lost ledger's firewall records from the nftables sets of cni-bridge's tables.
 
-Who owns an element follows from an address, a host end or a bridge in it; nothing is changed in the
-kernel.
+An address, a host end or a bridge in an element tells its owner. Changes nothing in the kernel.
 """
 
 from cni_bridge.firewall import elements
@@ -21,24 +20,21 @@ if TYPE_CHECKING:
 OWN = (*elements.ADDRESS_SETS, *elements.PORT_MAPS, *elements.BRIDGE_SETS)
 
 
-def recollect(host: "Socket", register: "Register", holdings: "Iterable[Holding]") -> int:
-    """Record what the kernel does for these; how many elements are of none of them."""
+def rebuild(host: "Socket", register: "Register", holdings: "Iterable[Holding]") -> int:
+    """Record the kernel's elements of these attachments; return how many belong to none of them."""
     socket = Netfilter()
     own, lost = _sorted(without_ledger.listed(socket, OWN), _owners(holdings))
     shared = tuple(without_ledger.listed(socket, elements.NETWORK_SETS))
     socket.close()
     ends = veth.host_ends(host)
-
-    def work() -> int:
+    with register.transaction():
         for attachment in (each.attachment for each in holdings):
             master = veth.find(host, ends[attachment].master) if attachment in ends else None
             networks = [item for item in shared if master and _is_about(item, master.name)]
             its = tuple(own.get(attachment, ()))
             if (networks or its) and not register.has(attachment):
                 register.insert(attachment, networks, its)
-        return lost
-
-    return register.locked(work)
+    return lost
 
 
 def _owners(holdings: "Iterable[Holding]") -> "Callable[[Element], Attachment | None]":
@@ -67,6 +63,6 @@ def _sorted(
 
 
 def _is_about(item: "Element", bridge: str) -> bool:
-    """Whether it is about a bridge, or about the gateway of one of its VLANs."""
+    """Return whether it concerns a bridge, or the gateway of one of its VLANs."""
     its = elements.bridge_of(item)
     return its == bridge or its.startswith(f"{bridge}.")

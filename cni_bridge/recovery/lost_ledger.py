@@ -1,6 +1,6 @@
-"""What a lost ledger knew, found again in the kernel: who is attached, with which addresses.
+"""Rebuild a lost ledger from kernel state: which attachments exist, with which addresses.
 
-Adds what no record tells of, and changes nothing else; loaded where a ledger is new, and by
+Adds missing records and changes nothing else. Loaded where a ledger is new, and by
 `restore --from-kernel`.
 """
 
@@ -27,16 +27,15 @@ RT_SCOPE_UNIVERSE = 0  # linux/rtnetlink.h
 
 
 def rebuild(host: Socket, ledger: "Ledger", network: str | None = None) -> list[Holding]:
-    """Record what the kernel has of one network, or of all, and the ledger has not; return that.
+    """Record the attachments of one network, or of all, that have no record; return them.
 
-    A holding without a netns' inode is of a container whose namespace no path leads to: its
-    addresses are not known. The ledger is locked meanwhile, so nobody comes or goes.
+    A holding without a netns inode means that no path leads to the container's namespace: its
+    addresses are unknown. The ledger is locked meanwhile, so no attachment comes or goes.
     """
-
-    def work() -> list[Holding]:
+    with ledger.transaction():
         known = {each.attachment for each in ledger.holdings()}
-        # Who is guarded here but has no holding, has it in a ledger of a network's own.
-        known |= host_ledger.everyone(ledger)
+        # A protected attachment without a holding here has one in its network's own ledger.
+        known |= host_ledger.all_protected(ledger)
         lost = {
             attachment: link
             for attachment, link in veth.host_ends(host).items()
@@ -46,13 +45,11 @@ def rebuild(host: Socket, ledger: "Ledger", network: str | None = None) -> list[
         rebuilt.complete(ledger.database)
         return [each for each in recorded if each]
 
-    return ledger.database.locked(work)
 
+def rebuild_new(host: Socket, ledger: "Ledger", network: str) -> None:
+    """Record existing attachments in a ledger that was just created: it may replace a lost one.
 
-def recall(host: Socket, ledger: "Ledger", network: str) -> None:
-    """Let a ledger that is new know who is attached: it may not be the first one.
-
-    A directory of a network's own is for that network; the host's is for all of them.
+    The ledger of a network's own directory is for that network, the host's ledger for all.
     """
     found = rebuild(host, ledger, None if host_ledger.is_hosts(ledger) else network)
     for holding in found:
@@ -62,12 +59,12 @@ def recall(host: Socket, ledger: "Ledger", network: str) -> None:
         from cni_bridge.recovery import firewall_records
 
         register = host_ledger.open_register(ledger)
-        firewall_records.recollect(host, register, found)
+        firewall_records.rebuild(host, register, found)
         apply.restore(register)
 
 
 def text(holding: Holding) -> str:
-    """What was recorded, and what can't be."""
+    """Describe what was recorded, or why it was not."""
     attachment = holding.attachment
     who = f"{attachment.container} {attachment.ifname} on {attachment.network}"
     if not holding.netns.inode:
@@ -77,7 +74,7 @@ def text(holding: Holding) -> str:
 
 
 def _seen(host: Socket, lost: "Ends") -> list[Holding]:
-    """What the kernel shows of these, in whichever namespace their other ends are."""
+    """Return what the kernel shows of these, in whichever namespaces their other ends are."""
     left = dict(lost)
     seen = []
     for space in spaces.found() if left else ():
@@ -95,14 +92,14 @@ def _seen(host: Socket, lost: "Ends") -> list[Holding]:
 
 
 def _container_end(attachment: "Attachment", outer: "Link", inside: Socket) -> "Link | None":
-    """The other end, where it still has the name that it was given."""
+    """Return the other end, if it still has the name that ADD gave it."""
     answer = inside.find(links.get(outer.peer))
     inner = links.parse(answer) if answer else None
     return inner if inner and (inner.name, inner.kind) == (attachment.ifname, "veth") else None
 
 
 def _leases(host: Socket, outer: "Link", inside: Socket, inner: "Link") -> tuple[Lease, ...]:
-    """The addresses of the container end, each with the gateway that leads out of its subnet."""
+    """Return the addresses of the container end, each with its subnet's gateway."""
     gateways = [each.ip for each in _addresses(host, outer.master)]
     for family in (AF_INET, AF_INET6):
         routes = map(layer3.parse_route, inside.dump(layer3.routes(family, inner.index)))
@@ -117,7 +114,7 @@ def _leases(host: Socket, outer: "Link", inside: Socket, inner: "Link") -> tuple
 
 
 def _addresses(socket: Socket, interface: int) -> list[address.Prefix]:
-    """IPv4 first; no link-local ones."""
+    """Return an interface's addresses, IPv4 first, without link-local ones."""
     answers = [
         layer3.parse_address(answer)
         for family in (AF_INET, AF_INET6)

@@ -1,7 +1,6 @@
-"""Containers that the reference bridge has attached, and that we are asked to check or remove.
+"""Check and remove containers that the reference bridge attached.
 
-Its host ends have random names and no record, so they are found from the container's side. What
-proves that an interface belongs to the attachment is host-local's reservation; callers ask for that.
+Its host ends have random names and no record, so they are found from the container's side.
 """
 
 from cni_bridge import plan
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from cni_bridge.ledger.hostlocal import Reservations
     from cni_bridge.model import Attachment, NetworkConfig, Plan
 
-DEFAULT_BRIDGE = "cni0"  # of the reference, and of the schema, whose defaults DEL goes without
+DEFAULT_BRIDGE = "cni0"  # as in the schema, whose defaults DEL does not apply
 
 
 def remove(host: "Socket", request: "Request") -> None:
@@ -41,11 +40,11 @@ def remove(host: "Socket", request: "Request") -> None:
 def problems(
     attachment: "Attachment", previous: "dict[str, Any]", reserved: "Reservations"
 ) -> list[str]:
-    """CHECK: the addresses that the runtime was told of, but that host-local has not reserved."""
+    """Return, for CHECK, the addresses in prevResult that host-local has not reserved."""
     granted = ipam_config.granted(previous, attachment.ifname)
     told = [lease.address.ip for lease in granted.leases]
     return [
-        f"{reserved.directory}: expected {text(ip)} reserved for {attachment.container}, found not"
+        f"{reserved.directory}: expected {text(ip)} reserved for {attachment.container}, found none"
         for ip in told
         if ip not in reserved.of(attachment)
     ]
@@ -57,8 +56,10 @@ def expected(
     previous: "dict[str, Any]",
     outer: "Link | None",
 ) -> "Plan":
-    """What the reference has made: as we would have, but for the host end's name and the firewall,
-    whose rules are in tables of its own."""
+    """Return the plan of what the reference has made.
+
+    It differs from cni-bridge's own in the host end's name, and has no firewall of cni-bridge's.
+    """
     wanted = plan.build(attachment, settings, ipam_config.granted(previous, attachment.ifname))
     named = replace(wanted.veth, host_name=outer.name) if outer else wanted.veth
     return replace(wanted, veth=named, firewall=None)
@@ -79,7 +80,7 @@ def _host_ends(host: "Socket", request: "Request") -> "list[Link]":
 
 
 def _reported(request: "Request") -> list[str]:
-    """The names of the host's interfaces in prevResult, which nobody has checked."""
+    """Return the names of the host's interfaces in prevResult, which is not validated yet."""
     previous = request.document.get("prevResult")
     if not isinstance(previous, dict):
         return []

@@ -1,6 +1,6 @@
-"""Attachments that nobody will delete any more: which those are, and their end.
+"""Find attachments whose container is provably gone, and remove them.
 
-Loaded by GC, and by an ADD that somebody is in the way of. Death is proven, never guessed from age.
+Loaded by GC, and by an ADD that collides with another attachment. Never guesses from age.
 """
 
 import posix
@@ -30,17 +30,17 @@ ALL_GONE = "its namespace and interfaces are gone"
 def reclaim(
     host: "Socket", ledger: "Ledger", network: str | None = None
 ) -> "tuple[list[Holding], list[Exception]]":
-    """Remove the dead of one network or of all; return whose addresses are free, and what failed.
+    """Remove the stale attachments of one network or of all; return them, and what failed.
 
-    The ledger is locked from the look to the end, so nobody can come alive meanwhile.
+    The ledger stays locked throughout, so that none of them is added again meanwhile.
     """
     return _reclaim(host, ledger, lambda: ledger.holdings(network))
 
 
 def make_way(host: "Socket", ledger: "Ledger", holder: "Attachment") -> None:
-    """Remove one attachment of any network if it is dead, and tell.
+    """Remove one attachment of any network if it is stale, and report it on stderr.
 
-    Its record is in that ledger or in the host's; what another one tells of it is not known.
+    Looks for its record in that ledger and in the host's; other ledgers are not known here.
     """
     for each in host_ledger.with_hosts(ledger):
 
@@ -48,7 +48,7 @@ def make_way(host: "Socket", ledger: "Ledger", holder: "Attachment") -> None:
             return filter(None, (each.find(holder),))
 
         for holding in _reclaim(host, each, found)[0]:
-            remark(f"reclaimed the host ports of {text(holding)}, who is dead")
+            remark(f"reclaimed the host ports of {text(holding)}")
 
 
 def collect(
@@ -56,23 +56,23 @@ def collect(
 ) -> list[Exception]:
     """Remove every attachment of a network that is not valid; return what could not be removed.
 
-    Where no ledger tells of them, the names and aliases of the host ends do. Other networks on the
-    same bridge have their own list.
+    Attachments without a record are found by the names and aliases of their host ends. Other
+    networks on the same bridge have lists of their own.
     """
     failures: list[Exception] = []
     others = [each for each in veth.host_ends(host) if each.network == network]
     try:
-        others += host_ledger.guarded(ledger, network)
+        others += host_ledger.protected(ledger, network)
     except (LedgerUnusable, TryAgainLater) as failure:
         failures.append(failure)
     held = ledger.holdings(network) if ledger else ()
-    return failures + attachments.detach(host, ledger, stale(held, valid, others))
+    return failures + attachments.detach(host, ledger, unlisted(held, valid, others))
 
 
-def stale(
+def unlisted(
     held: "Iterable[Holding]", valid: "Valid", others: "Iterable[Attachment]" = ()
 ) -> "list[Attachment]":
-    """Those that are not valid, but for the ones that are being added: the list may be older."""
+    """Return those that are not valid, except ones being added: the list may be older than they."""
     adding = {each.attachment for each in held if is_adding(each)}
     candidates = dict.fromkeys((*(each.attachment for each in held), *others))
     return [
@@ -82,8 +82,8 @@ def stale(
     ]
 
 
-def dead(host: "Socket", holdings: "Iterable[Holding]") -> "list[tuple[Holding, str]]":
-    """Those of which nothing can be alive, each with the proof."""
+def provably_gone(host: "Socket", holdings: "Iterable[Holding]") -> "list[tuple[Holding, str]]":
+    """Return the holdings of which nothing can be alive, each with the proof."""
     boot = machine.boot_id()
     names = {links.parse(answer).name for answer in host.dump(links.listing())}
     judged = ((each, _proof(each, boot, names)) for each in holdings)
@@ -91,7 +91,7 @@ def dead(host: "Socket", holdings: "Iterable[Holding]") -> "list[tuple[Holding, 
 
 
 def is_adding(holding: "Holding") -> bool:
-    """Whether an ADD may be at work on it: its process lives, or another one has its number."""
+    """Return whether an ADD may be at work on it: a process with its number exists."""
     if holding.is_confirmed:
         return False
     try:
@@ -104,28 +104,26 @@ def is_adding(holding: "Holding") -> bool:
 
 
 def text(holding: "Holding") -> str:
-    """Which addresses, and whose."""
+    """Describe a stale record: its addresses and its attachment."""
     held = ", ".join(prefix_text(lease.address) for lease in holding.leases) or "no address"
-    attachment = holding.attachment
-    return f"{held} of {attachment.container} {attachment.ifname} on {attachment.network}"
+    who = holding.attachment
+    return f"{held} from stale attachment {who.container}/{who.ifname} (network {who.network})"
 
 
 def _reclaim(
     host: "Socket", ledger: "Ledger", held: "Callable[[], Iterable[Holding]]"
 ) -> "tuple[list[Holding], list[Exception]]":
-    def work() -> "tuple[list[Holding], list[Exception]]":
-        gone = [holding for holding, _ in dead(host, held())]
+    with ledger.transaction():
+        gone = [holding for holding, _ in provably_gone(host, held())]
         failures = attachments.detach(host, ledger, [holding.attachment for holding in gone])
         return [] if failures else gone, failures
 
-    return ledger.database.locked(work)
-
 
 def _proof(holding: "Holding", boot: str, names: set[str]) -> str:
-    """Why it is dead; empty if it may live."""
+    """Return the proof that it is stale; empty if it may be alive."""
     if holding.boot_id != boot:
         return OLDER_BOOT
-    if not holding.netns.inode:  # another plugin has made the interface, wherever that is
+    if not holding.netns.inode:  # another plugin's interface, which is not known here
         return ""
     if holding.host_name in names or _is_there(holding) or is_adding(holding):
         return ""
@@ -133,7 +131,7 @@ def _proof(holding: "Holding", boot: str, names: set[str]) -> str:
 
 
 def _is_there(holding: "Holding") -> bool:
-    """Whether the namespace is where the runtime had it."""
+    """Return whether the namespace is still at its path."""
     try:
         found = posix.stat(holding.netns.path)
     except (FileNotFoundError, NotADirectoryError):

@@ -1,7 +1,7 @@
-"""The firewall's elements of an attachment, taken out of the kernel where no ledger tells of them.
+"""Remove an attachment's firewall elements from the kernel where the ledger can't be read.
 
-They are known by the host end's name and by the container's addresses. What belongs to a network
-stays: others may need it, and it goes when the table is next filled from the ledger.
+They are found by the host end's name and by the container's addresses. The network's elements
+stay: other attachments may need them; they go when the table is next filled from the ledger.
 """
 
 from cni_bridge import names
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def withdraw(attachments: "Sequence[Attachment]", addresses: tuple[bytes, ...]) -> None:
-    """Take them out. Raises FirewallRefused."""
+    """Remove the attachments' elements. Raises FirewallRefused."""
     hosts = {names.host_name(item) for item in attachments}
     socket = nftables.Netfilter()
     try:
@@ -32,7 +32,7 @@ def withdraw(attachments: "Sequence[Attachment]", addresses: tuple[bytes, ...]) 
 
 
 def listed(socket: "Netfilter", set_names: tuple[str, ...]) -> "Iterator[Element]":
-    """What some sets of our tables hold."""
+    """Yield the elements of these sets of cni-bridge's tables."""
     for family, all_sets in tables.SETS.items():
         for set_name in set_names:
             if set_name in all_sets:

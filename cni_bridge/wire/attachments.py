@@ -46,8 +46,10 @@ def attach(
     want = wanted.veth
     assert want.mac, "the plan of a wire has one"
     mac, wires = want.mac, Wires(ledger)
-    wires.locked(lambda: wires.enrol(wanted.attachment, want.mtu, mac))
-    far = wires.locked(lambda: _join(host, container, wires, (wanted, settings)))
+    with wires.transaction():
+        wires.enrol(wanted.attachment, want.mtu, mac)
+    with wires.transaction():
+        far = _join(host, container, wires, (wanted, settings))
     timings.done("wire")
     inner = _populate(host, container, wanted)
     if far and want.is_up and wire_part.settle(*far):
@@ -63,8 +65,7 @@ def remove(host: "Socket", ledger: "Ledger", attachments: "Sequence[Attachment]"
     A wire whose other end is parked is left to removal by the host end's name.
     """
     wires = Wires(ledger)
-
-    def work() -> None:
+    with wires.transaction():
         for end in (each for item in attachments for each in wires.of(item)):
             staying = (
                 other.holding
@@ -72,8 +73,6 @@ def remove(host: "Socket", ledger: "Ledger", attachments: "Sequence[Attachment]"
                 if other.holding.attachment not in attachments
             )
             _part(host, end, next(staying, None))
-
-    wires.locked(work)
 
 
 def remove_unrecorded(host: "Socket", netns_path: str, attachment: "Attachment") -> None:

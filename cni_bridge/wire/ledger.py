@@ -10,12 +10,8 @@ from cni_bridge.model import Attachment, Holding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeVar
-
+    from cni_bridge.ledger.database import Database
     from cni_bridge.ledger.store import Ledger
-
-    T = TypeVar("T")
 
 _ENDS = "select container, ifname, mtu, mac from wire where network = ?"
 
@@ -32,18 +28,18 @@ class WireEnd:
 class Wires:
     """The wires in an open ledger; every method may raise IOFailure, TryAgainLater.
 
-    An end is given from one attachment to another in the kernel, so that is done inside of `locked`.
+    Giving an end from one attachment to another in the kernel is done inside of a `transaction`.
     """
 
     def __init__(self, ledger: "Ledger") -> None:
         self._ledger = ledger
 
-    def locked(self, work: "Callable[[], T]") -> "T":
-        """What `work` returns when nobody else can write; if it fails, its changes are undone."""
-        return self._ledger.database.locked(work)
+    def transaction(self) -> "Database":
+        """Return the context of a write transaction: `with wires.transaction():`."""
+        return self._ledger.database.transaction()
 
     def enrol(self, attachment: Attachment, mtu: int, mac: bytes) -> None:
-        """Record an end, inside of `locked`. Raises WireTaken if there are two others."""
+        """Record an end, inside of a `transaction`. Raises WireTaken if there are two others."""
         others = self.others(attachment)
         if len(others) > 1:
             first, second = (messages.name(each.holding.attachment) for each in others)

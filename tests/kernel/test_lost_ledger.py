@@ -142,5 +142,5 @@ def test_restore_from_kernel_refuses_a_directory_that_is_not_ours_alone(
 ) -> None:
     network.add(host.container()).result()
     LEDGER.parent.chmod(0o777)
-    assert "can be written by others" in command("restore", "--from-kernel").stderr
+    assert "is writable by other users" in command("restore", "--from-kernel").stderr
     LEDGER.parent.chmod(0o700)

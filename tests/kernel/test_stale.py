@@ -58,7 +58,10 @@ def test_a_full_range_gives_the_addresses_of_the_dead(
     network.do("STATUS", full[0], "eth0").assert_silent_success()
     run = network.add(host.container())
     assert addresses_in(run.result()) == ["10.88.0.3/29"]
-    assert f"reclaimed 10.88.0.3/29 of {full[1].name} eth0 on testnet" in run.stderr
+    assert (
+        f"reclaimed 10.88.0.3/29 from stale attachment {full[1].name}/eth0 (network testnet)"
+        in run.stderr
+    )
     assert network.add(host.container()).error()["code"] == EXHAUSTED
     network.results.pop(next(each for each in network.results if each.container == full[1]))
 
@@ -129,7 +132,10 @@ def test_a_host_port_is_taken_from_the_dead(
     dead = published_by_the_dead(host, network)
     run = publish(network, host.container(), mapping(8080))
     assert addresses_in(run.result())[0] == "10.88.0.3/16"
-    assert f"reclaimed the host ports of 10.88.0.2/16, fd00:88::2/64 of {dead.name}" in run.stderr
+    assert (
+        f"reclaimed the host ports of 10.88.0.2/16, fd00:88::2/64 from stale attachment {dead.name}/"
+        in run.stderr
+    )
     assert ports("port4") == ["tcp 8080 -> 10.88.0.3 80"]
     assert ports("port6") == ["tcp 8080 -> fd00:88::3 80"]
     assert held("masq4") == ["10.88.0.3"]

@@ -141,9 +141,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ledger.schema": set(),
     "ledger.state_directory": set(),
     "ledger.store": {"ledger"},
-    "ledger.file_errors": {"lean.csqlite"},
     "wire.ledger": {"ledger.messages"},
-    "ledger.messages": {"ledger.ranges"},
+    "ledger.messages": {"lean.csqlite", "ledger.ranges"},
     # what an attachment is made of
     "parts": set(),
     "parts.bandwidth": {"kernel"},

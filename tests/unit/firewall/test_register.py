@@ -1,6 +1,6 @@
 """The firewall's records: who has what, what collides, and what nobody has any more."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -53,8 +53,19 @@ def guard(
         rules=FirewallConfig(ports=ports, **rules),  # type: ignore[arg-type]  # any field
     )
     own = elements.of_attachment(want)
-    register.locked(lambda: register.insert(who, elements.of_network(want), own))
+    with register.transaction():
+        register.insert(who, elements.of_network(want), own)
     return want
+
+
+def delete(register: Register, *attachments: Attachment) -> tuple[Element, ...]:
+    with register.transaction():
+        return register.delete(attachments)
+
+
+def drop_flags(register: Register, network: Iterable[Element]) -> tuple[Element, ...]:
+    with register.transaction():
+        return register.drop_flags("net", network)
 
 
 def names(listed: "tuple[Element, ...]") -> list[str]:
@@ -107,7 +118,7 @@ def test_a_container_may_say_more_about_one_of_its_own_ports(register: Register)
 
 def test_a_port_is_free_after_its_holder(register: Register) -> None:
     guard(register, attachment("c1"), port(80))
-    register.locked(lambda: register.delete((attachment("c1"),)))
+    delete(register, attachment("c1"))
     guard(register, attachment("c2"), port(80))
 
 
@@ -115,8 +126,8 @@ def test_the_network_goes_with_its_last_attachment(register: Register) -> None:
     for name in ("c1", "c2"):
         guard(register, attachment(name), masquerades=True)
     # Both have the same addresses, so nothing of the first is anybody else's.
-    assert register.locked(lambda: register.delete((attachment("c1"),))) == ()
-    gone = register.locked(lambda: register.delete((attachment("c2"),)))
+    assert delete(register, attachment("c1")) == ()
+    gone = delete(register, attachment("c2"))
     assert names(gone) == ["bridges", "masq4", "masq6", "same_bridge", "subnet4"]
     assert register.everything() == ()
 
@@ -125,8 +136,8 @@ def test_what_two_networks_share_goes_with_the_second(register: Register) -> Non
     one, two = attachment("c1", "one"), attachment("c2", "two")
     guard(register, one, isolation="on")
     guard(register, two)
-    assert names(register.locked(lambda: register.delete((one,)))) == ["isolated"]
-    gone = register.locked(lambda: register.delete((two,)))
+    assert names(delete(register, one)) == ["isolated"]
+    gone = delete(register, two)
     assert names(gone) == ["bridges", "same_bridge", "subnet4"]
 
 
@@ -134,7 +145,7 @@ def test_many_are_deleted_at_once(register: Register) -> None:
     everybody = [attachment(f"c{number}") for number in range(20)]
     for number, who in enumerate(everybody):
         guard(register, who, port(1000 + number))
-    gone = register.locked(lambda: register.delete(everybody))
+    gone = delete(register, *everybody)
     assert names(gone).count("port4") == 20
     assert register.everything() == ()
 
@@ -143,7 +154,7 @@ def test_a_flag_that_the_config_no_longer_has_is_dropped(register: Register) -> 
     guard(register, attachment("c1"), isolation="strict")
     want = guard(register, attachment("c2"), isolation="on")
     network = elements.of_network(want)
-    assert names(register.locked(lambda: register.drop_flags("net", network))) == ["strict"]
+    assert names(drop_flags(register, network)) == ["strict"]
     assert "strict" not in names(register.of_network("net"))
 
 
@@ -151,23 +162,25 @@ def test_a_flag_stays_where_the_network_has_another_bridge_by_now(register: Regi
     guard(register, attachment("c1"), isolation="on")
     want = guard(register, attachment("c2"), bridge="cni1")
     network = elements.of_network(want)
-    assert register.locked(lambda: register.drop_flags("net", network)) == ()
+    assert drop_flags(register, network) == ()
 
 
 def test_a_table_is_remembered_as_it_was_loaded(register: Register) -> None:
     assert register.ruleset(1) is None
     loaded = Ruleset(boot_id="b", digest="d", handle=7, rules=46)
-    register.locked(lambda: register.loaded(1, loaded))
+    with register.transaction():
+        register.loaded(1, loaded)
     assert register.ruleset(1) == loaded
 
 
-def test_what_fails_inside_of_the_lock_is_undone(register: Register) -> None:
-    def work() -> None:
-        register.insert(attachment("c1"), (), ())
-        raise InterruptedError
+def test_a_transaction_that_fails_is_undone(register: Register) -> None:
+    def insert_and_fail() -> None:
+        with register.transaction():
+            register.insert(attachment("c1"), (), ())
+            raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        register.locked(work)
+        insert_and_fail()
     assert not register.has(attachment("c1"))
 
 
@@ -184,7 +197,7 @@ def test_the_hosts_ledger_has_the_register_whatever_ledger_a_network_has(
         found = host_ledger.find_register(ledger, (who,))
         assert found
         assert found.has(who)
-        assert host_ledger.guarded(ledger, "net") == (who,)
+        assert host_ledger.protected(ledger, "net") == (who,)
         assert host_ledger.find_register(ledger, (attachment("other"),)) is None
 
 

@@ -181,7 +181,7 @@ def test_another_schema_version_names_both_and_what_to_do(tmp_path: Path) -> Non
     with pytest.raises(errors.IOFailure) as caught:
         store.find_ledger(str(tmp_path))
     assert "has schema version 7, this cni-bridge knows versions up to" in caught.value.msg
-    assert "Go on with the cni-bridge that wrote it" in caught.value.details
+    assert "Use the cni-bridge that wrote it" in caught.value.details
 
 
 @pytest.mark.parametrize("version", [1, 2])

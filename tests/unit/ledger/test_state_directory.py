@@ -61,7 +61,9 @@ def test_a_directory_that_others_can_write_is_refused_with_what_to_do(
     tmp_path: Path, bits: int
 ) -> None:
     tmp_path.chmod(bits)
-    with pytest.raises(IOFailure, match=f"can be written by others, its mode is {bits:04o}") as it:
+    with pytest.raises(
+        IOFailure, match=f"is writable by other users, its mode is {bits:04o}"
+    ) as it:
         state_directory.ensure(str(tmp_path))
     assert "install -d -m 0700" in it.value.details
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cni_bridge import errors
-from cni_bridge.ledger import file_errors, store
+from cni_bridge.ledger import messages, store
 from tests.unit.ledger.wishes import claim, one_set
 
 POOL = one_set("10.1.0.0/24")
@@ -76,6 +76,6 @@ def test_lock_holders_are_those_of_the_file_that_do_not_wait() -> None:
         "2: POSIX  ADVISORY  READ  4713 00:1a:81 1073741826 1073742335\n"
         "3: FLOCK  ADVISORY  WRITE 815 00:19:181 0 EOF\n"
     )
-    assert file_errors.lock_holders(locks, os.makedev(0, 0x19), 81) == ("4711",)
-    assert file_errors.lock_holders(locks, os.makedev(0, 0x1B), 81) == ("4711", "4713")
-    assert file_errors.lock_holders("", 0, 81) == ()
+    assert messages.lock_holders(locks, os.makedev(0, 0x19), 81) == ("4711",)
+    assert messages.lock_holders(locks, os.makedev(0, 0x1B), 81) == ("4711", "4713")
+    assert messages.lock_holders("", 0, 81) == ()
