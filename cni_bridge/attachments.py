@@ -99,12 +99,10 @@ def problems(
 
     `mac` is the container end's MAC according to the runtime, empty if unknown.
     """
-    from cni_bridge.parts import veth_check  # CHECK only
-
     host = netlink.Socket()
     if planned.bridge:
         yield from bridge.problems(host, planned.bridge)
-        yield from veth_check.problems(host, container, planned.veth, mac)
+        yield from veth.problems(host, container, planned.veth, mac)
     else:
         from cni_bridge.wire import attachments as wire_attachments
 

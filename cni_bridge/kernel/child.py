@@ -1,7 +1,4 @@
-"""A child process that is run to its end: another plugin, or a tool.
-
-Nothing here knows which, nor what its output means.
-"""
+"""Run a child process to its end: another plugin, or a tool."""
 
 import posix
 from select import POLLIN, poll
@@ -17,7 +14,7 @@ GRACE_MS = 1_000
 
 @record
 class Finished:
-    """How a child ended."""
+    """Exit status and output of a child."""
 
     status: int
     stdout: bytes
@@ -31,10 +28,10 @@ def run(
     *,
     timeout_ms: int,
 ) -> Finished:
-    """Execute the file that the first argument is a path of.
+    """Execute the file at the path in the first argument.
 
-    Raises OSError if that can't be done, TimeoutError if it does not end in time. Files for all
-    three streams: no pipe can fill up, nor a grandchild that keeps one open hold us up.
+    Raise OSError if it can't be executed, TimeoutError if it does not end in time. All three streams
+    are files: no pipe can fill up, and a grandchild that keeps one open does not block this process.
     """
     given, output, complaints = (
         posix.memfd_create(name, posix.MFD_CLOEXEC) for name in ("stdin", "stdout", "stderr")
@@ -59,7 +56,7 @@ def run(
 
 
 def _wait(process: int, timeout_ms: int) -> int:
-    """The exit status of a child, which ends before this does."""
+    """Return the exit status of a child; kill it if the wait is interrupted or times out."""
     try:
         if not _has_ended(process, timeout_ms):
             raise TimeoutError

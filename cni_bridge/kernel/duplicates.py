@@ -1,7 +1,7 @@
-"""IPv6 addresses that are not in use yet: wait for duplicate address detection, by notification.
+"""Wait, by notification, until duplicate address detection (DAD) of IPv6 addresses is over.
 
-Without detection it takes a work queue's turn all the same, which IFA_F_NODAD would only hide;
-until then the kernel neither announces an address nor answers for it.
+Even without detection the kernel needs a turn of a work queue, which IFA_F_NODAD would only hide:
+until then it neither announces an address nor answers for it.
 """
 
 import time
@@ -15,11 +15,10 @@ TIMEOUT_S = 5.0  # the reference waits as long
 
 
 def wait(inside: Socket, events: Socket, interface: int) -> None:
-    """Return when every IPv6 address of the interface can be used, the link-local one too.
+    """Wait until every IPv6 address of the interface is usable, including the link-local one.
 
-    `events` hears of IPv6 addresses (RTMGRP_IPV6_IFADDR) since before they were added.
-
-    Raises AddressInUse when another holder of one was found, TryAgainLater when it took too long.
+    `events` has received notifications of IPv6 addresses (RTMGRP_IPV6_IFADDR) since before they
+    were added. Raise AddressInUse if DAD found another holder, TryAgainLater after TIMEOUT_S.
     """
     deadline = time.monotonic() + TIMEOUT_S
     while tentative := _tentative(inside, interface):
@@ -33,7 +32,7 @@ def wait(inside: Socket, events: Socket, interface: int) -> None:
 
 
 def _tentative(inside: Socket, interface: int) -> str:
-    """An address whose detection is not over, as text; empty when there is none."""
+    """Return an address whose detection is not over, as text; empty if there is none."""
     tentative = ""
     for answer in inside.dump(layer3.addresses(AF_INET6, interface)):
         found = layer3.parse_address(answer)
@@ -41,7 +40,7 @@ def _tentative(inside: Socket, interface: int) -> str:
             raise errors.AddressInUse(
                 f"failed to settle addresses: {prefix_text(found.address)} is a duplicate "
                 "(DADFAILED)",
-                "another interface on this bridge answered for it; enabledad asked to look",
+                "another interface on this bridge answered for it; `enabledad` makes this an error",
             )
         if found.is_tentative:
             tentative = prefix_text(found.address)

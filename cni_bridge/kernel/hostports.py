@@ -1,6 +1,6 @@
-"""Ports of this host as its processes have them: whether one is free, which is, who has it.
+"""Ports of this host's own processes: whether a port is bound, which is free, and who listens.
 
-Sockets are bound here for an instant and never listen, so nobody notices; no policy.
+Probing binds a socket for an instant and never listens, so no client can connect to it.
 """
 
 import posix
@@ -33,10 +33,10 @@ TABLES = {
 
 
 def is_bound(protocol: int, ip: bytes, port: int) -> bool:
-    """Whether a socket of this host has the port, at that address (all zeros: at any; empty: at any
-    of either family).
+    """Return whether a socket of this host has the port at an address.
 
-    False where the kernel can't say: without that protocol, or for an address that it does not have.
+    All zeros mean any address, empty bytes any address of both families. False if the kernel can't
+    tell: it lacks the protocol or the address.
     """
     try:
         _bind(protocol, ip, port)
@@ -46,8 +46,7 @@ def is_bound(protocol: int, ip: bytes, port: int) -> bool:
 
 
 def waiting(protocol: int) -> "set[int] | None":
-    """The ports, of any address, on which sockets of this host wait; None where the kernel has no
-    such list."""
+    """Return the ports on which sockets of this host listen, at any address; None if unknown."""
     if protocol not in TABLES:
         return None
     _, state = TABLES[protocol]
@@ -68,15 +67,15 @@ def waiting(protocol: int) -> "set[int] | None":
 
 
 def choose(protocol: int, ip: bytes) -> int:
-    """A port that is free at that address, of the range of ip_local_port_range. Raises OSError."""
+    """Return a port in ip_local_port_range that is free at that address. Raise OSError."""
     return _bind(protocol, ip, 0)
 
 
 def owner(protocol: int, port: int, container: str) -> "str | None":
-    """Who waits for connections on the port: `process 812 (sshd)`; None where nobody else does.
+    """Return who listens on the port, as `process 812 (sshd)`; None if no other process does.
 
-    A port can be bound although nobody waits there, by a connection that goes out; and podman's
-    conmon, whose arguments name the container, keeps the ports of that container from others.
+    A port can be bound without a listener, by an outgoing connection. And podman's conmon, whose
+    arguments name the container, reserves that container's ports by binding them.
     """
     inodes = set(_inodes(protocol, port))
     if not inodes:
@@ -86,7 +85,7 @@ def owner(protocol: int, port: int, container: str) -> "str | None":
             if container in _read(f"/proc/{pid}/cmdline").split("\0"):
                 return None
             return f"process {pid} ({_command(pid)})"
-    return "a process that can't be seen from here"
+    return "a process that is not visible from here"
 
 
 def _bind(protocol: int, ip: bytes, port: int) -> int:
@@ -97,7 +96,7 @@ def _bind(protocol: int, ip: bytes, port: int) -> int:
         if family == csocket.AF_INET6:
             probe.setsockopt(csocket.IPPROTO_IPV6, csocket.IPV6_V6ONLY, int(bool(ip)))
         if protocol == csocket.IPPROTO_TCP and port:
-            # Connections that ended a minute ago don't count; somebody who listens still does.
+            # Ignore connections in TIME_WAIT; a listener still counts.
             probe.setsockopt(csocket.SOL_SOCKET, csocket.SO_REUSEADDR, 1)
         probe.bind((csocket.inet_ntop(family, ip or bytes(16)), port))
         return port or int(probe.getsockname()[1])
@@ -106,8 +105,10 @@ def _bind(protocol: int, ip: bytes, port: int) -> int:
 
 
 def _inodes(protocol: int, port: int) -> "Iterator[str]":
-    """Inodes of the sockets that wait on the port; proc_net(5): address, state and inode are the
-    second, fourth and tenth columns."""
+    """Yield the inodes of sockets that listen on the port.
+
+    proc_net(5): address, state and inode are the second, fourth and tenth columns.
+    """
     tables, state = TABLES.get(protocol, ((), 0))
     for table in tables:
         for line in _read(f"/proc/self/net/{table}").splitlines()[1:]:
@@ -122,7 +123,7 @@ def _sockets(pid: str) -> "Iterator[str]":
             target = posix.readlink(f"/proc/{pid}/fd/{name}")
             if target.startswith("socket:["):
                 yield target[len("socket:[") : -1]
-    except OSError:  # it ended, or is another user's
+    except OSError:  # the process ended, or belongs to another user
         return
 
 

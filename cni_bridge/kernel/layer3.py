@@ -1,6 +1,6 @@
-"""Addresses and routes as the kernel wants and tells them.
+"""Netlink requests and answers about addresses and routes.
 
-Pure: builds requests and reads answers. It sends nothing and decides no policy.
+Pure: builds requests and parses answers. Sends nothing and decides no policy.
 """
 
 import sys
@@ -52,7 +52,7 @@ NEXT_HOP_SIZE = 8  # struct rtnexthop
 
 @record
 class InterfaceAddress:
-    """An address that an interface has."""
+    """An address on an interface."""
 
     interface: int  # its index
     address: Prefix
@@ -63,8 +63,10 @@ class InterfaceAddress:
 
 @record
 class InstalledRoute:
-    """A route that a table holds; `interface` 0 and `gateway` None where it has several next hops,
-    whose gateways are in `gateways` then."""
+    """A route in a routing table.
+
+    With several next hops, `interface` is 0, `gateway` None, and their gateways are in `gateways`.
+    """
 
     destination: Prefix
     gateway: bytes | None
@@ -107,10 +109,10 @@ def delete_address(interface: int, address: Prefix) -> Request:
 
 
 def parse_address(payload: bytes) -> InterfaceAddress:
-    """The address that an answer describes."""
+    """Parse the address in an answer."""
     (_, length, low_flags, scope, interface), values = decode(ADDRESS, payload)
     flags = values.number(IFA_FLAGS) or low_flags
-    # On a point-to-point link IFA_ADDRESS is the other side; IPv6 mostly has no IFA_LOCAL.
+    # On a point-to-point link IFA_ADDRESS is the peer's; IPv6 mostly has no IFA_LOCAL.
     ip = values.raw(IFA_LOCAL) or values.raw(IFA_ADDRESS)
     return InterfaceAddress(
         interface=interface,
@@ -133,7 +135,7 @@ def routes(ip_family: int, interface: int = 0) -> Request:
 def add_route(interface: int, route: Route) -> Request:
     """Add a route through an interface; without a gateway its destinations are on the link.
 
-    Beside one to the same destination through another gateway: only the very same is EEXIST.
+    Routes to the same destination through other gateways stay; only an identical one is EEXIST.
     """
     destination = route.destination
     table = RT_TABLE_MAIN if route.table is None else route.table
@@ -142,7 +144,7 @@ def add_route(interface: int, route: Route) -> Request:
         destination.length,
         0,
         0,
-        table if table < 256 else 0,  # the field has eight bits; RTA_TABLE rules
+        table if table < 256 else 0,  # this field has eight bits; RTA_TABLE takes precedence
         RTPROT_BOOT,
         route.scope or 0,
         RTN_UNICAST,
@@ -166,7 +168,7 @@ def add_route(interface: int, route: Route) -> Request:
 
 
 def parse_route(payload: bytes) -> InstalledRoute:
-    """The route that an answer describes."""
+    """Parse the route in an answer."""
     (ip_family, length, _, _, low_table, _, scope, kind, _), values = decode(ROUTE, payload)
     metrics = values.nested(RTA_METRICS, METRICS)
     anywhere = bytes(4 if ip_family == AF_INET else 16)
@@ -185,7 +187,7 @@ def parse_route(payload: bytes) -> InstalledRoute:
 
 
 def _next_hops(hops: bytes) -> "Iterator[bytes]":
-    """The gateways of a route with several: each a `struct rtnexthop` with attributes after it."""
+    """Yield the gateways of a multipath route: each a `struct rtnexthop`, then attributes."""
     while len(hops) >= NEXT_HOP_SIZE:
         size = int.from_bytes(hops[:2], sys.byteorder)
         gateway = Attributes(ROUTE[1], hops[:size], NEXT_HOP_SIZE).raw(RTA_GATEWAY)

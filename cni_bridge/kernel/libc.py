@@ -1,6 +1,6 @@
-"""Functions of the C library that take integers, return 0, and are not in `posix`.
+"""Call functions of the C library that take integers, return 0, and are not in `posix`.
 
-Without `ctypes`, whose import costs six times as much as that of its C half; decides nothing.
+Uses the C half of `ctypes`: importing all of it costs six times as much.
 """
 
 import posix
@@ -13,7 +13,7 @@ RTLD_NOW = 2  # dlfcn.h
 
 
 def function(name: str) -> "Callable[..., None]":
-    """The function of that name; it raises OSError when it fails."""
+    """Return the function of that name; it raises OSError on failure."""
     import _ctypes  # the cost: 0.9 ms
 
     class Int(_ctypes._SimpleCData):  # type: ignore[type-arg] # not generic at run time

@@ -1,6 +1,6 @@
-"""Links as the kernel wants and tells them: requests about interfaces, bridges, veth pairs, ports.
+"""Netlink requests and answers about links: interfaces, bridges, veth pairs and bridge ports.
 
-Pure: builds requests and reads answers. It sends nothing and decides no policy.
+Pure: builds requests and parses answers. Sends nothing and decides no policy.
 """
 
 from cni_bridge.kernel.messages import (
@@ -56,7 +56,7 @@ RTEXT_FILTER_SKIP_STATS = 8  # linux/rtnetlink.h
 
 @record
 class BridgePort:
-    """What a bridge says about one of its ports; `state` is BR_STATE_*."""
+    """A bridge port, as its bridge sees it; `state` is BR_STATE_*."""
 
     state: int
     hairpin: bool
@@ -67,8 +67,8 @@ class BridgePort:
 class Link:
     """An interface.
 
-    `peer` is the index of a veth's other end, in the namespace `peer_netns` (an id that our own
-    namespace gave it) or, where that is None, in this one.
+    `peer` is the index of a veth's other end: in the namespace with the id `peer_netns`, or in the
+    same namespace if that is None.
     """
 
     index: int
@@ -110,9 +110,9 @@ def listing(master: int = 0) -> Request:
 
 
 def create_bridge(name: str, *, mac: bytes, mtu: int, filters_vlans: bool) -> Request:
-    """Create a bridge that is up from the start and keeps its MAC whatever its ports are.
+    """Create a bridge that is up at once and keeps its MAC whatever its ports are.
 
-    `mtu` 0 leaves the choice to the kernel.
+    `mtu` 0: the kernel's default.
     """
     data = nest(BRIDGE, {IFLA_BR_VLAN_FILTERING: 1}) if filters_vlans else None
     values: dict[int, Value] = {
@@ -134,10 +134,10 @@ def create_veth(
     mac: bytes | None = None,
     group: int = 0,
 ) -> Request:
-    """Create a veth pair: the host end here, up and on the bridge; the other inside `netns`.
+    """Create a veth pair: the host end here, up and on the bridge; the other end inside `netns`.
 
-    `bridge` is an index (0: on none, and down), `netns` a descriptor (None: here too). `mtu` 0 leaves the choice to the
-    kernel. `mac` is the container end's, `group` the host end's.
+    `bridge` is an index (0: on no bridge, and down), `netns` a descriptor (None: in this one),
+    `mtu` 0 the kernel's default. `mac` is the container end's, `group` the host end's.
     """
     peer: dict[int, Value] = {
         IFLA_IFNAME: container_name,
@@ -166,14 +166,14 @@ def set_port(who: "Who", *, hairpin: bool, isolated: bool, alias: str) -> Reques
 
 
 def set_alias(who: "Who", alias: str) -> Request:
-    """Say whose an interface is."""
+    """Mark the owner of an interface."""
     return _change(f"set alias {alias} of interface {who}", who, {IFLA_IFALIAS: alias})
 
 
 def move(index: int, name: str, netns: int, *, mtu: int = 0, mac: bytes | None = None) -> Request:
-    """Move an interface into the namespace of a descriptor, where it has another name and is down.
+    """Move an interface into the namespace of a descriptor, under a new name.
 
-    Its addresses and routes are lost. `mtu` 0 and no `mac`: as they are.
+    It is down then, without addresses and routes. `mtu` 0 and `mac` None: unchanged.
     """
     values: dict[int, Value] = {
         IFLA_NET_NS_FD: netns,
@@ -196,14 +196,14 @@ def set_master(who: "Who", bridge: int) -> Request:
 
 
 def set_promiscuous(who: "Who", is_promiscuous: bool = True) -> Request:
-    """Let an interface take every frame, or only its own."""
+    """Switch promiscuous mode of an interface on or off."""
     state = "on" if is_promiscuous else "off"
     what = f"set promiscuous mode of interface {who} {state}"
     return _change(what, who, {}, IFF_PROMISC, is_promiscuous)
 
 
 def filter_vlans(who: "Who") -> Request:
-    """Let a bridge look at VLAN tags."""
+    """Switch VLAN filtering of a bridge on."""
     data = nest(BRIDGE, {IFLA_BR_VLAN_FILTERING: 1})
     info = nest(LINKINFO, {IFLA_INFO_KIND: "bridge", IFLA_INFO_DATA: data})
     return _change(f"set VLAN filtering of bridge {who} on", who, {IFLA_LINKINFO: info})
@@ -230,13 +230,13 @@ def set_group(who: "Who", group: int) -> Request:
 
 
 def delete_group(group: int) -> Request:
-    """Delete all interfaces of a group; many take hardly longer than one."""
+    """Delete all interfaces of a group, which takes hardly longer than deleting one."""
     body = encode(LINK, (0, 0, 0, 0, 0), {IFLA_GROUP: group})
     return Request(what=f"delete interfaces of group {group}", kind=RTM_DELLINK, body=body)
 
 
 def parse(payload: bytes) -> Link:
-    """The interface that an answer or a notification describes."""
+    """Parse an answer or a notification."""
     (_, _, index, flags, _), link = decode(LINK, payload)
     info = link.nested(IFLA_LINKINFO, LINKINFO)
     kind = info.text(IFLA_INFO_KIND)

@@ -1,18 +1,15 @@
-"""What identifies this machine and this boot of it.
-
-Facts only; who keeps or compares them is not decided here.
-"""
+"""Identifiers of this machine and of its current boot."""
 
 import posix
 
 
 def boot_id() -> str:
-    """A UUID that changes with every boot."""
+    """Return a UUID that changes with every boot."""
     return _read("/proc/sys/kernel/random/boot_id")
 
 
 def machine_id() -> str:
-    """The installation's id; where there is none (containers, images), the boot's."""
+    """Return the installation's id; where there is none (containers, images), the boot's."""
     try:
         return _read("/etc/machine-id")
     except OSError:

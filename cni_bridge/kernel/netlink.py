@@ -1,6 +1,6 @@
-"""Netlink: messages as bytes by way of the tables in `messages`, and a socket that sends them.
+"""Netlink: a codec for messages by the tables in `messages`, and a socket that sends them.
 
-Nothing here knows what a link or a route is, nor decides which refusals matter.
+Nothing here knows what a link or a route is, nor which errors matter.
 """
 
 from errno import ENOBUFS, ENODEV, errorcode
@@ -48,7 +48,7 @@ DUMP_ATTEMPTS = 5
 
 @record
 class Request:
-    """One message to the kernel; `what` says it to people: `set interface cni0 up`."""
+    """One message to the kernel; `what` describes it in errors: `set interface cni0 up`."""
 
     what: str
     kind: int
@@ -57,7 +57,7 @@ class Request:
 
 
 class KernelError(OSError):
-    """The kernel refused a request; `extack` is its own explanation, often empty."""
+    """The kernel refused a request; `extack` is the kernel's explanation, often empty."""
 
     def __init__(self, number: int, request: Request, extack: str = "") -> None:
         super().__init__(number, strerror(number))
@@ -71,9 +71,9 @@ class KernelError(OSError):
 
 
 class Socket:
-    """A netlink socket in the network namespace that the process is in when it is made.
+    """A netlink socket in the network namespace that the process is in when it is created.
 
-    With `groups` (RTMGRP_*) it is for `wait` only: notifications could crowd answers out.
+    With `groups` (RTMGRP_*) use it for `wait` only: notifications could displace answers.
     """
 
     def __init__(self, protocol: int = NETLINK_ROUTE, groups: int = 0) -> None:
@@ -86,17 +86,17 @@ class Socket:
         self._sequence = 0
 
     def run(self, *requests: Request, tolerate: int = 0) -> None:
-        """Carry out all requests; raises KernelError for the first that failed.
+        """Send all requests; raise KernelError for the first that failed.
 
-        `tolerate` is an errno that is no failure here. The kernel does not stop at a failure: the
-        requests after it were carried out too.
+        `tolerate` is an errno that does not count as a failure. The kernel does not stop at a
+        failure: it has processed the requests after it too.
         """
         for refusal in self.attempt(*requests):
             if refusal and refusal.errno != tolerate:
                 raise refusal
 
     def attempt(self, *requests: Request) -> "list[KernelError | None]":
-        """Carry out all requests and report on each."""
+        """Send all requests; return the outcome of each."""
         outcomes: list[KernelError | None] = []
         for start in range(0, len(requests), BATCH_LIMIT):
             batch = requests[start : start + BATCH_LIMIT]
@@ -106,7 +106,7 @@ class Socket:
         return outcomes
 
     def ask(self, request: Request) -> bytes:
-        """The one answer to a request; raises KernelError."""
+        """Return the one answer to a request; raise KernelError."""
         self._send((request,), 0)
         kind, flags, _, payload = next(self._answers())
         if kind == NLMSG_ERROR and (refusal := failure(request, flags, payload)):
@@ -114,7 +114,7 @@ class Socket:
         return payload
 
     def find(self, request: Request) -> "bytes | None":
-        """The one answer to a request, or None where the kernel knows no such interface."""
+        """Return the one answer to a request, or None if the interface does not exist."""
         try:
             return self.ask(request)
         except KernelError as error:
@@ -123,9 +123,10 @@ class Socket:
             return None
 
     def dump(self, request: Request) -> list[bytes]:
-        """Every answer to a request.
+        """Return every answer to a request.
 
-        A list that changed while it was read is read again, a few times; then the last has to do.
+        Read a list that changed in the meantime again, up to DUMP_ATTEMPTS times in all; then
+        return the last one.
         """
         answers: list[bytes] = []
         for _ in range(DUMP_ATTEMPTS):
@@ -135,9 +136,9 @@ class Socket:
         return answers
 
     def wait(self, timeout_ms: int) -> list[bytes]:
-        """The next notifications of the socket's groups.
+        """Return the next notifications of the socket's groups.
 
-        Empty when the time is over, or when the kernel had to drop some: look for yourself then.
+        Empty after the timeout, or when the kernel had to drop some: the caller must look then.
         """
         self._socket.settimeout(timeout_ms / 1000)
         try:
@@ -149,7 +150,7 @@ class Socket:
         return [payload for _, _, _, _, payload in _messages(data)]
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Close the socket."""
         self._socket.close()
 
     def _dump(self, request: Request) -> tuple[list[bytes], bool]:
@@ -184,10 +185,10 @@ class Socket:
         self._socket.send(data)
 
     def _answers(self) -> "Iterator[tuple[int, int, int, bytes]]":
-        """Kind, flags, sequence and payload of every answer to what was sent last.
+        """Yield kind, flags, sequence and payload of every answer to the last requests.
 
-        The kernel answers before `send` returns, or continues a dump within `recv`: an answer that
-        is not there now never comes, so waiting for it is an error (EAGAIN) and not a hang.
+        The kernel answers before `send` returns, or continues a dump within `recv`. An answer that
+        is not there now never comes, so it is an error (EAGAIN) and not a hang.
         """
         while True:
             data = self._receive(csocket.MSG_DONTWAIT)
@@ -205,7 +206,7 @@ class Socket:
 
 
 class Attributes:
-    """Attributes as they came, each decoded by the table when it is asked for."""
+    """Attributes of a message, decoded by its table on access."""
 
     def __init__(self, table: "Table", data: bytes, offset: int = 0) -> None:
         self._table = table
@@ -219,7 +220,7 @@ class Attributes:
             offset += _aligned(length)
 
     def number(self, attribute: int) -> "int | None":
-        """The integer, or None where the kernel sent none."""
+        """Return an integer, or None if the kernel sent none."""
         payload = self._payloads.get(attribute)
         if payload is None:
             return None
@@ -227,25 +228,25 @@ class Attributes:
         return value
 
     def text(self, attribute: int) -> str:
-        """The text without its terminator, empty where the kernel sent none."""
+        """Return a string without its terminator, empty if the kernel sent none."""
         return self.raw(attribute).rstrip(b"\0").decode(errors="surrogateescape")
 
     def raw(self, attribute: int) -> bytes:
-        """The bytes, empty where the kernel sent none."""
+        """Return the bytes, empty if the kernel sent none."""
         return self._payloads.get(attribute, b"")
 
     def nested(self, attribute: int, table: "Table") -> "Attributes":
-        """The attributes inside, none where the kernel sent none."""
+        """Return the nested attributes, empty if the kernel sent none."""
         return Attributes(table, self.raw(attribute))
 
 
 def encode(message: "Message", header: tuple[int, ...], values: "Mapping[int, Value]") -> bytes:
-    """The body of a message: its fixed header, then its attributes."""
+    """Encode the body of a message: its fixed header, then its attributes."""
     return pack(message[0], *header) + nest(message[1], values)
 
 
 def nest(table: "Table", values: "Mapping[int, Value]") -> bytes:
-    """Attributes as bytes, in the given order and without those that are None."""
+    """Encode attributes in the given order, without those that are None."""
     encoded = b""
     for number, value in values.items():
         if value is None:
@@ -264,13 +265,13 @@ def nest(table: "Table", values: "Mapping[int, Value]") -> bytes:
 
 
 def decode(message: "Message", payload: bytes) -> tuple[tuple[int, ...], Attributes]:
-    """The fields of the header, and the attributes."""
+    """Decode the header's fields and the attributes."""
     header = message[0]
     return unpack_from(header, payload), Attributes(message[1], payload, calcsize(header))
 
 
 def _messages(data: bytes) -> "Iterator[tuple[int, int, int, int, bytes]]":
-    """Kind, flags, sequence, port and payload of each message in a datagram."""
+    """Yield kind, flags, sequence, port and payload of each message in a datagram."""
     offset = 0
     while offset < len(data):
         length, kind, flags, sequence, port = unpack_from(NLMSG_HEADER, data, offset)
@@ -281,7 +282,7 @@ def _messages(data: bytes) -> "Iterator[tuple[int, int, int, int, bytes]]":
 def failure(
     request: Request, flags: int, payload: bytes, echoed: int = HEADER_SIZE
 ) -> "KernelError | None":
-    """What NLMSG_ERROR or NLMSG_DONE reports; `echoed` bytes of the request come before extack."""
+    """Return the error in NLMSG_ERROR or NLMSG_DONE, or None; `echoed` bytes precede its extack."""
     (number,) = unpack_from(ERROR[0], payload)
     if not number:
         return None

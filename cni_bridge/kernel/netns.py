@@ -1,7 +1,4 @@
-"""Network namespaces: open one, tell which it is, work inside it and come back.
-
-Nothing here knows what is done inside.
-"""
+"""Network namespaces: open one, identify it, run code inside it and return."""
 
 import posix
 import sys
@@ -26,15 +23,15 @@ OWN_NETNS = "/proc/self/ns/net"
 
 @record
 class OpenNetns:
-    """A network namespace that stays alive, whatever becomes of its path, until it is closed."""
+    """An open network namespace: it stays alive until closed, even if its path is removed."""
 
     descriptor: int
-    home: int  # the one that the process was in when it opened the other
+    home: int  # descriptor of the namespace that the process was in when it opened this one
     identity: Netns
 
 
 def open_netns(path: str, *, may_be_own: bool = False) -> OpenNetns:
-    """Open the network namespace that CNI_NETNS names. Raises UnknownContainer, InvalidNetns."""
+    """Open the network namespace at a path. Raise UnknownContainer, InvalidNetns."""
     descriptor = _open(path)
     home = _open(OWN_NETNS)
     try:
@@ -47,16 +44,16 @@ def open_netns(path: str, *, may_be_own: bool = False) -> OpenNetns:
 
 
 def close(netns: OpenNetns) -> None:
-    """Give the descriptors back."""
+    """Close both descriptors."""
     posix.close(netns.descriptor)
     posix.close(netns.home)
 
 
 def inside(netns: OpenNetns, work: "Callable[[], T]") -> "T":
-    """What `work` returns when it runs inside the namespace.
+    """Run `work` inside the namespace and return what it returns.
 
-    Raises OSError if the process can't come back. A signal that raises may leave it inside, too:
-    then sockets that it has keep their namespace, but before it opens any other it must come home.
+    Raise OSError if the process can't return. A signal handler that raises may leave the process
+    inside as well: open sockets keep their namespace, but call `come_home` before opening new ones.
     """
     setns = _setns()
     try:
@@ -67,13 +64,13 @@ def inside(netns: OpenNetns, work: "Callable[[], T]") -> "T":
 
 
 def come_home(netns: OpenNetns) -> None:
-    """Be where the process was before `inside`, whatever has interrupted that. Raises OSError."""
+    """Return to the namespace from before `inside` if a signal interrupted it. Raise OSError."""
     if posix.stat(OWN_NETNS).st_ino != posix.fstat(netns.home).st_ino:
         _setns()(netns.home, CLONE_NEWNET)
 
 
 def _open(path: str) -> int:
-    # Without O_NONBLOCK a FIFO would hold the process up for ever.
+    # Without O_NONBLOCK, opening a FIFO would block for ever.
     flags = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOCTTY
     try:
         return posix.open(path, flags)
@@ -85,24 +82,24 @@ def _open(path: str) -> int:
 
 def _identify(descriptor: int, home: int, path: str, may_be_own: bool) -> Netns:
     found, own = posix.fstat(descriptor), posix.fstat(home)
-    # All namespaces live on one device; only there does the ioctl mean what it says.
+    # All namespaces are on one device (nsfs); on others the ioctl number may mean something else.
     if found.st_dev != own.st_dev or ioctl(descriptor, NS_GET_NSTYPE) != CLONE_NEWNET:
         raise errors.InvalidNetns(f"{path} is not a network namespace")
     if found.st_ino == own.st_ino and not may_be_own:
         raise errors.InvalidNetns(
             "plugin's netns and netns from CNI_NETNS should not be the same",
-            f"{path} is the network namespace that the plugin itself runs in",
+            f"{path} is the network namespace that cni-bridge itself runs in",
         )
     return Netns(path=path, device=found.st_dev, inode=found.st_ino)
 
 
 def _setns() -> "Callable[[int, int], None]":
-    """setns(2), looked up before anything is entered, so that only the kernel can fail later."""
+    """Return setns(2), looked up before entering, so that afterwards only the kernel can fail."""
     if sys.version_info >= (3, 12):
         return posix.setns
     try:
         from cni_bridge_launcher import setns  # build/launcher.c
-    except ImportError:  # this is no executable
+    except ImportError:  # running from source
         from cni_bridge.kernel import libc
 
         return libc.function("setns")

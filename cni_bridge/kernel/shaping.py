@@ -1,6 +1,6 @@
-"""Traffic control as the kernel wants and tells it: token buckets, redirections, policing.
+"""Netlink requests and answers about traffic control: token buckets, redirections, policing.
 
-Pure: builds requests and reads answers. It sends nothing and decides no policy.
+Pure: builds requests and parses answers. Sends nothing and decides no policy.
 """
 
 from cni_bridge.kernel.messages import (
@@ -72,14 +72,14 @@ INGRESS_HANDLE = 0xFFFF0000
 ROOT_HANDLE = 0x00010000
 TICK_NS = 64  # PSCHED_SHIFT, net/pkt_sched.h
 U32_MAX = 0xFFFFFFFF
-# No table of transmission times is read any more, but policing still demands one of a valid form.
+# The kernel no longer reads the table of transmission times, but policing still requires a valid one.
 CELL_LOG = 3
 NO_PEAK = (0, 0, 0, 0, 0, 0)
 
 
 @record
 class Bucket:
-    """A token bucket: bytes a second, and bytes of its queue."""
+    """A token bucket: `rate` in bytes per second, `limit` in bytes of its queue."""
 
     rate: int
     limit: int
@@ -87,23 +87,23 @@ class Bucket:
 
 @record
 class Action:
-    """What becomes of every packet: `mirred` to the interface `target`, or `police` to `rate`."""
+    """The action on every packet: `mirred` to the interface `target`, or `police` to `rate`."""
 
     kind: str
     target: int = 0
     rate: int = 0
 
 
-# ---------------------------------------------------------------- is it there?
+# ---------------------------------------------------------------- probe
 
 
 def probe_qdisc(kind: str) -> Request:
-    """A queueing discipline without options: refused, and with ENOENT if the kind is unknown."""
+    """Ask for a queueing discipline without options: always refused, with ENOENT if unknown."""
     return _qdisc(LOOPBACK_IFINDEX, TC_H_ROOT, 0, {TCA_KIND: kind}, f"probe for {kind}")
 
 
 def probe_action(kind: str) -> Request:
-    """An action without options: refused, and with ENOENT if the kind is unknown."""
+    """Ask for an action without options: always refused, with ENOENT if unknown."""
     action = nest(ACTIONS, {TCA_ACT_PRIO_1: nest(ACTION, {TCA_ACT_KIND: kind})})
     body = bytes(TCAMSG_SIZE) + nest({}, {TCA_ACT_TAB: action})
     return Request(
@@ -112,30 +112,30 @@ def probe_action(kind: str) -> Request:
 
 
 def probe_ifb(name: str) -> Request:
-    """An ifb with too many queues: refused, and with EOPNOTSUPP if the kind is unknown."""
+    """Ask for an ifb with too many queues: always refused, with EOPNOTSUPP if unknown."""
     return _ifb(name, {IFLA_NUM_TX_QUEUES: MAX_TX_QUEUES + 1})
 
 
-# ---------------------------------------------------------------- make it
+# ---------------------------------------------------------------- create
 
 
 def create_ifb(name: str, mtu: int) -> Request:
-    """Create an intermediate device, up from the start: what is redirected to it comes back."""
+    """Create an ifb device, up at once; packets redirected to it return to their path."""
     return _ifb(name, {IFLA_MTU: mtu})
 
 
 def add_bucket(index: int, *, rate: int, burst: int, limit: int) -> Request:
-    """Let an interface send `rate` bytes a second, `burst` at once, with a queue of `limit`."""
+    """Limit what an interface sends to `rate` bytes per second, `burst` at once, `limit` queued."""
     parms = (*_rate(rate), *NO_PEAK, limit, _ticks(rate, burst), 0)
     options = nest(TBF, {TCA_TBF_PARMS: parms}) + _rate64(TCA_TBF_RATE64, rate)
     # In bytes, because the ticks of the old field end at 274 seconds' worth.
     options += nest({TCA_TBF_BURST: "I"}, {TCA_TBF_BURST: burst})
-    what = f"limit what interface {index} sends to {rate} bytes a second"
+    what = f"limit what interface {index} sends to {rate} bytes per second"
     return _qdisc(index, TC_H_ROOT, ROOT_HANDLE, {TCA_KIND: "tbf", TCA_OPTIONS: options}, what)
 
 
 def add_ingress(index: int) -> Request:
-    """Give an interface the place where filters see what it receives."""
+    """Add the ingress queueing discipline, to which filters of received packets attach."""
     return _qdisc(
         index,
         TC_H_INGRESS,
@@ -146,22 +146,22 @@ def add_ingress(index: int) -> Request:
 
 
 def redirect(index: int, target: int) -> Request:
-    """Send everything that an interface receives through another."""
+    """Redirect everything that an interface receives through another one."""
     parms = (0, 0, TC_ACT_STOLEN, 0, 0, TCA_EGRESS_REDIR, target)
     what = f"redirect what interface {index} receives through interface {target}"
     return _filter(index, "mirred", nest(MIRRED, {TCA_MIRRED_PARMS: parms}), what)
 
 
 def police(index: int, *, rate: int, burst: int) -> Request:
-    """Drop what an interface receives beyond `rate` bytes a second, `burst` at once."""
+    """Drop what an interface receives beyond `rate` bytes per second, `burst` at once."""
     parms = (0, TC_ACT_SHOT, 0, _ticks(rate, burst), U32_MAX, *_rate(rate), *NO_PEAK, 0, 0, 0)
     options = nest(POLICE, {TCA_POLICE_TBF: parms, TCA_POLICE_RATE: bytes(TC_RTAB_SIZE)})
     options += _rate64(TCA_POLICE_RATE64, rate)
-    what = f"limit what interface {index} receives to {rate} bytes a second"
+    what = f"limit what interface {index} receives to {rate} bytes per second"
     return _filter(index, "police", options, what)
 
 
-# ---------------------------------------------------------------- look at it
+# ---------------------------------------------------------------- inspect
 
 
 def get_root(index: int) -> Request:
@@ -169,7 +169,7 @@ def get_root(index: int) -> Request:
     return Request(
         what=f"look up the queueing discipline of interface {index}",
         kind=RTM_GETQDISC,
-        flags=NLM_F_ECHO,  # otherwise only a multicast group is told
+        flags=NLM_F_ECHO,  # otherwise only a multicast group gets the answer
         body=encode(TRAFFIC, (0, 0, 0, index, 0, TC_H_ROOT, 0), {}),
     )
 
@@ -184,7 +184,7 @@ def filters(index: int) -> Request:
 
 
 def parse_bucket(payload: bytes) -> Bucket | None:
-    """The token bucket that an answer describes; None if it is another discipline."""
+    """Parse the token bucket in an answer; None if it is another queueing discipline."""
     _, attributes = decode(TRAFFIC, payload)
     if attributes.text(TCA_KIND) != "tbf":
         return None
@@ -194,7 +194,7 @@ def parse_bucket(payload: bytes) -> Bucket | None:
 
 
 def parse_filter(payload: bytes) -> Action | None:
-    """What the filter that an answer describes does; None for one without an action."""
+    """Parse the action of the filter in an answer; None if it has none."""
     _, attributes = decode(TRAFFIC, payload)
     actions = attributes.nested(TCA_OPTIONS, U32).nested(TCA_U32_ACT, ACTIONS)
     action = actions.nested(TCA_ACT_PRIO_1, ACTION)
@@ -239,7 +239,7 @@ def _qdisc(
 
 
 def _filter(index: int, kind: str, action: bytes, what: str) -> Request:
-    """A filter that takes every packet: its selector compares nothing."""
+    """Build a filter that matches every packet: its selector compares nothing."""
     actions = nest(ACTION, {TCA_ACT_KIND: kind, TCA_ACT_OPTIONS: action})
     selector = bytes((TC_U32_TERMINAL,)).ljust(TC_U32_SEL_SIZE, b"\0")
     options = nest(U32, {TCA_U32_ACT: nest(ACTIONS, {TCA_ACT_PRIO_1: actions})})
@@ -258,7 +258,7 @@ def _filter(index: int, kind: str, action: bytes, what: str) -> Request:
 
 
 def _fields(form: str, payload: bytes) -> tuple[int, ...]:
-    """A struct is like a message's header without attributes after it."""
+    """Unpack a struct: a message header without attributes after it."""
     return decode((form, {}), payload)[0]
 
 

@@ -1,6 +1,6 @@
-"""The network namespaces of this host, as far as a path leads to them.
+"""Find the network namespaces of this host that have a path.
 
-Looked for only where no record tells which they are; what is in them is not known here.
+Used only where no record names them.
 """
 
 import posix
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from cni_bridge.kernel.netlink import Socket
     from cni_bridge.kernel.netns import OpenNetns
 
-# Where runtimes mount them; and whatever a process is in.
+# Where runtimes mount them, and those of processes.
 MOUNTED = ("/run/netns", "/run/docker/netns")
 PROCESSES = "/proc"
 
 
 def found() -> "Iterator[OpenNetns]":
-    """Each namespace but our own, once; it is closed when the next one is asked for."""
+    """Yield each namespace except the process's own, once; close it when the next is requested."""
     known = set()
     for path in _paths():
         try:
             opened = netns.open_netns(path)
-        except (InvalidNetns, UnknownContainer):  # our own is among them
+        except (InvalidNetns, UnknownContainer):  # among them the process's own
             continue
         try:
             if opened.identity.inode not in known:
@@ -39,7 +39,7 @@ def found() -> "Iterator[OpenNetns]":
 
 
 def identifier(socket: "Socket", space: "OpenNetns") -> int | None:
-    """The id by which the socket's namespace knows another one: that of a veth's peer_netns."""
+    """Return the id of another namespace as seen from the socket's, as in a veth's peer_netns."""
     request = Request(
         what=f"ask for the id of {space.identity.path}",
         kind=RTM_GETNSID,

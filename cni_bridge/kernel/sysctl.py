@@ -1,7 +1,7 @@
-"""Kernel parameters: one key of /proc/sys at a time, in the network namespace of the process.
+"""Kernel parameters in /proc/sys, in the network namespace of the process.
 
-No policy: which keys may be absent or refused is for the caller to know. Keys are separated by `/`,
-so that interface names with dots in them work.
+The caller decides which keys may be absent or read-only. Keys are separated by `/`, so that interface
+names with dots in them work.
 """
 
 import posix
@@ -11,7 +11,7 @@ VALUE_LIMIT = 4096
 
 
 def read(key: str) -> "str | None":
-    """The value, or None where the kernel has no such key, or one that can only be written."""
+    """Return the value, or None if the kernel has no such key or it is write-only."""
     try:
         descriptor = posix.open(ROOT + key, posix.O_RDONLY | posix.O_CLOEXEC)
     except (FileNotFoundError, PermissionError):
@@ -23,10 +23,10 @@ def read(key: str) -> "str | None":
 
 
 def write(key: str, value: str) -> bool:
-    """Set a value unless it is set already; whether it had to be set. Raises OSError.
+    """Set a value unless it is set already; return whether it was changed. Raise OSError.
 
-    Reading first costs some microseconds, but spares a contended lock (writing `forwarding` takes
-    the one of all netlink requests) and works where /proc/sys is read-only and rightly set.
+    Reading first costs microseconds, avoids a contended lock (writing `forwarding` takes the one of
+    all netlink requests), and works where /proc/sys is read-only but correct.
     """
     if read(key) == value:
         return False

@@ -1,6 +1,6 @@
-"""The settings of an interface that few ask for: promiscuity, all multicast, queue length.
+"""Netlink requests and answers about rarely used interface settings.
 
-Pure: builds one request and reads one answer; `links` holds what every interface needs.
+Pure, like `links`: promiscuous mode, all multicast, and the length of the transmit queue.
 """
 
 from cni_bridge.kernel.messages import (
@@ -16,8 +16,8 @@ from cni_bridge.lean.record import record
 
 
 @record
-class Settings:
-    """As found on an interface."""
+class TunedSettings:
+    """Settings found on an interface."""
 
     promisc: bool
     allmulti: bool
@@ -27,7 +27,7 @@ class Settings:
 def change(
     name: str, *, promisc: bool | None, allmulti: bool | None, tx_queue_length: int | None
 ) -> Request:
-    """Set what is not None, all at once."""
+    """Change every setting that is not None, in one message."""
     wanted = ((IFF_PROMISC, promisc), (IFF_ALLMULTI, allmulti))
     mask = sum(flag for flag, is_on in wanted if is_on is not None)
     flags = sum(flag for flag, is_on in wanted if is_on)
@@ -38,10 +38,10 @@ def change(
     return Request(what=what, kind=RTM_NEWLINK, body=encode(LINK, (0, 0, 0, flags, mask), values))
 
 
-def parse(payload: bytes) -> Settings:
-    """The settings of the interface that an answer describes."""
+def parse(payload: bytes) -> TunedSettings:
+    """Parse the settings in an answer."""
     (_, _, _, flags, _), link = decode(LINK, payload)
-    return Settings(
+    return TunedSettings(
         promisc=bool(flags & IFF_PROMISC),
         allmulti=bool(flags & IFF_ALLMULTI),
         tx_queue_length=link.number(IFLA_TXQLEN) or 0,

@@ -1,6 +1,6 @@
-"""VLANs of bridges and their ports as the kernel wants and tells them.
+"""Netlink requests and answers about VLANs of bridges and their ports.
 
-Pure: builds requests and reads answers; loaded only for networks that have VLANs.
+Pure: builds requests and parses answers. Loaded only for networks with VLANs.
 """
 
 from cni_bridge.kernel.messages import (
@@ -41,15 +41,15 @@ AF_BRIDGE = 7  # linux/socket.h
 RTEXT_FILTER_BRVLAN = 2  # linux/rtnetlink.h
 DEFAULT_VLAN = 1
 VLAN_FIRST, VLAN_LAST = 1, 4094
-NO_NETNS = 0xFFFFFFFF  # a descriptor that nobody has
+NO_NETNS = 0xFFFFFFFF  # not a valid descriptor
 ACCESS = BRIDGE_VLAN_INFO_PVID | BRIDGE_VLAN_INFO_UNTAGGED
 
 
 def probe() -> Request:
-    """Ask for a bridge that can't be: EPROTONOSUPPORT comes from a kernel that can filter VLANs.
+    """Ask for an impossible bridge: EPROTONOSUPPORT comes from a kernel that can filter VLANs.
 
-    No VLAN protocol has number 0, which only such a kernel reads. Another goes on to the network
-    namespace that does not exist (EBADF), or has no bridges at all (EOPNOTSUPP).
+    VLAN protocol 0 does not exist, but only such a kernel looks at it. Others go on to the network
+    namespace that does not exist (EBADF), or have no bridges at all (EOPNOTSUPP).
     """
     data = nest(BRIDGE, {IFLA_BR_VLAN_PROTOCOL: 0})
     info = nest(LINKINFO, {IFLA_INFO_KIND: "bridge", IFLA_INFO_DATA: data})
@@ -62,15 +62,15 @@ def probe() -> Request:
 
 
 def wanted(port: "VlanFilter") -> "PortVlans":
-    """What a port has when the config is carried out, the kept default aside.
+    """Return the VLANs that a port should have, apart from a default that is kept.
 
-    Frames without a tag need a VLAN: the access VLAN even if the trunk lists it too, else the first.
+    Untagged frames need a VLAN: the access VLAN even if the trunk lists it too, otherwise VLAN 1.
     """
     return dict.fromkeys(port.trunk, 0) | {port.access or DEFAULT_VLAN: ACCESS}
 
 
 def configure(index: int, port: "VlanFilter") -> list[Request]:
-    """Give a port its VLANs, and no other unless the default is kept."""
+    """Give a port exactly its VLANs, plus the default VLAN if that is kept."""
     vlans = wanted(port)
     requests = [] if port.keeps_default else [delete(index)]
     requests += [add(index, *span) for span in _spans(vlans)]
@@ -84,13 +84,13 @@ def add(index: int, first: int, last: int, flags: int = 0) -> Request:
 
 
 def delete(index: int, first: int = VLAN_FIRST, last: int = VLAN_LAST) -> Request:
-    """Remove a range of VLANs, all by default, from a bridge port; absent ones don't matter."""
+    """Remove a range of VLANs, all by default, from a bridge port; absent ones are ignored."""
     what = f"remove VLANs {first}-{last} from port {index}"
     return _change(what, RTM_DELLINK, index, (first, last, 0))
 
 
 def listing() -> Request:
-    """List all bridge ports with their VLANs; the kernel can't be asked for one of them."""
+    """List all bridge ports with their VLANs; the kernel can't list a single port."""
     return Request(
         what="list the VLANs of bridge ports",
         kind=RTM_GETLINK,
@@ -99,7 +99,7 @@ def listing() -> Request:
 
 
 def of_port(index: int, answers: list[bytes]) -> "PortVlans":
-    """The VLANs of one of the listed ports."""
+    """Return the VLANs of one of the listed ports."""
     vlans: PortVlans = {}
     for answer in answers:
         (_, _, port, _, _), link = decode(LINK, answer)
@@ -113,13 +113,13 @@ def of_port(index: int, answers: list[bytes]) -> "PortVlans":
 
 
 def default_vlan(payload: bytes) -> int:
-    """The VLAN that new ports of a bridge have; 0 for none."""
+    """Return the VLAN of new ports of a bridge; 0 for none."""
     info = decode(LINK, payload)[1].nested(IFLA_LINKINFO, LINKINFO)
     return info.nested(IFLA_INFO_DATA, BRIDGE).number(IFLA_BR_VLAN_DEFAULT_PVID) or 0
 
 
 def describe(flags: int | None) -> str:
-    """What a port does with a VLAN's frames, for people."""
+    """Describe what a port does with a VLAN's frames, for messages."""
     if flags is None:
         return "none"
     words = "untagged" if flags & BRIDGE_VLAN_INFO_UNTAGGED else "tagged"
@@ -127,7 +127,7 @@ def describe(flags: int | None) -> str:
 
 
 def _spans(vlans: "PortVlans") -> list[tuple[int, int, int]]:
-    """First, last and flags of each run of VLANs with equal flags."""
+    """Return first, last and flags of each run of VLANs with equal flags."""
     spans: list[tuple[int, int, int]] = []
     for vlan, flags in sorted(vlans.items()):
         if spans and spans[-1][1:] == (vlan - 1, flags):

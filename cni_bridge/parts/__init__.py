@@ -1,1 +1,1 @@
-"""What an attachment is made of; one module a part."""
+"""The parts of an attachment: one module each, with ensure/create/apply, remove and problems."""

@@ -1,6 +1,6 @@
-"""Limits of what a container gets and sends: token buckets on its host end and on an ifb device.
+"""Bandwidth limits of a container: token buckets on its host end and on an ifb device.
 
-All of it goes with the host end but the ifb, whose name follows from the attachment.
+Everything is removed with the host end, except the ifb, whose name is derived from the attachment.
 """
 
 from errno import ENOENT, EOPNOTSUPP
@@ -25,21 +25,22 @@ FOR_SHAPING = ("tbf", "ifb", "mirred")
 
 
 def require(host: "Socket", want: Bandwidth) -> None:
-    """Raise UnsupportedField if the kernel can't limit what is to be limited; change nothing."""
+    """Raise UnsupportedField if the kernel lacks what the limits need; change nothing."""
     if want.ingress and not _offers(host, "tbf"):
         raise UnsupportedField(
-            f"ingressRate {want.ingress.rate * 8}: this kernel can't limit what a container gets",
-            "it needs the module sch_tbf",
+            f"ingressRate {want.ingress.rate * 8}: this kernel can't limit what a container receives",
+            "the kernel module sch_tbf is missing: load or install it, or remove the key",
         )
     if want.egress and not (_offers(host, *FOR_SHAPING) or _offers(host, "police")):
         raise UnsupportedField(
             f"egressRate {want.egress.rate * 8}: this kernel can't limit what a container sends",
-            "it needs the modules sch_tbf, ifb and act_mirred, or act_police",
+            "the kernel needs the modules sch_tbf, ifb and act_mirred, or act_police: "
+            "load or install them, or remove the key",
         )
 
 
 def apply(host: "Socket", want: Shaping) -> tuple[Interface, ...]:
-    """Limit the pair; return the ifb, if one was made."""
+    """Limit the pair; return the ifb if one was created."""
     outer = links.parse(host.ask(links.get(want.host_name)))
     if want.ingress:
         host.run(_bucket(outer.index, want.ingress))
@@ -54,10 +55,10 @@ def apply(host: "Socket", want: Shaping) -> tuple[Interface, ...]:
 
 
 def problems(host: "Socket", want: Shaping) -> "Iterator[str]":
-    """Every difference between the plan and the kernel: what, expected, found."""
+    """Yield every difference between the plan and the kernel: what, expected, found."""
     answer = host.find(links.get(want.host_name))
     if answer is None:
-        return  # the veth's problem
+        return  # reported by the veth part
     outer = links.parse(answer)
     if want.ingress:
         yield from _bucket_problems(host, outer, want.ingress)
@@ -78,9 +79,9 @@ def problems(host: "Socket", want: Shaping) -> "Iterator[str]":
 
 
 def _shape(host: "Socket", outer: "Link", ifb_name: str, limit: Limit) -> Interface:
-    """Redirect what the container sends through a device of its own, and limit that.
+    """Redirect what the container sends through an ifb device, and limit that device.
 
-    The redirection comes last: until then the packets go the short way and none is lost.
+    The redirection comes last, so that no packet is lost in between.
     """
     host.run(shaping.create_ifb(ifb_name, outer.mtu))
     ifb = links.parse(host.ask(links.get(ifb_name)))
@@ -90,9 +91,9 @@ def _shape(host: "Socket", outer: "Link", ifb_name: str, limit: Limit) -> Interf
 
 
 def _offers(host: "Socket", *kinds: str) -> bool:
-    """Whether the kernel has all of these, or can load them; each probe is refused in any case.
+    """Return whether the kernel has, or can load, all of these; each probe is refused either way.
 
-    Asked only for what is needed: a probe loads modules, and `ifb` comes with devices of its own.
+    Probe only what is needed: a probe loads modules, and `ifb` creates two devices when loaded.
     """
     failures = host.attempt(*map(_probe, kinds))
     return all(each and each.errno not in (ENOENT, EOPNOTSUPP) for each in failures)

@@ -1,6 +1,6 @@
 """The bridge: shared by all attachments of a network, so it is ensured and never removed.
 
-What exists is reused and completed; what somebody else set is changed only where the config says so.
+An existing bridge is reused and completed; foreign settings are changed only if the config says so.
 """
 
 from errno import EEXIST
@@ -23,7 +23,7 @@ FORWARDING = {4: "net/ipv4/ip_forward", 16: "net/ipv6/conf/all/forwarding"}
 
 
 def ensure(host: "Socket", want: Bridge) -> "Link":
-    """Make the bridge what the plan says, whoever made it; return it as it is then."""
+    """Create or complete the bridge as planned, whoever created it; return it."""
     link = _pin_mac(host, find(host, want.name) or _create(host, want))
     # Whoever made it: a container that sends router advertisements must not become the host's
     # router (CVE-2020-10749).
@@ -40,14 +40,14 @@ def ensure(host: "Socket", want: Bridge) -> "Link":
 
 
 def ensure_gateways(host: "Socket", link: "Link", want: Bridge) -> None:
-    """Give the gateway addresses to the bridge, or to `link` that has them in its place."""
+    """Add the gateway addresses to `link`: the bridge, or the gateway interface of its VLAN."""
     for length in sorted({len(gateway.ip) for gateway in want.gateways}):
         _ensure_addresses(host, link, want, length)
         _ensure_forwarding(length)
 
 
 def problems(host: "Socket", want: Bridge) -> "Iterator[str]":
-    """Every difference between the plan and the kernel: what, expected, found."""
+    """Yield every difference between the plan and the kernel: what, expected, found."""
     link = find(host, want.name)
     if link is None:
         yield f"bridge {want.name}: expected to exist, found no such interface"
@@ -62,8 +62,10 @@ def problems(host: "Socket", want: Bridge) -> "Iterator[str]":
 
 
 def conflicts(want: Bridge, gateway: Prefix, present: "Iterable[Prefix]") -> list[Prefix]:
-    """The addresses that are in a gateway's way: any other of IPv4, overlapping ones of IPv6 and of
-    a bridge that has a gateway for each of several blocks."""
+    """Return the addresses that conflict with a gateway: any other IPv4 address, overlapping IPv6 ones.
+
+    On the bridge of a cluster network, which has a gateway for each block, only overlapping ones.
+    """
     return [
         prefix
         for prefix in present
@@ -74,26 +76,26 @@ def conflicts(want: Bridge, gateway: Prefix, present: "Iterable[Prefix]") -> lis
 
 
 def describe(link: "Link") -> Interface:
-    """The bridge in a result."""
+    """Return the bridge as an interface of a result."""
     return Interface(name=link.name, mac=link.mac, mtu=link.mtu)
 
 
 def find(host: "Socket", name: str) -> "Link | None":
-    """The bridge, or None. Raises NameTaken when another kind of interface has its name."""
+    """Return the bridge, or None. Raise NameTaken if another kind of interface has its name."""
     answer = host.find(links.get(name))
     link = links.parse(answer) if answer else None
     if link and link.kind != "bridge":
         raise errors.NameTaken(
             f'"{name}" already exists but is not a bridge',
-            f"it is of kind {link.kind or 'unknown'}; give another name in `bridge`, or remove it",
+            f"its kind is {link.kind or 'unknown'}; set another name in `bridge`, or remove the interface",
         )
     return link
 
 
 def _create(host: "Socket", want: Bridge) -> "Link":
-    """Create it with its MAC in the same message.
+    """Create the bridge with its MAC in the same message.
 
-    Otherwise the MAC follows the lowest port and is zero when the last one goes.
+    Otherwise the MAC follows the lowest port, and becomes zero when the last port is removed.
     """
     mac = names.bridge_mac(want.name, machine.machine_id())
     request = links.create_bridge(
@@ -116,7 +118,7 @@ def _ensure_addresses(host: "Socket", link: "Link", want: Bridge, length: int) -
         raise errors.InvalidConfig(
             f'"{link.name}" already has an IP address different from {prefix_text(missing[0])}',
             f"it has {', '.join(map(prefix_text, in_the_way))}; use another bridge, "
-            "or set forceAddress to replace it",
+            "or set forceAddress to replace the address",
         )
     host.run(*(layer3.delete_address(link.index, prefix) for prefix in in_the_way))
     additions = [layer3.add_address(link.index, gateway, IFA_F_NODAD) for gateway in missing]
@@ -124,10 +126,10 @@ def _ensure_addresses(host: "Socket", link: "Link", want: Bridge, length: int) -
 
 
 def _pin_mac(host: "Socket", link: "Link") -> "Link":
-    """Give a bridge that somebody else made a MAC of its own: the one it has, or ours if none.
+    """Pin the MAC of a bridge that cni-bridge did not create: its current one, or a new one if zero.
 
-    Otherwise it would change with the ports, and be zero when the last one goes. Whether somebody
-    has done so already can't be asked by netlink; doing it again changes nothing.
+    Otherwise the MAC follows the ports, and becomes zero when the last one is removed. Netlink can't
+    tell whether it is pinned already; pinning it again changes nothing.
     """
     ours = names.bridge_mac(link.name, machine.machine_id())
     mac = bytes.fromhex(link.mac.replace(":", ""))

@@ -1,6 +1,6 @@
-"""Tuning of the container end: sysctls of its namespace and rare settings of the interface.
+"""Tuning of the container end: sysctls of its namespace, and rarely used interface settings.
 
-Everything here goes with the namespace or the interface, so there is nothing to remove.
+All of it disappears with the namespace or the interface, so there is no remove().
 """
 
 import posix
@@ -23,12 +23,12 @@ READ_SIZE = 1 << 16
 
 
 def require(want: Tuning) -> None:
-    """Raise InvalidConfig for a sysctl that the host's allow-list does not match, if it has one."""
+    """Raise InvalidConfig for a sysctl that this host's allow-list, if there is one, does not match."""
     allowed = _allowlist() if want.sysctls else None
     if allowed is None:
         return
     bundle.open_library()
-    import re  # only where there is such a list
+    import re  # only on hosts with an allow-list
 
     for item in want.sysctls:
         try:
@@ -39,12 +39,12 @@ def require(want: Tuning) -> None:
             raise InvalidConfig(
                 f"Sysctl {item.key} is not allowed. "
                 f"Only the following sysctls are allowed: [{' '.join(allowed)}]",
-                f"{ALLOWLIST} on this host says so",
+                f"add it to {ALLOWLIST} on this host, or remove it from the config",
             )
 
 
 def apply(container: "OpenNetns", want: TunedInterface) -> None:
-    """Set everything. Raises UnsupportedField, KernelRefused."""
+    """Apply all settings. Raise UnsupportedField, KernelRefused."""
     tuning = want.tuning
     inside = netns.inside(container, lambda: _enter(tuning.sysctls))
     try:
@@ -62,18 +62,18 @@ def apply(container: "OpenNetns", want: TunedInterface) -> None:
 
 
 def problems(container: "OpenNetns", want: TunedInterface) -> "Iterator[str]":
-    """Every difference between the plan and the kernel: what, expected, found."""
+    """Yield every difference between the plan and the kernel: what, expected, found."""
     tuning = want.tuning
     inside, values = netns.inside(
         container, lambda: (Socket(), [sysctl.read(item.path) for item in tuning.sysctls])
     )
     for item, value in zip(tuning.sysctls, values, strict=True):
-        # None: it can only be written. And the kernel separates several numbers by tabs.
+        # None: the key is write-only. The kernel separates several numbers by tabs.
         if value is not None and value.split() != item.value.split():
             yield f"sysctl {item.path}: expected {item.value}, found {value}"
     answer = inside.find(links.get(want.name))
     if answer is None:
-        return  # the veth's problem
+        return  # reported by the veth part
     found = settings.parse(answer)
     for key in ("promisc", "allmulti", "tx_queue_length"):
         expected, is_now = getattr(tuning, key), getattr(found, key)
@@ -93,7 +93,8 @@ def _write(item: Sysctl) -> None:
     except FileNotFoundError:
         raise UnsupportedField(
             f"sysctl {item.key}: the container's kernel has no such parameter",
-            f"it should be set to {item.value!r}; there is no {sysctl.ROOT}{item.path}",
+            f"{sysctl.ROOT}{item.path} does not exist, so it can't be set to {item.value!r}; "
+            "remove it from `sysctl`",
         ) from None
     except OSError as error:
         raise KernelRefused(
@@ -103,7 +104,7 @@ def _write(item: Sysctl) -> None:
 
 
 def _allowlist() -> list[str] | None:
-    """The patterns, or None where there is no such file: then everything is allowed."""
+    """Return the patterns; None without such a file, which allows every sysctl."""
     try:
         descriptor = posix.open(ALLOWLIST, posix.O_RDONLY | posix.O_CLOEXEC)
     except FileNotFoundError:

@@ -1,6 +1,7 @@
 """The veth pair with its addresses and routes: owned by one attachment, removed with it.
 
-Both ends are born where they live, so nothing is moved or renamed. Removal needs the host end's name.
+Both ends are created in their final namespace, so nothing is moved or renamed. Removal needs only the
+host end's name.
 """
 
 import posix
@@ -8,11 +9,11 @@ import time
 from errno import EEXIST, ENODEV
 
 from cni_bridge import errors, names, timings
-from cni_bridge.address import AF_INET6, family
+from cni_bridge.address import AF_INET6, Prefix, bits, family, prefix_text, subnet, text
 from cni_bridge.kernel import layer3, links, netns, sysctl
 from cni_bridge.kernel.messages import IF_OPER_UNKNOWN, IF_OPER_UP, RTMGRP_IPV6_IFADDR, RTMGRP_LINK
 from cni_bridge.kernel.netlink import KernelError, Socket
-from cni_bridge.model import Interface, Veth
+from cni_bridge.model import Interface, Port, Route, Veth
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
     from cni_bridge.kernel.netns import OpenNetns
     from cni_bridge.model import Attachment
 
-FEW = 2  # interfaces that one attachment can have
-GROUPS = 0x63000000  # with a process id added, a number that nobody is likely to use
+FEW = 2  # the most interfaces of one attachment
+GROUPS = 0x63000000  # plus the process id: a group number that is unlikely to be used
 BR_STATE_DISABLED = 0  # linux/if_bridge.h
 PORT_UP_TIMEOUT_S = 2.5  # the reference waits as long
 
 
 def create(host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth) -> None:
-    """Make the pair, the host end up and on the bridge, the other in the container and down."""
+    """Create the pair: the host end up and on the bridge, the other in the container and down."""
     creation = links.create_veth(
         want.host_name,
         want.container_name,
@@ -51,7 +52,7 @@ def create(host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth
             f"remove {want.container_name} from {path}, or send DEL for this attachment first",
         ) from error
     port = want.port
-    assert port, "an end of a wire is made by the part of that name"
+    assert port, "the wire part creates the ends of a wire"
     host.run(
         links.set_port(
             want.host_name, hairpin=port.hairpin, isolated=port.isolated, alias=want.alias
@@ -59,14 +60,14 @@ def create(host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth
     )
     sysctl.try_write(f"net/ipv6/conf/{want.host_name}/accept_ra", "0")
     if port.vlan:
-        from cni_bridge.kernel import vlans  # few networks have any
+        from cni_bridge.kernel import vlans  # few networks have VLANs
 
         host.run(*vlans.configure(_link(host, want.host_name).index, port.vlan))
 
 
 def configure(host: "Socket", container: "OpenNetns", want: Veth) -> tuple[Interface, Interface]:
-    """Give the pair what is planned for it; return host end and container end as they are then."""
-    (inside, events), inner = populate(container, want)
+    """Configure the pair as planned; return the host end and the container end."""
+    inside, events, inner = populate(container, want)
     outer = wait_until_up(host, want) if want.is_up else _link(host, want.host_name)
     timings.done("port up")
     if want.is_up and want.addresses:
@@ -83,17 +84,20 @@ def configure(host: "Socket", container: "OpenNetns", want: Veth) -> tuple[Inter
     )
 
 
-def populate(container: "OpenNetns", want: Veth) -> "tuple[tuple[Socket, Socket | None], Link]":
-    """Give the container end what is planned for it; return sockets inside, and the end."""
-    sockets = netns.inside(container, lambda: _enter(want))
-    inner = _link(sockets[0], want.container_name)
-    sockets[0].run(*configuration(inner, want))
+def populate(container: "OpenNetns", want: Veth) -> "tuple[Socket, Socket | None, Link]":
+    """Configure the container end as planned.
+
+    Return a netlink socket inside, one for its events or None, and the end.
+    """
+    inside, events = netns.inside(container, lambda: _enter(want))
+    inner = _link(inside, want.container_name)
+    inside.run(*configuration(inner, want))
     timings.done("addresses and routes")
-    return sockets, inner
+    return inside, events, inner
 
 
 def remove(host: "Socket", *names: str) -> None:
-    """Delete pairs by the names of their host ends, and what stands beside them; absent is success."""
+    """Delete interfaces of the host by name: host ends and ifbs; an absent one is not an error."""
     if len(names) <= FEW:
         host.run(*map(links.delete, names), tolerate=ENODEV)
     else:
@@ -101,12 +105,12 @@ def remove(host: "Socket", *names: str) -> None:
 
 
 def _remove_at_once(host: "Socket", names: tuple[str, ...]) -> None:
-    """One message deletes a group, and waits for the kernel once instead of once for each."""
+    """Delete many interfaces as one group: the kernel then waits once instead of once for each."""
     group = GROUPS | posix.getpid()
     host.run(*(links.set_group(name, group) for name in names), tolerate=ENODEV)
     listed = map(links.parse, host.dump(links.listing()))
-    strangers = {link.name for link in listed if link.group == group}.difference(names)
-    if strangers:  # somebody chose the same number: there is a slow way
+    foreign = {link.name for link in listed if link.group == group}.difference(names)
+    if foreign:  # the group number is in use: delete them one by one
         for name in names:
             host.run(links.delete(name), tolerate=ENODEV)
     else:
@@ -114,34 +118,34 @@ def _remove_at_once(host: "Socket", names: tuple[str, ...]) -> None:
 
 
 def find(socket: "Socket", who: "str | int") -> "Link | None":
-    """The interface of that name or index, or None."""
+    """Return the interface of that name or index, or None."""
     answer = socket.find(links.get(who))
     return links.parse(answer) if answer else None
 
 
 def host_ends(host: "Socket") -> "dict[Attachment, Link]":
-    """All that are ours, whoever has a record of them: name and alias prove it."""
+    """Return all host ends of cni-bridge by owner, recorded or not: name and alias prove them."""
     listed = map(links.parse, host.dump(links.listing()))
     return {owner: link for link in listed if (owner := names.owner(link.name, link.alias))}
 
 
 def host_end(host: "Socket", container: "OpenNetns", ifname: str) -> "Link | None":
-    """The other end, on the host, of a veth in the container, whoever made it."""
+    """Return the host's end of any veth in the container, or None."""
     inside = netns.inside(container, Socket)
     try:
         inner = find(inside, ifname)
     finally:
         inside.close()
     outer = find(host, inner.peer) if inner and inner.kind == "veth" and inner.peer else None
-    # Its peer's index may be one of another namespace: then there is no such pair here.
+    # The peer's index may belong to another namespace: then the peer is not on this host.
     return outer if inner and outer and outer.peer == inner.index else None
 
 
 def configuration(inner: "Link", want: Veth) -> "list[Request]":
-    """Everything for the container end, sent at once.
+    """Return all requests for the container end, to be sent at once.
 
     Addresses first, so that the kernel can announce them when the link comes up; then the link;
-    then the routes, which need it up.
+    then the routes, which need the link up.
     """
     requests = [layer3.add_address(inner.index, item) for item in want.addresses]
     if want.is_up:
@@ -151,7 +155,7 @@ def configuration(inner: "Link", want: Veth) -> "list[Request]":
 
 
 def wait_until_up(host: "Socket", want: Veth) -> "Link":
-    """The host end once frames pass both ways, which takes a work queue's turn or two."""
+    """Return the host end once frames pass in both directions: one or two turns of a work queue."""
     outer = _link(host, want.host_name)
     if _is_passing(host, outer):
         return outer
@@ -172,7 +176,7 @@ def wait_until_up(host: "Socket", want: Veth) -> "Link":
 
 
 def sysctls(want: Veth) -> "Iterator[tuple[str, str]]":
-    """What is set in the container's namespace, as far as the kernel has and permits it."""
+    """Yield the sysctls of the container's namespace, which the kernel may lack or refuse."""
     name = want.container_name
     if has_ipv6(want):
         yield "net/ipv6/conf/lo/disable_ipv6", "0"
@@ -187,14 +191,14 @@ def sysctls(want: Veth) -> "Iterator[tuple[str, str]]":
 
 
 def has_ipv6(want: Veth) -> bool:
-    """Whether an address is of IPv6, and has to settle."""
+    """Return whether an address is IPv6, and so becomes usable only after a while."""
     return any(family(item.ip) == AF_INET6 for item in want.addresses)
 
 
 def _enter(want: Veth) -> "tuple[Socket, Socket | None]":
-    """Run inside the netns: its sysctls, and sockets that go on working from outside.
+    """Run inside the netns: set its sysctls, and open sockets that keep working from outside.
 
-    The second hears when IPv6 addresses can be used; there is none where there are none.
+    The second receives notifications of IPv6 addresses; it is None if there are none.
     """
     for key, value in sysctls(want):
         sysctl.try_write(key, value)
@@ -203,23 +207,134 @@ def _enter(want: Veth) -> "tuple[Socket, Socket | None]":
 
 
 def announcement(inner: "Link") -> "Request":
-    """Let the kernel announce the addresses, by ARP and neighbour advertisement.
+    """Make the kernel announce the addresses again, by ARP and neighbour advertisement.
 
-    What it sends by itself when the link comes up is lost: the bridge port does not forward yet.
-    Setting the MAC that the interface has makes it send them again (arp_notify, ndisc_notify).
+    Those that it sends when the link comes up are lost: the bridge port does not forward yet.
+    Setting the MAC to its current value repeats them (arp_notify, ndisc_notify).
     """
     return links.set_mac(inner.index, bytes.fromhex(inner.mac.replace(":", "")))
 
 
 def _is_passing(host: "Socket", outer: "Link") -> bool:
-    """Whether the port forwards; and the bridge sends, which it does not before its first port."""
+    """Return whether the port forwards and the bridge sends, which it does not without a port."""
     is_forwarding = outer.port is not None and outer.port.state != BR_STATE_DISABLED
     if outer.operstate != IF_OPER_UP or not is_forwarding:
         return False
     bridge = links.parse(host.ask(links.get(outer.master)))
-    # Unknown is what a bridge says that had a carrier from the start: as good as up (netif_oper_up).
+    # A bridge that had a carrier from the start reports unknown, which counts as up (netif_oper_up).
     return bridge.operstate in (IF_OPER_UP, IF_OPER_UNKNOWN)
 
 
 def _link(socket: "Socket", name: str) -> "Link":
     return links.parse(socket.ask(links.get(name)))
+
+
+# ---------------------------------------------------------------- CHECK
+
+
+def problems(host: "Socket", container: "OpenNetns", want: Veth, mac: str = "") -> "Iterator[str]":
+    """Yield every difference between the plan and the kernel: what, expected, found.
+
+    `mac` is the container end's in prevResult. A later plugin in the chain may lower the container
+    end's MTU, change promiscuous mode, or move a route to another table: not a problem (SPEC 1.0,
+    CHECK).
+    """
+    inside = netns.inside(container, Socket)
+    inner = find(inside, want.container_name)
+    if inner is None:
+        yield missing(container, want.container_name)
+    else:
+        yield from inside_problems(inside, inner, want, mac)
+    outer = find(host, want.host_name)
+    if outer is None:
+        yield f"host end {want.host_name}: expected to exist, found no such interface"
+        return
+    if inner is not None and outer.peer != inner.index:
+        yield (
+            f"host end {want.host_name}: expected to be the peer of {want.container_name} "
+            f"(index {inner.index}), found index {outer.peer}"
+        )
+    if want.mtu and outer.mtu != want.mtu:
+        yield f"MTU of {outer.name}: expected {want.mtu}, found {outer.mtu}"
+    if inner is not None and inner.mtu > outer.mtu:
+        yield (
+            f"MTU of {inner.name}: expected {outer.mtu} at most, found {inner.mtu}: "
+            "the host end drops what is larger"
+        )
+    if want.port:
+        yield from _port_problems(host, outer, want.port)
+
+
+def missing(container: "OpenNetns", name: str) -> str:
+    """Describe the problem that an interface is missing."""
+    return f"interface {name}: expected in {container.identity.path}, found none"
+
+
+def connected(want: Veth) -> dict[Prefix, Prefix]:
+    """Return the subnets for which the kernel adds routes, each with the address behind it."""
+    first = want.addresses[::-1] if want.is_up else ()
+    return {subnet(item): item for item in first if item.length < bits(item.ip)}
+
+
+def inside_problems(inside: "Socket", inner: "Link", want: Veth, mac: str) -> "Iterator[str]":
+    """Yield every difference of the container end."""
+    name = want.container_name
+    if mac and inner.mac != mac:
+        yield f"MAC of {inner.name}: expected {mac}, found {inner.mac}"
+    if inner.kind != "veth":
+        yield f"interface {name}: expected a veth, found {inner.kind or 'another kind'}"
+    if inner.is_up != want.is_up:
+        yield f"interface {name}: expected {_state(want.is_up)}, found {_state(inner.is_up)}"
+    yield from _address_problems(inside, inner, want.addresses)
+    own = tuple(Route(destination=each) for each in connected(want))
+    yield from _route_problems(inside, inner, own + want.routes)
+
+
+def _address_problems(
+    inside: "Socket", inner: "Link", wanted: tuple[Prefix, ...]
+) -> "Iterator[str]":
+    for version in sorted({family(item.ip) for item in wanted}):
+        answers = map(layer3.parse_address, inside.dump(layer3.addresses(version, inner.index)))
+        present = {item.address: item for item in answers}
+        for item in wanted:
+            if family(item.ip) != version:
+                continue
+            if item not in present:
+                found = ", ".join(map(prefix_text, present)) or "none"
+                yield f"address of {inner.name}: expected {prefix_text(item)}, found {found}"
+            elif present[item].is_duplicate:
+                yield f"address {prefix_text(item)}: expected usable, found a duplicate (DAD failed)"
+
+
+def _route_problems(inside: "Socket", inner: "Link", wanted: tuple[Route, ...]) -> "Iterator[str]":
+    for version in sorted({family(route.destination.ip) for route in wanted}):
+        present = {
+            (route.destination, gateway)
+            for route in map(layer3.parse_route, inside.dump(layer3.routes(version, inner.index)))
+            for gateway in route.gateways or (route.gateway,)
+        }
+        for route in wanted:
+            if family(route.destination.ip) != version:
+                continue
+            if (route.destination, route.gateway) not in present:
+                via = f" via {text(route.gateway)}" if route.gateway else ""
+                what = f"route {prefix_text(route.destination)}{via}"
+                yield f"{what}: expected on {inner.name}, found none"
+
+
+def _port_problems(host: "Socket", outer: "Link", want: Port) -> "Iterator[str]":
+    if not outer.is_up:
+        yield f"host end {outer.name}: expected up, found down"
+    bridge = find(host, outer.master) if outer.master else None
+    master = bridge.name if bridge else "none"
+    if outer.port is None or master != want.bridge:
+        yield f"host end {outer.name}: expected a port of {want.bridge}, found master {master}"
+        return
+    for flag in ("hairpin", "isolated"):
+        expected, found = getattr(want, flag), getattr(outer.port, flag)
+        if expected != found:
+            yield f"bridge port {outer.name} {flag}: expected {expected}, found {found}"
+
+
+def _state(is_up: bool) -> str:
+    return "up" if is_up else "down"

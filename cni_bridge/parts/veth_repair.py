@@ -1,6 +1,6 @@
-"""A pair that is still there is made what is planned, and whatever it has already is left as it is.
+"""Repair an existing veth pair to match its plan, keeping whatever it already has.
 
-Not for ADD, where nothing is there yet and everything that is found is somebody else's.
+Not for ADD, which must not adopt an interface that it finds: that interface has another owner.
 """
 
 from errno import EEXIST
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 
 def restore(host: Socket, container: "OpenNetns", bridge: "Link", want: "Veth") -> None:
-    """Put the host end back on its bridge; give addresses, link and routes back to the other.
+    """Put the host end back on its bridge; restore addresses, link state and routes of the other.
 
-    Raises KernelError where an end is gone.
+    Raise KernelError if an end is gone.
     """
     outer = links.parse(host.ask(links.get(want.host_name)))
     if outer.master != bridge.index:
         host.run(links.set_master(outer.index, bridge.index))
     port = want.port
-    assert port, "what is on a bridge has a port there"
+    assert port, "a pair on a bridge has a port"
     host.run(
         links.set_port(outer.index, hairpin=port.hairpin, isolated=port.isolated, alias=want.alias),
         links.set_up(outer.index),
     )
     if port.vlan:
-        from cni_bridge.kernel import vlans  # few networks have any
+        from cni_bridge.kernel import vlans  # few networks have VLANs
 
         host.run(*vlans.configure(outer.index, port.vlan))
     inside = netns.inside(container, lambda: _enter(want))

@@ -1,6 +1,6 @@
-"""VLANs: does the kernel have them, the shared gateway of one, and CHECK of both and of the ports.
+"""VLANs: probe the kernel, ensure the gateway interface of a VLAN, and check gateway and ports.
 
-Loaded only for networks that have VLANs; addresses of the gateway are the bridge's matter.
+Loaded only for networks with VLANs. The gateway's addresses are set by the bridge part.
 """
 
 import time
@@ -28,12 +28,12 @@ UP_STEP_S = 0.001
 
 
 def demand(host: "Socket", wanted: VlanFilter) -> None:
-    """Raise UnsupportedField where the kernel can't filter VLANs; it would ignore them in silence.
+    """Raise UnsupportedField if the kernel can't filter VLANs: it would silently ignore the tags.
 
-    Nothing is made to find out.
+    The probe creates nothing.
     """
     (refusal,) = host.attempt(vlans.probe())
-    assert refusal, "a bridge was made in a network namespace that does not exist"
+    assert refusal, "the kernel created a bridge in a network namespace that does not exist"
     if refusal.errno == EPROTONOSUPPORT:
         return
     if refusal.errno not in (EBADF, EOPNOTSUPP):
@@ -47,16 +47,16 @@ def demand(host: "Socket", wanted: VlanFilter) -> None:
 
 
 def ensure_gateway(host: "Socket", bridge: "Link", want: Bridge) -> "Link":
-    """The interface for the gateway addresses of a VLAN: one end of a pair whose other is a port.
+    """Return the interface for the gateway addresses of a VLAN: a veth whose peer is a bridge port.
 
-    Shared as the bridge is: whoever made it, it is completed and never removed.
+    It is shared like the bridge: completed whoever created it, and never removed.
     """
     link = _find_gateway(host, want) or _create_gateway(host, bridge, want)
     port = _port(host, link)
     if port is None or port.master not in (0, bridge.index):
         raise NameTaken(
             f'"{link.name}" already exists but does not lead to bridge {want.name}',
-            "another kind of interface has the name; remove it, or name another bridge",
+            "another interface has this name; remove it, or set another `bridge` or `vlan`",
         )
     if port.master != bridge.index:
         host.run(links.set_master(port.index, bridge.index))
@@ -83,7 +83,7 @@ def _create_gateway(host: "Socket", bridge: "Link", want: Bridge) -> "Link":
 
 
 def _wait_until_up(host: "Socket", gateway: int) -> "Link":
-    """The gateway once its port forwards, which takes a work queue's turn after it was made."""
+    """Return the gateway once its port forwards: the kernel does that in a work queue."""
     deadline = time.monotonic() + UP_TIMEOUT_S
     while not _is_passing(host, link := links.parse(host.ask(links.get(gateway)))):
         if time.monotonic() > deadline:
@@ -102,7 +102,7 @@ def _is_passing(host: "Socket", gateway: "Link") -> bool:
 
 
 def _port(host: "Socket", gateway: "Link") -> "Link | None":
-    """The other end of the pair, whatever its name: the reference gives it a random one."""
+    """Return the peer, whatever its name: the reference gives it a random one."""
     if gateway.kind != "veth" or gateway.peer_netns is not None:
         return None
     return links.parse(host.ask(links.get(gateway.peer)))
@@ -116,9 +116,9 @@ def _vlans_of(host: "Socket", port: "Link") -> "PortVlans":
 
 
 def problems(host: "Socket", bridge: Bridge, veth: Veth) -> "Iterator[str]":
-    """Every difference between the plan and the kernel: what, expected, found.
+    """Yield every difference between the plan and the kernel: what, expected, found.
 
-    What the bridge and the veth pair report themselves is not said twice.
+    Leave out what the bridge part and the veth part already report.
     """
     if bridge.gateway_vlan and (gateway := _find_gateway(host, bridge)):
         yield from _gateway_problems(host, gateway, bridge)

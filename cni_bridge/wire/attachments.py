@@ -1,7 +1,7 @@
-"""A wire's order of steps, across the ledger and the namespaces of two containers.
+"""Attach and detach the ends of a wire, across the ledger and the namespaces of two containers.
 
-Loaded only for networks that are a wire. Everything that gives an end to somebody else is done with
-the ledger locked, so that two that come at once find each other.
+Loaded only for networks with mode `wire`. Every step that hands an end to another container holds
+the ledger's lock, so that two concurrent ADDs find each other.
 """
 
 from cni_bridge import names, optional_parts, plan, timings
@@ -38,13 +38,13 @@ def attach(
     settings: "NetworkConfig",
     addresses: "Source",
 ) -> "tuple[Plan, tuple[Interface, ...]]":
-    """Make the wire and wait for the other container, or complete the wire of the one that waits.
+    """Create the wire with its other end parked, or take the end that another container parked.
 
-    Raises WireTaken for a third, and TryAgainLater if a DEL has overtaken the ADD.
+    Raise WireTaken for a third container, and TryAgainLater if a DEL has overtaken the ADD.
     """
     wanted = plan.build(holding.attachment, settings, addresses.grant(holding, settings))
     want = wanted.veth
-    assert want.mac, "the plan of a wire has one"
+    assert want.mac, "the plan of a wire always has a MAC"
     mac, wires = want.mac, Wires(ledger)
     with wires.transaction():
         wires.enrol(wanted.attachment, want.mtu, mac)
@@ -60,9 +60,9 @@ def attach(
 
 
 def remove(host: "Socket", ledger: "Ledger", attachments: "Sequence[Attachment]") -> None:
-    """Take the ends of these attachments back, and park them for those who stay.
+    """Take these attachments' ends out of their containers, and park them for the peers that stay.
 
-    A wire whose other end is parked is left to removal by the host end's name.
+    A wire whose other end is parked is removed later, by the name of its host end.
     """
     wires = Wires(ledger)
     with wires.transaction():
@@ -76,11 +76,11 @@ def remove(host: "Socket", ledger: "Ledger", attachments: "Sequence[Attachment]"
 
 
 def remove_unrecorded(host: "Socket", netns_path: str, attachment: "Attachment") -> None:
-    """Remove an end of which no ledger tells any more; its alias proves whose it is."""
+    """Remove an end that no ledger records any more; its alias proves its owner."""
     try:
         there = netns.open_netns(netns_path)
     except (InvalidNetns, UnknownContainer):
-        return  # gone with its namespace
+        return  # the end is gone with its namespace
     wire_part.leave(host, there, attachment, None)
     netns.close(there)
 
@@ -88,7 +88,7 @@ def remove_unrecorded(host: "Socket", netns_path: str, attachment: "Attachment")
 def problems(
     host: "Socket", container: "OpenNetns", ledger: "Ledger | None", wanted: "Plan", mac: str
 ) -> "Iterator[str]":
-    """Every difference between the plan and the kernel: what, expected, found."""
+    """Yield every difference between the plan and the kernel: what, expected, found."""
     far = None
     for other in Wires(ledger).others(wanted.attachment) if ledger else ():
         there = _home(other.holding.netns)
@@ -102,7 +102,7 @@ def problems(
 def _join(
     host: "Socket", container: "OpenNetns", wires: Wires, planned: "tuple[Plan, NetworkConfig]"
 ) -> "End | None":
-    """Make our end; return the other one if the wire is whole now."""
+    """Create this attachment's end; return the other end if the wire is complete now."""
     wanted, settings = planned
     attachment = wanted.attachment
     if not wires.of(attachment):
@@ -110,12 +110,12 @@ def _join(
     for other in wires.others(attachment):
         there = _home(other.holding.netns)
         if there is None:
-            _say_that_it_is_gone(other.holding)
+            _report_missing_netns(other.holding)
             continue
         its = _plan_of(other, settings)
         if other.holding.is_confirmed and not wire_part.parked_end(host, there, its.veth):
-            _make_anew(host, there, its)
-        # Of one that is still being added there is none yet: it will find ours.
+            _recreate(host, there, its)
+        # A peer that is still being added has no end yet; it will find this one.
         if parked := wire_part.parked_end(host, there, its.veth):
             wire_part.take(host, parked, container, wanted.veth)
             return there, its.veth
@@ -124,18 +124,18 @@ def _join(
     return None
 
 
-def _make_anew(host: "Socket", there: "OpenNetns", its: "Plan") -> None:
-    """The end of a container that has lost it with its neighbour's namespace."""
-    veth.remove(host, its.veth.host_name)  # half-made, if it is there
+def _recreate(host: "Socket", there: "OpenNetns", its: "Plan") -> None:
+    """Recreate the end of a container that lost it with its peer's namespace."""
+    veth.remove(host, its.veth.host_name)  # if it exists, it is incomplete
     wire_part.leave(host, there, its.attachment, None)
     wire_part.park(host, there, its.veth)
     _populate(host, there, its)
     wire_part.own(there, its.veth)
-    timings.done(f"end of {its.attachment.container} made anew")
+    timings.done(f"end of {its.attachment.container} recreated")
 
 
 def _plan_of(other: "WireEnd", settings: "NetworkConfig") -> "Plan":
-    """What the ADD of the other end has planned."""
+    """Return what the ADD of the other end planned."""
     own = replace(settings, mac=other.mac, attachment_mtu=other.mtu)
     grant = Grant(leases=other.holding.leases, routes=settings.ipam.routes)
     return plan.build(other.holding.attachment, own, grant)
@@ -154,13 +154,13 @@ def _part(host: "Socket", end: "WireEnd", other: "Holding | None") -> None:
 
 
 def _populate(host: "Socket", container: "OpenNetns", wanted: "Plan") -> "Link":
-    inner = veth.populate(container, wanted.veth)[1]
+    _, _, inner = veth.populate(container, wanted.veth)
     optional_parts.apply(host, container, wanted)
     return inner
 
 
 def _home(identity: "Netns") -> "OpenNetns | None":
-    """The namespace of a record, if it is still that one."""
+    """Return the namespace of a record, if its path still leads to the same one."""
     try:
         found = netns.open_netns(identity.path, may_be_own=True)
     except (InvalidNetns, UnknownContainer):
@@ -171,10 +171,10 @@ def _home(identity: "Netns") -> "OpenNetns | None":
     return None
 
 
-def _say_that_it_is_gone(holding: "Holding") -> None:
+def _report_missing_netns(holding: "Holding") -> None:
     who = holding.attachment.container
     timings.done(f"namespace of {who} is gone")
     remark(
-        f"{holding.netns.path} of {who} is gone: its end of the wire can't be made "
-        "anew, and this one waits for its successor"
+        f"{holding.netns.path} of {who} is gone: its end of the wire can't be recreated; "
+        "this end waits for the next container"
     )

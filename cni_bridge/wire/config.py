@@ -1,6 +1,6 @@
-"""`"mode": "wire"`: which other keys make no sense then.
+"""Config keys that `"mode": "wire"` excludes.
 
-Loaded only for networks that are a wire; what a wire is, `wiring` knows.
+Loaded only for networks with that mode.
 """
 
 from cni_bridge.edge import ipam_config
@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-DEFAULT_BRIDGE = "cni0"  # the schema's, which can't be told from none
+DEFAULT_BRIDGE = "cni0"  # the schema's default, which looks like an absent key here
 NEEDS_A_BRIDGE = (
     *("isGateway", "isDefaultGateway", "forceAddress", "ipMasq", "hairpinMode", "promiscMode"),
     *("vlan", "vlanTrunk", "preserveDefaultVlan", "portIsolation", "macspoofchk", "ipspoofchk"),
@@ -21,7 +21,7 @@ RUNTIME = ("portMappings", "bandwidth")
 
 
 def check(document: "dict[str, Any]", *, is_delegated: bool) -> None:
-    """Refuse what a wire can't have. Raises InvalidConfig, UnsupportedField."""
+    """Raise InvalidConfig or UnsupportedField for a key that a wire excludes."""
     for key in (*NEEDS_A_BRIDGE, *NEEDS_A_HOST_END):
         if document.get(key):
             raise _refusal(key, document[key])
@@ -39,14 +39,14 @@ def check(document: "dict[str, Any]", *, is_delegated: bool) -> None:
         raise UnsupportedField(
             "ipam.type: a wire takes its addresses from cni-bridge itself, found "
             f"{document['ipam']['type']}",
-            "only what the ledger records can be given to an end that is made anew; "
+            "only addresses in cni-bridge's ledger can be restored when an end is recreated; "
             "set ipam.type to cni-bridge, or leave ipam out",
         )
 
 
 def _refusal(key: str, value: object) -> InvalidConfig:
     return InvalidConfig(
-        f"{key}: not together with mode wire, found {value}",
+        f"{key}: expected to be absent with mode wire, got {value}",
         "a wire joins two containers directly: there is no bridge, no gateway and no host end; "
         f"remove {key}, or the mode",
     )

@@ -1,6 +1,6 @@
-"""The ledger's record of wires: who has which end, and what it takes to make an end anew.
+"""The ledger's record of wires: which attachment has which end, and how to recreate an end.
 
-Nothing here knows interfaces; a wire is a network that two attachments are on.
+A wire is a network with two attachments; nothing here touches interfaces.
 """
 
 from cni_bridge.errors import WireTaken
@@ -18,7 +18,7 @@ _ENDS = "select container, ifname, mtu, mac from wire where network = ?"
 
 @record
 class WireEnd:
-    """One end of a wire: what it takes to make it anew."""
+    """One end of a wire, with what is needed to recreate it."""
 
     holding: Holding
     mtu: int
@@ -28,7 +28,7 @@ class WireEnd:
 class Wires:
     """The wires in an open ledger; every method may raise IOFailure, TryAgainLater.
 
-    Giving an end from one attachment to another in the kernel is done inside of a `transaction`.
+    Handing an end from one attachment to another happens in the kernel, inside a `transaction`.
     """
 
     def __init__(self, ledger: "Ledger") -> None:
@@ -39,32 +39,31 @@ class Wires:
         return self._ledger.database.transaction()
 
     def enrol(self, attachment: Attachment, mtu: int, mac: bytes) -> None:
-        """Record an end, inside of a `transaction`. Raises WireTaken if there are two others."""
+        """Record an end, inside a `transaction`. Raise WireTaken if the wire already has two others."""
         others = self.others(attachment)
         if len(others) > 1:
             first, second = (messages.name(each.holding.attachment) for each in others)
             raise WireTaken(
-                f"the wire {attachment.network} has two ends, and both are taken: by {first} "
-                f"and by {second}",
+                f"wire {attachment.network}: both ends are taken, by {first} and by {second}",
                 "\n".join(messages.facts(each.holding) for each in others)
-                + "\nDelete one of them first; `cni-bridge gc` removes what is provably dead.",
+                + "\nDelete one of them first; `cni-bridge gc` removes stale attachments.",
             )
         self._ledger.database.change(
             "insert into wire values (?, ?, ?, ?, ?)", *_key(attachment), mtu, mac
         )
 
     def of(self, attachment: Attachment) -> tuple[WireEnd, ...]:
-        """The attachment's own end, if it has one."""
+        """Return the attachment's end; empty if it has none."""
         ends = self.ends(attachment.network)
         return tuple(each for each in ends if each.holding.attachment == attachment)
 
     def others(self, attachment: Attachment) -> tuple[WireEnd, ...]:
-        """The other ends of the same wire: one, or none yet."""
+        """Return the other end of the same wire; empty if there is none yet."""
         ends = self.ends(attachment.network)
         return tuple(each for each in ends if each.holding.attachment != attachment)
 
     def ends(self, network: str) -> tuple[WireEnd, ...]:
-        """The ends of a wire."""
+        """Return all ends of a wire."""
         rows = self._ledger.database.select(_ENDS, network)
         ends = []
         for container, ifname, mtu, mac in rows:

@@ -1,6 +1,6 @@
-"""A wire: a veth pair with an end in each of two containers, or with one parked on the host.
+"""A wire: a veth pair with one end in each of two containers, or with one end parked on the host.
 
-Parked is the end whose container has not come yet: down, under the name of the other's host end.
+An end is parked until its container is added: it is down, and named as the other's host end.
 """
 
 import time
@@ -12,7 +12,7 @@ from cni_bridge.kernel import links, netns
 from cni_bridge.kernel.messages import IF_OPER_UP, RTMGRP_IPV6_IFADDR, RTMGRP_LINK
 from cni_bridge.kernel.netlink import KernelError, Socket
 from cni_bridge.model import Attachment, Veth
-from cni_bridge.parts import veth, veth_check
+from cni_bridge.parts import veth
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ UP_TIMEOUT_S = 2.5  # as for a port of a bridge
 
 
 def park(host: Socket, container: "OpenNetns", want: Veth) -> None:
-    """Make the pair: one end in the container, down; the other parked."""
+    """Create the pair: one end in the container, down; the other parked."""
     creation = links.create_veth(
         want.host_name,
         want.container_name,
@@ -44,29 +44,29 @@ def park(host: Socket, container: "OpenNetns", want: Veth) -> None:
 
 
 def own(container: "OpenNetns", want: Veth) -> None:
-    """Say of an end whose it is: before that, it is half-made."""
+    """Mark the owner of an end by its alias; an end without an alias is incomplete."""
     inside = netns.inside(container, Socket)
     inside.run(links.set_alias(want.container_name, want.alias))
     inside.close()
 
 
 def parked_end(host: Socket, container: "OpenNetns", want: Veth) -> "Link | None":
-    """The end that is parked, if the one in the container is whole."""
+    """Return the parked end, if the end in the container is complete."""
     inside = netns.inside(container, Socket)
     try:
         inner = veth.find(inside, want.container_name)
     finally:
         inside.close()
-    is_whole = inner is not None and inner.alias == want.alias
-    return veth.find(host, want.host_name) if is_whole else None
+    is_complete = inner is not None and inner.alias == want.alias
+    return veth.find(host, want.host_name) if is_complete else None
 
 
 def take(host: Socket, parked: "Link", container: "OpenNetns", want: Veth) -> None:
-    """Give the parked end to the container that it was waiting for."""
+    """Move the parked end into the container that it was waiting for."""
     inside = netns.inside(container, Socket)
     if veth.find(inside, want.container_name):
         raise _taken(container, want)
-    # First the alias, which proves whose it is wherever the process may die.
+    # The alias first: it proves the owner wherever the process may die.
     host.run(
         links.set_alias(parked.index, want.alias),
         links.move(
@@ -83,9 +83,9 @@ def take(host: Socket, parked: "Link", container: "OpenNetns", want: Veth) -> No
 def leave(
     host: Socket, container: "OpenNetns", owner: Attachment, other: Attachment | None
 ) -> None:
-    """Take the end out of its container: to park it for the other, or for good.
+    """Take the owner's end out of its container: park it for `other`, or delete it.
 
-    Whatever has its name and is not ours stays.
+    An interface of that name with another owner stays.
     """
     inside = netns.inside(container, Socket)
     try:
@@ -105,9 +105,9 @@ def leave(
 
 
 def settle(container: "OpenNetns", want: Veth) -> bool:
-    """Return when frames can pass and every address can be used. Raises TryAgainLater.
+    """Wait until frames can pass and every address is usable. Raise TryAgainLater.
 
-    False, and at once, if the end is down: its container may want it so, or be about to set it up.
+    Return False at once if the end is down: its container wants that, or is about to set it up.
     """
     inside, events = netns.inside(
         container, lambda: (Socket(), Socket(groups=RTMGRP_LINK | RTMGRP_IPV6_IFADDR))
@@ -143,13 +143,13 @@ def problems(
     far: "tuple[OpenNetns, str] | None",
     mac: str,
 ) -> "Iterator[str]":
-    """Every difference between the plan and the kernel; `far`: where the other end should be."""
+    """Yield every difference between the plan and the kernel; `far` is where the other end belongs."""
     inside = netns.inside(container, Socket)
     inner = veth.find(inside, want.container_name)
     if inner is None:
-        yield veth_check.missing(container, want.container_name)
+        yield veth.missing(container, want.container_name)
         return
-    yield from veth_check.inside_problems(inside, inner, want, mac)
+    yield from veth.inside_problems(inside, inner, want, mac)
     if want.mtu and inner.mtu > want.mtu:
         yield f"MTU of {inner.name}: expected {want.mtu}, found {inner.mtu}"
     parked = veth.find(host, want.host_name)
@@ -162,7 +162,7 @@ def problems(
         if outer and (outer.peer, inner.peer) == (inner.index, outer.index):
             return
         where += f" or as {name} in {there.identity.path}"
-    yield f"other end of {inner.name}: expected {where}, found it in neither place"
+    yield f"other end of {inner.name}: expected {where}, found none"
 
 
 def _own_end(inside: Socket, owner: Attachment) -> "Link | None":
@@ -174,7 +174,7 @@ def _own_end(inside: Socket, owner: Attachment) -> "Link | None":
 def _taken(container: "OpenNetns", want: Veth) -> NameTaken:
     path = container.identity.path
     return NameTaken(
-        f"{want.container_name} or {want.host_name} exists already",
+        f"interface {want.container_name} or {want.host_name} already exists",
         f"remove {want.container_name} from {path}, or send DEL for this attachment first",
     )
 

@@ -90,7 +90,7 @@ def test_the_other_is_healed_when_one_has_taken_the_wire_with_its_namespace(
     assert (healed["address"], healed["mtu"]) == (before["address"], before["mtu"])
     assert (healed["address"], healed["mtu"]) == ("02:00:00:00:00:05", 1400)
     taken = [what for what, _ in printed_json("trace", successor.name, "--json")[0]["steps"]]
-    assert "end of c1 made anew" in taken
+    assert "end of c1 recreated" in taken
 
 
 def test_a_container_whose_namespace_is_gone_cannot_be_healed_and_that_is_said(

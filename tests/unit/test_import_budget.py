@@ -26,7 +26,6 @@ RARE = {
     "cni_bridge.wire.attachments",
     "cni_bridge.wire.config",
     "cni_bridge.wire.ledger",
-    "cni_bridge.parts.veth_check",
     "cni_bridge.wire.part",
     "cni_bridge.firewall.model",
     "cni_bridge.kernel.shaping",

@@ -149,12 +149,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "parts.bridge": {"kernel", "names"},
     "firewall.tables": {"lean.bundle", "firewall.elements", "kernel"},
     "firewall.foreign": {"kernel"},
-    "parts.veth_check": {"kernel", "parts.veth"},
     "parts.veth_repair": {"kernel", "parts.veth"},
     "parts.tuning": {"lean.bundle", "kernel"},
     "parts.veth": {"kernel", "names"},
     "parts.vlan": {"kernel", "names"},
-    "wire.part": {"kernel", "names", "parts.veth_check", "parts.veth"},
+    "wire.part": {"kernel", "names", "parts.veth"},
     # bytes, errno, /proc, descriptors
     "kernel": set(),
     "kernel.chains": {"kernel.messages", "kernel.netlink", "kernel.nfmessages"},

@@ -17,7 +17,7 @@ from cni_bridge.cli.host_state import Interface
 from cni_bridge.cli.inventory import Attached
 from cni_bridge.edge.config import STATE_DIR
 from cni_bridge.model import Route, Veth
-from cni_bridge.parts import veth_check
+from cni_bridge.parts import veth
 
 RESTART = "restart the container: its runtime deletes and adds it"
 
@@ -158,7 +158,7 @@ def routes(facts: Facts) -> Iterator[Finding]:
         present = {(item.destination, item.gateway) for item in space.routes}
         own = [  # an address that is lost brings its route when it is given back
             Route(destination=subnet)
-            for subnet, prefix in veth_check.connected(plan.veth).items()
+            for subnet, prefix in veth.connected(plan.veth).items()
             if prefix_text(prefix) in each.container_end.addresses
         ]
         for route in (*own, *plan.veth.routes):
@@ -210,7 +210,7 @@ def _addition(route: Route, words: str, want: Veth) -> str:
     """The command that adds a route; one to an address' own subnet as the kernel would add it."""
     is_ipv6 = address.family(route.destination.ip) == address.AF_INET6
     ip = f"ip {'-6 ' if is_ipv6 else ''}route add {words} dev {want.container_name}"
-    own = None if route.gateway else veth_check.connected(want).get(route.destination)
+    own = None if route.gateway else veth.connected(want).get(route.destination)
     if own is None:
         return ip
     return f"{ip} proto kernel " + (

@@ -15,7 +15,7 @@ from cni_bridge.kernel.netlink import Socket
 from cni_bridge.kernel.netns import OWN_NETNS, OpenNetns
 from cni_bridge.lean.record import replace
 from cni_bridge.model import Bridge, Plan, Veth
-from cni_bridge.parts import bridge, veth_check, veth_repair
+from cni_bridge.parts import bridge, veth, veth_repair
 
 IP6_RT_PRIO_ADDRCONF = 256  # net/ip6_route.h: the metric of what the kernel adds with an address
 
@@ -79,7 +79,7 @@ def _connect(container: OpenNetns, want: Veth) -> None:
     """
     with netns.inside(container, IPRoute) as socket:
         (index,) = socket.link_lookup(ifname=want.container_name)
-        for subnet, own in veth_check.connected(want).items():
+        for subnet, own in veth.connected(want).items():
             more = (
                 {"prefsrc": address.text(own.ip), "scope": "link"}
                 if address.family(own.ip) == address.AF_INET

@@ -92,7 +92,7 @@ def without_table(body: bytes) -> bytes:
 def test_a_token_bucket_has_the_bytes_that_pyroute2_makes() -> None:
     parms = {**RATE, "limit": 13_125, "buffer": 10_000 * 8000 // 64}
     assert shaping.add_bucket(4, rate=125_000, burst=10_000, limit=13_125) == Request(
-        what="limit what interface 4 sends to 125000 bytes a second",
+        what="limit what interface 4 sends to 125000 bytes per second",
         kind=rtnl.RTM_NEWQDISC,
         flags=CREATE,
         body=bucket(parms, ("TCA_TBF_BURST", 10_000)),

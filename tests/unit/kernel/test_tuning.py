@@ -31,6 +31,6 @@ def test_what_is_none_is_left_alone() -> None:
 
 def test_the_settings_of_an_interface_are_understood() -> None:
     payload = link(("IFLA_TXQLEN", 77), index=2, flags=ifinfmsg.IFF_ALLMULTI | ifinfmsg.IFF_UP)
-    assert tuning.parse(payload) == tuning.Settings(
+    assert tuning.parse(payload) == tuning.TunedSettings(
         promisc=False, allmulti=True, tx_queue_length=77
     )

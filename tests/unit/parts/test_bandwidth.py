@@ -74,9 +74,9 @@ def test_what_a_container_sends_is_policed_where_it_can_not_be_shaped() -> None:
     offering, socket = kernel("tbf", "police")
     assert bandwidth.apply(socket, WANTED) == ()
     assert offering.done == [
-        "limit what interface 4 sends to 1000 bytes a second",
+        "limit what interface 4 sends to 1000 bytes per second",
         "filter what interface 4 receives",
-        "limit what interface 4 receives to 1000 bytes a second",
+        "limit what interface 4 receives to 1000 bytes per second",
     ]
 
 
@@ -85,9 +85,9 @@ def test_the_redirection_comes_last() -> None:
     (ifb,) = bandwidth.apply(socket, WANTED)
     assert ifb.name == "ifb-01"
     assert offering.done == [
-        "limit what interface 4 sends to 1000 bytes a second",
+        "limit what interface 4 sends to 1000 bytes per second",
         "filter what interface 4 receives",
         "create ifb ifb-01",
-        "limit what interface 4 sends to 1000 bytes a second",
+        "limit what interface 4 sends to 1000 bytes per second",
         "redirect what interface 4 receives through interface 4",
     ]

@@ -47,7 +47,7 @@ def test_a_network_is_a_wire_only_if_it_says_so() -> None:
 def test_what_needs_a_bridge_is_refused_by_name(document: Json) -> None:
     error = refusal(document)
     assert error.code == 7
-    assert error.msg.startswith(f"{next(iter(document))}: not together with mode wire")
+    assert error.msg.startswith(f"{next(iter(document))}: expected to be absent with mode wire")
 
 
 @pytest.mark.parametrize(
