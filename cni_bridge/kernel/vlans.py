@@ -61,7 +61,7 @@ def probe() -> Request:
     )
 
 
-def wanted(port: "VlanFilter") -> "PortVlans":
+def desired(port: "VlanFilter") -> "PortVlans":
     """Return the VLANs that a port should have, apart from a default that is kept.
 
     Untagged frames need a VLAN: the access VLAN even if the trunk lists it too, otherwise VLAN 1.
@@ -71,7 +71,7 @@ def wanted(port: "VlanFilter") -> "PortVlans":
 
 def configure(index: int, port: "VlanFilter") -> list[Request]:
     """Give a port exactly its VLANs, plus the default VLAN if that is kept."""
-    vlans = wanted(port)
+    vlans = desired(port)
     requests = [] if port.keeps_default else [delete(index)]
     requests += [add(index, *span) for span in _spans(vlans)]
     return requests

@@ -24,45 +24,45 @@ POLICED_BURST = 1 << 17  # bytes; less would drop every packet that the containe
 FOR_SHAPING = ("tbf", "ifb", "mirred")
 
 
-def require(host: "Socket", want: Bandwidth) -> None:
+def require(host: "Socket", desired: Bandwidth) -> None:
     """Raise UnsupportedField if the kernel lacks what the limits need; change nothing."""
-    if want.ingress and not _offers(host, "tbf"):
+    if desired.ingress and not _offers(host, "tbf"):
         raise UnsupportedField(
-            f"ingressRate {want.ingress.rate * 8}: this kernel can't limit what a container receives",
+            f"ingressRate {desired.ingress.rate * 8}: this kernel can't limit what a container receives",
             "the kernel module sch_tbf is missing: load or install it, or remove the key",
         )
-    if want.egress and not (_offers(host, *FOR_SHAPING) or _offers(host, "police")):
+    if desired.egress and not (_offers(host, *FOR_SHAPING) or _offers(host, "police")):
         raise UnsupportedField(
-            f"egressRate {want.egress.rate * 8}: this kernel can't limit what a container sends",
+            f"egressRate {desired.egress.rate * 8}: this kernel can't limit what a container sends",
             "the kernel needs the modules sch_tbf, ifb and act_mirred, or act_police: "
             "load or install them, or remove the key",
         )
 
 
-def apply(host: "Socket", want: Shaping) -> tuple[Interface, ...]:
+def apply(host: "Socket", desired: Shaping) -> tuple[Interface, ...]:
     """Limit the pair; return the ifb if one was created."""
-    outer = links.parse(host.ask(links.get(want.host_name)))
-    if want.ingress:
-        host.run(_bucket(outer.index, want.ingress))
-    if not want.egress:
+    outer = links.parse(host.ask(links.get(desired.host_name)))
+    if desired.ingress:
+        host.run(_bucket(outer.index, desired.ingress))
+    if not desired.egress:
         return ()
     host.run(shaping.add_ingress(outer.index))
     if _offers(host, *FOR_SHAPING):
-        return (_shape(host, outer, want.ifb_name, want.egress),)
-    burst = max(want.egress.burst, POLICED_BURST)
-    host.run(shaping.police(outer.index, rate=want.egress.rate, burst=burst))
+        return (_shape(host, outer, desired.ifb_name, desired.egress),)
+    burst = max(desired.egress.burst, POLICED_BURST)
+    host.run(shaping.police(outer.index, rate=desired.egress.rate, burst=burst))
     return ()
 
 
-def problems(host: "Socket", want: Shaping) -> "Iterator[str]":
+def problems(host: "Socket", desired: Shaping) -> "Iterator[str]":
     """Yield every difference between the plan and the kernel: what, expected, found."""
-    answer = host.find(links.get(want.host_name))
+    answer = host.find(links.get(desired.host_name))
     if answer is None:
         return  # reported by the veth part
     outer = links.parse(answer)
-    if want.ingress:
-        yield from _bucket_problems(host, outer, want.ingress)
-    if not want.egress:
+    if desired.ingress:
+        yield from _bucket_problems(host, outer, desired.ingress)
+    if not desired.egress:
         return
     actions = {
         action.kind: action
@@ -70,12 +70,12 @@ def problems(host: "Socket", want: Shaping) -> "Iterator[str]":
         if action
     }
     if "mirred" in actions:
-        yield from _ifb_problems(host, want.ifb_name, actions["mirred"].target, want.egress)
+        yield from _ifb_problems(host, desired.ifb_name, actions["mirred"].target, desired.egress)
     elif "police" not in actions:
-        yield f"filter of {outer.name}: expected a limit of {_text(want.egress)}, found none"
-    elif actions["police"].rate != want.egress.rate:
+        yield f"filter of {outer.name}: expected a limit of {_text(desired.egress)}, found none"
+    elif actions["police"].rate != desired.egress.rate:
         found = actions["police"].rate
-        yield f"policing of {outer.name}: expected {want.egress.rate} bytes/s, found {found} bytes/s"
+        yield f"policing of {outer.name}: expected {desired.egress.rate} bytes/s, found {found} bytes/s"
 
 
 def _shape(host: "Socket", outer: "Link", ifb_name: str, limit: Limit) -> Interface:
@@ -113,7 +113,7 @@ def _queue(limit: Limit) -> int:
     return min(limit.rate // QUEUES_PER_SECOND + limit.burst, QUEUE_LIMIT)
 
 
-def _bucket_problems(host: "Socket", link: "Link", want: Limit) -> "Iterator[str]":
+def _bucket_problems(host: "Socket", link: "Link", desired: Limit) -> "Iterator[str]":
     try:
         found = shaping.parse_bucket(host.ask(shaping.get_root(link.index)))
     except KernelError as error:
@@ -121,15 +121,15 @@ def _bucket_problems(host: "Socket", link: "Link", want: Limit) -> "Iterator[str
             raise
         found = None
     if found is None:
-        yield f"queueing of {link.name}: expected a limit of {_text(want)}, found none"
-    elif (found.rate, found.limit) != (want.rate, _queue(want)):
+        yield f"queueing of {link.name}: expected a limit of {_text(desired)}, found none"
+    elif (found.rate, found.limit) != (desired.rate, _queue(desired)):
         yield (
-            f"queueing of {link.name}: expected {_text(want)} with a queue of {_queue(want)} bytes"
+            f"queueing of {link.name}: expected {_text(desired)} with a queue of {_queue(desired)} bytes"
             f", found {found.rate} bytes/s with a queue of {found.limit} bytes"
         )
 
 
-def _ifb_problems(host: "Socket", name: str, target: int, want: Limit) -> "Iterator[str]":
+def _ifb_problems(host: "Socket", name: str, target: int, desired: Limit) -> "Iterator[str]":
     answer = host.find(links.get(name))
     if answer is None:
         yield f"interface {name}: expected to exist, found no such interface"
@@ -139,7 +139,7 @@ def _ifb_problems(host: "Socket", name: str, target: int, want: Limit) -> "Itera
         yield f"redirection: expected to {name} (index {ifb.index}), found to index {target}"
     if not ifb.is_up:
         yield f"interface {name}: expected up, found down"
-    yield from _bucket_problems(host, ifb, want)
+    yield from _bucket_problems(host, ifb, desired)
 
 
 def _text(limit: Limit) -> str:

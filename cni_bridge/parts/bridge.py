@@ -22,46 +22,46 @@ if TYPE_CHECKING:
 FORWARDING = {4: "net/ipv4/ip_forward", 16: "net/ipv6/conf/all/forwarding"}
 
 
-def ensure(host: "Socket", want: Bridge) -> "Link":
+def ensure(host: "Socket", desired: Bridge) -> "Link":
     """Create or complete the bridge as planned, whoever created it; return it."""
-    link = _pin_mac(host, find(host, want.name) or _create(host, want))
+    link = _pin_mac(host, find(host, desired.name) or _create(host, desired))
     # Whoever made it: a container that sends router advertisements must not become the host's
     # router (CVE-2020-10749).
-    sysctl.try_write(f"net/ipv6/conf/{want.name}/accept_ra", "0")
+    sysctl.try_write(f"net/ipv6/conf/{desired.name}/accept_ra", "0")
     changes = []
     if not link.is_up:
         changes.append(links.set_up(link.index))
-    if want.is_promiscuous and not link.is_promiscuous:
+    if desired.is_promiscuous and not link.is_promiscuous:
         changes.append(links.set_promiscuous(link.index))
-    if want.filters_vlans and not link.filters_vlans:
+    if desired.filters_vlans and not link.filters_vlans:
         changes.append(links.filter_vlans(link.index))
     host.run(*changes)
     return link
 
 
-def ensure_gateways(host: "Socket", link: "Link", want: Bridge) -> None:
+def ensure_gateways(host: "Socket", link: "Link", desired: Bridge) -> None:
     """Add the gateway addresses to `link`: the bridge, or the gateway interface of its VLAN."""
-    for length in sorted({len(gateway.ip) for gateway in want.gateways}):
-        _ensure_addresses(host, link, want, length)
+    for length in sorted({len(gateway.ip) for gateway in desired.gateways}):
+        _ensure_addresses(host, link, desired, length)
         _ensure_forwarding(length)
 
 
-def problems(host: "Socket", want: Bridge) -> "Iterator[str]":
+def problems(host: "Socket", desired: Bridge) -> "Iterator[str]":
     """Yield every difference between the plan and the kernel: what, expected, found."""
-    link = find(host, want.name)
+    link = find(host, desired.name)
     if link is None:
-        yield f"bridge {want.name}: expected to exist, found no such interface"
+        yield f"bridge {desired.name}: expected to exist, found no such interface"
         return
     if not link.is_up:
-        yield f"bridge {want.name}: expected up, found down"
-    if want.is_promiscuous and not link.is_promiscuous:
-        yield f"bridge {want.name}: expected promiscuous, found not"
-    if want.filters_vlans and not link.filters_vlans:
-        yield f"bridge {want.name}: expected to filter VLANs, found not"
-    yield from _gateway_problems(host, link, want)
+        yield f"bridge {desired.name}: expected up, found down"
+    if desired.is_promiscuous and not link.is_promiscuous:
+        yield f"bridge {desired.name}: expected promiscuous, found not"
+    if desired.filters_vlans and not link.filters_vlans:
+        yield f"bridge {desired.name}: expected to filter VLANs, found not"
+    yield from _gateway_problems(host, link, desired)
 
 
-def conflicts(want: Bridge, gateway: Prefix, present: "Iterable[Prefix]") -> list[Prefix]:
+def conflicts(desired: Bridge, gateway: Prefix, present: "Iterable[Prefix]") -> list[Prefix]:
     """Return the addresses that conflict with a gateway: any other IPv4 address, overlapping IPv6 ones.
 
     On the bridge of a cluster network, which has a gateway for each block, only overlapping ones.
@@ -69,9 +69,9 @@ def conflicts(want: Bridge, gateway: Prefix, present: "Iterable[Prefix]") -> lis
     return [
         prefix
         for prefix in present
-        if prefix not in want.gateways
+        if prefix not in desired.gateways
         and len(prefix.ip) == len(gateway.ip)
-        and ((len(prefix.ip) == 4 and not want.has_blocks) or overlap(prefix, gateway))
+        and ((len(prefix.ip) == 4 and not desired.has_blocks) or overlap(prefix, gateway))
     ]
 
 
@@ -92,29 +92,33 @@ def find(host: "Socket", name: str) -> "Link | None":
     return link
 
 
-def _create(host: "Socket", want: Bridge) -> "Link":
+def _create(host: "Socket", desired: Bridge) -> "Link":
     """Create the bridge with its MAC in the same message.
 
     Otherwise the MAC follows the lowest port, and becomes zero when the last port is removed.
     """
-    mac = names.bridge_mac(want.name, machine.machine_id())
+    mac = names.bridge_mac(desired.name, machine.machine_id())
     request = links.create_bridge(
-        want.name, mac=mac, mtu=want.mtu, filters_vlans=want.filters_vlans
+        desired.name, mac=mac, mtu=desired.mtu, filters_vlans=desired.filters_vlans
     )
     host.run(request, tolerate=EEXIST)  # another ADD may have made it first
-    link = find(host, want.name)
+    link = find(host, desired.name)
     if link is None:
-        raise errors.KernelRefused(f"bridge {want.name} vanished while it was created")
+        raise errors.KernelRefused(f"bridge {desired.name} vanished while it was created")
     return link
 
 
-def _ensure_addresses(host: "Socket", link: "Link", want: Bridge, length: int) -> None:
+def _ensure_addresses(host: "Socket", link: "Link", desired: Bridge, length: int) -> None:
     present = _addresses(host, link, length)
-    missing = [gateway for gateway in _of_length(want.gateways, length) if gateway not in present]
+    missing = [
+        gateway for gateway in _of_length(desired.gateways, length) if gateway not in present
+    ]
     if not missing:
         return
-    in_the_way = dict.fromkeys(item for each in missing for item in conflicts(want, each, present))
-    if in_the_way and not want.replaces_address:
+    in_the_way = dict.fromkeys(
+        item for each in missing for item in conflicts(desired, each, present)
+    )
+    if in_the_way and not desired.replaces_address:
         raise errors.InvalidConfig(
             f'"{link.name}" already has an IP address different from {prefix_text(missing[0])}',
             f"it has {', '.join(map(prefix_text, in_the_way))}; use another bridge, "
@@ -154,18 +158,18 @@ def _ensure_forwarding(length: int) -> None:
         ) from error
 
 
-def _gateway_problems(host: "Socket", bridge: "Link", want: Bridge) -> "Iterator[str]":
+def _gateway_problems(host: "Socket", bridge: "Link", desired: Bridge) -> "Iterator[str]":
     link = bridge
-    if want.gateway_vlan:
-        name = names.gateway(want.name, want.gateway_vlan)
+    if desired.gateway_vlan:
+        name = names.gateway(desired.name, desired.gateway_vlan)
         answer = host.find(links.get(name))
         if answer is None:
             yield f"interface {name}: expected to exist, found no such interface"
             return
         link = links.parse(answer)
-    for length in sorted({len(gateway.ip) for gateway in want.gateways}):
+    for length in sorted({len(gateway.ip) for gateway in desired.gateways}):
         present = _addresses(host, link, length)
-        for gateway in _of_length(want.gateways, length):
+        for gateway in _of_length(desired.gateways, length):
             if gateway not in present:
                 found = ", ".join(map(prefix_text, present)) or "none"
                 yield f"address of {link.name}: expected {prefix_text(gateway)}, found {found}"

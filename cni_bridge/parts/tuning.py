@@ -22,15 +22,15 @@ ALLOWLIST = "/etc/cni/tuning/allowlist.conf"  # the reference's
 READ_SIZE = 1 << 16
 
 
-def require(want: Tuning) -> None:
+def require(desired: Tuning) -> None:
     """Raise InvalidConfig for a sysctl that this host's allow-list, if there is one, does not match."""
-    allowed = _allowlist() if want.sysctls else None
+    allowed = _allowlist() if desired.sysctls else None
     if allowed is None:
         return
     bundle.open_library()
     import re  # only on hosts with an allow-list
 
-    for item in want.sysctls:
+    for item in desired.sysctls:
         try:
             is_allowed = any(re.search(pattern, item.key) for pattern in allowed)
         except re.error as error:
@@ -43,15 +43,15 @@ def require(want: Tuning) -> None:
             )
 
 
-def apply(container: "OpenNetns", want: TunedInterface) -> None:
+def apply(container: "OpenNetns", desired: TunedInterface) -> None:
     """Apply all settings. Raise UnsupportedField, KernelRefused."""
-    tuning = want.tuning
+    tuning = desired.tuning
     inside = netns.inside(container, lambda: _enter(tuning.sysctls))
     try:
         if (tuning.promisc, tuning.allmulti, tuning.tx_queue_length) != (None, None, None):
             inside.run(
                 settings.change(
-                    want.name,
+                    desired.name,
                     promisc=tuning.promisc,
                     allmulti=tuning.allmulti,
                     tx_queue_length=tuning.tx_queue_length,
@@ -61,9 +61,9 @@ def apply(container: "OpenNetns", want: TunedInterface) -> None:
         inside.close()
 
 
-def problems(container: "OpenNetns", want: TunedInterface) -> "Iterator[str]":
+def problems(container: "OpenNetns", desired: TunedInterface) -> "Iterator[str]":
     """Yield every difference between the plan and the kernel: what, expected, found."""
-    tuning = want.tuning
+    tuning = desired.tuning
     inside, values = netns.inside(
         container, lambda: (Socket(), [sysctl.read(item.path) for item in tuning.sysctls])
     )
@@ -71,14 +71,14 @@ def problems(container: "OpenNetns", want: TunedInterface) -> "Iterator[str]":
         # None: the key is write-only. The kernel separates several numbers by tabs.
         if value is not None and value.split() != item.value.split():
             yield f"sysctl {item.path}: expected {item.value}, found {value}"
-    answer = inside.find(links.get(want.name))
+    answer = inside.find(links.get(desired.name))
     if answer is None:
         return  # reported by the veth part
     found = settings.parse(answer)
     for key in ("promisc", "allmulti", "tx_queue_length"):
         expected, is_now = getattr(tuning, key), getattr(found, key)
         if expected is not None and expected != is_now:
-            yield f"{key} of {want.name}: expected {expected}, found {is_now}"
+            yield f"{key} of {desired.name}: expected {expected}, found {is_now}"
 
 
 def _enter(sysctls: tuple[Sysctl, ...]) -> Socket:

@@ -30,15 +30,15 @@ BR_STATE_DISABLED = 0  # linux/if_bridge.h
 PORT_UP_TIMEOUT_S = 2.5  # the reference waits as long
 
 
-def create(host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth) -> None:
+def create(host: "Socket", container: "OpenNetns", bridge_index: int, desired: Veth) -> None:
     """Create the pair: the host end up and on the bridge, the other in the container and down."""
     creation = links.create_veth(
-        want.host_name,
-        want.container_name,
+        desired.host_name,
+        desired.container_name,
         bridge=bridge_index,
         netns=container.descriptor,
-        mtu=want.mtu,
-        mac=want.mac,
+        mtu=desired.mtu,
+        mac=desired.mac,
     )
     try:
         host.run(creation)
@@ -47,30 +47,30 @@ def create(host: "Socket", container: "OpenNetns", bridge_index: int, want: Veth
             raise
         path = container.identity.path
         raise errors.NameTaken(
-            f'container veth name ("{want.container_name}") peer provided ("{want.host_name}") '
+            f'container veth name ("{desired.container_name}") peer provided ("{desired.host_name}") '
             "already exists",
-            f"remove {want.container_name} from {path}, or send DEL for this attachment first",
+            f"remove {desired.container_name} from {path}, or send DEL for this attachment first",
         ) from error
-    port = want.port
+    port = desired.port
     assert port, "the wire part creates the ends of a wire"
     host.run(
         links.set_port(
-            want.host_name, hairpin=port.hairpin, isolated=port.isolated, alias=want.alias
+            desired.host_name, hairpin=port.hairpin, isolated=port.isolated, alias=desired.alias
         )
     )
-    sysctl.try_write(f"net/ipv6/conf/{want.host_name}/accept_ra", "0")
+    sysctl.try_write(f"net/ipv6/conf/{desired.host_name}/accept_ra", "0")
     if port.vlan:
         from cni_bridge.kernel import vlans  # few networks have VLANs
 
-        host.run(*vlans.configure(_link(host, want.host_name).index, port.vlan))
+        host.run(*vlans.configure(_link(host, desired.host_name).index, port.vlan))
 
 
-def configure(host: "Socket", container: "OpenNetns", want: Veth) -> tuple[Interface, Interface]:
+def configure(host: "Socket", container: "OpenNetns", desired: Veth) -> tuple[Interface, Interface]:
     """Configure the pair as planned; return the host end and the container end."""
-    inside, events, inner = populate(container, want)
-    outer = wait_until_up(host, want) if want.is_up else _link(host, want.host_name)
+    inside, events, inner = populate(container, desired)
+    outer = wait_until_up(host, desired) if desired.is_up else _link(host, desired.host_name)
     timings.done("port up")
-    if want.is_up and want.addresses:
+    if desired.is_up and desired.addresses:
         if events:
             from cni_bridge.kernel import duplicates  # only where there is IPv6
 
@@ -84,14 +84,14 @@ def configure(host: "Socket", container: "OpenNetns", want: Veth) -> tuple[Inter
     )
 
 
-def populate(container: "OpenNetns", want: Veth) -> "tuple[Socket, Socket | None, Link]":
+def populate(container: "OpenNetns", desired: Veth) -> "tuple[Socket, Socket | None, Link]":
     """Configure the container end as planned.
 
     Return a netlink socket inside, one for its events or None, and the end.
     """
-    inside, events = netns.inside(container, lambda: _enter(want))
-    inner = _link(inside, want.container_name)
-    inside.run(*configuration(inner, want))
+    inside, events = netns.inside(container, lambda: _enter(desired))
+    inner = _link(inside, desired.container_name)
+    inside.run(*configuration(inner, desired))
     timings.done("addresses and routes")
     return inside, events, inner
 
@@ -141,32 +141,32 @@ def host_end(host: "Socket", container: "OpenNetns", ifname: str) -> "Link | Non
     return outer if inner and outer and outer.peer == inner.index else None
 
 
-def configuration(inner: "Link", want: Veth) -> "list[Request]":
+def configuration(inner: "Link", desired: Veth) -> "list[Request]":
     """Return all requests for the container end, to be sent at once.
 
     Addresses first, so that the kernel can announce them when the link comes up; then the link;
     then the routes, which need the link up.
     """
-    requests = [layer3.add_address(inner.index, item) for item in want.addresses]
-    if want.is_up:
+    requests = [layer3.add_address(inner.index, item) for item in desired.addresses]
+    if desired.is_up:
         requests.append(links.set_up(inner.index))
-    requests += [layer3.add_route(inner.index, route) for route in want.routes]
+    requests += [layer3.add_route(inner.index, route) for route in desired.routes]
     return requests
 
 
-def wait_until_up(host: "Socket", want: Veth) -> "Link":
+def wait_until_up(host: "Socket", desired: Veth) -> "Link":
     """Return the host end once frames pass in both directions: one or two turns of a work queue."""
-    outer = _link(host, want.host_name)
+    outer = _link(host, desired.host_name)
     if _is_passing(host, outer):
         return outer
     events = Socket(groups=RTMGRP_LINK)
     try:
         deadline = time.monotonic() + PORT_UP_TIMEOUT_S
-        while not _is_passing(host, outer := _link(host, want.host_name)):
+        while not _is_passing(host, outer := _link(host, desired.host_name)):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise errors.TryAgainLater(
-                    f"bridge port in error state: {want.host_name} did not come up",
+                    f"bridge port in error state: {desired.host_name} did not come up",
                     f"waited {PORT_UP_TIMEOUT_S} s; operstate is {outer.operstate}",
                 )
             events.wait(int(left * 1000) + 1)
@@ -175,34 +175,34 @@ def wait_until_up(host: "Socket", want: Veth) -> "Link":
         events.close()
 
 
-def sysctls(want: Veth) -> "Iterator[tuple[str, str]]":
+def sysctls(desired: Veth) -> "Iterator[tuple[str, str]]":
     """Yield the sysctls of the container's namespace, which the kernel may lack or refuse."""
-    name = want.container_name
-    if has_ipv6(want):
+    name = desired.container_name
+    if has_ipv6(desired):
         yield "net/ipv6/conf/lo/disable_ipv6", "0"
         yield f"net/ipv6/conf/{name}/disable_ipv6", "0"
         yield f"net/ipv6/conf/{name}/keep_addr_on_down", "1"
         yield f"net/ipv6/conf/{name}/ndisc_notify", "1"
-    if want.addresses:
+    if desired.addresses:
         yield f"net/ipv4/conf/{name}/arp_notify", "1"
-        yield f"net/ipv6/conf/{name}/accept_dad", "1" if want.detects_duplicates else "0"
-    if want.detects_duplicates:
+        yield f"net/ipv6/conf/{name}/accept_dad", "1" if desired.detects_duplicates else "0"
+    if desired.detects_duplicates:
         yield f"net/ipv6/conf/{name}/enhanced_dad", "1"
 
 
-def has_ipv6(want: Veth) -> bool:
+def has_ipv6(desired: Veth) -> bool:
     """Return whether an address is IPv6, and so becomes usable only after a while."""
-    return any(family(item.ip) == AF_INET6 for item in want.addresses)
+    return any(family(item.ip) == AF_INET6 for item in desired.addresses)
 
 
-def _enter(want: Veth) -> "tuple[Socket, Socket | None]":
+def _enter(desired: Veth) -> "tuple[Socket, Socket | None]":
     """Run inside the netns: set its sysctls, and open sockets that keep working from outside.
 
     The second receives notifications of IPv6 addresses; it is None if there are none.
     """
-    for key, value in sysctls(want):
+    for key, value in sysctls(desired):
         sysctl.try_write(key, value)
-    events = Socket(groups=RTMGRP_IPV6_IFADDR) if has_ipv6(want) else None
+    events = Socket(groups=RTMGRP_IPV6_IFADDR) if has_ipv6(desired) else None
     return Socket(), events
 
 
@@ -232,7 +232,9 @@ def _link(socket: "Socket", name: str) -> "Link":
 # ---------------------------------------------------------------- CHECK
 
 
-def problems(host: "Socket", container: "OpenNetns", want: Veth, mac: str = "") -> "Iterator[str]":
+def problems(
+    host: "Socket", container: "OpenNetns", desired: Veth, mac: str = ""
+) -> "Iterator[str]":
     """Yield every difference between the plan and the kernel: what, expected, found.
 
     `mac` is the container end's in prevResult. A later plugin in the chain may lower the container
@@ -240,29 +242,29 @@ def problems(host: "Socket", container: "OpenNetns", want: Veth, mac: str = "") 
     CHECK).
     """
     inside = netns.inside(container, Socket)
-    inner = find(inside, want.container_name)
+    inner = find(inside, desired.container_name)
     if inner is None:
-        yield missing(container, want.container_name)
+        yield missing(container, desired.container_name)
     else:
-        yield from inside_problems(inside, inner, want, mac)
-    outer = find(host, want.host_name)
+        yield from inside_problems(inside, inner, desired, mac)
+    outer = find(host, desired.host_name)
     if outer is None:
-        yield f"host end {want.host_name}: expected to exist, found no such interface"
+        yield f"host end {desired.host_name}: expected to exist, found no such interface"
         return
     if inner is not None and outer.peer != inner.index:
         yield (
-            f"host end {want.host_name}: expected to be the peer of {want.container_name} "
+            f"host end {desired.host_name}: expected to be the peer of {desired.container_name} "
             f"(index {inner.index}), found index {outer.peer}"
         )
-    if want.mtu and outer.mtu != want.mtu:
-        yield f"MTU of {outer.name}: expected {want.mtu}, found {outer.mtu}"
+    if desired.mtu and outer.mtu != desired.mtu:
+        yield f"MTU of {outer.name}: expected {desired.mtu}, found {outer.mtu}"
     if inner is not None and inner.mtu > outer.mtu:
         yield (
             f"MTU of {inner.name}: expected {outer.mtu} at most, found {inner.mtu}: "
             "the host end drops what is larger"
         )
-    if want.port:
-        yield from _port_problems(host, outer, want.port)
+    if desired.port:
+        yield from _port_problems(host, outer, desired.port)
 
 
 def missing(container: "OpenNetns", name: str) -> str:
@@ -270,33 +272,33 @@ def missing(container: "OpenNetns", name: str) -> str:
     return f"interface {name}: expected in {container.identity.path}, found none"
 
 
-def connected(want: Veth) -> dict[Prefix, Prefix]:
+def connected(desired: Veth) -> dict[Prefix, Prefix]:
     """Return the subnets for which the kernel adds routes, each with the address behind it."""
-    first = want.addresses[::-1] if want.is_up else ()
+    first = desired.addresses[::-1] if desired.is_up else ()
     return {subnet(item): item for item in first if item.length < bits(item.ip)}
 
 
-def inside_problems(inside: "Socket", inner: "Link", want: Veth, mac: str) -> "Iterator[str]":
+def inside_problems(inside: "Socket", inner: "Link", desired: Veth, mac: str) -> "Iterator[str]":
     """Yield every difference of the container end."""
-    name = want.container_name
+    name = desired.container_name
     if mac and inner.mac != mac:
         yield f"MAC of {inner.name}: expected {mac}, found {inner.mac}"
     if inner.kind != "veth":
         yield f"interface {name}: expected a veth, found {inner.kind or 'another kind'}"
-    if inner.is_up != want.is_up:
-        yield f"interface {name}: expected {_state(want.is_up)}, found {_state(inner.is_up)}"
-    yield from _address_problems(inside, inner, want.addresses)
-    own = tuple(Route(destination=each) for each in connected(want))
-    yield from _route_problems(inside, inner, own + want.routes)
+    if inner.is_up != desired.is_up:
+        yield f"interface {name}: expected {_state(desired.is_up)}, found {_state(inner.is_up)}"
+    yield from _address_problems(inside, inner, desired.addresses)
+    own = tuple(Route(destination=each) for each in connected(desired))
+    yield from _route_problems(inside, inner, own + desired.routes)
 
 
 def _address_problems(
-    inside: "Socket", inner: "Link", wanted: tuple[Prefix, ...]
+    inside: "Socket", inner: "Link", desired: tuple[Prefix, ...]
 ) -> "Iterator[str]":
-    for version in sorted({family(item.ip) for item in wanted}):
+    for version in sorted({family(item.ip) for item in desired}):
         answers = map(layer3.parse_address, inside.dump(layer3.addresses(version, inner.index)))
         present = {item.address: item for item in answers}
-        for item in wanted:
+        for item in desired:
             if family(item.ip) != version:
                 continue
             if item not in present:
@@ -306,14 +308,14 @@ def _address_problems(
                 yield f"address {prefix_text(item)}: expected usable, found a duplicate (DAD failed)"
 
 
-def _route_problems(inside: "Socket", inner: "Link", wanted: tuple[Route, ...]) -> "Iterator[str]":
-    for version in sorted({family(route.destination.ip) for route in wanted}):
+def _route_problems(inside: "Socket", inner: "Link", desired: tuple[Route, ...]) -> "Iterator[str]":
+    for version in sorted({family(route.destination.ip) for route in desired}):
         present = {
             (route.destination, gateway)
             for route in map(layer3.parse_route, inside.dump(layer3.routes(version, inner.index)))
             for gateway in route.gateways or (route.gateway,)
         }
-        for route in wanted:
+        for route in desired:
             if family(route.destination.ip) != version:
                 continue
             if (route.destination, route.gateway) not in present:
@@ -322,16 +324,16 @@ def _route_problems(inside: "Socket", inner: "Link", wanted: tuple[Route, ...]) 
                 yield f"{what}: expected on {inner.name}, found none"
 
 
-def _port_problems(host: "Socket", outer: "Link", want: Port) -> "Iterator[str]":
+def _port_problems(host: "Socket", outer: "Link", desired: Port) -> "Iterator[str]":
     if not outer.is_up:
         yield f"host end {outer.name}: expected up, found down"
     bridge = find(host, outer.master) if outer.master else None
     master = bridge.name if bridge else "none"
-    if outer.port is None or master != want.bridge:
-        yield f"host end {outer.name}: expected a port of {want.bridge}, found master {master}"
+    if outer.port is None or master != desired.bridge:
+        yield f"host end {outer.name}: expected a port of {desired.bridge}, found master {master}"
         return
     for flag in ("hairpin", "isolated"):
-        expected, found = getattr(want, flag), getattr(outer.port, flag)
+        expected, found = getattr(desired, flag), getattr(outer.port, flag)
         if expected != found:
             yield f"bridge port {outer.name} {flag}: expected {expected}, found {found}"
 

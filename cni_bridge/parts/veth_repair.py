@@ -16,35 +16,37 @@ if TYPE_CHECKING:
     from cni_bridge.model import Veth
 
 
-def restore(host: Socket, container: "OpenNetns", bridge: "Link", want: "Veth") -> None:
+def restore(host: Socket, container: "OpenNetns", bridge: "Link", desired: "Veth") -> None:
     """Put the host end back on its bridge; restore addresses, link state and routes of the other.
 
     Raise KernelError if an end is gone.
     """
-    outer = links.parse(host.ask(links.get(want.host_name)))
+    outer = links.parse(host.ask(links.get(desired.host_name)))
     if outer.master != bridge.index:
         host.run(links.set_master(outer.index, bridge.index))
-    port = want.port
+    port = desired.port
     assert port, "a pair on a bridge has a port"
     host.run(
-        links.set_port(outer.index, hairpin=port.hairpin, isolated=port.isolated, alias=want.alias),
+        links.set_port(
+            outer.index, hairpin=port.hairpin, isolated=port.isolated, alias=desired.alias
+        ),
         links.set_up(outer.index),
     )
     if port.vlan:
         from cni_bridge.kernel import vlans  # few networks have VLANs
 
         host.run(*vlans.configure(outer.index, port.vlan))
-    inside = netns.inside(container, lambda: _enter(want))
+    inside = netns.inside(container, lambda: _enter(desired))
     try:
-        inner = links.parse(inside.ask(links.get(want.container_name)))
-        inside.run(*veth.configuration(inner, want), tolerate=EEXIST)
+        inner = links.parse(inside.ask(links.get(desired.container_name)))
+        inside.run(*veth.configuration(inner, desired), tolerate=EEXIST)
     finally:
         inside.close()
-    if want.is_up:
-        veth.wait_until_up(host, want)
+    if desired.is_up:
+        veth.wait_until_up(host, desired)
 
 
-def _enter(want: "Veth") -> Socket:
-    for key, value in veth.sysctls(want):
+def _enter(desired: "Veth") -> Socket:
+    for key, value in veth.sysctls(desired):
         sysctl.try_write(key, value)
     return Socket()

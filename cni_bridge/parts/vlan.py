@@ -27,7 +27,7 @@ UP_TIMEOUT_S = 2.5  # as for a container's port
 UP_STEP_S = 0.001
 
 
-def demand(host: "Socket", wanted: VlanFilter) -> None:
+def demand(host: "Socket", desired: VlanFilter) -> None:
     """Raise UnsupportedField if the kernel can't filter VLANs: it would silently ignore the tags.
 
     The probe creates nothing.
@@ -38,7 +38,7 @@ def demand(host: "Socket", wanted: VlanFilter) -> None:
         return
     if refusal.errno not in (EBADF, EOPNOTSUPP):
         raise refusal
-    field = f"vlan: {wanted.access}" if wanted.access else f"vlanTrunk: {list(wanted.trunk)}"
+    field = f"vlan: {desired.access}" if desired.access else f"vlanTrunk: {list(desired.trunk)}"
     raise UnsupportedField(
         f"{field}: the kernel's bridges can't filter VLANs",
         "it is built without CONFIG_BRIDGE_VLAN_FILTERING, or has no bridges at all; "
@@ -46,35 +46,35 @@ def demand(host: "Socket", wanted: VlanFilter) -> None:
     )
 
 
-def ensure_gateway(host: "Socket", bridge: "Link", want: Bridge) -> "Link":
+def ensure_gateway(host: "Socket", bridge: "Link", desired: Bridge) -> "Link":
     """Return the interface for the gateway addresses of a VLAN: a veth whose peer is a bridge port.
 
     It is shared like the bridge: completed whoever created it, and never removed.
     """
-    link = _find_gateway(host, want) or _create_gateway(host, bridge, want)
+    link = _find_gateway(host, desired) or _create_gateway(host, bridge, desired)
     port = _port(host, link)
     if port is None or port.master not in (0, bridge.index):
         raise NameTaken(
-            f'"{link.name}" already exists but does not lead to bridge {want.name}',
+            f'"{link.name}" already exists but does not lead to bridge {desired.name}',
             "another interface has this name; remove it, or set another `bridge` or `vlan`",
         )
     if port.master != bridge.index:
         host.run(links.set_master(port.index, bridge.index))
-    wanted = VlanFilter(access=want.gateway_vlan)
-    if _vlans_of(host, port) != vlans.wanted(wanted):
-        host.run(*vlans.configure(port.index, wanted))
+    access = VlanFilter(access=desired.gateway_vlan)
+    if _vlans_of(host, port) != vlans.desired(access):
+        host.run(*vlans.configure(port.index, access))
     host.run(*(links.set_up(end.index) for end in (port, link) if not end.is_up))
     return _wait_until_up(host, link.index)
 
 
-def _find_gateway(host: "Socket", want: Bridge) -> "Link | None":
-    answer = host.find(links.get(names.gateway(want.name, want.gateway_vlan)))
+def _find_gateway(host: "Socket", desired: Bridge) -> "Link | None":
+    answer = host.find(links.get(names.gateway(desired.name, desired.gateway_vlan)))
     return links.parse(answer) if answer else None
 
 
-def _create_gateway(host: "Socket", bridge: "Link", want: Bridge) -> "Link":
-    name = names.gateway(want.name, want.gateway_vlan)
-    port = names.gateway_port(want.name, want.gateway_vlan)
+def _create_gateway(host: "Socket", bridge: "Link", desired: Bridge) -> "Link":
+    name = names.gateway(desired.name, desired.gateway_vlan)
+    port = names.gateway_port(desired.name, desired.gateway_vlan)
     creation = links.create_veth(port, name, bridge=bridge.index, netns=None, mtu=bridge.mtu)
     host.run(creation, tolerate=EEXIST)  # another ADD may have made it first
     for end in (name, port):
@@ -127,23 +127,23 @@ def problems(host: "Socket", bridge: Bridge, veth: Veth) -> "Iterator[str]":
         yield from _port_problems(host, links.parse(answer), veth.port.vlan)
 
 
-def _gateway_problems(host: "Socket", gateway: "Link", want: Bridge) -> "Iterator[str]":
-    master = host.find(links.get(want.name))
+def _gateway_problems(host: "Socket", gateway: "Link", desired: Bridge) -> "Iterator[str]":
+    master = host.find(links.get(desired.name))
     port = _port(host, gateway)
     if port is None or master is None or port.master != links.parse(master).index:
-        yield f"interface {gateway.name}: expected to lead to bridge {want.name}, found not"
+        yield f"interface {gateway.name}: expected to lead to bridge {desired.name}, found not"
         return
     for end in (gateway, port):
         if not end.is_up:
             yield f"interface {end.name}: expected up, found down"
-    yield from _port_problems(host, port, VlanFilter(access=want.gateway_vlan))
+    yield from _port_problems(host, port, VlanFilter(access=desired.gateway_vlan))
 
 
-def _port_problems(host: "Socket", port: "Link", want: VlanFilter) -> "Iterator[str]":
-    wanted, present = vlans.wanted(want), _vlans_of(host, port)
-    kept = _default_vlan(host, port.master) if want.keeps_default else 0
-    for vlan in sorted({*wanted, *present}):
-        expected, found = wanted.get(vlan), present.get(vlan)
+def _port_problems(host: "Socket", port: "Link", desired: VlanFilter) -> "Iterator[str]":
+    expected_vlans, present = vlans.desired(desired), _vlans_of(host, port)
+    kept = _default_vlan(host, port.master) if desired.keeps_default else 0
+    for vlan in sorted({*expected_vlans, *present}):
+        expected, found = expected_vlans.get(vlan), present.get(vlan)
         if expected != found and not (vlan == kept and expected is None):
             yield (
                 f"VLAN {vlan} of port {port.name}: expected {vlans.describe(expected)}, "

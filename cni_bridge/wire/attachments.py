@@ -7,7 +7,7 @@ the ledger's lock, so that two concurrent ADDs find each other.
 from cni_bridge import names, optional_parts, plan, timings
 from cni_bridge.errors import InvalidNetns, TryAgainLater, UnknownContainer
 from cni_bridge.kernel import netns
-from cni_bridge.lean.record import replace
+from cni_bridge.lean.record import record, replace
 from cni_bridge.model import Grant, Interface
 from cni_bridge.parts import veth
 from cni_bridge.stderr import remark
@@ -26,7 +26,13 @@ if TYPE_CHECKING:
     from cni_bridge.model import Attachment, Holding, Netns, NetworkConfig, Plan, Veth
     from cni_bridge.wire.ledger import WireEnd
 
-    End = tuple[OpenNetns, Veth]
+
+@record
+class Peer:
+    """The other end of a wire, and the open namespace of its container."""
+
+    netns: "OpenNetns"
+    veth: "Veth"
 
 
 def attach(
@@ -42,21 +48,21 @@ def attach(
 
     Raise WireTaken for a third container, and TryAgainLater if a DEL has overtaken the ADD.
     """
-    wanted = plan.build(holding.attachment, settings, addresses.grant(holding, settings))
-    want = wanted.veth
-    assert want.mac, "the plan of a wire always has a MAC"
-    mac, wires = want.mac, Wires(ledger)
+    planned = plan.build(holding.attachment, settings, addresses.grant(holding, settings))
+    desired = planned.veth
+    assert desired.mac, "the plan of a wire always has a MAC"
+    mac, wires = desired.mac, Wires(ledger)
     with wires.transaction():
-        wires.enrol(wanted.attachment, want.mtu, mac)
+        wires.enrol(planned.attachment, desired.mtu, mac)
     with wires.transaction():
-        far = _join(host, container, wires, (wanted, settings))
+        peer = _join(host, container, wires, planned, settings)
     timings.done("wire")
-    inner = _populate(host, container, wanted)
-    if far and want.is_up and wire_part.settle(*far):
-        wire_part.settle(container, want)
+    inner = _populate(host, container, planned)
+    if peer and desired.is_up and wire_part.settle(peer.netns, peer.veth):
+        wire_part.settle(container, desired)
         timings.done("wire up")
     path = container.identity.path
-    return wanted, (Interface(name=inner.name, mac=inner.mac, mtu=inner.mtu, sandbox=path),)
+    return planned, (Interface(name=inner.name, mac=inner.mac, mtu=inner.mtu, sandbox=path),)
 
 
 def remove(host: "Socket", ledger: "Ledger", attachments: "Sequence[Attachment]") -> None:
@@ -86,25 +92,29 @@ def remove_unrecorded(host: "Socket", netns_path: str, attachment: "Attachment")
 
 
 def problems(
-    host: "Socket", container: "OpenNetns", ledger: "Ledger | None", wanted: "Plan", mac: str
+    host: "Socket", container: "OpenNetns", ledger: "Ledger | None", planned: "Plan", mac: str
 ) -> "Iterator[str]":
     """Yield every difference between the plan and the kernel: what, expected, found."""
-    far = None
-    for other in Wires(ledger).others(wanted.attachment) if ledger else ():
-        there = _home(other.holding.netns)
-        far = (there, other.holding.attachment.ifname) if there else None
-    yield from wire_part.problems(host, container, wanted.veth, far, mac)
+    there, name = None, ""
+    for other in Wires(ledger).others(planned.attachment) if ledger else ():
+        there, name = _home(other.holding.netns), other.holding.attachment.ifname
+    yield from wire_part.problems(
+        host, container, planned.veth, peer_netns=there, peer_name=name, mac=mac
+    )
 
 
 # ---------------------------------------------------------------- with the ledger locked
 
 
 def _join(
-    host: "Socket", container: "OpenNetns", wires: Wires, planned: "tuple[Plan, NetworkConfig]"
-) -> "End | None":
+    host: "Socket",
+    container: "OpenNetns",
+    wires: Wires,
+    planned: "Plan",
+    settings: "NetworkConfig",
+) -> "Peer | None":
     """Create this attachment's end; return the other end if the wire is complete now."""
-    wanted, settings = planned
-    attachment = wanted.attachment
+    attachment = planned.attachment
     if not wires.of(attachment):
         raise TryAgainLater(f"{attachment.container} was deleted while it was being added")
     for other in wires.others(attachment):
@@ -117,10 +127,10 @@ def _join(
             _recreate(host, there, its)
         # A peer that is still being added has no end yet; it will find this one.
         if parked := wire_part.parked_end(host, there, its.veth):
-            wire_part.take(host, parked, container, wanted.veth)
-            return there, its.veth
-    wire_part.park(host, container, wanted.veth)
-    wire_part.own(container, wanted.veth)
+            wire_part.take(host, parked, container, planned.veth)
+            return Peer(netns=there, veth=its.veth)
+    wire_part.park(host, container, planned.veth)
+    wire_part.own(container, planned.veth)
     return None
 
 
@@ -153,9 +163,9 @@ def _part(host: "Socket", end: "WireEnd", other: "Holding | None") -> None:
 # ---------------------------------------------------------------- helpers
 
 
-def _populate(host: "Socket", container: "OpenNetns", wanted: "Plan") -> "Link":
-    _, _, inner = veth.populate(container, wanted.veth)
-    optional_parts.apply(host, container, wanted)
+def _populate(host: "Socket", container: "OpenNetns", planned: "Plan") -> "Link":
+    _, _, inner = veth.populate(container, planned.veth)
+    optional_parts.apply(host, container, planned)
     return inner
 
 

@@ -24,57 +24,57 @@ if TYPE_CHECKING:
 UP_TIMEOUT_S = 2.5  # as for a port of a bridge
 
 
-def park(host: Socket, container: "OpenNetns", want: Veth) -> None:
+def park(host: Socket, container: "OpenNetns", desired: Veth) -> None:
     """Create the pair: one end in the container, down; the other parked."""
     creation = links.create_veth(
-        want.host_name,
-        want.container_name,
+        desired.host_name,
+        desired.container_name,
         bridge=0,
         netns=container.descriptor,
-        mtu=want.mtu,
-        mac=want.mac,
+        mtu=desired.mtu,
+        mac=desired.mac,
     )
     try:
         host.run(creation)
     except KernelError as error:
         if error.errno != EEXIST:
             raise
-        raise _taken(container, want) from error
-    host.run(links.set_alias(want.host_name, want.alias))
+        raise _taken(container, desired) from error
+    host.run(links.set_alias(desired.host_name, desired.alias))
 
 
-def own(container: "OpenNetns", want: Veth) -> None:
+def own(container: "OpenNetns", desired: Veth) -> None:
     """Mark the owner of an end by its alias; an end without an alias is incomplete."""
     inside = netns.inside(container, Socket)
-    inside.run(links.set_alias(want.container_name, want.alias))
+    inside.run(links.set_alias(desired.container_name, desired.alias))
     inside.close()
 
 
-def parked_end(host: Socket, container: "OpenNetns", want: Veth) -> "Link | None":
+def parked_end(host: Socket, container: "OpenNetns", desired: Veth) -> "Link | None":
     """Return the parked end, if the end in the container is complete."""
     inside = netns.inside(container, Socket)
     try:
-        inner = veth.find(inside, want.container_name)
+        inner = veth.find(inside, desired.container_name)
     finally:
         inside.close()
-    is_complete = inner is not None and inner.alias == want.alias
-    return veth.find(host, want.host_name) if is_complete else None
+    is_complete = inner is not None and inner.alias == desired.alias
+    return veth.find(host, desired.host_name) if is_complete else None
 
 
-def take(host: Socket, parked: "Link", container: "OpenNetns", want: Veth) -> None:
+def take(host: Socket, parked: "Link", container: "OpenNetns", desired: Veth) -> None:
     """Move the parked end into the container that it was waiting for."""
     inside = netns.inside(container, Socket)
-    if veth.find(inside, want.container_name):
-        raise _taken(container, want)
+    if veth.find(inside, desired.container_name):
+        raise _taken(container, desired)
     # The alias first: it proves the owner wherever the process may die.
     host.run(
-        links.set_alias(parked.index, want.alias),
+        links.set_alias(parked.index, desired.alias),
         links.move(
             parked.index,
-            want.container_name,
+            desired.container_name,
             container.descriptor,
-            mtu=want.mtu,
-            mac=want.mac,
+            mtu=desired.mtu,
+            mac=desired.mac,
         ),
     )
     inside.close()
@@ -104,7 +104,7 @@ def leave(
         inside.close()
 
 
-def settle(container: "OpenNetns", want: Veth) -> bool:
+def settle(container: "OpenNetns", desired: Veth) -> bool:
     """Wait until frames can pass and every address is usable. Raise TryAgainLater.
 
     Return False at once if the end is down: its container wants that, or is about to set it up.
@@ -114,21 +114,21 @@ def settle(container: "OpenNetns", want: Veth) -> bool:
     )
     try:
         deadline = time.monotonic() + UP_TIMEOUT_S
-        while (link := _link(inside, want.container_name)).operstate != IF_OPER_UP:
+        while (link := _link(inside, desired.container_name)).operstate != IF_OPER_UP:
             if not link.is_up:
                 return False
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TryAgainLater(
-                    f"{want.container_name} in {container.identity.path} did not come up",
+                    f"{desired.container_name} in {container.identity.path} did not come up",
                     f"waited {UP_TIMEOUT_S} s; operstate is {link.operstate}",
                 )
             events.wait(int(left * 1000) + 1)
-        if veth.has_ipv6(want):
+        if veth.has_ipv6(desired):
             from cni_bridge.kernel import duplicates
 
             duplicates.wait(inside, events, link.index)
-        if want.addresses:
+        if desired.addresses:
             inside.run(veth.announcement(link))
         return True
     finally:
@@ -139,29 +139,33 @@ def settle(container: "OpenNetns", want: Veth) -> bool:
 def problems(
     host: Socket,
     container: "OpenNetns",
-    want: Veth,
-    far: "tuple[OpenNetns, str] | None",
+    desired: Veth,
+    *,
+    peer_netns: "OpenNetns | None",
+    peer_name: str,
     mac: str,
 ) -> "Iterator[str]":
-    """Yield every difference between the plan and the kernel; `far` is where the other end belongs."""
+    """Yield every difference between the plan and the kernel: what, expected, found.
+
+    The other end belongs into `peer_netns` as `peer_name`, or is parked if that is None.
+    """
     inside = netns.inside(container, Socket)
-    inner = veth.find(inside, want.container_name)
+    inner = veth.find(inside, desired.container_name)
     if inner is None:
-        yield veth.missing(container, want.container_name)
+        yield veth.missing(container, desired.container_name)
         return
-    yield from veth.inside_problems(inside, inner, want, mac)
-    if want.mtu and inner.mtu > want.mtu:
-        yield f"MTU of {inner.name}: expected {want.mtu}, found {inner.mtu}"
-    parked = veth.find(host, want.host_name)
+    yield from veth.inside_problems(inside, inner, desired, mac)
+    if desired.mtu and inner.mtu > desired.mtu:
+        yield f"MTU of {inner.name}: expected {desired.mtu}, found {inner.mtu}"
+    parked = veth.find(host, desired.host_name)
     if parked and parked.peer == inner.index:
         return
-    where = f"parked as {want.host_name}"
-    if far:
-        there, name = far
-        outer = veth.find(netns.inside(there, Socket), name)
+    where = f"parked as {desired.host_name}"
+    if peer_netns:
+        outer = veth.find(netns.inside(peer_netns, Socket), peer_name)
         if outer and (outer.peer, inner.peer) == (inner.index, outer.index):
             return
-        where += f" or as {name} in {there.identity.path}"
+        where += f" or as {peer_name} in {peer_netns.identity.path}"
     yield f"other end of {inner.name}: expected {where}, found none"
 
 
@@ -171,11 +175,11 @@ def _own_end(inside: Socket, owner: Attachment) -> "Link | None":
     return link if is_ours else None
 
 
-def _taken(container: "OpenNetns", want: Veth) -> NameTaken:
+def _taken(container: "OpenNetns", desired: Veth) -> NameTaken:
     path = container.identity.path
     return NameTaken(
-        f"interface {want.container_name} or {want.host_name} already exists",
-        f"remove {want.container_name} from {path}, or send DEL for this attachment first",
+        f"interface {desired.container_name} or {desired.host_name} already exists",
+        f"remove {desired.container_name} from {path}, or send DEL for this attachment first",
     )
 
 

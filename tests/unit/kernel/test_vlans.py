@@ -104,7 +104,7 @@ def test_a_request_has_the_bytes_that_pyroute2_makes(name: str) -> None:
     ],
 )
 def test_a_port_has_one_untagged_vlan(port: VlanFilter, expected: dict[int, int]) -> None:
-    assert vlans.wanted(port) == expected
+    assert vlans.desired(port) == expected
 
 
 def test_a_port_loses_its_default_unless_that_is_kept() -> None:
