@@ -126,7 +126,6 @@ def check(request: "Request") -> None:
     ledger = store.find_ledger(settings.state_dir)
     holding = ledger.find(attachment) if ledger else None
     addresses.forward("CHECK")
-    mac = ipam_config.reported_mac(previous, attachment.ifname)
     if ledger and holding:
         from cni_bridge.ledger import host_ledger  # CHECK only
 
@@ -134,23 +133,22 @@ def check(request: "Request") -> None:
         grant = addresses.granted(holding, settings, previous)
         problems = ipam_config.unreported(grant.leases, previous, attachment.ifname)
         planned = plan.build(attachment, settings, grant)
-        problems += attachments.problems(planned, container, ledger, mac)
     elif (reserved := sources.predecessor(settings.reservations_dir)) and reserved.of(attachment):
-        from cni_bridge.recovery import (
-            reference_bridge,
-        )  # only for what the reference plugin attached
+        # Only for what the reference plugin attached.
+        from cni_bridge.recovery import reference_bridge
 
         problems = reference_bridge.problems(attachment, previous, reserved)
         outer = veth.host_end(netlink.Socket(), container, attachment.ifname)
         planned = reference_bridge.expected(attachment, settings, previous, outer)
-        problems += attachments.problems(planned, container, ledger, mac)
     else:
-        problems = [f"ledger: expected a record of {attachment.container}, found none"]
-    if problems:
-        raise errors.NotAsPlanned(
-            f"{attachment.ifname} of {attachment.container} is not as ADD left it",
-            "\n".join(problems),
+        raise _not_as_planned(
+            attachment, [f"ledger: expected a record of {attachment.container}, found none"]
         )
+    mac = ipam_config.reported_mac(previous, attachment.ifname)
+    problems += result.problems(planned, previous, container.identity, netns.leads_to)
+    problems += attachments.problems(planned, container, ledger, mac)
+    if problems:
+        raise _not_as_planned(attachment, problems)
 
 
 def collect(request: "Request") -> None:
@@ -183,6 +181,12 @@ def status(request: "Request") -> None:
 
     status_check.rehearse(settings)
     addresses.forward("STATUS")
+
+
+def _not_as_planned(attachment: "Attachment", problems: list[str]) -> errors.NotAsPlanned:
+    return errors.NotAsPlanned(
+        f"{attachment.ifname} of {attachment.container} is not as ADD left it", "\n".join(problems)
+    )
 
 
 def _roll_back(

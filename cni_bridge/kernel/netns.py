@@ -69,6 +69,15 @@ def come_home(netns: OpenNetns) -> None:
         _setns()(netns.home, CLONE_NEWNET)
 
 
+def leads_to(path: str, identity: Netns) -> bool:
+    """Tell whether a path is one of the namespace's."""
+    try:
+        found = posix.stat(path)
+    except (OSError, ValueError):
+        return False
+    return (found.st_dev, found.st_ino) == (identity.device, identity.inode)
+
+
 def _open(path: str) -> int:
     # Without O_NONBLOCK, opening a FIFO would block for ever.
     flags = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOCTTY

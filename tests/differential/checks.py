@@ -140,6 +140,11 @@ ROWS = (
         ),
     ),
     Row(
+        "CHECK of a netns by another spelling",
+        steps=(add(), check(environment={"CNI_NETNS": "/run/../run/netns/c1"})),
+        differs=("check-knows-netns",),
+    ),
+    Row(
         "CHECK of a second interface",
         steps=(add(), add(ifname="net1"), check(), check(ifname="net1")),
     ),

@@ -66,6 +66,27 @@ def test_a_prev_result_is_merged_into_the_result_of_add(host: Host, network: Net
     assert result["dns"] == EARLIER["dns"]
 
 
+@pytest.mark.parametrize("version", ["0.4.0", "1.1.0"])
+def test_loopback_before_ours_leaves_its_addresses_out_of_the_result(
+    host: Host, network: Network, plugin: Plugin, version: str
+) -> None:
+    """Nomad's list: `firewall` removes its rules for an address with the first container."""
+    loopback = Network(
+        Plugin(PEERS / "loopback", plugin.ipam_type),
+        {"cniVersion": version, "name": "testnet", "type": "loopback"},
+    )
+    container = host.container()
+    earlier = loopback.add(container).result()
+    assert addresses_in(earlier) == ["127.0.0.1/8", "::1/128"]
+    result = network.add(container, config={"prevResult": earlier}).result()
+    assert addresses_in(result) == container.addresses()
+    assert result["interfaces"][0]["name"] == "lo"
+    network.check(container).assert_silent_success()
+    network.delete(container).assert_silent_success()
+    loopback.delete(container).assert_silent_success()
+    container.ip("addr", "flush", "dev", "lo")  # the reference leaves them
+
+
 @pytest.mark.parametrize("version", ["0.3.1", "1.1.0"])
 @pytest.mark.parametrize("empty", EMPTY)
 def test_an_empty_prev_result_is_none(empty: object, host: Host, network: Network) -> None:

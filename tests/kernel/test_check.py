@@ -3,11 +3,12 @@
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from tests.kernel.conftest import GATEWAY4, VERSIONS, MakeNetwork
-from tests.lab import Container, Host, Network
+from tests.lab import Container, Host, Json, Network
 from tests.lab.iproute import bridge, ip, ip_json
 from tests.lab.network import CHECK_SINCE, version_key
 from tests.lab.state import LEDGER
@@ -80,6 +81,40 @@ def test_check_notices_that_the_address_of_prev_result_is_another(
     result["ips"][0]["address"] = "10.88.99.99/16"
     error = network.check(container).error()
     assert "10.88.99.99" in error["msg"] + error.get("details", "")
+
+
+@pytest.mark.parametrize(
+    ("index", "change", "words"),
+    [
+        (0, {"name": "no-such-bridge"}, "expected interface cni0 on the host"),
+        (1, {"name": "no-such-end"}, "expected interface veth"),
+        (1, {"sandbox": "/proc/self/ns/net"}, "expected interface veth"),
+        (2, {"sandbox": "/proc/1/ns/net"}, "found /proc/1/ns/net"),
+        (2, {"sandbox": "/run/netns/none"}, "found /run/netns/none"),
+        (2, {"name": "eth9"}, "expected eth0 in"),
+    ],
+)
+def test_check_notices_that_prev_result_reports_another_interface(
+    index: int, change: Json, words: str, host: Host, network: Network
+) -> None:
+    container = host.container()
+    network.add(container).result()
+    (result,) = network.results.values()
+    result["interfaces"][index] |= change
+    error = network.check(container).error()
+    assert error["code"] == 120
+    assert words in error["details"], error
+
+
+def test_check_knows_the_container_by_another_path(
+    host: Host, network: Network, tmp_path: Path
+) -> None:
+    container = host.container()
+    network.add(container).result()
+    (tmp_path / "same").symlink_to(container.netns)
+    network.check(
+        container, environment={"CNI_NETNS": str(tmp_path / "same")}
+    ).assert_silent_success()
 
 
 def test_check_without_prev_result_is_refused(host: Host, network: Network) -> None:

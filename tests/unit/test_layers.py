@@ -119,7 +119,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "edge.tuning": {"edge.ipam_config"},
     "edge.ipam_config": {"edge.result_versions", "ledger.ranges"},
     "edge.request": {"edge.codec", "edge.validators"},
-    "edge.result": {"edge.result_versions"},
+    "edge.result": {"edge.result_versions", "names"},
     "edge.result_versions": {"edge.versions"},
     "edge.validators": set(),
     "edge.versions": set(),

@@ -2,10 +2,23 @@
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from cni_bridge import address
 from cni_bridge.edge import result, result_versions
 from cni_bridge.lean.record import replace
-from cni_bridge.model import Attachment, Bridge, Dns, Interface, Lease, Plan, Port, Route, Veth
+from cni_bridge.model import (
+    Attachment,
+    Bridge,
+    Dns,
+    Interface,
+    Lease,
+    Netns,
+    Plan,
+    Port,
+    Route,
+    Veth,
+)
 
 if TYPE_CHECKING:
     from cni_bridge.edge.result_versions import Json
@@ -95,6 +108,76 @@ def test_what_came_before_in_the_chain_is_kept_and_indexes_move() -> None:
     ]
     assert made["routes"] == [{"dst": "10.8.0.0/16"}]
     assert made["dns"] == {"domain": "example.org"}
+
+
+@pytest.mark.parametrize(
+    ("address", "interface"),
+    [
+        ("127.0.0.1/8", 0),
+        ("::1/128", 0),
+        ("127.8.8.8/32", 1),
+        ("127.0.0.1/8", None),
+        ("::ffff:127.0.0.1/104", None),
+        ("0:0:0:0:0:0:0:1/128", None),
+        ("192.0.2.9/32", 0),
+    ],
+)
+def test_an_earlier_loopback_address_is_left_out(address: str, interface: int | None) -> None:
+    previous: Json = {
+        "interfaces": [{"name": "lo", "sandbox": "/run/netns/x"}, {"name": "tap0"}],
+        "ips": [
+            {"address": address} | ({} if interface is None else {"interface": interface}),
+            {"address": "10.9.0.2/24", "interface": 1},
+        ],
+    }
+    made = result.build(plan((LEASE,)), INTERFACES, previous)
+    ips = result_versions.objects(made, "ips")
+    assert [(ip["address"], ip["interface"]) for ip in ips] == [
+        ("10.9.0.2/24", 1),
+        ("10.1.0.2/24", 4),
+    ]
+
+
+REPORTED = [{"name": "cni0"}, {"name": "veth1"}, {"name": "eth0", "sandbox": "/run/netns/x"}]
+
+
+@pytest.mark.parametrize(
+    ("interfaces", "found"),
+    [
+        (REPORTED, []),
+        ([{"name": "tap0"}, *REPORTED, {"name": "eth1", "sandbox": "/run/netns/y"}], []),
+        (
+            [*REPORTED[:2], {"name": "eth0", "sandbox": "/run/netns/y"}],
+            ["prevResult: expected eth0 in /run/netns/x, found /run/netns/y"],
+        ),
+        (
+            [*REPORTED[:2], {"name": "eth0"}],
+            ["prevResult: expected eth0 in /run/netns/x, found the host"],
+        ),
+        (
+            [{"name": "cni1"}, *REPORTED[1:]],
+            ["prevResult: expected interface cni0 on the host, found cni1, veth1"],
+        ),
+        (
+            REPORTED[2:],
+            [
+                "prevResult: expected interface cni0 on the host, found none",
+                "prevResult: expected interface veth1 on the host, found none",
+            ],
+        ),
+        (
+            REPORTED[:2],
+            ["prevResult: expected eth0 in /run/netns/x, found no such interface"],
+        ),
+    ],
+)
+def test_prev_result_has_to_report_the_interfaces_of_the_plan(
+    interfaces: "list[Json]", found: list[str]
+) -> None:
+    netns = Netns(path="/run/netns/x", device=4, inode=7)
+    previous: Json = {"interfaces": interfaces}
+    problems = result.problems(plan(()), previous, netns, lambda path, own: path == own.path)
+    assert list(problems) == found
 
 
 def test_our_dns_replaces_an_earlier_one() -> None:
