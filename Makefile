@@ -15,16 +15,16 @@ PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 
-.PHONY: help setup fmt lint type unit check check-kernel check-cluster check-crash check-guest check-vlan \
+.PHONY: help setup fmt formatted lint type unit check try check-kernel check-versions check-cluster check-crash check-guest check-vlan \
 	check-runtimes check-runtimes-newer test build generate docs install uninstall deb release \
 	check-packages demo simulate simulate-cluster fuzz bench bench-cluster bench-page bench-runtimes \
-	proof peers lock clean
+	proof peers hooks lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
 		printf '  %-22s %s\n' "$$target" "$$text"; done
 
-setup: $(READY) ## install what is missing, then a venv in .venv
+setup: $(READY) ## install missing packages, then a virtual environment in .venv
 
 $(READY): build/setup.sh requirements.lock
 	@build/setup.sh $(VENV)
@@ -43,12 +43,25 @@ type: $(READY) ## mypy --strict
 unit: $(READY) ## unit tests, the layers and the import budget: no root, no kernel
 	$(PYTHON) -m pytest tests/unit
 
-check: $(READY) ## formatting, lint, type, unit: under 30 s
+check: $(READY) ## formatting, lint, types and unit tests, side by side
+	@$(MAKE) --no-print-directory --jobs --output-sync=target formatted lint type unit
+
+formatted: $(READY)
 	$(PYTHON) -m ruff format --check
-	@$(MAKE) --no-print-directory lint type unit
+
+try: .cache/source/cni-bridge ## TESTS of the kernel from source, newest spec version, no build
+	PLUGIN=$(abspath $<) SPEC_VERSIONS=newest $(PYTHON) -m pytest -q -x -n auto $(or $(TESTS),$(TRIED))
+
+TRIED := tests/kernel/test_add.py tests/kernel/test_check.py tests/kernel/test_delete.py
+
+.cache/source/cni-bridge: $(READY) build/source.py
+	@$(PYTHON) build/source.py $@
 
 check-kernel: build peers ## the executable on the real kernel, in private namespaces
 	$(PYTHON) -m pytest -q -n auto --ignore=tests/kernel/guest tests/kernel tests/crash
+
+check-versions: ## check-kernel with every spec version, not the oldest and newest alone
+	@$(MAKE) --no-print-directory check-kernel SPEC_VERSIONS=all
 
 check-cluster: build ## agents on hosts of their own, in private namespaces, and a real etcd
 	@build/need.sh etcd=etcd-server etcdctl=etcd-client faketime ping=iputils-ping
@@ -62,12 +75,11 @@ check-crash: build peers ## every system call of ADD and DEL disturbed; writes d
 	$(PYTHON) -m tests.crash
 	$(PYTHON) build/record_reliability.py
 
-TESTS ?= tests/kernel/guest
 MINUTES ?= 5
 HOSTS ?= 1000
 
 check-guest: build ## TESTS on Debian's kernel, in an emulated machine
-	$(PYTHON) build/guest.py -v $(TESTS)
+	$(PYTHON) build/guest.py -v $(or $(TESTS),tests/kernel/guest)
 
 check-vlan: ## VLANs on a kernel that has them, in an emulated machine
 	@$(MAKE) --no-print-directory check-guest TESTS="tests/kernel/guest tests/kernel/test_vlan.py"
@@ -155,7 +167,11 @@ proof: build peers ## docs/evidence/firewall-proof.md: ours and the reference, b
 peers: ## cnitool and the reference plugins, into .cache/peers/bin, where Go can be had
 	@build/peers.sh $(PEERS)
 
-lock: $(READY) ## requirements.lock anew, from pyproject.toml
+hooks: ## let git check each commit's subject
+	printf '#!/bin/sh\nexec %s build/commit_message.py "$$1"\n' $(PYTHON) > $$(git rev-parse --git-path hooks)/commit-msg
+	chmod +x $$(git rev-parse --git-path hooks)/commit-msg
+
+lock: $(READY) ## update requirements.lock from pyproject.toml
 	$(PYTHON) -m piptools compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras \
 		--extra cluster --extra dev --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		--no-emit-trusted-host --output-file requirements.lock pyproject.toml

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 
 from tests.crash import points
 from tests.crash.points import Point
@@ -57,12 +56,7 @@ class Stage:
         self.before = self.snapshot()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._leave.close()
 
     # ------------------------------------------------------------ what is done

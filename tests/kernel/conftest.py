@@ -1,9 +1,17 @@
 """The fixtures of the tests on the real kernel: a fresh private host, a plugin, a network.
 
 `PLUGIN=/path/to/executable pytest tests/kernel` tests another executable, the reference included.
+
+A test that asks for `version` itself, as an argument or with `usefixtures`, runs with every spec version.
+Other tests only need it for a network's config; they run with the oldest and the newest. `SPEC_VERSIONS=all`
+runs each with every version, `SPEC_VERSIONS=newest` with the newest that it has (`make try`).
 """
 
+import inspect
+import os
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,12 +25,47 @@ VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 SUBNET4, GATEWAY4 = "10.88.0.0/16", "10.88.0.1"
 SUBNET6, GATEWAY6 = "fd00:88::/64", "fd00:88::1"
 
+SPEC_VERSIONS = os.environ.get("SPEC_VERSIONS", "ends")  # "newest", "ends" or "all"
+HERE = Path(__file__).parent
+
 MakeNetwork = Callable[..., Network]
 
 
 def pytest_configure() -> None:
     """An ordinary user can run these tests as root of a user namespace."""
     become_root()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect spec versions that are not chosen; see the top of this file."""
+    cases: dict[object, list[pytest.Function]] = defaultdict(list)
+    for item in items:
+        if HERE not in item.path.parents or not isinstance(item, pytest.Function):
+            continue
+        if "version" in (parameters := _parameters(item)):
+            others = {**parameters, "version": None}
+            cases[item.path, item.originalname, repr(others)].append(item)
+    unwanted = {each for group in cases.values() for each in _not_chosen(group)}
+    config.hook.pytest_deselected(items=[each for each in items if each in unwanted])
+    items[:] = [each for each in items if each not in unwanted]
+
+
+def _parameters(item: pytest.Function) -> dict[str, object]:
+    return item.callspec.params if hasattr(item, "callspec") else {}
+
+
+def _not_chosen(group: list[pytest.Function]) -> list[pytest.Function]:
+    """Return the cases that do not run, of those that differ in their spec version only (rising)."""
+    if SPEC_VERSIONS == "newest":
+        return group[:-1]
+    return [] if SPEC_VERSIONS == "all" or _asks_for_version(group[0]) else group[1:-1]
+
+
+def _asks_for_version(item: pytest.Function) -> bool:
+    named = [mark.args[0] for mark in item.iter_markers("parametrize")]
+    named += [mark.args for mark in item.iter_markers("usefixtures")]
+    named.append(inspect.signature(item.function).parameters)
+    return any("version" in each for each in named)
 
 
 @pytest.fixture(params=VERSIONS)

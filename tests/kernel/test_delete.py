@@ -10,6 +10,7 @@ from tests.lab.state import CNI_DIR, LEDGER
 BROKEN: tuple[Json, ...] = ({"isGateway": "yes"}, {"mtu": -1}, {"vlan": "blue"}, {"dns": 7})
 
 
+@pytest.mark.usefixtures("version")  # each version's prevResult is read
 def test_del_removes_both_ends_of_the_veth_pair(host: Host, network: Network) -> None:
     container = host.container()
     network.add(container).result()

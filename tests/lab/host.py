@@ -5,7 +5,6 @@ The namespaces themselves are made in `namespaces`; what counts as state is deci
 
 from collections.abc import Collection, Iterable
 from contextlib import ExitStack
-from types import TracebackType
 
 from tests.lab import namespaces, state
 from tests.lab.containers import Container
@@ -32,12 +31,7 @@ class Host:
         self.before = state.of_host()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._leave.close()
 
     def container(self, name: str = "") -> Container:

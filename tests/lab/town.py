@@ -9,7 +9,6 @@ should reach whom is decided by the callers.
 from collections.abc import Iterable
 from ipaddress import ip_interface
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from tests.lab.echo import PATIENCE, Question, Servers, ask_all
@@ -67,12 +66,7 @@ class Town:
         self.host.remember()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.servers.close()
 
     def network(self, letter: str, **config: Any) -> Network:

@@ -6,7 +6,6 @@ Pods are made through `cri`.
 import os
 import signal
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from tests.lab.waiting import wait_until
@@ -50,12 +49,7 @@ class Containerd:
                 self.ctr("--namespace", namespace, "images", "import", str(path))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for each in self._started:
             each.terminate()
             each.wait(10)

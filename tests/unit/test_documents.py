@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("conf/*.md")))
+PAGES = sorted(
+    (
+        *ROOT.glob("*.md"),
+        *ROOT.glob("tests/*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("conf/*.md"),
+    )
+)
 TOPS = ("cni_bridge", "build", "tests", "schemas", "conf", "docs")
 PACKAGES = sorted(each.parent.name for each in ROOT.glob("cni_bridge/*/__init__.py"))
 # Not keys of a config (`ipam.type`), nor the database itself.
@@ -40,16 +47,18 @@ def named(text: str) -> set[str]:
     return {each.rstrip("/") for each in NAMED.findall(text)}
 
 
-def exists(name: str) -> bool:
-    """Return whether a path, glob or dotted module is there, within the repository or the package."""
+def exists(name: str, beside: Path = ROOT) -> bool:
+    """Return whether a path, glob or dotted module is there: in the repository, the package or beside."""
     places = [name, name.replace(".", "/"), f"{name.replace('.', '/')}.py", f"{name}.py"]
-    return any(any(top.glob(place)) for top in (ROOT, ROOT / "cni_bridge") for place in places)
+    return any(
+        any(top.glob(place)) for top in (ROOT, ROOT / "cni_bridge", beside) for place in places
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_module_and_file_that_a_page_names_exists(page: Path) -> None:
     text = page.read_text().partition("\n## 0.1.0")[0]  # a release's entry is history
-    assert sorted(name for name in named(text) if not exists(name)) == []
+    assert sorted(name for name in named(text) if not exists(name, page.parent)) == []
 
 
 def test_every_module_and_file_that_a_docstring_names_exists() -> None:
