@@ -116,3 +116,8 @@ def contains(prefix: Prefix, ip: bytes) -> bool:
 def overlap(one: Prefix, other: Prefix) -> bool:
     """Tell whether two subnets share an address."""
     return contains(one, first(other)) or contains(other, first(one))
+
+
+def is_link_local(ip: bytes) -> bool:
+    """Tell whether the address is valid on its own link only: in 169.254.0.0/16 or fe80::/10."""
+    return ip[:2] == b"\xa9\xfe" if len(ip) == 4 else ip[0] == 0xFE and ip[1] & 0xC0 == 0x80

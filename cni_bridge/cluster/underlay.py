@@ -80,7 +80,7 @@ def _source(target: bytes) -> bytes | None:
             source = address.parse(asking.getsockname()[0].partition("%")[0])
     except OSError:
         return None  # no way there, or no such family in this kernel
-    return None if _is_loopback(source) or _is_link_local(source) else source
+    return None if _is_loopback(source) or address.is_link_local(source) else source
 
 
 def _mtu(kernel: Socket, ip: bytes) -> int:
@@ -96,7 +96,3 @@ def _mtu(kernel: Socket, ip: bytes) -> int:
 
 def _is_loopback(ip: bytes) -> bool:
     return ip[:1] == b"\x7f" if len(ip) == 4 else ip == bytes(15) + b"\x01"
-
-
-def _is_link_local(ip: bytes) -> bool:
-    return ip[:2] == b"\xa9\xfe" if len(ip) == 4 else ip[0] == 0xFE and ip[1] & 0xC0 == 0x80

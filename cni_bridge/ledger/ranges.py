@@ -25,8 +25,9 @@ def make_range(
 ) -> Range:
     """Return a range with host-local's defaults. Raises ValueError.
 
-    The gateway may lie outside of the range and even of the subnet. Its default is network + 1;
-    that is also the range's first address, which is then skipped when leasing.
+    The gateway may lie outside of the range, and outside of the subnet only if it is link-local
+    (RFC 4861: routers advertise such an address). Its default is network + 1; that is also the
+    range's first address, which is then skipped when leasing.
     """
     name = address.prefix_text(subnet)
     if subnet.length > address.bits(subnet.ip) - 2:
@@ -38,6 +39,8 @@ def make_range(
             f"the network address is {address.text(network)}"
         )
     lowest = address.offset(network, 1)
+    if gateway is not None and not _is_reachable(subnet, gateway):
+        raise ValueError(f"gateway {address.text(gateway)} not in network {name}")
     # Source: host-local tests the start against a given end, so `start > end` blames the start.
     if start is not None and not _is_between(subnet, start, network, end):
         raise ValueError(f"RangeStart {address.text(start)} not in network {name}")
@@ -155,6 +158,12 @@ def range_text(each: Range) -> str:
 def _highest(subnet: Prefix) -> bytes:
     last = address.last(subnet)
     return address.offset(last, -1) if len(last) == 4 else last  # IPv6 has no broadcast address
+
+
+def _is_reachable(subnet: Prefix, gateway: bytes) -> bool:
+    return address.contains(subnet, gateway) or (
+        len(subnet.ip) == 16 and address.is_link_local(gateway)
+    )
 
 
 def _is_between(subnet: Prefix, ip: bytes, low: bytes, high: bytes | None) -> bool:

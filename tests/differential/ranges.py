@@ -8,6 +8,7 @@ from tests.differential.row import (
     Json,
     Row,
     add,
+    check,
     delete,
 )
 
@@ -58,7 +59,17 @@ ROWS = (
     ),
     Row("gateway outside of the range", ipam=one(rangeStart="10.88.9.0", gateway="10.88.0.254")),
     Row(
-        "gateway outside of the subnet", ipam=one(gateway="192.0.2.1"), config={"isGateway": False}
+        "gateway outside of the subnet",
+        ipam=one(gateway="192.0.2.1"),
+        config={"isGateway": False},
+        steps=(add(refused=(7, "gateway 192.0.2.1 not in network 10.88.0.0/16")),),
+        differs=("no-rollback",),
+    ),
+    Row(
+        "a link-local gateway",
+        ipam={"ranges": [[{"subnet": SUBNET6, "gateway": "fe80::1"}]]},
+        steps=(add(), check(), delete()),
+        differs=("link-local-gateway",),
     ),
     Row(
         "several ranges in a set",

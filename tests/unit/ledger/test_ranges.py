@@ -40,9 +40,14 @@ def test_a_subnet_alone_is_enough(subnet: str, first: str, last: str, gateway: s
 
 
 def test_start_end_and_gateway_are_taken_as_given() -> None:
-    made = range_of("10.1.2.0/24", "10.1.2.10", "10.1.2.20", "10.9.9.9")
+    made = range_of("10.1.2.0/24", "10.1.2.10", "10.1.2.20", "10.1.2.9")
     assert ranges.range_text(made) == "10.1.2.10-10.1.2.20"
-    assert address.text(made.gateway) == "10.9.9.9"
+    assert address.text(made.gateway) == "10.1.2.9"
+
+
+def test_a_link_local_gateway_is_outside_of_every_subnet() -> None:
+    made = range_of("fd00:1::/64", None, None, "fe80::1")
+    assert address.text(made.gateway) == "fe80::1"
 
 
 def test_the_gateway_is_the_first_address_even_outside_of_the_range() -> None:
@@ -57,6 +62,9 @@ def test_network_and_broadcast_address_can_be_asked_for() -> None:
 @pytest.mark.parametrize(
     ("args", "words"),
     [
+        (["10.0.0.0/24", None, None, "10.0.1.1"], "gateway 10.0.1.1 not in network 10.0.0.0/24"),
+        (["fd00::/64", None, None, "fd00:1::1"], "gateway fd00:1::1 not in network fd00::/64"),
+        (["10.0.0.0/24", None, None, "fe80::1"], "gateway fe80::1 not in network 10.0.0.0/24"),
         (["10.0.0.0/31"], "Network 10.0.0.0/31 too small to allocate from"),
         (["fd00::/127"], "Network fd00::/127 too small to allocate from"),
         (
