@@ -158,9 +158,9 @@ def collect(request: "Request") -> None:
     config.check_identity(document, request.command)
     from cni_bridge.recovery import stale  # only for GC, and when a claim fails
 
+    network, valid = config.network(document), config.valid_attachments(document)
     ledger, failures = _usable_ledger(document)
     host = netlink.Socket()
-    network, valid = config.network(document), config.valid_attachments(document)
     if valid is not None:
         failures += stale.collect(host, ledger, network, valid)
     elif ledger:

@@ -86,8 +86,8 @@ def collect(request: "Request") -> None:
     signals.ignore()
     document = request.document
     config.check_identity(document, request.command)
-    ledger = store.find_ledger(config.state_dir(document))
     valid = config.valid_attachments(document)
+    ledger = store.find_ledger(config.state_dir(document))
     if ledger and valid is not None:
         from cni_bridge.recovery import stale
 

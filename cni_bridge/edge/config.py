@@ -79,19 +79,15 @@ def attachment(document: Json, asked: "Request") -> Attachment:
 def valid_attachments(document: Json) -> set[tuple[str, str]] | None:
     """Return GC's list of (container id, ifname) that are not stale; None if there is no list.
 
-    libcni sends it under the specification's key and under its own older one.
+    libcni sends it under the specification's key and under its own older one; an attachment is valid
+    if either lists it. Raises InvalidConfig for anything but a list of objects with both strings: an
+    entry that is misread would cost a living container its address.
     """
-    for key in ("cni.dev/valid-attachments", "cni.dev/attachments"):
-        listed = document.get(key)
-        if listed is None:
-            continue
-        try:
-            return {(str(item["containerID"]), str(item["ifname"])) for item in listed}  # type: ignore[attr-defined]  # checked by trying
-        except (KeyError, TypeError):
-            raise errors.InvalidConfig(
-                f"{key}: expected objects with containerID and ifname"
-            ) from None
-    return None
+    keys = ("cni.dev/valid-attachments", "cni.dev/attachments")
+    given = [(key, document[key]) for key in keys if document.get(key) is not None]
+    if not given:
+        return None
+    return {_valid_attachment(key, item) for key, listed in given for item in _list(key, listed)}
 
 
 def state_dir(document: Json) -> str:
@@ -206,6 +202,29 @@ def _cluster(document: "dict[str, Any]", *, is_delegated: bool) -> "tuple[Prefix
     from cni_bridge.edge import cluster as edge_cluster  # few networks span hosts
 
     return edge_cluster.parse(document, is_delegated=is_delegated)
+
+
+def _list(key: str, listed: object) -> "list[object]":
+    if isinstance(listed, list):
+        return listed
+    raise errors.InvalidConfig(
+        f"{key}: expected a list, got {_short(listed)}", "nothing was removed"
+    )
+
+
+def _valid_attachment(key: str, item: object) -> tuple[str, str]:
+    if isinstance(item, dict):
+        container, ifname = item.get("containerID"), item.get("ifname")
+        if isinstance(container, str) and isinstance(ifname, str) and container and ifname:
+            return container, ifname
+    raise errors.InvalidConfig(
+        f"{key}: expected objects with the strings containerID and ifname, got {_short(item)}",
+        "nothing was removed",
+    )
+
+
+def _short(value: object) -> str:
+    return codec.encode(value, indent=0)[:100]
 
 
 def _data_dir(document: Json) -> str:

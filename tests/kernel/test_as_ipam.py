@@ -101,6 +101,20 @@ def test_gc_frees_the_addresses_of_what_is_not_listed(host: Host, make_other: Ma
     assert leases() == 1
 
 
+@pytest.mark.parametrize("listed", [{}, [{"containerID": 5, "ifname": "eth0"}]], ids=str)
+def test_gc_with_a_malformed_list_frees_no_address(
+    listed: object, host: Host, make_other: MakeOther
+) -> None:
+    network = make_other("ptp", "1.1.0")
+    container = host.container()
+    network.add(container).result()
+    theirs, network.plugin = network.plugin, replace(network.plugin, path=PLUGIN)
+    error = network.do("GC", container, "eth0", config={"cni.dev/attachments": listed}).error()
+    network.plugin = theirs
+    assert error["code"] == 7
+    assert leases() == 1
+
+
 def test_keys_that_mean_something_else_to_them_are_theirs(
     host: Host, make_other: MakeOther
 ) -> None:

@@ -231,6 +231,37 @@ def test_gc_without_a_list_frees_what_is_dead(full: list[Container], network: Ne
     assert sql("select container from holding order by 1") == [(full[0].name,), (full[2].name,)]
 
 
+@pytest.mark.parametrize("key", ["cni.dev/valid-attachments", "cni.dev/attachments"])
+def test_gc_with_a_malformed_list_touches_nothing(
+    key: str, full: list[Container], network: Network
+) -> None:
+    die(full[2])
+    before = sql("select * from holding")
+    good = {"containerID": full[0].name, "ifname": "eth0"}
+    bad_items: tuple[object, ...] = (5, None, {}, [], {**good, "containerID": ["a"]}, {**good, "ifname": ""})
+    for listed in ({}, "", 0, False, {"0": good}, *([good, item] for item in bad_items)):
+        error = network.do("GC", full[0], "eth0", config={key: listed}).error()
+        assert (error["code"], sql("select * from holding")) == (7, before), listed
+        assert error["msg"].startswith(f"{key}: expected ")
+    assert full[1].can_ping("10.88.0.1")
+
+
+def test_gc_keeps_what_either_of_both_lists_names(full: list[Container], network: Network) -> None:
+    one, two = ([{"containerID": each.name, "ifname": "eth0"}] for each in full[:2])
+    both = {"cni.dev/valid-attachments": one, "cni.dev/attachments": two}
+    network.do("GC", full[0], "eth0", config=both).assert_silent_success()
+    assert sql("select container from holding order by 1") == [(full[0].name,), (full[1].name,)]
+
+
+def test_gc_with_null_for_a_list_frees_what_is_stale(
+    full: list[Container], network: Network
+) -> None:
+    die(full[1])
+    nothing = {"cni.dev/valid-attachments": None, "cni.dev/attachments": None}
+    network.do("GC", full[0], "eth0", config=nothing).assert_silent_success()
+    assert sql("select container from holding order by 1") == [(full[0].name,), (full[2].name,)]
+
+
 def test_gc_leaves_an_add_in_flight_alone(full: list[Container], network: Network) -> None:
     sql(
         "update holding set is_confirmed = 0, pid = ? where container = ?",
