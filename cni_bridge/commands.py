@@ -85,12 +85,12 @@ def delete(request: "Request") -> None:
 
     def release() -> None:
         reserved = sources.predecessor(config.reservations_dir(document))
-        if reserved and reserved.of(attachment):
+        if held := reserved.of(attachment) if reserved else []:
             from cni_bridge.recovery import (
                 reference_bridge,  # only for what the reference plugin attached
             )
 
-            reference_bridge.remove(host, request)
+            reference_bridge.remove(host, request, held)
         addresses = sources.find(request, config.ipam_type(document))
         addresses.forward("DEL")
         if reserved and not addresses.is_delegated:

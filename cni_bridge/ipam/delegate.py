@@ -53,14 +53,15 @@ def find(kind: str, plugin_dirs: tuple[str, ...]) -> str | None:
     )
 
 
-def execute(path: str, command: str, raw: bytes) -> "Object":
-    """Run a plugin with this run's stdin; return the object that it prints, {} if it prints nothing.
+def execute(path: str, command: str, raw: bytes, changes: "dict[bytes, bytes]") -> "Object":
+    """Run a plugin with this run's stdin and environment, but for the changes; return the object that it prints, {} if it prints nothing.
 
     Raises Delegated with the plugin's own code, message and details; IOFailure, UndecodableContent,
     TryAgainLater.
     """
     try:
-        done = child.run((path,), raw, {b"CNI_COMMAND": command.encode()}, timeout_ms=PATIENCE_MS)
+        variables = {b"CNI_COMMAND": command.encode(), **changes}
+        done = child.run((path,), raw, variables, timeout_ms=PATIENCE_MS)
     except TimeoutError:
         patience = PATIENCE_MS // 1000
         raise TryAgainLater(f"IPAM plugin {path} did not answer in {patience} s") from None

@@ -8,6 +8,7 @@ import posix
 from cni_bridge import errors, timings
 from cni_bridge.edge import config, ipam_config, result_versions
 from cni_bridge.ipam import resolver
+from cni_bridge.kernel import netns
 from cni_bridge.lean.record import replace
 from cni_bridge.model import Dns, Grant
 
@@ -131,6 +132,18 @@ class OtherPlugin:
     def _execute(self, command: str) -> "Json":
         from cni_bridge.ipam import delegate
 
-        answer = delegate.execute(self._path, command, self._request.raw)
+        changes = {b"CNI_NETNS": b""} if command == "DEL" and self._is_stale_netns() else {}
+        answer = delegate.execute(self._path, command, self._request.raw, changes)
         timings.done(f"{self._path.rpartition('/')[2]} {command}")
         return answer
+
+    def _is_stale_netns(self) -> bool:
+        """Return whether CNI_NETNS leads to no container: plugins would refuse it at each retry."""
+        try:
+            found = netns.open_netns(
+                self._request.netns_path, may_be_own=self._request.may_be_own_netns
+            )
+        except (errors.InvalidNetns, errors.UnknownContainer):
+            return True
+        netns.close(found)
+        return False

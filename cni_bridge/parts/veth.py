@@ -137,8 +137,12 @@ def host_end(host: "Socket", container: "OpenNetns", ifname: str) -> "Link | Non
     finally:
         inside.close()
     outer = find(host, inner.peer) if inner and inner.kind == "veth" and inner.peer else None
-    # The peer's index may belong to another namespace: then the peer is not on this host.
-    return outer if inner and outer and outer.peer == inner.index else None
+    if inner is None or outer is None or outer.peer != inner.index:
+        return None
+    from cni_bridge.kernel import spaces  # only for what the reference plugin attached
+
+    # The peer's index may be one of another namespace, where it means another interface.
+    return outer if outer.peer_netns == spaces.identifier(host, container) else None
 
 
 def configuration(inner: "Link", desired: Veth) -> "list[Request]":

@@ -130,6 +130,30 @@ def test_del_without_a_reservation_leaves_an_interface_that_is_not_ours(
     ours.delete(container).assert_silent_success()
 
 
+def test_del_leaves_an_interface_that_has_none_of_the_addresses(
+    host: Host, network: Network
+) -> None:
+    """A path that leads to another container by now, both attached by the reference."""
+    one, two = attach(host, network), attach(host, network)
+    network.results.clear()
+    network.delete(one, environment={"CNI_NETNS": str(two.netns)}).assert_silent_success()
+    assert two.can_ping("10.88.0.1")
+    assert len(reserved()) == 2
+    one.ip("link", "del", "eth0")
+    network.delete(two).assert_silent_success()
+
+
+def test_del_takes_no_host_end_that_the_result_only_names(host: Host, network: Network) -> None:
+    """The names are random, and the result is the runtime's: its MAC has to fit, too."""
+    one, two = attach(host, network), attach(host, network)
+    first, second = network.results.values()
+    lie = {**first, "interfaces": [{**second["interfaces"][1], "mac": "02:00:00:00:00:01"}]}
+    environment = {"CNI_NETNS": "/run/netns/never-was"}
+    network.delete(one, environment=environment, config={"prevResult": lie})
+    assert two.can_ping("10.88.0.1")
+    one.ip("link", "del", "eth0")
+
+
 def test_del_leaves_an_interface_on_another_bridge_and_its_addresses(
     host: Host, network: Network
 ) -> None:

@@ -15,6 +15,7 @@ from tests.lab.plugin import TIMEOUT
 from tests.lab.script import delegate
 from tests.lab.waiting import wait_until
 
+RESERVATIONS = Path("/var/lib/cni/networks/testnet")
 pytestmark = pytest.mark.parametrize("version", ["1.1.0"])
 
 
@@ -29,7 +30,7 @@ def test_the_references_host_local(host: Host, network: Network) -> None:
     one, two = host.container(), host.container()
     result = network.add(one, environment=variables).result()
     assert addresses_in(result) == ["10.88.0.2/30"]
-    assert (Path("/var/lib/cni/networks/testnet/10.88.0.2")).exists()
+    assert (RESERVATIONS / "10.88.0.2").exists()
     assert one.can_ping(GATEWAY4)
     network.check(one, environment=variables).assert_silent_success()
     network.do("STATUS", one, "eth0", environment=variables).assert_silent_success()
@@ -40,6 +41,38 @@ def test_the_references_host_local(host: Host, network: Network) -> None:
     assert two.links() == {"lo"}
     network.delete(one, environment=variables).assert_silent_success()
     network.delete(one, environment=variables).assert_silent_success()
+
+
+def test_del_with_a_netns_that_is_anothers_by_now_takes_nothing_of_the_other(
+    host: Host, network: Network
+) -> None:
+    variables = delegate(network, "host-local", ranges=[[{"subnet": "10.88.0.0/24"}]])
+    one, two, stranger = host.container(), host.container(), host.container()
+    for each in (one, two):
+        network.add(each, environment=variables).result()
+    ip("link", "add", "stranger", "type", "veth", "peer", "eth0", "netns", stranger.name)
+    for gone, now in ((one, two), (two, stranger)):
+        stale = {**variables, "CNI_NETNS": str(now.netns)}
+        network.delete(gone, environment=stale).assert_silent_success()
+        assert "eth0" in now.links()
+        assert gone.links() == {"lo"}
+        assert not now.addresses() or now.can_ping(GATEWAY4)
+    assert [path.name for path in RESERVATIONS.glob("10.*")] == []
+    ip("link", "del", "stranger")
+
+
+@pytest.mark.parametrize("path", ["/proc/self/ns/net", "/nowhere/at/all", "/etc/hostname"])
+def test_del_succeeds_where_the_netns_path_leads_to_no_container(
+    path: str, host: Host, network: Network
+) -> None:
+    variables = delegate(network, "host-local", ranges=[[{"subnet": "10.88.0.0/24"}]])
+    container = host.container()
+    network.add(container, environment=variables).result()
+    stale = {**variables, "CNI_NETNS": path}
+    network.delete(container, environment=stale).assert_silent_success()
+    assert container.links() == {"lo"}
+    assert not (RESERVATIONS / "10.88.0.2").exists()
+    network.delete(container, environment=stale).assert_silent_success()
 
 
 def test_the_references_static(host: Host, network: Network) -> None:

@@ -238,7 +238,14 @@ def test_gc_with_a_malformed_list_touches_nothing(
     die(full[2])
     before = sql("select * from holding")
     good = {"containerID": full[0].name, "ifname": "eth0"}
-    bad_items: tuple[object, ...] = (5, None, {}, [], {**good, "containerID": ["a"]}, {**good, "ifname": ""})
+    bad_items: tuple[object, ...] = (
+        5,
+        None,
+        {},
+        [],
+        {**good, "containerID": ["a"]},
+        {**good, "ifname": ""},
+    )
     for listed in ({}, "", 0, False, {"0": good}, *([good, item] for item in bad_items)):
         error = network.do("GC", full[0], "eth0", config={key: listed}).error()
         assert (error["code"], sql("select * from holding")) == (7, before), listed

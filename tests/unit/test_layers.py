@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "recovery": set(),
     "wire": set(),
     "address": {"lean.csocket", "errors", "lean.record"},
-    "recovery.reference_bridge": {"edge", "kernel", "parts", "plan"},
+    "recovery.reference_bridge": {"edge", "kernel", "names", "parts", "plan"},
     "ipam_plugin": {"commands", "edge", "ledger.store", "kernel.signals", "stderr", "ipam.sources"},
     "attachments": {"optional_parts", "ledger.host_ledger", "kernel", "names", "parts", "plan"},
     "lean.bundle": {"__init__"},
@@ -95,7 +95,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "redaction": {"edge.codec", "journal"},
     "stderr": set(),
     "firewall.model": {"address", "lean.record"},
-    "ipam.sources": {"edge", "ipam.resolver"},
+    "ipam.sources": {"edge", "ipam.resolver", "kernel.netns"},
     "timings": set(),
     "wire.attachments": {
         "optional_parts",
