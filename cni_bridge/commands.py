@@ -179,8 +179,9 @@ def status(request: "Request") -> None:
     settings = config.parse(document, request.args, is_delegated=addresses.is_delegated)
     from cni_bridge import status as status_check  # STATUS only
 
-    status_check.rehearse(settings)
-    addresses.forward("STATUS")
+    if addresses.is_delegated:
+        settings = config.with_host_local(document, settings)
+    status_check.rehearse(settings, addresses)
 
 
 def _not_as_planned(attachment: "Attachment", problems: list[str]) -> errors.NotAsPlanned:

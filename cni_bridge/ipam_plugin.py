@@ -98,7 +98,9 @@ def status(request: "Request") -> None:
     """Raise NotAvailable if an ADD would fail now."""
     from cni_bridge import status as status_check  # STATUS only
 
-    status_check.rehearse(config.parse(_prepared(request), request.args, is_delegated=False))
+    status_check.rehearse_addresses(
+        config.parse(_prepared(request), request.args, is_delegated=False)
+    )
 
 
 def _prepared(request: "Request") -> "dict[str, Any]":

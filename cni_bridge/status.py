@@ -1,49 +1,129 @@
-"""Tell whether an ADD would succeed now, without changing anything. Loaded only by STATUS."""
+"""Tell whether an ADD would succeed now, without changing anything. Loaded only by STATUS.
 
-from cni_bridge import optional_parts
+Each part's `rehearse` runs the code that ADD runs, up to the point where it would change something.
+"""
+
+from errno import EBADF
+
+from cni_bridge import optional_parts, plan
 from cni_bridge.errors import (
-    FirewallRefused,
-    IOFailure,
+    CniError,
+    Delegated,
     LimitedConnectivity,
     NotAvailable,
     NotLeased,
     RangeExhausted,
-    TryAgainLater,
     UnsupportedField,
 )
-from cni_bridge.ipam import sources
-from cni_bridge.kernel import netlink
-from cni_bridge.ledger import store
+from cni_bridge.ipam import resolver, sources
+from cni_bridge.kernel import links, netlink
+from cni_bridge.kernel.netlink import KernelError
+from cni_bridge.ledger import host_ledger, store
+from cni_bridge.model import Attachment, Grant
+from cni_bridge.parts import bridge
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cni_bridge.ipam.sources import Source
     from cni_bridge.ledger.store import Ledger
-    from cni_bridge.model import NetworkConfig
+    from cni_bridge.model import Lease, NetworkConfig, Plan
+
+CONTAINER, IFNAME = "status", "eth0"  # of an attachment that is never made
+KINDS = {"veth": "VETH", "bridge": "BRIDGE"}  # interfaces that ADD creates, and their CONFIG_*
 
 
-def rehearse(settings: "NetworkConfig") -> None:
+def rehearse(settings: "NetworkConfig", addresses: "Source") -> None:
     """Raise NotAvailable if an ADD would fail now."""
-    try:
-        host = netlink.Socket()
-        optional_parts.require(host, settings)
-        ledger = store.open_ledger(settings.state_dir)
-        ledger.respect(sources.predecessor(settings.reservations_dir))
-        _rehearse_claim(host, ledger, settings)
-        if settings.firewall:
-            from cni_bridge.firewall import apply
+    _reporting(lambda: _rehearse(settings, addresses))
 
-            apply.rehearse(settings.bridge)
+
+def rehearse_addresses(settings: "NetworkConfig") -> None:
+    """Raise NotAvailable if an ADD as another plugin's IPAM would fail now."""
+    _reporting(lambda: _rehearse_grant(netlink.Socket(), _open(settings), settings))
+
+
+def _reporting(work: "Callable[[], object]") -> None:
+    """Run the rehearsal; raise its failure as NotAvailable or LimitedConnectivity."""
+    try:
+        work()
+    except (NotAvailable, LimitedConnectivity, Delegated):
+        raise
     except NotLeased as error:
         raise LimitedConnectivity(error.msg, error.details) from error
-    except (FirewallRefused, IOFailure, TryAgainLater, RangeExhausted, UnsupportedField) as error:
+    except CniError as error:
         raise NotAvailable(error.msg, error.details) from error
+    except KernelError as error:
+        raise NotAvailable(str(error)) from error
 
 
-def _rehearse_claim(host: netlink.Socket, ledger: "Ledger", settings: "NetworkConfig") -> None:
+def _rehearse(settings: "NetworkConfig", addresses: "Source") -> None:
+    host = netlink.Socket()
+    _require_kinds(host, settings)
+    optional_parts.require(host, settings)
+    ledger = _open(settings)
+    grant = _rehearse_grant(host, ledger, settings, can_reclaim=not addresses.is_delegated)
+    attachment = Attachment(network=settings.name, container=CONTAINER, ifname=IFNAME)
+    planned = plan.build(attachment, settings, grant)
+    if planned.bridge:
+        bridge.rehearse(host, planned.bridge)
+    else:
+        from cni_bridge.wire.ledger import Wires  # few networks are wires
+
+        Wires(ledger).require_end(attachment)
+    if planned.firewall:
+        _rehearse_firewall(ledger, planned)
+    addresses.forward("STATUS")
+
+
+def _require_kinds(host: netlink.Socket, settings: "NetworkConfig") -> None:
+    kinds = [kind for kind in KINDS if kind == "veth" or not settings.is_wire]
+    for kind, refusal in zip(kinds, host.attempt(*map(links.probe, kinds)), strict=True):
+        if refusal and refusal.errno != EBADF:
+            raise UnsupportedField(
+                f"cannot create interfaces of kind {kind}: {refusal}",
+                f"the kernel lacks CONFIG_{KINDS[kind]} (modprobe {kind}), or cni-bridge lacks "
+                "CAP_NET_ADMIN",
+            )
+
+
+def _open(settings: "NetworkConfig") -> "Ledger":
+    ledger = store.open_ledger(settings.state_dir)
+    ledger.respect(sources.predecessor(settings.reservations_dir))
+    return ledger
+
+
+def _rehearse_grant(
+    host: netlink.Socket, ledger: "Ledger", settings: "NetworkConfig", *, can_reclaim: bool = True
+) -> Grant:
+    """Return what would be granted: host-local's reservations count as leases, so also by it."""
+    return Grant(
+        leases=_rehearse_claim(host, ledger, settings, can_reclaim),
+        routes=settings.ipam.routes,
+        dns=resolver.read(settings.ipam.resolv_conf),
+    )
+
+
+def _rehearse_claim(
+    host: netlink.Socket, ledger: "Ledger", settings: "NetworkConfig", can_reclaim: bool
+) -> "tuple[Lease, ...]":
     try:
-        ledger.rehearse(settings.name, sources.range_sets(settings))
+        return ledger.rehearse(settings.name, sources.range_sets(settings))
     except RangeExhausted:
-        from cni_bridge.recovery import stale  # an ADD would take from the dead
-
-        if not stale.provably_gone(host, ledger.holdings(settings.name)):
+        if not can_reclaim:
             raise
+        from cni_bridge.recovery import stale  # an ADD would reclaim the addresses of stale records
+
+        reclaimable = stale.provably_gone(host, ledger.holdings(settings.name))
+        if not reclaimable:
+            raise
+        return reclaimable[0][0].leases
+
+
+def _rehearse_firewall(ledger: "Ledger", planned: "Plan") -> None:
+    from cni_bridge.firewall import apply  # few networks use the firewall
+
+    host_ledger.open_register(ledger)
+    assert planned.firewall, "planned for networks that use it"
+    apply.rehearse(planned.firewall.bridge)

@@ -14,6 +14,7 @@ from cni_bridge.edge import (
     validators,
     versions,
 )
+from cni_bridge.lean.record import replace
 from cni_bridge.ledger import state_directory
 from cni_bridge.model import Attachment, Dns, Ipam, NetworkConfig
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from cni_bridge.model_optional import Bandwidth, Tuning, VlanFilter
 
 STATE_DIR = state_directory.HOST
+HOST_LOCAL = "host-local"
 HOST_LOCAL_DIR = "/var/lib/cni/networks"
 # Any of these makes the firewall necessary, or is refused by it.
 FIREWALL_KEYS = (
@@ -166,6 +168,16 @@ def parse(document: "dict[str, Any]", cni_args: str, *, is_delegated: bool) -> N
         cluster=cluster,
         is_wire=is_wire,
     )
+
+
+def with_host_local(document: "dict[str, Any]", settings: NetworkConfig) -> NetworkConfig:
+    """Return the settings with the ranges that a delegated host-local reads from the same config.
+
+    Of other plugins it is not known what they will grant.
+    """
+    if settings.ipam.type != HOST_LOCAL:
+        return settings
+    return replace(settings, ipam=ipam_config.parse(document, ""))
 
 
 def _validate(document: Json) -> None:

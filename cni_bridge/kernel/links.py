@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     Who = int | str  # an interface, by index or by name
 
 BR_STATE_FORWARDING = 3  # linux/if_bridge.h
+NO_NETNS = 0xFFFFFFFF  # not a valid descriptor
 RTEXT_FILTER_SKIP_STATS = 8  # linux/rtnetlink.h
 
 
@@ -107,6 +108,12 @@ def listing(master: int = 0) -> Request:
         kind=RTM_GETLINK,
         body=encode(LINK, (0, 0, 0, 0, 0), values),
     )
+
+
+def probe(kind: str) -> Request:
+    """Ask for an interface in a netns that does not exist: EBADF if the kernel has that kind."""
+    info = nest(LINKINFO, {IFLA_INFO_KIND: kind})
+    return _create(f"probe for {kind}", {IFLA_NET_NS_FD: NO_NETNS, IFLA_LINKINFO: info})
 
 
 def create_bridge(name: str, *, mac: bytes, mtu: int, filters_vlans: bool) -> Request:

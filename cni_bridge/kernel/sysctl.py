@@ -22,7 +22,7 @@ def read(key: str) -> "str | None":
         posix.close(descriptor)
 
 
-def write(key: str, value: str) -> bool:
+def write(key: str, value: str, *, is_rehearsal: bool = False) -> bool:
     """Set a value unless it is set already; return whether it was changed. Raise OSError.
 
     Reading first costs microseconds, avoids a contended lock (writing `forwarding` takes the one of
@@ -32,7 +32,8 @@ def write(key: str, value: str) -> bool:
         return False
     descriptor = posix.open(ROOT + key, posix.O_WRONLY | posix.O_CLOEXEC)
     try:
-        posix.write(descriptor, value.encode())
+        if not is_rehearsal:
+            posix.write(descriptor, value.encode())
     finally:
         posix.close(descriptor)
     return True

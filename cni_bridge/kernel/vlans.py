@@ -3,6 +3,7 @@
 Pure: builds requests and parses answers. Loaded only for networks with VLANs.
 """
 
+from cni_bridge.kernel.links import NO_NETNS
 from cni_bridge.kernel.messages import (
     BRIDGE,
     BRIDGE_SPEC,
@@ -41,7 +42,6 @@ AF_BRIDGE = 7  # linux/socket.h
 RTEXT_FILTER_BRVLAN = 2  # linux/rtnetlink.h
 DEFAULT_VLAN = 1
 VLAN_FIRST, VLAN_LAST = 1, 4094
-NO_NETNS = 0xFFFFFFFF  # not a valid descriptor
 ACCESS = BRIDGE_VLAN_INFO_PVID | BRIDGE_VLAN_INFO_UNTAGGED
 
 

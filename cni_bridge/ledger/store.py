@@ -138,14 +138,16 @@ class Ledger:
 
     # ------------------------------------------------------------ what the other commands do
 
-    def rehearse(self, network: str, range_sets: "RangeSets") -> tuple[bytes, ...]:
-        """Return the addresses that a claim would take now; change nothing. Raises RangeExhausted."""
+    def rehearse(self, network: str, range_sets: "RangeSets") -> tuple[Lease, ...]:
+        """Return the leases that a claim would make now; change nothing. Raises RangeExhausted."""
         try:
             self.database.begin()
             # Beginning and reading would succeed even where writing can't.
             self.database.change("update ledger set row = row")
             sets = enumerate(self._known(range_sets))
-            return tuple(self._next_free(network, index, each) for index, each in sets)
+            return tuple(
+                ranges.lease(each, self._next_free(network, index, each)) for index, each in sets
+            )
         finally:
             self.database.rollback()
 

@@ -46,6 +46,23 @@ def ensure_gateways(host: "Socket", link: "Link", desired: Bridge) -> None:
         _ensure_forwarding(length)
 
 
+def rehearse(host: "Socket", desired: Bridge) -> None:
+    """Raise what `ensure` and `ensure_gateways` would raise now; change nothing."""
+    link = find(host, desired.name)
+    if desired.gateway_vlan:
+        answer = host.find(links.get(names.gateway(desired.name, desired.gateway_vlan)))
+        link = links.parse(answer) if answer else None
+    for length in sorted({len(gateway.ip) for gateway in desired.gateways}):
+        if link:
+            _address_changes(host, link, desired, length)
+        _ensure_forwarding(length, is_rehearsal=True)
+        key = f"net/ipv6/conf/{link.name if link else 'default'}/disable_ipv6"
+        if length == 16 and sysctl.read(key) == "1":
+            raise errors.KernelRefused(
+                f"IPv6 is disabled on {desired.name}: {key} is 1", f"set it: sysctl -w {key}=0"
+            )
+
+
 def problems(host: "Socket", desired: Bridge) -> "Iterator[str]":
     """Yield every difference between the plan and the kernel: what, expected, found."""
     link = find(host, desired.name)
@@ -109,12 +126,20 @@ def _create(host: "Socket", desired: Bridge) -> "Link":
 
 
 def _ensure_addresses(host: "Socket", link: "Link", desired: Bridge, length: int) -> None:
+    missing, in_the_way = _address_changes(host, link, desired, length)
+    host.run(*(layer3.delete_address(link.index, prefix) for prefix in in_the_way))
+    additions = [layer3.add_address(link.index, gateway, IFA_F_NODAD) for gateway in missing]
+    host.run(*additions, tolerate=EEXIST)  # another ADD may have added it first
+
+
+def _address_changes(
+    host: "Socket", link: "Link", desired: Bridge, length: int
+) -> tuple[list[Prefix], "Iterable[Prefix]"]:
+    """Return the gateway addresses to add, and those to delete. Raises InvalidConfig."""
     present = _addresses(host, link, length)
     missing = [
         gateway for gateway in _of_length(desired.gateways, length) if gateway not in present
     ]
-    if not missing:
-        return
     in_the_way = dict.fromkeys(
         item for each in missing for item in conflicts(desired, each, present)
     )
@@ -124,9 +149,7 @@ def _ensure_addresses(host: "Socket", link: "Link", desired: Bridge, length: int
             f"it has {', '.join(map(prefix_text, in_the_way))}; use another bridge, "
             "or set forceAddress to replace the address",
         )
-    host.run(*(layer3.delete_address(link.index, prefix) for prefix in in_the_way))
-    additions = [layer3.add_address(link.index, gateway, IFA_F_NODAD) for gateway in missing]
-    host.run(*additions, tolerate=EEXIST)  # another ADD may have added it first
+    return missing, in_the_way
 
 
 def _pin_mac(host: "Socket", link: "Link") -> "Link":
@@ -145,12 +168,12 @@ def _pin_mac(host: "Socket", link: "Link") -> "Link":
     return replace(link, mac=mac.hex(":"))
 
 
-def _ensure_forwarding(length: int) -> None:
+def _ensure_forwarding(length: int, *, is_rehearsal: bool = False) -> None:
     key = FORWARDING[length]
     if sysctl.read(key) == "1":
         return
     try:
-        sysctl.write(key, "1")
+        sysctl.write(key, "1", is_rehearsal=is_rehearsal)
     except OSError as error:
         raise errors.KernelRefused(
             f"failed to enable forwarding: {key}: {error.strerror}",

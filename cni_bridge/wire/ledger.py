@@ -40,6 +40,13 @@ class Wires:
 
     def enrol(self, attachment: Attachment, mtu: int, mac: bytes) -> None:
         """Record an end, inside a `transaction`. Raise WireTaken if the wire already has two others."""
+        self.require_end(attachment)
+        self._ledger.database.change(
+            "insert into wire values (?, ?, ?, ?, ?)", *_key(attachment), mtu, mac
+        )
+
+    def require_end(self, attachment: Attachment) -> None:
+        """Raise WireTaken if the wire has two other ends."""
         others = self.others(attachment)
         if len(others) > 1:
             first, second = (messages.name(each.holding.attachment) for each in others)
@@ -48,9 +55,6 @@ class Wires:
                 "\n".join(messages.facts(each.holding) for each in others)
                 + "\nDelete one of them first; `cni-bridge gc` removes stale attachments.",
             )
-        self._ledger.database.change(
-            "insert into wire values (?, ?, ?, ?, ?)", *_key(attachment), mtu, mac
-        )
 
     def of(self, attachment: Attachment) -> tuple[WireEnd, ...]:
         """Return the attachment's end; empty if it has none."""

@@ -28,12 +28,14 @@ def network(make_network: MakeNetwork) -> Network:
 def test_the_references_host_local(host: Host, network: Network) -> None:
     variables = delegate(network, "host-local", ranges=[[{"subnet": "10.88.0.0/30"}]])
     one, two = host.container(), host.container()
+    network.do("STATUS", one, "eth0", environment=variables).assert_silent_success()
     result = network.add(one, environment=variables).result()
     assert addresses_in(result) == ["10.88.0.2/30"]
     assert (RESERVATIONS / "10.88.0.2").exists()
     assert one.can_ping(GATEWAY4)
     network.check(one, environment=variables).assert_silent_success()
-    network.do("STATUS", one, "eth0", environment=variables).assert_silent_success()
+    status = network.do("STATUS", one, "eth0", environment=variables).error()
+    assert (status["code"], "no IP addresses available" in status["msg"]) == (50, True)
     gc = {"cni.dev/valid-attachments": [{"containerID": one.name, "ifname": "eth0"}]}
     network.do("GC", one, "eth0", environment=variables, config=gc).assert_silent_success()
     error = network.add(two, environment=variables).error()

@@ -77,7 +77,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "firewall.host_ports": {"firewall.elements", "kernel"},
     "plugin": {"commands", "edge", "journal", "kernel.netlink", "kernel.signals", "stderr"},
     "recovery.stale": {"attachments", "ledger.host_ledger", "kernel", "parts.veth", "stderr"},
-    "status": {"optional_parts", "ledger.store", "kernel", "ipam.sources"},
+    "status": {
+        "optional_parts",
+        "ledger.host_ledger",
+        "ledger.store",
+        "kernel",
+        "ipam.resolver",
+        "ipam.sources",
+        "parts.bridge",
+        "plan",
+    },
     "recovery.lost_ledger": {
         "ledger.host_ledger",
         "ledger.rebuilt",
@@ -176,7 +185,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "kernel.spaces": {"kernel.messages", "kernel.netlink", "kernel.netns"},
     "kernel.sysctl": set(),
     "kernel.tuning": {"kernel.messages", "kernel.netlink"},
-    "kernel.vlans": {"kernel.messages", "kernel.netlink"},
+    "kernel.vlans": {"kernel.links", "kernel.messages", "kernel.netlink"},
 }
 FOR_PEOPLE = ("cli", "cluster")  # may import everything; nobody imports them
 

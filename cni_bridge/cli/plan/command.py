@@ -95,7 +95,10 @@ def _next_leases(ledger: Ledger | None, settings: NetworkConfig) -> tuple[Lease,
     if settings.cluster is not None and ledger:
         range_sets = blocks.range_sets(ledger.database, settings.name)
     wanted = ranges.assign(range_sets, settings.ipam.requested)
-    free = ledger.rehearse(settings.name, range_sets) if ledger else map(_first, range_sets)
+    if ledger:
+        free = [lease.address.ip for lease in ledger.rehearse(settings.name, range_sets)]
+    else:
+        free = [_first(range_set) for range_set in range_sets]
     return tuple(
         ranges.lease(range_set, asked_for or next_free)
         for range_set, asked_for, next_free in zip(range_sets, wanted, free, strict=True)

@@ -1,0 +1,166 @@
+"""STATUS: where an ADD would fail, it says so in the same words, and changes nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.conftest import MakeNetwork
+from tests.lab import Host, Json, Network, Plugin
+from tests.lab.iproute import ip
+from tests.lab.namespaces import MS_BIND, mount
+from tests.lab.wire import wire
+
+NOT_AVAILABLE = 50
+MS_RDONLY, MS_REMOUNT = 1, 32
+
+
+def write(path: str, value: str) -> None:
+    Path(path).write_text(value)
+
+
+def add_veth() -> None:
+    """Make an interface of the bridge's name that is none."""
+    ip("link", "add", "cni0", "type", "veth", "peer", "name", "far")
+
+
+def add_bridge(*words: str) -> None:
+    """Make the network's bridge by hand, with an address."""
+    ip("link", "add", "cni0", "type", "bridge")
+    ip("addr", "add", *words, "dev", "cni0")
+
+
+def without_ipv6() -> None:
+    for which in ("all", "default"):
+        write(f"/proc/sys/net/ipv6/conf/{which}/disable_ipv6", "1")
+
+
+def read_only_sysctls() -> None:
+    write("/proc/sys/net/ipv4/ip_forward", "0")
+    mount("/proc/sys", "/proc/sys", flags=MS_BIND)
+    mount("none", "/proc/sys", flags=MS_BIND | MS_REMOUNT | MS_RDONLY)
+
+
+def open_state_directory() -> None:
+    state = Path("/run/cni-bridge")
+    state.mkdir(exist_ok=True)
+    state.chmod(0o777)
+
+
+# What is broken on the host, and a word of why.
+HARMS: dict[str, tuple[Callable[[], object], str]] = {
+    "another address": (lambda: add_bridge("10.88.0.9/16"), "already has an IP address"),
+    "another IPv6 address": (
+        lambda: add_bridge("fd00:88::9/48", "nodad"),
+        "already has an IP address",
+    ),
+    "no bridge": (add_veth, "already exists but is not a bridge"),
+    "IPv6 disabled": (without_ipv6, "IPv6"),
+    "read-only sysctls": (read_only_sysctls, "net/ipv4/ip_forward"),
+    "state directory of everyone": (open_state_directory, "/run/cni-bridge"),
+}
+
+
+@pytest.fixture
+def version() -> str:
+    """The first version with STATUS."""
+    return "1.1.0"
+
+
+@pytest.fixture
+def harm(request: pytest.FixtureRequest, host: Host) -> str:
+    """Break the host."""
+    work, words = HARMS[request.param]
+    work()
+    host.remember()
+    return words
+
+
+@pytest.mark.parametrize("harm", HARMS, indirect=True)
+@pytest.mark.parametrize("ipam_type", ["cni-bridge", "host-local"])
+def test_status_and_add_agree(
+    harm: str, ipam_type: str, host: Host, make_network: MakeNetwork
+) -> None:
+    network = make_network({"type": ipam_type})
+    container = host.container()
+    before = host.state()
+    status = network.do("STATUS", container, "eth0")
+    assert host.state() == before
+    added = network.add(container)
+    assert (status.status == 0) == (added.status == 0), (status, added)
+    if added.status:
+        assert status.error()["code"] == NOT_AVAILABLE
+        assert harm in status.error()["msg"]
+
+
+@pytest.mark.parametrize("ipam_type", ["cni-bridge", "host-local"])
+def test_status_is_silent_before_and_after_an_add(
+    ipam_type: str, host: Host, make_network: MakeNetwork
+) -> None:
+    network = make_network({"type": ipam_type}, isDefaultGateway=True, ipMasq=True)
+    container = host.container()
+    network.do("STATUS", container, "eth0").assert_silent_success()
+    network.add(container).result()
+    network.do("STATUS", container, "eth0").assert_silent_success()
+
+
+@pytest.mark.parametrize("change", [{"forceAddress": True}, {"isGateway": False}])
+def test_an_address_that_add_does_not_mind_is_fine(
+    change: Json, host: Host, make_network: MakeNetwork
+) -> None:
+    add_bridge("10.88.0.9/16")
+    network = make_network(**change)
+    network.do("STATUS", host.container(), "eth0").assert_silent_success()
+
+
+@pytest.mark.parametrize("ipam_type", ["cni-bridge", "host-local"])
+def test_an_exhausted_range_is_reported(
+    ipam_type: str, host: Host, make_network: MakeNetwork
+) -> None:
+    network = make_network({"type": ipam_type, "ranges": [[{"subnet": "10.88.0.0/30"}]]})
+    container = host.container()
+    network.add(container).result()
+    assert network.do("STATUS", container, "eth0").error()["code"] == NOT_AVAILABLE
+    network.delete(container).assert_silent_success()
+    network.do("STATUS", container, "eth0").assert_silent_success()
+
+
+def test_a_resolver_file_that_can_not_be_read_is_reported(
+    host: Host, make_network: MakeNetwork
+) -> None:
+    network = make_network({"resolvConf": "/run/no-such-file"})
+    error = network.do("STATUS", host.container(), "eth0").error()
+    assert error["code"] == NOT_AVAILABLE
+    assert "/run/no-such-file" in error["msg"]
+
+
+def test_an_ipam_plugin_that_can_not_be_executed_is_reported(
+    host: Host, make_network: MakeNetwork, tmp_path: Path
+) -> None:
+    (tmp_path / "broken").write_text("no program")
+    network = make_network({"type": "broken"})
+    network.environment["CNI_PATH"] = str(tmp_path)
+    error = network.do("STATUS", host.container(), "eth0").error()
+    assert error["code"] == NOT_AVAILABLE
+    assert str(tmp_path / "broken") in error["msg"]
+
+
+def test_a_wire_whose_ends_are_both_taken_is_reported(host: Host, plugin: Plugin) -> None:
+    network: Network = host.network(plugin, wire(plugin))
+    containers = [host.container() for _ in range(2)]
+    for container in containers:
+        network.do("STATUS", container, "eth0").assert_silent_success()
+        network.add(container).result()
+    error = network.do("STATUS", containers[0], "eth0").error()
+    assert error["code"] == NOT_AVAILABLE
+    assert "both ends are taken" in error["msg"]
+
+
+def test_as_another_plugins_ipam_no_bridge_is_looked_at(
+    host: Host, make_network: MakeNetwork
+) -> None:
+    add_veth()
+    network = make_network()
+    network.config["type"] = "ptp"
+    network.do("STATUS", host.container(), "eth0").assert_silent_success()
+    ip("link", "del", "cni0")
