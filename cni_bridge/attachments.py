@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from cni_bridge.ipam.sources import Source
-    from cni_bridge.kernel.links import Link
     from cni_bridge.kernel.netns import OpenNetns
     from cni_bridge.ledger.store import Ledger
     from cni_bridge.model import Attachment, Bridge, Holding, Interface, NetworkConfig, Plan
@@ -33,7 +32,11 @@ def attach(
     settings: "NetworkConfig",
     addresses: "Source",
 ) -> "tuple[Plan, tuple[Interface, ...]]":
-    """Create all parts of an attachment; return the plan and the interfaces as they are now."""
+    """Create all parts of an attachment; return the plan and the interfaces as they are now.
+
+    The pair is created after the firewall's rules stand: whatever the container does, no frame of
+    it passes the bridge port before.
+    """
     if settings.is_wire:
         from cni_bridge.wire import attachments as wire_attachments  # few networks are one
 
@@ -41,18 +44,21 @@ def attach(
             host, container, ledger, holding=holding, settings=settings, addresses=addresses
         )
     if addresses.is_delegated:  # DHCP, for one, needs the interface to exist
-        _create(host, container, plan.build(holding.attachment, settings, Grant()))
-        planned = plan.build(holding.attachment, settings, addresses.grant(holding, settings))
-        shared = bridge.ensure(host, _bridge(planned))
-    else:
-        planned = plan.build(holding.attachment, settings, addresses.grant(holding, settings))
-        shared = _create(host, container, planned)
+        first = plan.build(holding.attachment, settings, Grant())
+        shared = bridge.ensure(host, _bridge(first))
+        _protect(host, ledger, first, has_addresses=False)
+        veth.create(host, container, shared.index, first.veth)
+        timings.done("pair")
+    planned = plan.build(holding.attachment, settings, addresses.grant(holding, settings))
+    shared = bridge.ensure(host, _bridge(planned))
+    timings.done("bridge")
     gateway = optional_parts.ensure_gateway(host, shared, _bridge(planned))
     bridge.ensure_gateways(host, gateway, _bridge(planned))
     timings.done("gateway")
-    if planned.firewall:
-        _protect(host, ledger, planned)  # before the container's end is up
-        timings.done("firewall")
+    _protect(host, ledger, planned)
+    if not addresses.is_delegated:
+        veth.create(host, container, shared.index, planned.veth)
+        timings.done("pair")
     outer, inner = veth.configure(host, container, planned.veth)
     others = () if gateway is shared else (bridge.describe(gateway),)
     more = optional_parts.apply(host, container, planned)
@@ -68,12 +74,15 @@ def detach(
 ) -> list[Exception]:
     """Remove everything named after the attachments; return the failures.
 
+    What is protected is taken off its bridge before its rules go: wherever the process dies, what
+    is attached is still protected.
+
     The ledger forgets last, and only if nothing else is left: an address in use is never free.
     Then `release` frees what others keep, such as a delegated IPAM plugin. `addresses` are the
     containers', to find the firewall's elements by when the ledger can't be read.
     """
     failures: list[Exception] = []
-    guard = _collect_failure(failures, lambda: _unprotect(ledger, attachments, addresses))
+    guard = _collect_failure(failures, lambda: _unprotect(host, ledger, attachments, addresses))
     timings.done("firewall removed")
     _collect_failure(failures, lambda: optional_parts.remove(host, ledger, attachments))
     interfaces = [name for item in attachments for name in names.of_host(item)]
@@ -114,26 +123,27 @@ def problems(
         yield from apply.problems(host_ledger.open_register(ledger), planned)
 
 
-def _create(host: netlink.Socket, container: "OpenNetns", planned: "Plan") -> "Link":
-    shared = bridge.ensure(host, _bridge(planned))
-    timings.done("bridge")
-    veth.create(host, container, shared.index, planned.veth)
-    timings.done("pair")
-    return shared
-
-
 def _bridge(planned: "Plan") -> "Bridge":
     assert planned.bridge, "a wire has no bridge, and its own parts"
     return planned.bridge
 
 
-def _protect(host: netlink.Socket, ledger: "Ledger", planned: "Plan") -> None:
+def _protect(
+    host: netlink.Socket, ledger: "Ledger", planned: "Plan", *, has_addresses: bool = True
+) -> None:
+    """Apply the firewall, if the config needs it; before there are addresses, without ports."""
+    desired = planned.firewall
+    if desired is None:
+        return
     from cni_bridge.firewall import apply  # only if the config needs it
 
+    if not has_addresses:
+        desired = apply.without_ports(desired)
     register = host_ledger.open_register(ledger)
     while True:  # once more each time a stale holder of a port was removed
         try:
-            apply.apply(register, planned)
+            apply.apply(register, planned.attachment, desired)
+            timings.done("firewall")
             return
         except errors.PortPublished as refusal:
             from cni_bridge.recovery import stale  # only if there is a holder
@@ -144,14 +154,24 @@ def _protect(host: netlink.Socket, ledger: "Ledger", planned: "Plan") -> None:
 
 
 def _unprotect(
-    ledger: "Ledger | None", attachments: "Sequence[Attachment]", addresses: tuple[bytes, ...]
+    host: netlink.Socket,
+    ledger: "Ledger | None",
+    attachments: "Sequence[Attachment]",
+    addresses: tuple[bytes, ...],
 ) -> "netlink.Socket | None":
-    """Remove the attachments' firewall elements; return a socket that must be closed last."""
+    """Remove the attachments' firewall elements; return a socket that must be closed last.
+
+    An attachment that can't be taken off its bridge keeps them.
+    """
+    host_ends = [names.host_name(item) for item in attachments]
     try:
         register = host_ledger.find_register(ledger, attachments)
     except errors.LedgerUnusable:
+        veth.detach(host, *host_ends)
         _withdraw(attachments, addresses)
         raise
+    if register or ledger is None:
+        veth.detach(host, *host_ends)
     if register:
         from cni_bridge.firewall import apply
 

@@ -10,7 +10,7 @@ from cni_bridge.firewall.model import Element, Firewall
 from cni_bridge.kernel import machine, nftables, sysctl
 from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.kernel.nftables import Netfilter
-from cni_bridge.lean.record import record
+from cni_bridge.lean.record import record, replace
 from cni_bridge.model import Attachment, Plan
 
 TYPE_CHECKING = False
@@ -40,23 +40,27 @@ class Change:
     fills: bool
 
 
-def apply(register: "Register", planned: Plan) -> None:
+def apply(register: "Register", attachment: Attachment, desired: Firewall) -> None:
     """Record an attachment's firewall elements, then add them to the kernel.
 
     Raises PortPublished if another container holds one of the host ports, PortInUse if a process
     does, and TryAgainLater if a DEL overtook the ADD.
     """
-    desired = _firewall(planned)
     socket = Netfilter()
     try:
         with register.transaction():
-            claimed = _claim(socket, register, planned.attachment, desired)
+            claimed = _claim(socket, register, attachment, desired)
         with register.transaction():
-            _apply(socket, register, planned.attachment, claimed)
+            _apply(socket, register, attachment, claimed)
         host_ports.forget_udp(claimed.own, has_begun=True)
     finally:
         socket.close()
-    foreign_checks.warn(planned.attachment, claimed.others)
+    foreign_checks.warn(attachment, claimed.others)
+
+
+def without_ports(desired: Firewall) -> Firewall:
+    """Return what can be applied before the container has addresses that ports could lead to."""
+    return replace(desired, rules=replace(desired.rules, ports=()))
 
 
 def remove(register: "Register", attachments: "Sequence[Attachment]") -> Netfilter:

@@ -107,9 +107,12 @@ class Register:
     def insert(
         self, attachment: Attachment, shared: "Iterable[Element]", own: "tuple[Element, ...]"
     ) -> None:
-        """Record the elements of an attachment and of its network. Raises PortPublished."""
+        """Record the elements of an attachment and of its network; those it has already stay.
+
+        Raises PortPublished.
+        """
         self._database.change(
-            "insert into guarded values (?, ?, ?, ?)",
+            "insert into guarded values (?, ?, ?, ?) on conflict do nothing",
             *_key(attachment),
             time.time_ns() // 1_000_000,
         )
@@ -118,7 +121,8 @@ class Register:
         rows = [(*_columns(item), *_key(attachment)) for item in own]
         inserted = self._database.change_all(_INSERT, rows)
         ((collisions,),) = self._database.select(_COLLISIONS, *_key(attachment))
-        if collisions or inserted < len(own):
+        is_recorded = inserted == len(own) or set(own) <= set(self.of_attachment(attachment))
+        if collisions or not is_recorded:
             raise self._port_published(attachment, own)
 
     def is_held(self, attachment: Attachment, port: Element) -> bool:

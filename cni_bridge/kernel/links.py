@@ -140,11 +140,12 @@ def create_veth(
     mtu: int,
     mac: bytes | None = None,
     group: int = 0,
+    is_up: bool = True,
 ) -> Request:
-    """Create a veth pair: the host end here, up and on the bridge; the other end inside `netns`.
+    """Create a veth pair: one end on the host's bridge, the other inside `netns`.
 
     `bridge` is an index (0: on no bridge, and down), `netns` a descriptor (None: in this one),
-    `mtu` 0 the kernel's default. `mac` is the container end's, `group` the host end's.
+    `mtu` 0 the kernel's default. `mac` is the container end's; `group` and `is_up` the host end's.
     """
     peer: dict[int, Value] = {
         IFLA_IFNAME: container_name,
@@ -161,7 +162,7 @@ def create_veth(
         IFLA_LINKINFO: nest(LINKINFO, {IFLA_INFO_KIND: "veth", IFLA_INFO_DATA: data}),
     }
     what = f"create veth {host_name} with its other end {container_name}"
-    return _create(what, values, IFF_UP if bridge else 0)
+    return _create(what, values, IFF_UP if bridge and is_up else 0)
 
 
 def set_port(who: "Who", *, hairpin: bool, isolated: bool, alias: str) -> Request:

@@ -32,6 +32,10 @@ PORT_UP_TIMEOUT_S = 2.5  # the reference waits as long
 
 def create(host: "Socket", container: "OpenNetns", bridge_index: int, desired: Veth) -> None:
     """Create the pair: the host end up and on the bridge, the other in the container and down."""
+    port = desired.port
+    assert port, "the wire part creates the ends of a wire"
+    # A port that flags or VLANs restrict comes up after it has them.
+    is_open = not port.isolated and port.vlan is None
     creation = links.create_veth(
         desired.host_name,
         desired.container_name,
@@ -39,6 +43,7 @@ def create(host: "Socket", container: "OpenNetns", bridge_index: int, desired: V
         netns=container.descriptor,
         mtu=desired.mtu,
         mac=desired.mac,
+        is_up=is_open,
     )
     try:
         host.run(creation)
@@ -51,8 +56,6 @@ def create(host: "Socket", container: "OpenNetns", bridge_index: int, desired: V
             "already exists",
             f"remove {desired.container_name} from {path}, or send DEL for this attachment first",
         ) from error
-    port = desired.port
-    assert port, "the wire part creates the ends of a wire"
     host.run(
         links.set_port(
             desired.host_name, hairpin=port.hairpin, isolated=port.isolated, alias=desired.alias
@@ -63,6 +66,8 @@ def create(host: "Socket", container: "OpenNetns", bridge_index: int, desired: V
         from cni_bridge.kernel import vlans  # few networks have VLANs
 
         host.run(*vlans.configure(_link(host, desired.host_name).index, port.vlan))
+    if not is_open:
+        host.run(links.set_up(desired.host_name))
 
 
 def configure(host: "Socket", container: "OpenNetns", desired: Veth) -> tuple[Interface, Interface]:
@@ -94,6 +99,18 @@ def populate(container: "OpenNetns", desired: Veth) -> "tuple[Socket, Socket | N
     inside.run(*configuration(inner, desired))
     timings.done("addresses and routes")
     return inside, events, inner
+
+
+def detach(host: "Socket", *names: str) -> None:
+    """Stop all frames of host ends; an absent one is not an error. `remove` does the slow rest.
+
+    Off the bridge as well as down: then the kernel has waited for the frames that were on their way.
+    """
+    if len(names) <= FEW:
+        host.run(*(links.set_up(name, False) for name in names), tolerate=ENODEV)
+        host.run(*(links.set_master(name, 0) for name in names), tolerate=ENODEV)
+    else:
+        remove(host, *names)
 
 
 def remove(host: "Socket", *names: str) -> None:

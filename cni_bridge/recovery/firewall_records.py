@@ -29,7 +29,8 @@ def rebuild(host: "Socket", register: "Register", holdings: "Iterable[Holding]")
     ends = veth.host_ends(host)
     with register.transaction():
         for attachment in (each.attachment for each in holdings):
-            master = veth.find(host, ends[attachment].master) if attachment in ends else None
+            on = ends[attachment].master if attachment in ends else 0  # 0: a DEL took it off
+            master = veth.find(host, on) if on else None
             networks = [item for item in shared if master and _is_about(item, master.name)]
             its = tuple(own.get(attachment, ()))
             if (networks or its) and not register.has(attachment):

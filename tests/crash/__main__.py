@@ -18,7 +18,7 @@ from functools import partial
 from rich.console import Console
 
 from tests.crash.reference import Comparison, Leaks, compare
-from tests.crash.scenes import DUAL, FIRST, PLAIN, PUBLISHED
+from tests.crash.scenes import FIRST, PLAIN, PUBLISHED, SCENES
 from tests.crash.sweep import Sweep, Tally, carry_out
 from tests.crash.trials import RECOVERIES
 from tests.lab import ROOT, Json
@@ -26,7 +26,6 @@ from tests.lab.namespaces import become_root
 
 SO_FAR = ROOT / ".cache/crash.pickle"
 FIGURES = ROOT / "tests/reliability/crash.json"
-SCENES = (PLAIN, DUAL, PUBLISHED, FIRST)
 FIRST_RECOVERY, *OTHER_RECOVERIES = (f"SIGKILL, then {name}" for name in RECOVERIES)
 # What is disturbed how, at each which of our own points: of the one build, of the other.
 SHARES = {
@@ -81,7 +80,7 @@ def _jobs(thinner: int) -> Iterator[Job]:
     for index, (disturbance, shares) in enumerate(SHARES.items()):
         for build, own in zip(START_UP, shares, strict=True):
             for scene in SCENES:
-                for command in ("ADD",) if scene.is_first else ("ADD", "DEL"):
+                for command in ("ADD",) if scene is FIRST else ("ADD", "DEL"):
                     others = START_UP[build] * thinner
                     yield Sweep(build, scene, command, disturbance, own * thinner, others)
         if index == 0:  # in this order, as a run may be stopped

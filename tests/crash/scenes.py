@@ -34,4 +34,7 @@ PLAIN = Scene("plain", IPV4)
 DUAL = Scene("dual-stack", BOTH)
 PUBLISHED = Scene("published ports", BOTH, {"ipMasq": True}, PORTS)
 FIRST = Scene("first on the host", BOTH, {"ipMasq": True}, PORTS, is_first=True)
-SCENES = (PLAIN, DUAL, PUBLISHED, FIRST)
+# Alone on its host: no other container keeps the network's rules in place.
+CHECKS = {"internal": True, "icc": False, "macspoofchk": True, "ipspoofchk": True}
+PROTECTED = Scene("protected, first on the host", BOTH, CHECKS, is_first=True)
+SCENES = (PLAIN, DUAL, PUBLISHED, FIRST, PROTECTED)

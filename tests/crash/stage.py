@@ -17,8 +17,8 @@ from tests.crash import points
 from tests.crash.points import Point
 from tests.crash.scenes import GATEWAY, Scene
 from tests.lab import Container, Host, Plugin, Run, state
-from tests.lab.iproute import ip
-from tests.lab.nft import nft
+from tests.lab.iproute import ip, ip_json
+from tests.lab.nft import exists, held, nft
 from tests.lab.stacks import Stack
 from tests.lab.state import LEDGER, Line, State
 from tests.lab.waiting import wait_until
@@ -132,6 +132,39 @@ class Stage:
             with closing(sqlite3.connect(LEDGER)) as ledger:
                 verdict = ledger.execute("pragma integrity_check").fetchall()
             assert verdict == [("ok",)], f"the ledger is damaged: {verdict}"
+
+    def unprotected(self) -> list[str]:
+        """The rules and elements that are missing although a host end is on the bridge and up."""
+        ports = ip_json("link", "show", "type", "veth")
+        attached = [
+            port["ifname"]
+            for port in ports
+            if port.get("master") == self.network.bridge and "UP" in port["flags"]
+        ]
+        return [
+            f"{name} is attached without {what}" for name in attached for what in self._lacks(name)
+        ]
+
+    def _lacks(self, host_end: str) -> Iterator[str]:
+        config = self.network.config
+        bridge = self.network.bridge
+        wanted = [
+            ("internal", "inet", "internal", bridge),
+            ("ipMasq", "inet", "bridges", bridge),
+            ("macspoofchk", "bridge", "mac_guarded", host_end),
+            ("ipspoofchk", "bridge", "ip_guarded", host_end),
+        ]
+        for key, family, name, member in wanted:
+            if config.get(key) and not (exists(family) and member in held(name, family)):
+                yield f"{member} in set {name}"
+        if config.get("icc") is False and not (
+            exists("bridge") and host_end in held("apart", "bridge")
+        ):
+            yield f"{host_end} in set apart"
+        if config.get("ipMasq") and exists():
+            chains = nft("list", "chain", "inet", "cni_bridge", "forward")
+            if "goto" not in chains:
+                yield "rules in chain forward"
 
     def is_attached(self, container: Container) -> None:
         """The container's ADD has told the truth."""

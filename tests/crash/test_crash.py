@@ -5,7 +5,7 @@ The long run tries every point; the figures of its last one are in docs/evidence
 
 import pytest
 
-from tests.crash.scenes import DUAL, FIRST, PLAIN, PUBLISHED
+from tests.crash.scenes import DUAL, FIRST, PLAIN, PROTECTED, PUBLISHED
 from tests.crash.sweep import Sweep, carry_out
 
 NONE = 1_000_000  # each which: hardly any
@@ -16,6 +16,12 @@ SHARE = (
         for command in ("ADD", "DEL")
     ),
     Sweep("onedir", FIRST, "ADD", "SIGKILL, then DEL", own=30, others=300),
+    *(
+        Sweep("onedir", PROTECTED, command, "SIGKILL, then DEL", others=NONE, calls=("sendto",))
+        for command in ("ADD", "DEL")
+    ),
+    Sweep("onedir", PROTECTED, "DEL", "error 1", own=2, others=NONE, calls=("sendto",)),
+    Sweep("onedir", PROTECTED, "ADD", "SIGTERM", own=8, others=NONE, calls=("sendto",)),
     Sweep("onedir", DUAL, "ADD", "SIGKILL, then DEL without netns", own=40, others=NONE),
     Sweep("onedir", PUBLISHED, "ADD", "SIGKILL, then GC", own=40, others=NONE),
     Sweep("onedir", PUBLISHED, "ADD", "SIGKILL, then GC that lists it", own=50, others=NONE),

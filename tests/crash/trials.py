@@ -82,6 +82,7 @@ def kill(recover: Callable[[Stage], None]) -> Trial:
 
     def trial(stage: Stage, command: str, point: Point) -> str:
         run = stage.disturbed(command, point, "signal=KILL")
+        _assert_protected(stage, run)
         recover(stage)
         _assert_nothing_left(stage, run)
         stage.works(stage.victim if point.number % 2 else stage.other)
@@ -118,6 +119,7 @@ def terminate(signal: str) -> Trial:
 def _judged(stage: Stage, command: str, point: Point, run: Run | None) -> str:
     """A success that is true, or a failure that says so and leaves nothing."""
     outcome = _outcome(run, point) if run else ""
+    _assert_protected(stage, run)
     if run and "its record is left" in run.stderr:  # a success that says what a DEL has to end
         stage.run("DEL").assert_silent_success()
     elif run is None or run.status == 0:
@@ -144,6 +146,12 @@ def _outcome(run: Run, point: Point) -> str:
     if error["code"] == 999:
         return "failed, unforeseen"
     return "failed, rollback too" if "rolling back" in run.stdout else "failed"
+
+
+def _assert_protected(stage: Stage, run: Run | None) -> None:
+    """What a run that did not end well has left attached is protected until somebody removes it."""
+    lacking = stage.unprotected()
+    assert not lacking, "\n".join((f"{run} left unprotected:", *lacking))
 
 
 def _assert_nothing_left(stage: Stage, run: Run | None) -> None:

@@ -6,6 +6,7 @@ Only what is run and how it is shown; what should come of it stands beside the r
 import platform
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +16,13 @@ from tests.lab.namespaces import become_root
 from tests.lab.stacks import STACKS, Stack
 from tests.lab.town import Town
 from tests.traffic.forgeries import FORGERIES, KEYS, Forgery, passing
+from tests.traffic.races import RACES, Race, passed
 from tests.traffic.rows import WAYS, Answers, Row, Setting, Way, answers
 from tests.traffic.scenes import SETTINGS
 from tests.traffic.trials import TRIALS, Trial
 
 TABLE = ROOT / "docs/evidence/firewall-proof.md"
+RACES_EACH = 100
 RIGHT, LACKING = "✓", "none"
 INTRODUCTION = """\
 # Who reaches whom: the proof
@@ -42,7 +45,7 @@ def main() -> None:
     machine = f"Linux {platform.release()}, {_version('nft', '--version')}"
     parts = [INTRODUCTION.format(machine=machine)]
     parts += [_setting_text(setting, stacks) for setting in SETTINGS]
-    parts += [_trials_text(stacks), _forgeries_text(stacks)]
+    parts += [_trials_text(stacks), _races_text(stacks), _forgeries_text(stacks)]
     target.write_text("\n".join(parts))
     print(f"written: {target}")
 
@@ -111,6 +114,21 @@ def _tried(trial: Trial, stack: Stack) -> str:
     with _town(stack) as town:
         said = trial.outcome(town)
     return RIGHT if said == trial.want else said
+
+
+def _races_text(stacks: list[Stack]) -> str:
+    """How often a container that sends at once got something through during ADD and DEL."""
+    lines = [(race.about, *(_raced(race, stack) for stack in stacks)) for race in RACES]
+    head = (f"passed in {RACES_EACH} ADDs and DELs", *(stack.name for stack in stacks))
+    return _section("Races", head, lines)
+
+
+def _raced(race: Race, stack: Stack) -> str:
+    if not stack.offers(dict(race.config)):
+        return LACKING
+    with _town(stack) as town, tempfile.TemporaryDirectory() as scratch:
+        count = passed(race, town, RACES_EACH, Path(scratch))
+    return f"**{count}**" if count else f"0 {RIGHT}"
 
 
 def _forgeries_text(stacks: list[Stack]) -> str:

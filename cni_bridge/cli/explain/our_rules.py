@@ -25,7 +25,6 @@ SENTENCES: dict[Conditions, str] = {
     _sides("", "closed"): "{leaves} is closed: only published ports are open",
     _sides("no_icc"): "icc is false on {enters}: its containers don't talk to each other",
     _sides("apart", "apart"): "icc is false: {enters} and {leaves} don't send to each other",
-    (): "it belongs to no connection, so it would leave with a private address",
     _sides("bridges"): "containers do not reach 127.0.0.0/8 of this host",
 }
 SPOOFED = "the sender's addresses are not those that it was given"

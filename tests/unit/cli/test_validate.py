@@ -174,7 +174,6 @@ def test_another_ipam_plugins_keys_are_its_own_business() -> None:
         ({"bridge": "docker0"}, "Docker's bridge"),
         ({"promiscMode": True}, "twice"),
         ({"ipMasq": None}, "nothing can answer"),
-        ({"internal": True}, "no default route"),
         ({"subnet": "10.1.0.0/24"}, "but in `ipam`"),
         ({"runtimeConfig": {}}, "for runtimes to write"),
         ({"ipam": {"type": "cni-bridge", "subnet": "8.8.8.0/24"}}, "public"),
