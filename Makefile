@@ -30,7 +30,7 @@ $(READY): build/setup.sh requirements.lock
 	@build/setup.sh $(VENV)
 	@touch $@
 
-fmt: $(READY) ## format, and fix what can be fixed
+fmt: $(READY) ## format the code and apply safe fixes
 	$(PYTHON) -m ruff format
 	$(PYTHON) -m ruff check --fix
 
@@ -40,7 +40,7 @@ lint: $(READY) ## ruff check
 type: $(READY) ## mypy --strict
 	$(PYTHON) -m mypy
 
-unit: $(READY) ## unit tests, the layers and the import budget: no root, no kernel
+unit: $(READY) ## unit tests, layers, import budget, documents: no root, no kernel state
 	$(PYTHON) -m pytest tests/unit
 
 check: $(READY) ## formatting, lint, types and unit tests, side by side
@@ -49,7 +49,7 @@ check: $(READY) ## formatting, lint, types and unit tests, side by side
 formatted: $(READY)
 	$(PYTHON) -m ruff format --check
 
-try: .cache/source/cni-bridge ## TESTS of the kernel from source, newest spec version, no build
+try: .cache/source/cni-bridge ## kernel tests (TESTS=...) from source, newest spec version, without a build
 	PLUGIN=$(abspath $<) SPEC_VERSIONS=newest $(PYTHON) -m pytest -q -x -n auto $(or $(TESTS),$(TRIED))
 
 TRIED := tests/kernel/test_add.py tests/kernel/test_check.py tests/kernel/test_delete.py
@@ -60,37 +60,37 @@ TRIED := tests/kernel/test_add.py tests/kernel/test_check.py tests/kernel/test_d
 check-kernel: build peers ## the executable on the real kernel, in private namespaces
 	$(PYTHON) -m pytest -q -n auto --ignore=tests/kernel/guest tests/kernel tests/crash
 
-check-versions: ## check-kernel with every spec version, not the oldest and newest alone
+check-versions: ## check-kernel with every spec version, not only the oldest and newest
 	@$(MAKE) --no-print-directory check-kernel SPEC_VERSIONS=all
 
-check-cluster: build ## agents on hosts of their own, in private namespaces, and a real etcd
+check-cluster: build ## agents on several private hosts, with a real etcd
 	@build/need.sh etcd=etcd-server etcdctl=etcd-client faketime ping=iputils-ping
 	$(PYTHON) -m pytest -q -n auto tests/cluster
 
-bench-cluster: build ## docs/evidence/cluster-figures.md: recovery after each failure, an ADD's cost (3 min)
+bench-cluster: build ## measure recovery and cost of cluster networks: docs/evidence/cluster-figures.md (3 min)
 	@build/need.sh etcd=etcd-server etcdctl=etcd-client faketime ping=iputils-ping
 	$(PYTHON) -m tests.cluster.figures
 
-check-crash: build peers ## every system call of ADD and DEL disturbed; writes docs/evidence/reliability.md
+check-crash: build peers ## disturb every system call of ADD and DEL: docs/evidence/reliability.md
 	$(PYTHON) -m tests.crash
 	$(PYTHON) build/record_reliability.py
 
 MINUTES ?= 5
 HOSTS ?= 1000
 
-check-guest: build ## TESTS on Debian's kernel, in an emulated machine
+check-guest: build ## TESTS in an emulated machine with Debian's kernel
 	$(PYTHON) build/guest.py -v $(or $(TESTS),tests/kernel/guest)
 
-check-vlan: ## VLANs on a kernel that has them, in an emulated machine
+check-vlan: ## VLAN tests in an emulated machine, on a kernel that has VLANs
 	@$(MAKE) --no-print-directory check-guest TESTS="tests/kernel/guest tests/kernel/test_vlan.py"
 
-check-runtimes: build ## the executable under podman, containerd and buildah, in private namespaces
+check-runtimes: build ## podman, containerd and buildah with the executable, in private namespaces
 	@build/runtimes.sh
 	rm -f .cache/runtimes.json
 	$(PYTHON) -m tests.runtimes -q -n auto --ignore=tests/runtimes/newer tests/runtimes
 	$(PYTHON) -m tests.runtimes.table --check
 
-check-runtimes-newer: build ## the same under containerd 2, built here; not in `make test`
+check-runtimes-newer: build ## the same with containerd 2, built here; not part of `make test`
 	@build/runtimes.sh
 	@build/newer-runtimes.sh $(NEWER)
 	rm -f .cache/runtimes.json
@@ -98,7 +98,7 @@ check-runtimes-newer: build ## the same under containerd 2, built here; not in `
 		tests/runtimes/test_cri.py tests/runtimes/newer
 	$(PYTHON) -m tests.runtimes.table --check
 
-bench-runtimes: build ## docs/evidence/runtimes.md: pods and `podman run`, beside the reference (5 min)
+bench-runtimes: build ## measure pods and `podman run` beside the reference: docs/evidence/runtimes.md (5 min)
 	@build/runtimes.sh
 	@build/peers.sh $(PEERS)
 	$(PYTHON) -m tests.runtimes.commands
@@ -106,65 +106,65 @@ bench-runtimes: build ## docs/evidence/runtimes.md: pods and `podman run`, besid
 
 test: check check-kernel check-cluster check-runtimes check-packages ## everything that CI runs
 
-build: dist/cni-bridge/cni-bridge ## the executable, both shapes, into dist/
+build: dist/cni-bridge/cni-bridge ## build the executable, both shapes, into dist/
 
 dist/cni-bridge/cni-bridge: $(READY) $(SOURCES)
 	PYTHONHASHSEED=0 PYTHONNODEBUGRANGES=1 $(PYTHON) -m PyInstaller --noconfirm --log-level WARN \
 		--workpath .cache/pyinstaller --distpath dist build/cni-bridge.spec
 	@touch $@
 
-generate: $(READY) ## the validators from schemas/, the message tables from pyroute2
+generate: $(READY) ## generate validators from schemas/ and message tables from pyroute2
 	$(PYTHON) build/generate_messages.py
 	$(PYTHON) build/generate_validators.py
 
-docs: build ## the pages that are made: commands, recorded anew; configuration; the man page
+docs: build ## generate pages: commands (recorded again), configuration, man page
 	@build/need.sh etcd=etcd-server etcdctl=etcd-client
 	$(PYTHON) build/record_commands.py
 	$(PYTHON) build/generate_configuration.py
 	$(PYTHON) build/generate_man.py
 
-install: build ## everything to DESTDIR: PREFIX, and PLUGIN_DIR/cni-bridge pointing there
+install: build ## install to DESTDIR: PREFIX, and a link at PLUGIN_DIR/cni-bridge
 	$(PYTHON) build/install.py install $(PLACES)
 
-uninstall: $(READY) ## remove what install made
+uninstall: $(READY) ## remove what install created
 	$(PYTHON) build/install.py uninstall $(PLACES)
 
-deb: build ## a Debian package, into dist/release
+deb: build ## build a Debian package into dist/release
 	@build/need.sh dpkg-shlibdeps=dpkg-dev
 	$(PYTHON) build/package.py deb
 
-release: build ## package, wheel, sdist, portable, bill of materials, checksums, into dist/release
+release: build ## build package, wheel, sdist, portable, bill of materials and checksums into dist/release
 	@build/need.sh dpkg-shlibdeps=dpkg-dev
 	$(PYTHON) build/package.py release
 
-check-packages: build ## what a release offers, installed and tried in a bare Debian
+check-packages: build ## install what a release contains in a bare Debian, and try it
 	@build/need.sh dpkg-shlibdeps=dpkg-dev lintian mmdebstrap
 	$(PYTHON) -m pytest tests/packages
 
 demo: build peers ## the main job for real: ADD, ping, CHECK, DEL
 	$(PYTHON) build/demo.py
 
-simulate-cluster: $(READY) ## HOSTS hosts' lease traffic against a real etcd, some 5 minutes
+simulate-cluster: $(READY) ## lease traffic of HOSTS hosts against a real etcd (5 min)
 	@build/need.sh etcd=etcd-server
 	$(PYTHON) -m tests.cluster.sizing $(HOSTS)
 
-simulate: build ## 20,000 random operations with a model beside them, some 20 minutes
+simulate: build ## 20,000 random operations, compared with a model (20 min)
 	$(PYTHON) -m tests.simulation 20000
 
-fuzz: build ## hostile requests for MINUTES: in process, guided by coverage, and to the executable
+fuzz: build ## hostile requests for MINUTES, in process (guided by coverage) and to the executable
 	$(PYTHON) -m tests.fuzz $(MINUTES)
 
-bench: build peers ## ours and the peers, alternating; docs/evidence/benchmarks.md (5 min, quiet machine)
+bench: build peers ## measure cni-bridge and its peers in turn: docs/evidence/benchmarks.md (5 min, quiet machine)
 	@build/need.sh /usr/lib/podman/netavark=netavark
 	$(PYTHON) -m tests.bench
 
-bench-page: $(READY) ## docs/evidence/benchmarks.md, from the figures of the last run
+bench-page: $(READY) ## write docs/evidence/benchmarks.md from the figures of the last run
 	$(PYTHON) -m tests.bench --page
 
-proof: build peers ## docs/evidence/firewall-proof.md: ours and the reference, by real traffic
+proof: build peers ## which packets pass, beside the reference: docs/evidence/firewall-proof.md
 	$(PYTHON) -m tests.traffic
 
-peers: ## cnitool and the reference plugins, into .cache/peers/bin, where Go can be had
+peers: ## build cnitool and the reference plugins into .cache/peers/bin, if Go is available
 	@build/peers.sh $(PEERS)
 
 hooks: ## let git check each commit's subject
@@ -176,5 +176,5 @@ lock: $(READY) ## update requirements.lock from pyproject.toml
 		--extra cluster --extra dev --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		--no-emit-trusted-host --output-file requirements.lock pyproject.toml
 
-clean: ## remove everything that was built, the venv included
+clean: ## remove everything that was built, including the virtual environment
 	rm -rf dist .cache $(VENV)

@@ -1,12 +1,15 @@
 """The pages: those that are made are up to date, and every link among them leads somewhere."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from cni_bridge.cli.validate import command as validate
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -23,6 +26,7 @@ PACKAGES = sorted(each.parent.name for each in ROOT.glob("cni_bridge/*/__init__.
 NAMED = re.compile(
     rf"`((?:(?:{'|'.join(TOPS)})/|(?:{'|'.join(PACKAGES)})[./])(?<!ipam\.)(?!sqlite)[\w*./-]*\w)/?`"
 )
+CONFIG = re.compile(r"^```json[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)[^)]*\)")
 
 
@@ -78,6 +82,19 @@ def test_configuration_is_what_the_schema_says() -> None:
     command = [sys.executable, "build/generate_configuration.py", "--check"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_config_shown_passes_validate(page: Path) -> None:
+    shown = [(page.name, text) for text in CONFIG.findall(page.read_text())]
+    found = [str(each) for report in validate.examine(shown) for each in report.findings]
+    assert found == []
+
+
+def test_the_first_config_of_the_readme_gives_a_way_out() -> None:
+    (config,) = CONFIG.findall((ROOT / "README.md").read_text())
+    (plugin,) = json.loads(config)["plugins"]
+    assert plugin["isDefaultGateway"] is plugin["ipMasq"] is True
 
 
 def test_every_example_has_its_row() -> None:
