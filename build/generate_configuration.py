@@ -1,6 +1,6 @@
 """`make docs`: docs/configuration.md, every key that a config may have, from its schema.
 
-No word about a key is written here: what it means stands in schemas/network.schema.json.
+Keys are described in schemas/network.schema.json only.
 """
 
 import json
@@ -12,33 +12,77 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "schemas/network.schema.json"
 TARGET = ROOT / "docs/configuration.md"
-# What runtimes pass back and forth among their calls; nobody writes it.
+# What runtimes pass between their calls; not for authors of configs.
 RUNTIMES_OWN = ("prevResult", "cni.dev/valid-attachments", "cni.dev/attachments")
 HEAD = """\
 # Configuration
 
-Every key, as [schemas/network.schema.json](../schemas/network.schema.json) has it; this page is made from there by `make docs`.
-Keys match in any case, `null` means absent, unknown keys are ignored. An editor that knows JSON schemas completes and checks a
-whole file with [conflist.schema.json](../schemas/conflist.schema.json) ([how](getting-started.md#4-write-a-network));
-`cni-bridge validate FILE` says more than a schema can.
+A network is a file in `/etc/cni/net.d`: a list of plugins with a name. `cni-bridge init` writes one,
+[conf/](../conf/README.md) has examples, and `cni-bridge validate FILE` checks it. Keys match in any case, `null` means absent, and
+unknown keys are ignored.
 
-Examples: [conf/](../conf). By subject: [firewall](firewall.md), [tuning and bandwidth](tuning.md), [VLANs](vlan.md).
+```json
+{
+  "cniVersion": "1.0.0",
+  "name": "web",
+  "plugins": [
+    {
+      "type": "cni-bridge",
+      "bridge": "web0",
+      "isDefaultGateway": true,
+      "ipMasq": true,
+      "capabilities": { "portMappings": true },
+      "ipam": { "type": "cni-bridge", "ranges": [[{ "subnet": "10.88.0.0/24" }]] }
+    }
+  ]
+}
+```
+
+More about single subjects: [firewall and published ports](firewall.md), [sysctls and bandwidth](tuning.md), [VLANs](vlan.md),
+[wires](wire.md), [many hosts](cluster.md). `make docs` generates this page from
+[network.schema.json](../schemas/network.schema.json); editors check a whole file with
+[conflist.schema.json](../schemas/conflist.schema.json) ([how](getting-started.md#4-write-a-network)).
+
+## The keys that matter first
+
+| key | default | |
+|---|---|---|
 """
+FIRST = (
+    "bridge",
+    "isDefaultGateway",
+    "ipMasq",
+    "ipam.type",
+    "ipam.ranges",
+    "capabilities",
+    "isolation",
+    "closed",
+    "internal",
+    "mtu",
+)
 
 Schema = dict[str, Any]
 
 
 def page(schema: Schema) -> str:
-    """The whole page."""
+    """Return the whole page."""
     schema["properties"] = {
         key: value for key, value in schema["properties"].items() if key not in RUNTIMES_OWN
     }
     sections = _sections("", schema, schema["definitions"])
-    return HEAD + "".join(f"\n{section}" for section in sections)
+    first = (_first(key, schema) for key in FIRST)
+    return HEAD + "".join(first) + "".join(f"\n{section}" for section in sections)
+
+
+def _first(path: str, schema: Schema) -> str:
+    value = schema
+    for key in path.split("."):
+        value = _resolved(value["properties"][key], schema["definitions"])
+    return f"| `{path}` | {_default(value)} | {_text(value)} |\n"
 
 
 def _sections(path: str, described: Schema, definitions: Schema) -> Iterator[str]:
-    """A table of an object's keys, then one for each key that is an object or a list of them."""
+    """Yield a table of an object's keys, then one for each key that is an object or a list of them."""
     required = described.get("required", ())
     rows, deeper = [], []
     for key, raw in described["properties"].items():
@@ -50,14 +94,14 @@ def _sections(path: str, described: Schema, definitions: Schema) -> Iterator[str
             deeper.append((f"{path}.{key}".lstrip(".") + "[]" * depth, inner))
         default = "required" if key in required else _default(value)
         rows.append(f"| `{key}` | {_kind(value, inner, depth)} | {default} | {_text(value)} |\n")
-    title = f"`{path}`" if path else "The plugin entry"
+    title = f"`{path}`" if path else "All keys of the plugin"
     yield f"## {title}\n\n| key | type | default | |\n|---|---|---|---|\n{''.join(rows)}"
     for name, inner in deeper:
         yield from _sections(name, inner, definitions)
 
 
 def _resolved(value: Schema, definitions: Schema) -> Schema:
-    """What a reference stands for; the words beside the reference win."""
+    """Return what a reference stands for; keys beside the reference have precedence."""
     return (
         definitions[value.get("$ref", "").rpartition("/")[2]] | value if "$ref" in value else value
     )
@@ -84,7 +128,7 @@ def _text(value: Schema) -> str:
 
 
 def main() -> int:
-    """Write the page; with --check, only tell whether it is what the schema says."""
+    """Write the page; with --check, only report whether it is up to date."""
     text = page(json.loads(SCHEMA.read_text()))
     if "--check" not in sys.argv:
         TARGET.write_text(text)

@@ -21,7 +21,7 @@ BATCH = 100  # interfaces; a bridge takes a thousand
 
 @dataclass(frozen=True)
 class Case(Publisher):
-    """One size: so many ports, among so many containers."""
+    """One size: so many ports, among N containers."""
 
     ports: int = 1
     crowd: int = 0
@@ -86,11 +86,11 @@ def _by_size(name: str, about: str, cases: tuple[Case, ...], **settings: Any) ->
 
 CROWD_WORKLOADS = (
     _by_size(
-        "ports", "masquerading and so many published ports", BY_PORTS, prepare=keep_the_bridge
+        "ports", "masquerading and N published ports", BY_PORTS, prepare=keep_the_bridge
     ),
     _by_size(
         "crowd",
-        "masquerading and a published port, among so many containers",
+        "masquerading and a published port, among N containers",
         BY_CROWD,
         prepare=_fill,
         is_apart=True,

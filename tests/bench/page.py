@@ -18,23 +18,23 @@ FIGURES = PICTURES / "figures.json"
 
 HEAD = """# Benchmarks
 
-Ours and the peers, started in turn in one loop, in private namespaces, each on the same host with the bridge made already. A round
-runs every contestant once and begins with another one each time; a ratio is the median of the rounds' ratios. CPU is user and
-system time of the whole process tree, and its ratio that of the sums. `make bench` measures everything anew and writes this page;
+cni-bridge and its peers, started in turn in one loop, in private namespaces, on the same host with an existing bridge. A round runs
+every contestant once and begins with a different one each time; a ratio is the median of the rounds' ratios. CPU is user and system
+time of the whole process tree, and its ratio is the ratio of the sums. `make bench` measures everything and writes this page;
 `make bench-page` writes it from [the figures](benchmarks/figures.json).
 
-Contestants: the reference plugins v1.9.1 in Go, built as in `build/peers.sh`; the distribution's netavark. netavark gets
-its addresses from its caller, so it does less; the reference's `firewall` has no nftables, so its chain with nftables still
-has that one plugin with iptables.
+Contestants: the reference plugins in Go, built by `build/peers.sh`, and the distribution's netavark. netavark gets its addresses from
+its caller, so it does less; the reference's `firewall` does not support nftables, so its nftables chain still uses iptables for that
+one plugin.
 
-The rows of `crowd` are containers that died without a DEL: ledger and sets are as full as they would be, while the kernel has no
-thousand interfaces on one bridge.
+The rows of `crowd` are containers that ended without a DEL: the ledger and the sets are full, but the bridge does not have thousands of
+interfaces.
 """
 EFFORT = """
 ## Effort
 
 One run with its children: instructions in user space (by valgrind), page faults, and peak memory of the largest process. Unlike
-times these hardly depend on what else the machine does; CI holds the executable to them (`tests/budget/costs.json`).
+times they hardly depend on other load; the tests limit them (`tests/budget/costs.json`).
 """
 
 

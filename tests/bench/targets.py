@@ -42,7 +42,7 @@ WAIT = """The kernel's RTM_DELLINK waits 17 to 20 ms for RCU, in ours as in the 
 the run before that, but leaves a zombie where the runtime's first process does not reap."""
 CROWD = """CPU, which two processors are busy with for nine tenths of the time: one of the 50, with masquerade and a port, takes a
 quarter to a third more of it than a plain one of the reference. Was 1.64 and more until the launcher, and 2.0 to 2.4 until writers to
-the ledger waited in a queue, since SQLite sleeps up to 100 ms between two looks at its lock: a quarter of the time nobody worked."""
+the ledger waited in a queue, since SQLite sleeps up to 100 ms between two looks at its lock: a quarter of the time no process worked."""
 
 
 @dataclass(frozen=True)

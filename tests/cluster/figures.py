@@ -217,7 +217,7 @@ def _page(rows: list[tuple[str, list[float], int]], costs: list[tuple[str, float
         "# A cluster network in figures",
         "",
         "Made by `make bench-cluster`: five hosts in namespaces, each with its own agent, ledger and bridge, and an",
-        "etcd of three members, all on one machine. What the words mean stands in [cluster.md](../cluster.md).",
+        "etcd of three members, all on one machine. [cluster.md](../cluster.md) explains the terms.",
         "",
         f"{os.cpu_count()} CPUs, Linux {platform.release()}, Python {platform.python_version()}. The membership lasts "
         f"{TTL} s here, where it is a day by default;",

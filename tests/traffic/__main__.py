@@ -25,15 +25,15 @@ TABLE = ROOT / "docs/evidence/firewall-proof.md"
 RACES_EACH = 100
 RIGHT, LACKING = "✓", "none"
 INTRODUCTION = """\
-# Who reaches whom: the proof
+# Firewall proof
 
-Written by `make proof`: every line was run, with real packets between namespaces, on {machine}. ✓: as it
-should be, else what came instead; none: the stack has no such feature. Each row of the first tables is asked by IPv4 and IPv6,
-by TCP and UDP, with and without br_netfilter. `a1` and `a2` are containers of network a, `b1` of b; an answer tells who
-answered, on which port, and the source address that it saw. The reference is bridge, portmap (and firewall, for
+Written by `make proof`: every line was run, with real packets between namespaces, on {machine}. ✓: as
+expected, otherwise the answer; none: the stack does not have the feature. Each row of the first tables is asked by IPv4 and IPv6,
+by TCP and UDP, with and without br_netfilter. `a1` and `a2` are containers of network a, `b1` of b; an answer names the
+container that answered, the port, and the source address it saw. The reference is bridge, portmap (and firewall, for
 isolation) v1.9.1 with `hairpinMode` on.
 
-The kernel tests (`tests/kernel/test_traffic_*.py`) hold the first column to what it should be.
+The kernel tests (`tests/kernel/test_traffic_*.py`) assert the first column.
 """
 
 

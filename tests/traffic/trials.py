@@ -96,7 +96,7 @@ RULESET = (
         "a1:80 saw world",
     ),
     _trial(
-        "after `nft flush ruleset` the next ADD mends all",
+        "after `nft flush ruleset` the next ADD restores all",
         changes.flushed,
         "a1:80 saw world, world:80 saw host",
     ),
