@@ -85,9 +85,7 @@ def _by_size(name: str, about: str, cases: tuple[Case, ...], **settings: Any) ->
 
 
 CROWD_WORKLOADS = (
-    _by_size(
-        "ports", "masquerading and N published ports", BY_PORTS, prepare=keep_the_bridge
-    ),
+    _by_size("ports", "masquerading and N published ports", BY_PORTS, prepare=keep_the_bridge),
     _by_size(
         "crowd",
         "masquerading and a published port, among N containers",
