@@ -138,7 +138,7 @@ class Carried:
 def programs(
     root: Path, work: Path, binaries: "Iterable[Entry]"
 ) -> "Callable[[Path | None], bytes]":
-    """A compiler of programs that lend the plugin path's code to build/starter.py.
+    """Return a compiler of programs that lend the plugin path's code to build/starter.py.
 
     It takes the directory whose files the program is to carry, or None where they lie beside it.
     """
@@ -196,7 +196,7 @@ def split_library(analysis: "Analysis", root: Path, work: Path) -> "list[Entry]"
 
 
 def beside_program(binaries: "Iterable[Entry]", work: Path) -> "Iterator[Entry]":
-    """The binaries that the program has not in it, told so where a plugin run loads them."""
+    """Return the binaries that the program has not in it, told so where a plugin run loads them."""
     for name, source, kind in binaries:
         if name.startswith(LINKED_IN):
             continue
@@ -251,7 +251,7 @@ def _files_below(directory: Path | None) -> Iterator[tuple[str, Path]]:
 
 
 def _extensions(binaries: "Iterable[Entry]") -> dict[str, str]:
-    """The files of the C modules that a plugin run loads."""
+    """Return the files of the C modules that a plugin run loads."""
     files = {PurePosixPath(name).name.partition(".")[0]: name for name, _, _ in binaries}
     return {name: files[name] for name in PLUGIN_PATH_MODULES if name in files}
 

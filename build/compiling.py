@@ -9,12 +9,12 @@ from types import CodeType
 
 
 def compiled(source: bytes | ast.Module, shown_as: str) -> CodeType:
-    """A module's code, without docstrings and assertions."""
+    """Return a module's code, without docstrings and assertions."""
     return compile(source, shown_as, "exec", optimize=2, dont_inherit=True)
 
 
 def untyped(source: Path) -> ast.Module:
-    """A module without what only type checkers read, which is not free to load and to define."""
+    """Return a module without what only type checkers read, which is not free to load and to define."""
     module: ast.Module = _Untyped().visit(ast.parse(source.read_bytes()))
     return module
 
@@ -29,7 +29,7 @@ class _Untyped(ast.NodeTransformer):
         return node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        """The name has to stay annotated: records have their fields from there."""
+        """Return the name has to stay annotated: records have their fields from there."""
         node.annotation = ast.copy_location(ast.Constant(None), node.annotation)
         return self.generic_visit(node)
 

@@ -47,25 +47,25 @@ class Demo:
         self.wrong: list[str] = []
 
     def title(self, text: str, note: str = "") -> None:
-        """The start of a section; the note says who does what follows."""
+        """Print the start of a section; the note says which program does what follows."""
         self.console.print(f"\n[bold cyan]{text}[/]  [dim]{note}[/]")
 
     def command(self, line: str, output: str = "") -> None:
-        """A command and what it printed."""
+        """Print a command and its output."""
         self.console.print(f"[green]$ {line}[/]", soft_wrap=True)
         if output.strip():
             text = "\n".join("  " + each.rstrip() for each in output.rstrip().splitlines())
             self.console.print(text, markup=False, soft_wrap=True)
 
     def expect(self, is_right: bool, fact: str) -> str:
-        """A tick for what is as it must be; a cross, and exit status 1, for what is not."""
+        """Return a tick for what is as it must be; a cross, and exit status 1, for what is not."""
         if not is_right:
             self.wrong.append(fact)
         return "[green]✓[/]" if is_right else "[bold red]✗[/]"
 
 
 def main() -> int:
-    """Runs the demo; returns the exit status."""
+    """Run the demo; returns the exit status."""
     demo = Demo()
     if not PLUGIN.exists():
         demo.console.print(f"[red]no plugin at {PLUGIN}[/]: run `make build` first")
@@ -105,7 +105,7 @@ def caller(network: Network, conf: Path) -> Call:
 
 
 def show_versions(demo: Demo, plugin: Plugin) -> None:
-    """What runs here."""
+    """Print the versions of what runs here."""
     spoken = plugin.run({"CNI_COMMAND": "VERSION"}, "{}").result()["supportedVersions"]
     demo.title("cni-bridge", f"Linux {platform.release()}, {ip('-V').split(',')[1].strip()}")
     demo.console.print(f"  executable  {plugin.path}\n  CNI         {' '.join(spoken)}")
@@ -118,7 +118,7 @@ def show_versions(demo: Demo, plugin: Plugin) -> None:
 
 
 def show_the_kernel_alone(demo: Demo) -> None:
-    """A fresh namespace, and two on a bare veth pair: what a plugin has to work with."""
+    """Show a fresh namespace and two on a bare veth pair: what a plugin works with."""
     demo.title("1. Without a plugin", "iproute2 only, on a host of its own")
     with Host() as host:
         one, two = host.container("one"), host.container("two")
@@ -140,14 +140,14 @@ def show_the_kernel_alone(demo: Demo) -> None:
 
 
 def show_config(demo: Demo) -> None:
-    """The network as its administrator writes it."""
+    """Show the network as its administrator writes it."""
     demo.title("2. The network", "demo.conflist")
     text = json.dumps(CONFLIST, indent=2)
     demo.console.print(Syntax(text, "json", background_color="default", padding=(0, 2)))
 
 
 def add(demo: Demo, call: Call, containers: list[Container]) -> list[str]:
-    """Adds each container; returns the addresses that were given."""
+    """Add each container; returns the addresses that were given."""
     demo.title("3. ADD", "the plugin: bridge, veth pair, addresses, routes, in one process")
     targets: list[str] = []
     for container in containers:
@@ -177,7 +177,7 @@ def compact(document: Json) -> str:
 
 
 def show_kernel_state(demo: Demo, containers: list[Container]) -> None:
-    """What is there now, in the words of iproute2."""
+    """Show the kernel's state as iproute2 prints it."""
     demo.title("4. What the kernel has now", "iproute2 only")
     demo.command("bridge link", bridge("link"))
     demo.command("ip -br addr", ip("-br", "addr"))
@@ -215,7 +215,7 @@ def silent(demo: Demo, command: str, call: Call, containers: list[Container]) ->
 
 
 def show_what_is_left(demo: Demo, host: Host) -> None:
-    """The state before against the state now; the last line of the demo."""
+    """Compare the state before with the state now; the last line of the demo."""
     demo.title("8. Left behind", "links, addresses, routes, firewall, ledger: before against now")
     left = host.left_behind()
     demo.expect(not left, "left behind:\n" + "\n".join(left))

@@ -19,7 +19,7 @@ TARGET = ROOT / "docs/cni-bridge.8"
 
 
 def page() -> str:
-    """The man page."""
+    """Return the man page."""
     parser = cli.build_parser()
     (commands,) = (each for each in parser._actions if isinstance(each, argparse._SubParsersAction))
     lines = [
@@ -66,7 +66,7 @@ def _text(text: str | None) -> Iterator[str]:
 
 
 def _escape(line: str) -> str:
-    """A line that roff takes for text."""
+    """Return a line that roff takes for text."""
     escaped = line.replace("\\", "\\e").replace("-", "\\-")
     return f"\\&{escaped}" if escaped[:1] in (".", "'") else escaped
 

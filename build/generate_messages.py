@@ -68,7 +68,7 @@ def main() -> int:
 
 
 def source(target: Path) -> str:
-    """The text of a generated module, formatted as ruff would."""
+    """Return the text of a generated module, formatted as ruff would."""
     module = MODULES[target]
     numbers = dict(_constants(module))
     tables = []
@@ -111,7 +111,7 @@ def _rows(cls: Class, wanted: str, numbers: dict[str, int]) -> list[tuple[str, s
 
 
 def _attributes(cls: Class) -> dict[str, tuple[int, str]]:
-    """Number and pyroute2's kind by name; rows without numbers count from zero."""
+    """Return number and pyroute2's kind by name; rows without numbers count from zero."""
     numbered = [
         row if isinstance(row[0], int) else (position, *row)
         for position, row in enumerate(cls.nla_map)
@@ -120,7 +120,7 @@ def _attributes(cls: Class) -> dict[str, tuple[int, str]]:
 
 
 def _kind(cls: Class, kind: str) -> str:
-    """A struct format; or `text`, `bytes`, `nested` (its table may depend on other attributes)."""
+    """Return a struct format; or `text`, `bytes`, `nested` (its table may depend on other attributes)."""
     if kind in TEXT:
         return "text"
     if kind.startswith("*"):  # a list of attributes

@@ -76,13 +76,13 @@ def is_stale(text: str) -> bool:
 
 
 def generate(schema: Schema) -> str:
-    """The text of the module."""
+    """Return the text of the module."""
     folded = pformat(fold_table(schema, schema), width=100)
     return f"{HEAD}{folded}\n{PUBLIC}\n\n{compiled(schema)}\n"
 
 
 def compiled(schema: Schema) -> str:
-    """What fastjsonschema makes of the schema, with all that it imports taken out."""
+    """Return what fastjsonschema makes of the schema, with all that it imports taken out."""
     strict = {**schema, "$schema": STRICT_DRAFT}
     strict.pop("$id", None)  # a URN can't be the base of the references
     code = fastjsonschema.compile_to_code(strict, detailed_exceptions=False)

@@ -62,7 +62,7 @@ def _install(package: str) -> None:
 
 
 def _update() -> None:
-    """Packages as the mirrors have them now; an ordinary user has to do with the lists there are."""
+    """Update the package lists; an ordinary user uses the existing ones."""
     if not os.geteuid():
         subprocess.run(("apt-get", "-qq", "update"), check=True)
 
@@ -123,7 +123,7 @@ def _padded(data: bytes) -> bytes:
 
 
 def _modules() -> Iterator[Path]:
-    """The modules' files, each after those that it needs."""
+    """Return the modules' files, each after those that it needs."""
     directory = UNPACKED / "lib" / "modules" / _release(UNPACKED)
     needs: dict[str, list[str]] = {}
     for line in (directory / "modules.dep").read_text().splitlines():

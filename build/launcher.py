@@ -20,7 +20,7 @@ WANTED = "sqlite3_libversion"  # pulls SQLite in: nothing else in the program na
 
 
 def compiled(directory: Path, *, starter: bytes, carried: bytes, is_portable: bool) -> bytes:
-    """The program that runs `starter`, marshalled code, and lends it `carried`.
+    """Return the program that runs `starter`, marshalled code, and lends it `carried`.
 
     All that compiling makes is left in the directory.
     """
@@ -65,7 +65,7 @@ def _variable(name: str) -> str:
 
 
 def _list_of_builtins(directory: Path) -> Path:
-    """The source of the interpreter's list, without the modules whose code its library lacks.
+    """Return the source of the interpreter's list, without the modules whose code its library lacks.
 
     Some of CPython's hashes are in archives of their own, which distributions leave out.
     """

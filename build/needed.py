@@ -18,7 +18,7 @@ Entry = tuple[int, int]
 
 
 def without(library: bytes, unneeded: tuple[str, ...]) -> bytes:
-    """The library without the wish for those whose names begin so; another kind of file as it is."""
+    """Return the library without the wish for those whose names begin so; another kind of file as it is."""
     if not library.startswith(ELF64_LITTLE_ENDIAN):
         return library
     (start, size), entries = _dynamic(library)

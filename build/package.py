@@ -101,7 +101,7 @@ def _set_modes(root: Path) -> None:
 
 
 def _dependencies(work: Path) -> str:
-    """The packages whose libraries the executable needs and does not bring along."""
+    """Return the packages whose libraries the executable needs and does not bring along."""
     (work / "debian").mkdir()
     (work / "debian/control").write_text(
         "Source: cni-bridge\n\nPackage: cni-bridge\nArchitecture: any\n"

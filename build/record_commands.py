@@ -50,21 +50,21 @@ BAD: Json = {
 
 
 def written(file: Path) -> Json:
-    """What a runtime makes of a list of one plugin."""
+    """Return what a runtime makes of a list of one plugin."""
     conflist = json.loads(file.read_text())
     (plugin,) = conflist["plugins"]
     return {**plugin, "name": conflist["name"], "cniVersion": conflist["cniVersion"]}
 
 
 def config(name: str, subnet: str, **more: object) -> Json:
-    """The config of one of the page's networks."""
+    """Return the config of one of the page's networks."""
     ipam = {"type": "cni-bridge", "subnet": subnet}
     shared = {"cniVersion": "1.1.0", "type": "cni-bridge", "isGateway": True}
     return {**shared, "name": name, "bridge": f"{name}0", "ipam": ipam, **more}
 
 
 def main() -> int:
-    """Records the page."""
+    """Record the page."""
     become_root()
     with tempfile.TemporaryDirectory() as directory:
         recorder = Recorder(HEAD, Path(directory))
@@ -105,7 +105,7 @@ def record_one_host(recorder: Recorder) -> None:
 
 
 def record_configs(recorder: Recorder) -> None:
-    """The commands that need no network."""
+    """Record the commands that need no network."""
     recorder.section(
         "init",
         "A config to begin with, on a subnet that nothing on this host uses. "
@@ -122,7 +122,7 @@ def record_configs(recorder: Recorder) -> None:
 
 
 def record_host(recorder: Recorder) -> None:
-    """The commands that look at what is there."""
+    """Record the commands that show the host's state."""
     recorder.section(
         "plan",
         "What an ADD would do: `+` is to be done, `=` is there already, `!` makes it fail. "
@@ -171,7 +171,7 @@ def record_doctor(recorder: Recorder) -> None:
 
 
 def record_journal(recorder: Recorder) -> None:
-    """What was asked for, to make all this."""
+    """Record the journal of the calls so far."""
     recorder.section(
         "trace",
         "The last calls of runtimes, with their steps; `--follow` for those to come: "
@@ -181,7 +181,7 @@ def record_journal(recorder: Recorder) -> None:
 
 
 def record_gc(recorder: Recorder) -> None:
-    """A container died without a DEL."""
+    """Record gc after a container ended without a DEL."""
     recorder.section(
         "gc", "Frees the addresses of containers that are provably dead: here, of `store`."
     )
@@ -189,7 +189,7 @@ def record_gc(recorder: Recorder) -> None:
 
 
 def record_adoption(recorder: Recorder) -> None:
-    """The reference's host-local has reserved an address for a container that is gone."""
+    """Record adopt, with a reservation of host-local for a container that is gone."""
     reserved = Path("/var/lib/cni/networks/web/10.88.0.77")
     reserved.parent.mkdir(parents=True)
     reserved.write_text("0d5c6e\r\neth0")
@@ -212,7 +212,7 @@ def record_restore(recorder: Recorder) -> None:
 
 
 def record_lab(recorder: Recorder) -> None:
-    """A lab from up to down."""
+    """Record a lab from up to down."""
     recorder.section(
         "lab",
         "Networks to learn from and to break: `tutorial`, `direct`, `bridge`, `two-networks`. "

@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def page() -> str:
-    """The page's text."""
+    """Return the page's text."""
     documents = [
         (json.loads(file.read_text()), file.with_suffix(".md")) for file in FIGURES.glob("*.json")
     ]

@@ -26,7 +26,7 @@ class Recorder:
         self.directory = directory
 
     def section(self, command: str, text: str) -> None:
-        """A new section."""
+        """Start a new section."""
         self.page.append(f"\n## {command}\n\n{text}\n")
 
     def run(self, *lines: str, language: str = "console") -> None:
@@ -35,7 +35,7 @@ class Recorder:
         self.page.append(f"\n```{language}\n{session}\n```\n")
 
     def quiet(self, line: str) -> str:
-        """What a command prints, without recording it."""
+        """Return what a command prints, without recording it."""
         return self._output(line)
 
     def _output(self, line: str) -> str:
@@ -55,7 +55,7 @@ class Recorder:
 
 
 def settled(before: str, page: str) -> str:
-    """The page, each section as it was before where nothing has changed but what varies."""
+    """Return the page, each section as it was before where nothing has changed but what varies."""
     known = {VARYING.sub(" ", section): section for section in before.split("\n## ")}
     return "\n## ".join(
         known.get(VARYING.sub(" ", section), section) for section in page.split("\n## ")

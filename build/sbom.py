@@ -45,7 +45,7 @@ def write(built: Path, target: Path, made: datetime) -> None:
 
 
 def libraries(bundle: Path) -> Iterator[Component]:
-    """The shared libraries, as the packages of the system that they were built on."""
+    """Return the shared libraries, as the packages of the system that they were built on."""
     return _of_debian(path.name for path in bundle.glob("lib*.so*"))
 
 
@@ -61,7 +61,7 @@ def _interpreter() -> Component:
 
 
 def _distributions(bundle: Path) -> Iterator[Component]:
-    """The Python packages, but ours."""
+    """Yield the Python packages, but ours."""
     with ZipFile(bundle / "people.zip") as people:
         carried = {name.partition("/")[0].removesuffix(".pyc") for name in people.namelist()}
     carried |= {path.name for path in bundle.iterdir() if path.is_dir()}
@@ -74,7 +74,7 @@ def _distributions(bundle: Path) -> Iterator[Component]:
 
 
 def _owner(library: str) -> str:
-    """The installed package that brought a shared library, with its architecture."""
+    """Return the installed package that brought a shared library, with its architecture."""
     return _run("dpkg-query", "--search", f"*/{library}").splitlines()[0].rpartition(": ")[0]
 
 

@@ -67,7 +67,7 @@ def _imported(
     fromlist: "Sequence[str] | None" = (),
     level: int = 0,
 ) -> ModuleType:
-    """What `import` does, but where our modules are it need not find out."""
+    """Return what `import` does, but where our modules are it need not find out."""
     if (name in BUILT_IN or name in EXTENSIONS) and FINDERS not in sys.modules:
         return sys.modules.get(name) or _loaded(name)
     if not fromlist or name not in PLACES:
@@ -124,7 +124,7 @@ class _Spec:
 
 
 def _loaded(name: str) -> ModuleType:
-    """A C module, without the search for one, which takes longer."""
+    """Return a C module, without the search for one, which takes longer."""
     spec: Any
     if name in EXTENSIONS:
         spec = _Spec(name, _path(EXTENSIONS[name]))

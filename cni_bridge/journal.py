@@ -131,7 +131,7 @@ def _log(path: str, record: str) -> None:
 
 
 def _open(path: str) -> int:
-    """The file's younger half, begun anew when it is full. Raises OSError, IOFailure."""
+    """Return the file's younger half, started over when it is full. Raises OSError, IOFailure."""
     state_directory.ensure(state_directory.HOST)
     descriptor = _open_to_append(path)
     if posix.fstat(descriptor).st_size < HALF:

@@ -36,7 +36,7 @@ def of_host(attachment: Attachment) -> tuple[str, str]:
 
 
 def alias(attachment: Attachment) -> str:
-    """The host end's ifalias: tells people, and proves to us, whose interface it is."""
+    """Return the host end's ifalias, which names the attachment and proves that the interface is cni-bridge's."""
     identity = f"{attachment.network}/{attachment.container}/{attachment.ifname}"
     return ("cni-bridge " + identity)[:ALIAS_LIMIT]
 

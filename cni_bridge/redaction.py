@@ -15,7 +15,7 @@ UNREADABLE = "(not JSON, and left out because it may hold a secret)"
 
 
 def redact(record: str) -> str:
-    """The record, a JSON object, with every secret's value replaced."""
+    """Return the record, a JSON object, with every secret's value replaced."""
     decoded = codec.decode(record.encode())
     found: set[str] = set()
     cleaned: Json = {name: _cleaned(value, found) for name, value in decoded.items()}
@@ -28,7 +28,7 @@ def redact(record: str) -> str:
 
 
 def _cleaned(value: "Json", found: set[str]) -> "Json":
-    """The value without secrets, which are noted."""
+    """Return the value without secrets, which are noted."""
     if isinstance(value, list):
         return [_cleaned(item, found) for item in value]
     if not isinstance(value, dict):

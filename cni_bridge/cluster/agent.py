@@ -133,7 +133,7 @@ class Agent:
         return left
 
     def snapshot(self) -> Snapshot | None:
-        """What is known; None before anything was seen."""
+        """Return what is known; None before anything was seen."""
         if self._me is None or self._view is None:
             return None
         member_until = self._membership.until if self._membership else 0
@@ -216,7 +216,7 @@ class Agent:
         )
 
     def _fail(self, problem: str) -> None:
-        """What changes meanwhile is not told, nor how long others are absent: both begin anew."""
+        """Note a failed turn; the view and other hosts' absences start over with the next success."""
         if problem != self._error:
             log.warning("%s: %s", self.settings.network, problem)
         self._error = problem

@@ -79,7 +79,7 @@ class Books:
         return has_asked
 
     def look(self) -> None:
-        """What the ledger has now, while nothing can be done about it."""
+        """Read the ledger while the store cannot be changed."""
         with closing(store.open_ledger(self._settings.state_dir)) as ledger:
             self.rows = block_leases.listed(ledger.database, self._settings.network)
 

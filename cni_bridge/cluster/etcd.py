@@ -48,7 +48,7 @@ class Etcd:
         raise Unreachable("others change the record of this host or of the network all the time")
 
     def _try_to_join(self, host: Host, ttl: int, *, take_over: bool) -> Membership | None:
-        """The membership, or None where somebody else changed what it depends on."""
+        """Return the membership, or None where somebody else changed what it depends on."""
         asked = now_ms()
         pools, known, member = self._read(
             self._at("pools"), self._host(host.id), self._member(host.id)
@@ -123,7 +123,7 @@ class Etcd:
         return self._found_instead(membership, subnet)
 
     def _must_be_one(self, membership: Membership) -> None:
-        """Raises OtherNetwork where members don't know what another one has been told."""
+        """Raise OtherNetwork where members don't know what another one has been told."""
         if self._is_one:
             return
         key = etcd_json.one(self._member(membership.host.id))
@@ -229,12 +229,12 @@ class Etcd:
         return [etcd_json.entry(kvs[0]) if kvs else None for kvs in found]
 
     def _transact(self, conditions: list[Document], changes: list[Document]) -> int:
-        """The revision of the changes; 0 if a condition was not met, and nothing has changed."""
+        """Return the revision of the changes; 0 if a condition was not met, and nothing has changed."""
         answer = self._gateway.ask("kv/txn", {"compare": conditions, "success": changes})
         return _revision(answer) if answer.get("succeeded") else 0
 
     def _grant(self, host: Host, ttl: int) -> tuple[int, int]:
-        """The lease in etcd of this boot, and its seconds. Its number says whose it is: to ask for it
+        """Return the lease in etcd of this boot, and its seconds. Its number says whose it is: to ask for it
         twice makes one."""
         name = f"{self._root}\n{host.id}\n{host.boot_id}\n{ttl}".encode()
         lease = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest()) >> 1 or 1
@@ -262,7 +262,7 @@ class Etcd:
 
 
 def _must_be_the_same(host: Host, known: Host) -> None:
-    """Raises MembershipLost where the known host of this id is another machine."""
+    """Raise MembershipLost where the known host of this id is another machine."""
     if host.boot_id != known.boot_id and not set(host.addresses) & set(known.addresses):
         raise MembershipLost(notation.another_machine(host, known))
 

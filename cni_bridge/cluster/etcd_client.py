@@ -75,18 +75,18 @@ class Gateway:
         self.skew: float | None = None
 
     def ask(self, path: str, body: Document) -> Document:
-        """What etcd answers. Raises Refused; Unreachable if no member can decide."""
+        """Return what etcd answers. Raises Refused; Unreachable if no member can decide."""
         return self._authenticated(lambda: self._ask(path, body))
 
     def ask_each(self, path: str, body: Document) -> Iterator[tuple[str, Document]]:
-        """What each member answers at once, by its endpoint; none for those that don't."""
+        """Yield what each member answers at once, by its endpoint; none for those that don't."""
         for endpoint in self._endpoints:
             member = self._member(endpoint, AT_ONCE_S)
             with closing(member.session), suppress(Etcd3Exception, requests.RequestException):
                 yield endpoint, self._post(member, path, body)
 
     def stream(self, path: str, body: Document) -> requests.Response:
-        """An answer whose lines come one by one, for as long as it is not closed. Raises as above."""
+        """Return an answer whose lines come one by one, for as long as it is not closed. Raises as above."""
         return self._authenticated(lambda: self._somebody(lambda at: self._stream(at, path, body)))
 
     def close(self) -> None:
@@ -120,7 +120,7 @@ class Gateway:
         return answer
 
     def _somebody(self, ask: Callable[[int], T]) -> T:
-        """The answer of the first member that can decide, asked in turn."""
+        """Return the answer of the first member that can decide, asked in turn."""
         problems = []
         for turn in range(len(self._endpoints)):
             at = (self._first + turn) % len(self._endpoints)
@@ -197,7 +197,7 @@ class _Watchful(HTTPAdapter):
 
 
 def _reason(error: Etcd3Exception | requests.RequestException) -> tuple[int, str]:
-    """What gRPC would call it, 0 where etcd has not said, and what people would."""
+    """Return what gRPC would call it, 0 where etcd has not said, and what people would."""
     if isinstance(error, ConnectionTimeoutError | requests.Timeout):
         return 0, "no answer in time"
     if isinstance(error, ConnectionFailedError | requests.RequestException):
@@ -215,7 +215,7 @@ def _reason(error: Etcd3Exception | requests.RequestException) -> tuple[int, str
 
 
 def _innermost(error: BaseException) -> str:
-    """What began it: what requests and urllib3 say of it is long."""
+    """Return what began it: what requests and urllib3 say of it is long."""
     causes = list(_causes(error))
     words = str(causes[-1]).rpartition(": ")[2].partition(" (_ssl")[0].strip("')")
     words = ERRNO.sub("", words)

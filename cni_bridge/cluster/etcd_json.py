@@ -42,7 +42,7 @@ def event(document: Document) -> Entry:
 
 
 def one(key: str) -> Document:
-    """This key."""
+    """Return the request for this key."""
     return {"key": _encoded(key)}
 
 
@@ -73,17 +73,17 @@ def delete(key: str) -> Document:
 
 
 def is_at(key: str, revision: int) -> Document:
-    """It has not changed since; 0: it is not there."""
+    """Return the condition that the key is unchanged since this revision; 0: that it does not exist."""
     return _compare(one(key), "MOD", {"mod_revision": str(revision)})
 
 
 def is_value(key: str, value: str) -> Document:
-    """It says this."""
+    """Return the condition that the key has this value."""
     return _compare(one(key), "VALUE", {"value": _encoded(value)})
 
 
 def is_leased(key: str, lease: str) -> Document:
-    """It lasts as long as this lease, and does still."""
+    """Return the condition that the key is attached to this lease, which still exists."""
     return _compare(one(key), "LEASE", {"lease": lease})
 
 

@@ -16,7 +16,7 @@ NOTHING_YET = View(revision=0, hosts={}, members=frozenset(), blocks={})
 
 
 def folded(root: str, changed: Iterable[Entry], view: View = NOTHING_YET) -> View:
-    """The view after these changes, in their order; the same one if there are none. What can't be
+    """Return the view after these changes, in their order; the same one if there are none. What can't be
     read is nobody's: who wants to lease it is told that it is there."""
     tables: dict[str, dict[Any, Any]] = {
         "hosts": dict(view.hosts),

@@ -47,7 +47,7 @@ class Fabric:
         self._pools = tuple(pool.subnet for pool in settings.pools)
 
     def mtu(self) -> int:
-        """What fits through to other hosts."""
+        """Return what fits through to other hosts."""
         return routes.mtu(self._me, self._settings)
 
     def ensure(self, view: View) -> tuple[str, ...]:
@@ -89,7 +89,7 @@ class Fabric:
             return tuple(self._make(socket, NOTHING).problems)
 
     def _make(self, socket: Socket, want: Wanted) -> _Made:
-        """New routes before old ones go; what routes stand on before and after them."""
+        """Add new routes before old ones are removed, tunnels and neighbours before and after them."""
         problems: list[str] = []
         has_ipv6 = os.path.isdir(IPV6_SYSCTLS)
         if not has_ipv6:
@@ -115,7 +115,7 @@ class Fabric:
 
 
 def _without_ipv6(want: Wanted) -> tuple[Wanted, list[str]]:
-    """What is left where the kernel has no IPv6, and that it is not all."""
+    """Return what is left where the kernel has no IPv6, and that it is not all."""
     remaining = tuple(each for each in want.routes if not _needs_ipv6(each))
     lost = sorted({each.host for each in want.routes if each.gateway and _needs_ipv6(each)})
     problem = (
@@ -160,7 +160,7 @@ def _placed(
 
 
 def _interfaces_of(socket: Socket, addresses: Iterable[bytes]) -> dict[int, int]:
-    """The index of the interface that has the address of each family."""
+    """Return the index of the interface that has the address of each family."""
     found = {}
     for ip in addresses:
         for answer in socket.dump(layer3.addresses(address.family(ip), 0)):

@@ -39,22 +39,22 @@ class Api:
         self.skew: float | None = None
 
     def lease(self, name: str) -> Lease | None:
-        """A Lease, if there is one of that name."""
+        """Return a Lease, if there is one of that name."""
         found: Lease | None = self._asked(lambda: self._client.get(Lease, name), but=NOT_FOUND)
         return found
 
     def node(self, name: str) -> Node | None:
-        """A Node, if there is one of that name."""
+        """Return a Node, if there is one of that name."""
         found: Node | None = self._asked(lambda: self._client.get(Node, name), but=NOT_FOUND)
         return found
 
     def create(self, lease: Lease) -> Lease | None:
-        """A new one; None if there is one of its name."""
+        """Return a new one; None if there is one of its name."""
         made: Lease | None = self._asked(lambda: self._client.create(lease), but=CONFLICT)
         return made
 
     def replace(self, lease: Lease) -> Lease | None:
-        """Changed; None if it has been changed since it was read, or is gone."""
+        """Return the changed object; None if it has been changed since it was read, or is gone."""
         refusals = (CONFLICT, NOT_FOUND)
         made: Lease | None = self._asked(lambda: self._client.replace(lease), but=refusals)
         return made
@@ -75,11 +75,11 @@ class Api:
         self._client._client._client.close()
 
     def stream(self, kind: type, labels: dict[str, str], version: str) -> "Changes":
-        """What changes from a version on."""
+        """Return what changes from a version on."""
         return Changes(self._client, kind, labels, version)
 
     def _asked(self, ask: Any, *, but: int | tuple[int, ...] = ()) -> Any:
-        """The answer; None where its status is one of `but`."""
+        """Return the answer; None where its status is one of `but`."""
         try:
             return ask()
         except ApiError as error:

@@ -53,10 +53,10 @@ class KubernetesNodes:
         return Block(subnet=subnet, host=host.id, boot_id=host.boot_id, revision=_version(node))
 
     def release(self, membership: Membership, block: Block) -> None:
-        """It stays the node's."""
+        """Do nothing: a podCIDR stays the node's."""
 
     def leave(self, membership: Membership) -> None:
-        """It stays a node."""
+        """Do nothing: the host stays a node."""
 
     def evict(self, host: str, *, by_force: bool = False) -> bool:
         del by_force

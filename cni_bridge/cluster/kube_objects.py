@@ -45,7 +45,7 @@ def name(item: Lease) -> str:
 
 
 def version(item: Lease) -> str:
-    """That of what was read."""
+    """Return that of what was read."""
     assert item.metadata
     return str(item.metadata.resourceVersion)
 
@@ -56,7 +56,7 @@ def holder(item: Lease) -> str:
 
 
 def made(name: str, labels: dict[str, str], holder: str, record: Document, ttl: int) -> Lease:
-    """A new one, not written yet; a `ttl` of 0 has no end."""
+    """Return a new one, not written yet; a `ttl` of 0 has no end."""
     return Lease(
         metadata=ObjectMeta(
             name=name,

@@ -186,7 +186,7 @@ class Kubernetes:
     # ------------------------------------------------------------ objects
 
     def _agree_on_pools(self) -> None:
-        """Raises OtherNetwork while anybody has blocks of others."""
+        """Raise OtherNetwork while anybody has blocks of others."""
         found = self._api.lease(self._root)
         if found and objects.annotations(found)[RECORD] == self._pools:
             return
@@ -205,7 +205,7 @@ class Kubernetes:
             raise _other(found, self._pools)
 
     def _with_version(self, old: Lease) -> Lease:
-        """What an object said before, to be written over what it says now."""
+        """Return what an object said before, to be written over what it says now."""
         now = self._api.lease(objects.name(old))
         assert old.metadata
         if now and now.metadata:
@@ -220,7 +220,7 @@ class Kubernetes:
                 self._api.replace(item)
 
     def _own(self, membership: Membership) -> Lease:
-        """The host's object. Raises MembershipLost."""
+        """Return the host's object. Raises MembershipLost."""
         found = self._api.lease(self._host(membership.host.id))
         is_ours = (
             found is not None
@@ -254,7 +254,7 @@ class Kubernetes:
             self._api.replace(found)
 
     def _written(self, wanted: Lease, found: Lease | None) -> Lease | None:
-        """New, or over what was found; None if somebody else has written meanwhile."""
+        """Create or replace the object; None if another agent has written it meanwhile."""
         if found is None:
             return self._api.create(wanted)
         assert wanted.metadata

@@ -49,7 +49,7 @@ def decide(
     ripe: Container[str],
     random: Random,
 ) -> Decision:
-    """What this host should do now. `ripe` are the hosts that have been absent for the grace.
+    """Return what this host should do now. `ripe` are the hosts that have been absent for the grace.
 
     A block that the store has as ours but the ledger has not is written again before it is handed
     out: a request to give it back may still be on its way, and must not be carried out later.
@@ -83,7 +83,7 @@ def decide(
 
 
 def ripe(absent: Mapping[str, float], grace: int, now: float) -> frozenset[str]:
-    """The hosts whose blocks may become another's; `absent` since when, by the same clock as now."""
+    """Return the hosts whose blocks may become another's; `absent` since when, by the same clock as now."""
     return frozenset(host for host, since in absent.items() if now - since >= grace)
 
 
@@ -98,14 +98,14 @@ def _free(rows: Sequence[Leased]) -> int:
 
 
 def _spare(mine: Sequence[Leased], low_water: int) -> list[Leased]:
-    """An empty block whose going leaves enough for the next one not to be needed at once."""
+    """Return an empty block whose going leaves enough for the next one not to be needed at once."""
     empty = [row for row in mine if not row.used]
     free = _free(mine)
     return [row for row in empty if free - row.size >= low_water + row.size // 2][:1]
 
 
 def _another(pool: Pool, view: View, ripe: Container[str], random: Random) -> list[Claim]:
-    """A block that nobody has or else, of those whose hosts have been away for long, the one that
+    """Return a block that nobody has or else, of those whose hosts have been away for long, the one that
     has not changed for longest."""
     for subnet in _candidates(pool, random):
         if subnet not in view.blocks:

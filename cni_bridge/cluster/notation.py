@@ -13,7 +13,7 @@ Document = dict[str, Any]
 
 
 def host_document(host: Host) -> Document:
-    """What others have to know of a host; its id is the name of where it is kept."""
+    """Return what others have to know of a host; its id is the name of where it is kept."""
     return {
         "name": host.name,
         "boot_id": host.boot_id,
@@ -23,7 +23,7 @@ def host_document(host: Host) -> Document:
 
 
 def host(host_id: str, document: Document) -> Host:
-    """The record again; raises KeyError, ValueError or TypeError if it is none."""
+    """Return the record again; raises KeyError, ValueError or TypeError if it is none."""
     return Host(
         id=host_id,
         name=str(document["name"]),
@@ -34,12 +34,12 @@ def host(host_id: str, document: Document) -> Host:
 
 
 def block_document(owner: Host) -> Document:
-    """What others have to know of a block that this host has."""
+    """Return what others have to know of a block that this host has."""
     return {"host": owner.id, "boot_id": owner.boot_id}
 
 
 def block(subnet: address.Prefix, document: Document, revision: int) -> Block:
-    """The record again; raises KeyError or TypeError if it is none."""
+    """Return the record again; raises KeyError or TypeError if it is none."""
     return Block(
         subnet=subnet,
         host=str(document["host"]),
@@ -49,12 +49,12 @@ def block(subnet: address.Prefix, document: Document, revision: int) -> Block:
 
 
 def pools_text(pools: tuple[Pool, ...]) -> str:
-    """What all hosts have to agree on: `10.64.0.0/12 in /26, fd64::/48 in /122`."""
+    """Return what all hosts have to agree on: `10.64.0.0/12 in /26, fd64::/48 in /122`."""
     return ", ".join(f"{prefix_text(pool.subnet)} in /{pool.length}" for pool in pools)
 
 
 def another_machine(host: Host, known: Host) -> str:
-    """What to say to a host whose id is another's."""
+    """Return what to say to a host whose id is another's."""
     there = ", ".join(map(address.text, known.addresses))
     return (
         f"the id {host.id} of this host is that of {known.name} ({there}): if that is another "

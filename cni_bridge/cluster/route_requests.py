@@ -88,7 +88,7 @@ def delete_route(installed: Installed) -> Request:
 
 
 def parse_route(payload: bytes) -> Installed:
-    """The route that an answer describes."""
+    """Return the route that an answer describes."""
     (family, length, _, _, _, protocol, _, kind, _), values = decode(ROUTE, payload)
     is_nowhere = kind == RTN_UNREACHABLE
     via = values.raw(RTA_VIA)[2:]

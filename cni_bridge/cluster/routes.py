@@ -38,7 +38,7 @@ class _Peer:
 
 
 def wanted(me: Host, view: View, settings: Settings) -> Wanted:
-    """What this host's kernel should have, so that packets get to every other host's containers."""
+    """Return what this host's kernel should have, so that packets get to every other host's containers."""
     blocks, astray = _blocks(view, settings)
     shadowed = dict(_shadowed(me, view))
     peers = [
@@ -62,29 +62,29 @@ def wanted(me: Host, view: View, settings: Settings) -> Wanted:
 
 
 def mtu(me: Host, settings: Settings) -> int:
-    """What fits through to other hosts."""
+    """Return what fits through to other hosts."""
     if settings.backend.kind == "vxlan":
         return me.mtu - OVERHEAD[len(_families(me)[0])]
     return me.mtu
 
 
 def alias(network: str) -> str:
-    """What a tunnel says of whose it is."""
+    """Return what a tunnel says of whose it is."""
     return f"cni-bridge cluster {network}"[:ALIAS_LIMIT]
 
 
 def tunnel_mac(network: str, host: str) -> bytes:
-    """The MAC of a host's tunnels, which all hosts find without being told it."""
+    """Return the MAC of a host's tunnels, which all hosts find without being told it."""
     return b"\x02" + blake2b(f"{network}\n{host}".encode(), digest_size=5).digest()
 
 
 def link_local(mac: bytes) -> bytes:
-    """The address that a MAC leads to, by the rule of RFC 4291 (modified EUI-64)."""
+    """Return the address that a MAC leads to, by the rule of RFC 4291 (modified EUI-64)."""
     return b"\xfe\x80" + bytes(6) + bytes([mac[0] ^ 2]) + mac[1:3] + b"\xff\xfe" + mac[3:]
 
 
 def gateway(block: Prefix) -> Prefix:
-    """What the block's host has of it on its tunnels; on its bridge the same, with the subnet."""
+    """Return what the block's host has of it on its tunnels; on its bridge the same, with the subnet."""
     ip = ranges.make_range(block, None, None, None).gateway
     return Prefix(ip=ip, length=address.bits(ip))
 
@@ -124,7 +124,7 @@ def _through_tunnels(
 
 
 def _tunnel(me: Host, local: bytes, own: tuple[Prefix, ...], settings: Settings) -> Tunnel:
-    """This host's end over one family; named by the VNI, which only one network of a host can have.
+    """Return this host's end over one family; named by the VNI, which is unique on a host.
 
     Its addresses are the gateways of the first blocks, which the bridge has too: without one, what
     the host sends to containers elsewhere would come from an address that is answered past the
@@ -145,7 +145,7 @@ def _tunnel(me: Host, local: bytes, own: tuple[Prefix, ...], settings: Settings)
 
 
 def _next_hop(peer: Host, block: Prefix, mac: bytes) -> bytes:
-    """An address that only the tunnel's neighbour table has to know: any would do for IPv4."""
+    """Return an address that only the tunnel's neighbour table has to know: any would do for IPv4."""
     by_family = {len(ip): ip for ip in peer.addresses}
     if len(block.ip) == IPV4 and IPV4 in by_family:
         return by_family[IPV4]
@@ -208,7 +208,7 @@ def _route(block: Prefix, host: Host, hop: bytes, tunnel: str, narrow: int) -> R
 
 
 def _narrower(me: Host, peer: Host, overhead: int) -> int:
-    """The MTU towards a host whose link takes less than ours; 0 for all others."""
+    """Return the MTU towards a host whose link takes less than ours; 0 for all others."""
     return peer.mtu - overhead if 0 < peer.mtu < me.mtu else 0
 
 
@@ -218,7 +218,7 @@ def _families(host: Host) -> list[bytes]:
 
 
 def _shared_family(me: Host, peer: Host) -> bytes | None:
-    """The peer's address of the family that both have, IPv4 first."""
+    """Return the peer's address of the family that both have, IPv4 first."""
     mine = {len(ip) for ip in me.addresses}
     return next((ip for ip in _families(peer) if len(ip) in mine), None)
 

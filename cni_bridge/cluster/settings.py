@@ -12,7 +12,7 @@ POOLS = (("network", "blockSize"), ("network6", "blockSize6"))
 
 
 def parse(document: dict[str, Any], state_dir: str) -> Settings:
-    """Settings of a prepared document, which has a value for every key that has a default."""
+    """Return settings of a prepared document, which has a value for every key that has a default."""
     section = document["cluster"]
     return Settings(
         network=document["name"],

@@ -59,7 +59,7 @@ def save(state_dir: str, shot: Snapshot) -> None:
 
 
 def load(file: Path) -> Snapshot | None:
-    """What an agent wrote; None if it is not there, or of a version that wrote it otherwise."""
+    """Return what an agent wrote; None if it is not there, or of a version that wrote it otherwise."""
     try:
         return _record(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
@@ -73,7 +73,7 @@ def all_of(state_dir: str) -> tuple[Snapshot, ...]:
 
 
 def lock_path(state_dir: str, network: str) -> Path:
-    """What the agent of a network holds locked for as long as it runs."""
+    """Return what the agent of a network holds locked for as long as it runs."""
     return Path(state_dir) / f"cluster-{network}.lock"
 
 
@@ -90,7 +90,7 @@ def is_served(state_dir: str, network: str) -> bool:
 
 
 def remove(state_dir: str, network: str) -> None:
-    """The host has left the network."""
+    """Remove the snapshot after the host has left the network."""
     path(state_dir, network).unlink(missing_ok=True)
 
 

@@ -66,7 +66,7 @@ class Store(Protocol):
         """Everything, read anew: who has measured an absence knows nothing of it any more."""
 
     def watch(self, view: View, patience: float) -> View:
-        """The view after the next changes, or the same one if none came in `patience` seconds.
+        """Return the view after the next changes, or the same one if none came in `patience` seconds.
 
         No change is left out: where they can't be told one by one any more, it raises Unreachable.
         """

@@ -9,7 +9,7 @@ from cni_bridge.errors import UnsupportedField
 
 
 def open_store(settings: Settings) -> Store:
-    """The network's store; nothing is asked of it yet. Raises UnsupportedField."""
+    """Return the network's store; nothing is asked of it yet. Raises UnsupportedField."""
     try:
         if settings.store == "kubernetes":
             return _kubernetes(settings)

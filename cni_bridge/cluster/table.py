@@ -47,7 +47,7 @@ class Difference:
 
 
 def share(pools: tuple[Prefix, ...], installed: Iterable[Installed]) -> Share:
-    """What is this network's, if these are its pools."""
+    """Return what is this network's, if these are its pools."""
     others = _pools_of_others(pools, installed)
     return Share(pools=pools, enclaves=tuple(each for each in others if _is_in_any(each, pools)))
 
@@ -55,7 +55,7 @@ def share(pools: tuple[Prefix, ...], installed: Iterable[Installed]) -> Share:
 def difference(
     mine: Share, wanted: Iterable[tuple[Route, int]], installed: Iterable[Installed]
 ) -> Difference:
-    """What is missing or otherwise, and what nobody wants any more."""
+    """Return what is missing or otherwise, and what nobody wants any more."""
     present = {
         (each.destination, each.metric): each
         for each in installed

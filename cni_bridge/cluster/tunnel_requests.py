@@ -127,7 +127,7 @@ def adjust_tunnel(index: int, want: Tunnel, *, has_ipv6: bool) -> Request:
 
 
 def parse_tunnel(payload: bytes) -> Device | None:
-    """The tunnel that an answer describes; None for an interface of another kind."""
+    """Return the tunnel that an answer describes; None for an interface of another kind."""
     (_, _, index, flags, _), link = decode(LINK, payload)
     info = link.nested(IFLA_LINKINFO, LINKINFO)
     if info.text(IFLA_INFO_KIND) != "vxlan":

@@ -72,7 +72,7 @@ def ensure(socket: Socket, want: Wanted, alias: str, *, has_ipv6: bool) -> Chang
 
 
 def refused(error: KernelError) -> str:
-    """What the kernel had against a device, and what helps."""
+    """Return what the kernel had against a device, and what helps."""
     return "; ".join(filter(None, (str(error), REMEDIES.get(error.errno or 0))))
 
 

@@ -32,7 +32,7 @@ class Underlay:
 
 
 def find(endpoints: Sequence[str], given: Sequence[bytes] = ()) -> Underlay:
-    """The addresses that this host is reached at: those given, or else those from which the kernel
+    """Return the addresses that this host is reached at: those given, or else those from which the kernel
     sends to the store, or else to anywhere. Raises NoUnderlay.
     """
     chosen = tuple(sorted(given, key=len)) or tuple(_chosen(endpoints))

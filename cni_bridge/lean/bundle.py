@@ -52,7 +52,7 @@ def close_library() -> None:
 
 
 def data(name: str) -> bytes:
-    """A data file, like `schemas/network.schema.json`."""
+    """Return a data file, like `schemas/network.schema.json`."""
     if launcher is not None:
         return bytes(_carried(launcher, name))
     package = f"{__file__.rpartition('/')[0]}/.."
@@ -83,7 +83,7 @@ def _unpack(launcher: "ModuleType") -> None:
 
 
 def _directories(launcher: "ModuleType") -> "set[str]":
-    """The one that it unpacks into, and all below."""
+    """Return the directory that it unpacks into, and all below."""
     found = {launcher.home}
     for name in launcher.files:
         while name := name.rpartition("/")[0]:
@@ -98,7 +98,7 @@ def _carried(launcher: "ModuleType", name: str) -> memoryview:
 
 
 def _close_when_terminated() -> None:
-    """What is unpacked does not outlive a command that is stopped; a plugin run sees to itself."""
+    """Remove what was unpacked when a command is stopped; a plugin run does it by itself."""
     import signal
 
     def end(number: int, _frame: object) -> None:

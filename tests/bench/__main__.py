@@ -28,7 +28,7 @@ EFFORT = "effort"
 
 
 def main() -> None:
-    """Does what the arguments ask for."""
+    """Do what the arguments ask for."""
     asked = _arguments()
     console = Console()
     if not asked.page:
@@ -53,7 +53,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _measure(asked: argparse.Namespace) -> None:
-    """Writes what is found at once: workloads that were measured before stay until they are anew."""
+    """Write what is found at once: workloads that were measured before stay until they are anew."""
     document: dict[str, Any] = {"results": [], "effort": []}
     if asked.only and asked.output.exists():
         document = json.loads(asked.output.read_text())

@@ -43,7 +43,7 @@ def _by_cnitool(
 
 
 def _plugins(backend: str, network: Json) -> list[Json]:
-    """The conflist's; there is no nftables in the reference's `firewall`."""
+    """Return the conflist's; there is no nftables in the reference's `firewall`."""
     main = {**network, "ipMasq": True}
     if not backend:
         return [{**main, "capabilities": {"portMappings": True}, "sysctl": SYSCTL}]

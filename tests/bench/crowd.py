@@ -41,7 +41,7 @@ def _call(command: str, stage: Stage) -> list[Command]:
 
 
 def _fill(stage: Stage) -> None:
-    """ADDs for real, whose containers then die without a DEL: ledger and sets stay as full as they
+    """Run real ADDs whose containers then end without a DEL: ledger and sets stay as full as they
     would be, while the kernel is spared a thousand interfaces on each bridge.
     """
     keep_the_bridge(stage)

@@ -39,7 +39,7 @@ class Result:
         return len(self.series[0].walls)
 
     def of(self, variant: str) -> Series | None:
-        """The variant's series, None where it is not on this machine."""
+        """Return the variant's series, None where it is not on this machine."""
         return next((each for each in self.series if each.variant == variant), None)
 
 
@@ -49,7 +49,7 @@ def ratios(values: tuple[float, ...], base: tuple[float, ...]) -> list[float]:
 
 
 def wall_ratio(series: Series, base: Series | None) -> float | None:
-    """The median of the rounds' ratios; None where the base is not here."""
+    """Return the median of the rounds' ratios; None where the base is not here."""
     return median(ratios(series.walls, base.walls)) if base else None
 
 
@@ -59,14 +59,14 @@ def cpu_ratio(series: Series, base: Series | None) -> float | None:
 
 
 def cells(series: Series, base: Series | None) -> list[str]:
-    """A row of a table: minimum, median, p95 and CPU in milliseconds, and both ratios."""
+    """Return a row of a table: minimum, median, p95 and CPU in milliseconds, and both ratios."""
     times = (min(series.walls), median(series.walls), series.p95, median(series.cpus))
     both = (wall_ratio(series, base), cpu_ratio(series, base))
     return [f"{each:.1f}" for each in times] + ["-" if x is None else f"{x:.2f}" for x in both]
 
 
 def load(document: dict[str, Any]) -> list[Result]:
-    """The results in a JSON document."""
+    """Return the results in a JSON document."""
     return [
         Result(
             **{

@@ -18,7 +18,7 @@ Samples = dict[str, list[Sample]]  # by phase
 
 
 def measure(workload: Workload, rounds: int, tick: Callable[[], object]) -> list[Result]:
-    """Runs a workload on a fresh host, a result for each phase; `tick` is called after each round."""
+    """Run a workload on a fresh host, a result for each phase; `tick` is called after each round."""
     present = [variant for variant in workload.variants if variant.is_here]
     samples: dict[Variant, Samples] = {
         variant: {phase: [] for phase in workload.phases} for variant in present
@@ -40,7 +40,7 @@ def measure(workload: Workload, rounds: int, tick: Callable[[], object]) -> list
 
 
 def _stages(workload: Workload, variants: Sequence[Variant], hosts: ExitStack) -> list[Placed]:
-    """A stage for each variant, and the host that it is on."""
+    """Return a stage for each variant, and the host that it is on."""
     stages = []
     host = place = None
     for number, variant in enumerate(variants):

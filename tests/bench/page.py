@@ -39,7 +39,7 @@ times they hardly depend on other load; the tests limit them (`tests/budget/cost
 
 
 def write(document: dict[str, Any], figures: Path) -> Path:
-    """Writes page and plots, beside figures that are not the page's own too; returns the page."""
+    """Write page and plots, beside figures that are not the page's own too; returns the page."""
     results = load(document)
     page, pictures = (
         (PAGE, PICTURES)
@@ -83,7 +83,7 @@ def _targets(verdicts: list[Verdict]) -> str:
 
 
 def _section(results: Sequence[Result], pictures: Path) -> list[str]:
-    """A workload: its phases' tables, and a plot of all."""
+    """Return a workload: its phases' tables, and a plot of all."""
     first = results[0]
     picture = pictures / f"{first.workload}.svg"
     plots.spread(results, picture)

@@ -32,12 +32,12 @@ class Command:
     following: tuple["Command", ...] = ()  # run afterwards, in order
 
     def given(self, output: str) -> "Command":
-        """The same with the output of the command before it in its place."""
+        """Return the same with the output of the command before it in its place."""
         return replace(self, stdin=self.stdin.replace(PREVIOUS, output))
 
 
 def timed(commands: Sequence[Command]) -> Sample:
-    """Starts all commands at once and waits for the last; each must succeed.
+    """Start all commands at once and waits for the last; each must succeed.
 
     A command's followers are started when it ends, one after the other.
     """
@@ -49,7 +49,7 @@ def timed(commands: Sequence[Command]) -> Sample:
 
 
 def spawn(command: Command) -> int:
-    """Starts one command; its process id."""
+    """Start one command; its process id."""
     return _spawn(command, _stdin_file(0, command))
 
 

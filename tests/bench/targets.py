@@ -85,7 +85,7 @@ TARGETS = (
 
 
 def judge(results: list[Result]) -> list[Verdict]:
-    """A verdict on each target that was measured."""
+    """Return a verdict on each target that was measured."""
     measured = {(each.workload, each.phase): each for each in results}
     verdicts = []
     for target in TARGETS:

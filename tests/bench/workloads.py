@@ -71,12 +71,12 @@ class Stage:
                 network.add(container, f"e{index}").result()
 
     def enter(self, count: int = 1) -> None:
-        """Makes fresh containers for this round."""
+        """Make fresh containers for this round."""
         names = (f"v{self.number}-{index}" for index in range(count))
         self.attachments = [Attachment(self.host.container(name)) for name in names]
 
     def leave(self) -> None:
-        """Removes this round's containers."""
+        """Remove this round's containers."""
         for attachment in self.attachments:
             attachment.container.delete()
             self.host.containers.remove(attachment.container)
@@ -84,11 +84,11 @@ class Stage:
         self.network.results.clear()
 
     def commands(self, command: str) -> list[Command]:
-        """This CNI command for every attachment of the round."""
+        """Return this CNI command for every attachment of the round."""
         return [self.command(command, attachment) for attachment in self.attachments]
 
     def remember(self) -> None:
-        """Keeps the last ADD's result, which CHECK and DEL want."""
+        """Keep the last ADD's result, which CHECK and DEL want."""
         if (text := Path(OUTPUT).read_text()).strip():
             self.network.results[self.attachments[0]] = json.loads(text)
 

@@ -14,13 +14,13 @@ OURS = "cni_bridge"
 
 
 def allowed() -> set[str]:
-    """The modules of the list."""
+    """Return the modules of the list."""
     lines = LIST.read_text().splitlines()
     return {line.split()[0] for line in lines if not line.startswith("#")}
 
 
 def loaded_by(code: str, environment: Mapping[str, str] | None = None, stdin: str = "") -> set[str]:
-    """The modules that Python code imports from our sources, beyond the interpreter's own.
+    """Return the modules that Python code imports from our sources, beyond the interpreter's own.
 
     As CPython reports them, so that nothing has to be asked at the end of a run that may end in
     `_exit`.

@@ -33,7 +33,7 @@ class Call:
 
 
 def baseline() -> dict[str, dict[str, float]]:
-    """The costs of each command when somebody last looked."""
+    """Return the costs of each command when somebody last looked."""
     costs: dict[str, dict[str, float]] = json.loads(BASELINE.read_text())
     return costs
 

@@ -36,7 +36,7 @@ class ApiServer:
         self.url = ""
 
     def put(self, resource: str, item: Document, kind: str = "MODIFIED") -> Document:
-        """Writes an object, whatever is there."""
+        """Write an object, whatever is there."""
         with self._changed:
             self._version += 1
             item["metadata"]["resourceVersion"] = str(self._version)
@@ -51,7 +51,7 @@ class ApiServer:
             self.oldest = self._version
 
     def node(self, name: str, *subnets: str, address: str) -> None:
-        """A node with its subnets."""
+        """Add a node with its subnets."""
         self.put(
             "nodes",
             {
@@ -73,7 +73,7 @@ class ApiServer:
             return {"metadata": {"resourceVersion": str(self._version)}, "items": items}
 
     def write(self, method: str, resource: str, name: str, item: Document) -> tuple[int, Document]:
-        """A new object, or a changed one."""
+        """Return a new object, or a changed one."""
         with self._changed:
             name = name or item["metadata"]["name"]
             known = self.objects[resource].get(name)
@@ -205,7 +205,7 @@ class _Server(ThreadingHTTPServer):
 
 
 def kubeconfig(server: ApiServer, directory: Path) -> str:
-    """A file that leads to it."""
+    """Return a file that leads to it."""
     document = {
         "clusters": [{"name": "c", "cluster": {"server": server.url}}],
         "users": [{"name": "u", "user": {}}],

@@ -4,5 +4,5 @@ from tests.lab.namespaces import become_root
 
 
 def pytest_configure() -> None:
-    """An ordinary user can run these tests as root of a user namespace."""
+    """Let an ordinary user run these tests as root of a user namespace."""
     become_root()

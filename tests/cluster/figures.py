@@ -165,7 +165,7 @@ def _costs() -> Iterator[tuple[str, float, float]]:
 
 
 def _ratio(hosts: Nodes) -> tuple[float, float]:
-    """ADDs in turn: of the cluster network, and of one that is the same but for its addresses."""
+    """Run ADDs in turn: of the cluster network, and of one that differs only in its addresses."""
     shot = hosts[1].seen()
     assert shot
     subnet = prefix_text(next(iter(shot.view.blocks)))

@@ -96,32 +96,32 @@ class Chaos:
         return f"{kind.__name__} {number}"
 
     def work(self, number: int) -> None:
-        """A container comes, or all of a host's go."""
+        """Add a container, or remove all of a host's."""
         if self._random.random() < 0.5:
             self._hosts[number].add()
         else:
             self._hosts[number].tidy()
 
     def kill(self, number: int) -> None:
-        """An agent is killed, and started at once or too late."""
+        """Kill an agent and start it again, at once or too late."""
         self._hosts[number].stop(signal.SIGKILL)
         self._wait()
         self._hosts[number].start()
 
     def freeze(self, number: int) -> None:
-        """An agent sleeps, and wakes up with what it knew before."""
+        """Stop an agent and continue it later, with its old knowledge."""
         self._hosts[number].tell(signal.SIGSTOP)
         self._wait()
         self._hosts[number].tell(signal.SIGCONT)
 
     def cut(self, number: int) -> None:
-        """A host is cut off."""
+        """Cut off a host."""
         self._hosts.part(number)
         self._wait()
         self._hosts.join(number)
 
     def reboot(self, number: int) -> None:
-        """A host is started anew, with nothing of what it knew."""
+        """Reboot a host, which loses what it knew."""
         self._hosts[number].reboot()
         self._wait()
         self._hosts[number].start()

@@ -111,7 +111,7 @@ def test_an_agent_whose_port_for_metrics_is_taken_does_without_it() -> None:
 
 @contextmanager
 def _service_manager(node: Node) -> Iterator[socket.socket]:
-    """What systemd would hear of the agent."""
+    """Yield what systemd would hear of the agent."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
         with node.machine.entered():
             told.bind(NOTIFY)

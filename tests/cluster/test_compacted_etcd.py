@@ -25,7 +25,7 @@ def endpoints() -> Iterator[tuple[str, ...]]:
 
 
 def ctl(endpoints: tuple[str, ...], *words: str) -> None:
-    """What etcdctl is told to do."""
+    """Run etcdctl with these arguments."""
     line = ("etcdctl", "--endpoints", endpoints[0], *words)
     subprocess.run(line, check=True, capture_output=True, timeout=20)
 

@@ -30,14 +30,14 @@ def hosts() -> Iterator[Nodes]:
 
 
 def container(node: Node) -> Container:
-    """The only one there."""
+    """Return the only one there."""
     (only,) = node.addresses
     return only
 
 
 @contextmanager
 def dropping(node: Node, hook: str, match: str) -> Iterator[None]:
-    """A table of somebody else's drops packets there while the block lasts."""
+    """Yield a table of somebody else's drops packets there while the block lasts."""
     with node.machine.entered():
         nft(f"""table inet other {{
             chain drops {{ type filter hook {hook} priority 0; {match} drop; }}
@@ -50,7 +50,7 @@ def dropping(node: Node, hook: str, match: str) -> Iterator[None]:
 
 
 def causes(node: Node) -> list[str]:
-    """What doctor finds of the cluster."""
+    """Return what doctor finds of the cluster."""
     with node.machine.entered():
         told = json.loads(command("doctor", "--json", "--conf-dir", str(CONF_DIR)).stdout)
     return [each["cause"] for each in told["findings"] if each["check"] == "clusters"]

@@ -73,7 +73,7 @@ class Secured:
             assert self._ctl(*shlex.split(line)) == 0, line
 
     def as_user(self, password: str) -> Credentials:
-        """The certificate, and the user with this password, in a file as people write it."""
+        """Return the certificate, and the user with this password, in a file as people write it."""
         file = self._directory / "password"
         file.write_text(f"{password}\n", encoding="utf-8")
         return replace(self.known, user=USER, password_file=str(file))
@@ -97,7 +97,7 @@ class Secured:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Secured]:
-    """It asks for certificates."""
+    """Yield an etcd that asks for certificates."""
     with namespaces.private_host():
         ip("link", "set", "lo", "up")
         found = Secured(tmp_path)
@@ -110,7 +110,7 @@ def server(tmp_path: Path) -> Iterator[Secured]:
 
 @contextmanager
 def opened(credentials: Credentials) -> Iterator[Etcd]:
-    """A store that is asked with these."""
+    """Yield a store that is asked with these."""
     settings = replace(views.settings(), endpoints=(ENDPOINT,), credentials=credentials)
     store = Etcd(settings)
     try:
@@ -120,7 +120,7 @@ def opened(credentials: Credentials) -> Iterator[Etcd]:
 
 
 def joined(store: Etcd) -> View:
-    """What is there after all that a host does: a request, a transaction, a stream."""
+    """Return what is there after all that a host does: a request, a transaction, a stream."""
     before = store.view()
     store.join(HOST, TTL)
     view = store.watch(before, TIMEOUT)
@@ -130,7 +130,7 @@ def joined(store: Etcd) -> View:
 
 
 def refused(credentials: Credentials) -> str:
-    """What a host with these is told."""
+    """Return what a host with these is told."""
     with opened(credentials) as store, pytest.raises(Unreachable) as error:
         store.view()
     return str(error.value)

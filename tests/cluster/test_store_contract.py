@@ -29,7 +29,7 @@ Open = Callable[..., Store]
 
 @contextmanager
 def kubernetes(directory: Path) -> Iterator[Callable[[Settings], Store]]:
-    """An API server, and who opens a store on it."""
+    """Yield an API server, and who opens a store on it."""
     with serving() as server:
         file = kubeconfig(server, directory)
         yield lambda settings: Kubernetes(replace(settings, kubeconfig=file))
@@ -37,7 +37,7 @@ def kubernetes(directory: Path) -> Iterator[Callable[[Settings], Store]]:
 
 @contextmanager
 def etcd(_directory: Path) -> Iterator[Callable[[Settings], Store]]:
-    """A real etcd, and who opens a store on it."""
+    """Yield a real etcd, and who opens a store on it."""
     with namespaces.private_host():
         ip("link", "set", "lo", "up")
         with real.etcd("/run") as endpoints:
@@ -55,7 +55,7 @@ def driver(
 
 @pytest.fixture
 def stores(driver: Callable[[Settings], Store], request: pytest.FixtureRequest) -> Iterator[Open]:
-    """Opens stores on a network of this test's own."""
+    """Open stores on a network of this test's own."""
     settings = replace(views.settings(), network=request.node.name[:60], pools=POOLS)
     with ExitStack() as opened:
 
@@ -68,7 +68,7 @@ def stores(driver: Callable[[Settings], Store], request: pytest.FixtureRequest) 
 
 
 def awaited(store: Store, view: View, condition: Callable[[View], bool]) -> View:
-    """The view when it is so."""
+    """Return the view when it is so."""
     end = time.monotonic() + 15
     while not condition(view):
         assert time.monotonic() < end, view

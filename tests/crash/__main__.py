@@ -47,7 +47,7 @@ Done = list[tuple[Job, Tally | Leaks]]
 
 
 def main() -> None:
-    """Runs all of it; fails when anything was left behind."""
+    """Run all of it; fails when anything was left behind."""
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
     parser.add_argument("--workers", type=int, default=2, help="sweeps at a time")
     parser.add_argument("--thinner", type=int, default=1, help="each which of the chosen points")

@@ -4,5 +4,5 @@ from tests.lab.namespaces import become_root
 
 
 def pytest_configure() -> None:
-    """Makes an ordinary user root of a user namespace."""
+    """Make an ordinary user root of a user namespace."""
     become_root()

@@ -45,12 +45,12 @@ class Point:
 
 
 def listing(plugin: Plugin, log: Path) -> Plugin:
-    """The same plugin, with all of its calls written to the log."""
+    """Return the same plugin, with all of its calls written to the log."""
     return replace(plugin, prefix=("strace", "-f", "-o", str(log), "-e", "signal=none"))
 
 
 def disturbing(plugin: Plugin, point: Point, what: str, log: Path) -> Plugin:
-    """The same plugin, disturbed at a point: `signal=KILL`, `error=EIO`."""
+    """Return the same plugin, disturbed at a point: `signal=KILL`, `error=EIO`."""
     inject = f"inject={point.call}:{what}:when={point.number}"
     # Faster, as it stops at that call alone; but there strace can't send signals.
     stops = () if "signal" in what else ("--seccomp-bpf",)

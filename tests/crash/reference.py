@@ -82,7 +82,7 @@ def _goes_on(stage: Stage, asked: Comparison, point: Point, leaks: Leaks) -> boo
 
 
 def _disturbed(stage: Stage, asked: Comparison, point: Point | None) -> Run:
-    """The chain as a runtime calls it, up to the plugin that is killed at the point."""
+    """Return the chain as a runtime calls it, up to the plugin that is killed at the point."""
     chain = stage.network
     assert isinstance(chain, Chain)
     members: list[Network] = [Network(chain.plugin, chain.config), *chain.following]

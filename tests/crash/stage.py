@@ -66,7 +66,7 @@ class Stage:
         return self.network.do(command, container or self.victim, IFNAME, config=self.scene.asked)
 
     def delete_without_netns(self) -> Run:
-        """The victim's namespace goes, and DEL comes without one."""
+        """Return the victim's namespace goes, and DEL comes without one."""
         self.victim.delete()
         gone: dict[str, str | None] = {"CNI_NETNS": None}
         config = self.scene.asked
@@ -87,19 +87,19 @@ class Stage:
         return points.found(self.log)
 
     def disturbed(self, command: str, point: Point, what: str) -> Run | None:
-        """The command, disturbed at a point; None when that point was not reached."""
+        """Return the command, disturbed at a point; None when that point was not reached."""
         run = self.under_strace(
             points.disturbing(self.network.plugin, point, what, self.log), command
         )
         return run if points.was_disturbed(self.log) else None
 
     def under_strace(self, plugin: Plugin, command: str) -> Run:
-        """The command for the victim, by the network's plugin as strace runs it."""
+        """Return the command for the victim, by the network's plugin as strace runs it."""
         network = replace(self.network, plugin=plugin)
         return network.do(command, self.victim, IFNAME, config=self.scene.asked)
 
     def reset(self) -> None:
-        """Takes away what a first ADD leaves for all the others, and what a killed portable run unpacked."""
+        """Take away what a first ADD leaves for all the others, and what a killed portable run unpacked."""
         for directory in self.scratch.glob(UNPACKED):
             shutil.rmtree(directory)
         if self.scene.is_first and LEDGER.parent.exists():
@@ -111,11 +111,11 @@ class Stage:
     # ------------------------------------------------------------ what is looked at
 
     def snapshot(self) -> State:
-        """The host, the containers, its sysctls, and the files beside the ledger."""
+        """Return the host, the containers, its sysctls, and the files beside the ledger."""
         return self.host.state().union(_sysctls(), _files())
 
     def left(self, settling: float = SETTLING) -> list[str]:
-        """What differs from the start when the kernel has had time to remove what it does later."""
+        """Return what differs from the start when the kernel has had time to remove what it does later."""
         shared = {self.network.bridge, KEPT} if self.scene.is_first else set()
         deadline = time.monotonic() + settling
         while True:
@@ -125,7 +125,7 @@ class Stage:
             time.sleep(0.05)
 
     def assert_unharmed(self) -> None:
-        """The neighbour is reached as before, and the ledger is whole."""
+        """Assert that the neighbour is reachable as before and the ledger is intact."""
         if not self.scene.is_first:
             assert self.neighbour.can_ping(GATEWAY), "the neighbour does not reach the gateway"
         if LEDGER.exists():
@@ -134,7 +134,7 @@ class Stage:
             assert verdict == [("ok",)], f"the ledger is damaged: {verdict}"
 
     def unprotected(self) -> list[str]:
-        """The rules and elements that are missing although a host end is on the bridge and up."""
+        """Return the rules and elements that are missing although a host end is on the bridge and up."""
         ports = ip_json("link", "show", "type", "veth")
         attached = [
             port["ifname"]
@@ -167,12 +167,12 @@ class Stage:
                 yield "rules in chain forward"
 
     def is_attached(self, container: Container) -> None:
-        """The container's ADD has told the truth."""
+        """Assert that the container's ADD has reported the truth."""
         self.run("CHECK", container).assert_silent_success()
         assert container.can_ping(GATEWAY), f"{container.name} does not reach the gateway"
 
     def works(self, container: Container) -> None:
-        """A fresh ADD and DEL of the container do what they say."""
+        """Assert that a fresh ADD and DEL of the container work."""
         self.run("ADD", container).result()
         self.is_attached(container)
         self.run("DEL", container).assert_silent_success()

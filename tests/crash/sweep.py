@@ -40,7 +40,7 @@ class Tally:
 
 
 def carry_out(sweep: Sweep) -> Tally:
-    """Tries every point; a complaint ends the stage, and a new one is made for what is left."""
+    """Try every point; a complaint ends the stage, and a new one is made for what is left."""
     trial = trials.TRIALS[sweep.disturbance]
     tally = Tally()
     rest: list[Point] | None = None
@@ -68,7 +68,7 @@ def _points(stage: Stage, sweep: Sweep) -> list[Point]:
 
 
 def _try(stage: Stage, sweep: Sweep, trial: trials.Trial, rest: list[Point], tally: Tally) -> None:
-    """Takes points from `rest` until the first complaint."""
+    """Take points from `rest` until the first complaint."""
     while rest:
         point = rest.pop(0)
         try:

@@ -22,7 +22,7 @@ CLOSED = ("1>&-", "1>&- 2>&-", "1>/dev/full", "1>/dev/full 2>&-")
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:
-    """A host where somebody has a container already."""
+    """Yield a host where somebody has a container already."""
     with Stage(OURS, PUBLISHED) as made:
         yield made
 
@@ -30,7 +30,7 @@ def stage() -> Iterator[Stage]:
 def start(
     stage: Stage, words: tuple[str, ...], stdin: int, stdout: int = subprocess.PIPE
 ) -> "subprocess.Popen[bytes]":
-    """An ADD for the victim, with streams of the test's choice."""
+    """Return an ADD for the victim, with streams of the test's choice."""
     config = stage.scene.asked
     variables, document = stage.network.call("ADD", Attachment(stage.victim, IFNAME), config=config)
     process = subprocess.Popen(

@@ -35,22 +35,22 @@ ANY_FAULT = ("ENOMEM", "EIO", "EPERM")
 
 
 def by_del(stage: Stage) -> None:
-    """The runtime's DEL."""
+    """Recover by the runtime's DEL."""
     stage.run("DEL").assert_silent_success()
 
 
 def by_del_without_netns(stage: Stage) -> None:
-    """A DEL after the namespace has gone."""
+    """Recover by a DEL after the namespace has been deleted."""
     stage.delete_without_netns().assert_silent_success()
 
 
 def by_gc(stage: Stage) -> None:
-    """A GC that does not list the victim."""
+    """Recover by a GC that does not list the victim."""
     stage.collect(stage.neighbour).assert_silent_success()
 
 
 def by_gc_that_spares_it(stage: Stage) -> None:
-    """A GC that lists the victim and so takes nothing; then a DEL."""
+    """Recover by a DEL, after a GC that lists the victim and so removes nothing."""
     before = state.of_kernel()
     stage.collect(stage.neighbour, stage.victim).assert_silent_success()
     taken = state.differences(before - state.of_kernel(), frozenset())  # more may have come
@@ -59,7 +59,7 @@ def by_gc_that_spares_it(stage: Stage) -> None:
 
 
 def by_add(stage: Stage) -> None:
-    """The next ADD of the same container, which works or says what to do; then a DEL."""
+    """Recover by the next ADD of the same container, which works or says what to do, and a DEL."""
     run = stage.run("ADD")
     if run.status == 0:
         stage.is_attached(stage.victim)
@@ -107,7 +107,7 @@ def fault(index: int, signal: str = "") -> Trial:
 
 
 def terminate(signal: str) -> Trial:
-    """A signal that asks the run to end."""
+    """Return a signal that asks the run to end."""
 
     def trial(stage: Stage, command: str, point: Point) -> str:
         run = stage.disturbed(command, point, f"signal={signal}")
@@ -117,7 +117,7 @@ def terminate(signal: str) -> Trial:
 
 
 def _judged(stage: Stage, command: str, point: Point, run: Run | None) -> str:
-    """A success that is true, or a failure that says so and leaves nothing."""
+    """Return a success that is true, or a failure that says so and leaves nothing."""
     outcome = _outcome(run, point) if run else ""
     _assert_protected(stage, run)
     if run and "its record is left" in run.stderr:  # a success that says what a DEL has to end
@@ -149,7 +149,7 @@ def _outcome(run: Run, point: Point) -> str:
 
 
 def _assert_protected(stage: Stage, run: Run | None) -> None:
-    """What a run that did not end well has left attached is protected until somebody removes it."""
+    """Assert that what a failed run has left attached is protected until it is removed."""
     lacking = stage.unprotected()
     assert not lacking, "\n".join((f"{run} left unprotected:", *lacking))
 

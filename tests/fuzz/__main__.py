@@ -40,7 +40,7 @@ def executed(seconds: int) -> int:
 
 
 def before() -> list[int]:
-    """The requests of all earlier runs."""
+    """Return the requests of all earlier runs."""
     path = figures.path("fuzzing")
     if not path.exists():
         return [0, 0]

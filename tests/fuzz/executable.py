@@ -32,7 +32,7 @@ MS_RDONLY, MS_REMOUNT = 1, 0x20  # linux/mount.h
 
 @contextmanager
 def target() -> Iterator[Host]:
-    """A private host with one container, whose disk can't be written, and places of every kind."""
+    """Yield a private host with one container, whose disk can't be written, and places of every kind."""
     with Host() as host:
         flags = namespaces.MS_BIND | MS_REMOUNT | MS_RDONLY
         namespaces.mount("none", "/", flags=flags)
@@ -42,7 +42,7 @@ def target() -> Iterator[Host]:
 
 
 def make_places(netns: Path) -> list[Path]:
-    """What CNI_NETNS could lead to; the first three are network namespaces, of which one is ours."""
+    """Return what CNI_NETNS could lead to; the first three are network namespaces, of which one is ours."""
     PLACES.mkdir()
     links = {
         "link": netns,

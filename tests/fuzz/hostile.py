@@ -73,18 +73,18 @@ class Choices:
         return options[self.number(len(options))]
 
     def some(self, limit: int) -> bytes:
-        """Some of the bytes as they are."""
+        """Return some of the bytes as they are."""
         length = self.number(limit)
         self._at += length
         return self._data[self._at - length : self._at]
 
     def rest(self) -> bytes:
-        """The bytes that are left."""
+        """Return the bytes that are left."""
         return self._data[self._at :]
 
 
 def asked(data: bytes) -> Asked:
-    """The request that these bytes stand for."""
+    """Return the request that these bytes stand for."""
     choices = Choices(data)
     variables = _variables(choices)
     kind = choices.number(8)
@@ -124,7 +124,7 @@ def _text(choices: Choices) -> str:
 
 
 def _mutate(document: Any, choices: Choices) -> None:
-    """Changes one place somewhere inside."""
+    """Change one place somewhere inside."""
     spots = list(_places(document))
     if not spots:
         return

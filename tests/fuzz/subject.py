@@ -34,7 +34,7 @@ class Subject:
         os.close(given)
 
     def close(self) -> None:
-        """Gives the process its own stdin back."""
+        """Give the process its own stdin back."""
         os.dup2(self._before, 0)
         os.close(self._before)
 
@@ -112,7 +112,7 @@ _COMMANDS = {"ADD": _add, "CHECK": _check, "DEL": _delete, "GC": _collect, "STAT
 
 
 def _grant(settings: NetworkConfig) -> Grant:
-    """What an empty ledger would lease."""
+    """Return what an empty ledger would lease."""
     requested = ranges.assign(settings.ipam.range_sets, settings.ipam.requested)
     leases = []
     for range_set, ip in zip(settings.ipam.range_sets, requested, strict=True):
@@ -136,7 +136,7 @@ def _check_names(settings: NetworkConfig) -> None:
 
 
 def _check_error(error: CniError) -> None:
-    """It can be told to a runtime and to people."""
+    """Assert that the error can be shown to a runtime and to people."""
     assert error.code in CODES - {999}, error
     assert error.msg
     told = {"code": error.code, "msg": error.msg, "details": plugin.as_cni_error(error).details}

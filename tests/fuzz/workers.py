@@ -52,6 +52,6 @@ def fuzz(seconds: int, count: int) -> Tally:
 
 
 def _numbers(told: Iterable[str], pattern: str) -> list[int]:
-    """The last number of that pattern in each text."""
+    """Return the last number of that pattern in each text."""
     found = [re.findall(pattern, text) for text in told]
     return [int(numbers[-1]) for numbers in found if numbers]

@@ -59,7 +59,7 @@ class Cluster:
         )
 
     def with_settings(self, settings: Settings) -> "Cluster":
-        """The same hosts, with another network."""
+        """Return the same hosts, with another network."""
         return replace(self, settings=settings)
 
     def fabric(self, number: int) -> Fabric:
@@ -81,7 +81,7 @@ class Cluster:
             self.fabric(number).remove()
 
     def container(self, number: int, **changes: Any) -> Container:
-        """A new container on a host, made by the executable; keywords change the config."""
+        """Return a new container on a host, made by the executable; keywords change the config."""
         plugin = Plugin.at(PLUGIN)
         config = {
             "cniVersion": "1.1.0",

@@ -32,7 +32,7 @@ MakeNetwork = Callable[..., Network]
 
 
 def pytest_configure() -> None:
-    """An ordinary user can run these tests as root of a user namespace."""
+    """Let an ordinary user run these tests as root of a user namespace."""
     become_root()
 
 
@@ -76,21 +76,21 @@ def version(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def plugin() -> Plugin:
-    """The executable under test."""
+    """Return the executable under test."""
     assert PLUGIN.is_file(), f"no plugin at {PLUGIN}: run `make build`"
     return Plugin.at(PLUGIN)
 
 
 @pytest.fixture
 def host() -> Iterator[Host]:
-    """A private host."""
+    """Yield a private host."""
     with Host() as private:
         yield private
 
 
 @pytest.fixture
 def town(host: Host) -> Iterator[Town]:
-    """The same host with an outside world, servers everywhere, and networks of the plugin's."""
+    """Yield the same host with an outside world, servers everywhere, and networks of the plugin's."""
     with Town(host, OURS) as surrounded:
         yield surrounded
 
@@ -108,7 +108,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 @pytest.fixture
 def make_network(host: Host, plugin: Plugin, version: str) -> MakeNetwork:
-    """Makes a dual-stack network; keywords change the config, `ipam` keys are merged."""
+    """Make a dual-stack network; keywords change the config, `ipam` keys are merged."""
 
     def make(ipam: dict[str, Any] | None = None, **changes: Any) -> Network:
         ranges = [[{"subnet": SUBNET4}], [{"subnet": SUBNET6}]]
@@ -128,5 +128,5 @@ def make_network(host: Host, plugin: Plugin, version: str) -> MakeNetwork:
 
 @pytest.fixture
 def network(make_network: MakeNetwork) -> Network:
-    """The network that most tests use."""
+    """Return the network that most tests use."""
     return make_network()

@@ -24,7 +24,7 @@ MakeOther = Callable[..., Network]
 
 @pytest.fixture
 def make_other(host: Host) -> Iterator[MakeOther]:
-    """Makes a network of another plugin that gets its addresses from us."""
+    """Make a network of another plugin that gets its addresses from us."""
     ip("link", "add", "up0", "type", "veth", "peer", "name", "up1")
     for end in ("up0", "up1"):
         ip("link", "set", end, "up")
@@ -137,5 +137,5 @@ def test_a_network_that_host_local_has_served_goes_on(host: Host, make_other: Ma
 
 
 def host_local_file(address: str) -> Path:
-    """The reference's reservation."""
+    """Return the reference's reservation."""
     return Path("/var/lib/cni/networks/theirs") / address

@@ -52,7 +52,7 @@ def can_limit(keys: dict[str, int]) -> bool:
 
 
 def limited(host: Host, network: Network, **changes: Any) -> Container | None:
-    """A container with limits; None, after a look at the error, where the kernel has none."""
+    """Return a container with limits; None, after a look at the error, where the kernel has none."""
     container = host.container()
     run = network.add(container, **changes)
     config = {**network.config, **changes.get("config", {})}
@@ -76,7 +76,7 @@ def ifbs() -> list[str]:
 
 
 def bucket(device: str) -> dict[str, Any]:
-    """The token bucket of a device, as tc shows it."""
+    """Return the token bucket of a device, as tc shows it."""
     (shown,) = tc_json("qdisc", "show", "dev", device, "root")
     assert shown["kind"] == "tbf"
     options: dict[str, Any] = shown["options"]

@@ -32,21 +32,21 @@ def version() -> str:
 
 @pytest.fixture
 def over_hosts(network: Network) -> Network:
-    """A network that many hosts have."""
+    """Return a network that many hosts have."""
     network.config |= {"cluster": CLUSTER, "ipam": {"type": "cni-bridge"}}
     return network
 
 
 @pytest.fixture
 def ledger(host: Host) -> Iterator[Ledger]:
-    """The host's, as the agent opens it."""
+    """Yield the host's, as the agent opens it."""
     opened = store.open_ledger(str(LEDGER.parent))
     yield opened
     opened.close()
 
 
 def publish(ledger: Ledger, *subnets: str, ms: int = HOUR_MS, boot: str = "", mtu: int = 0) -> None:
-    """What the agent does when the store has leased these to it for that long."""
+    """Do what the agent does when the store has leased it these blocks for that long."""
     block_leases.publish(
         ledger.database,
         "testnet",

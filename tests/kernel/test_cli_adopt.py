@@ -18,18 +18,18 @@ REFERENCE = Plugin(PEERS / "bridge", "host-local")
 
 @pytest.fixture
 def version() -> str:
-    """What people see does not depend on the spec version."""
+    """Return what people see does not depend on the spec version."""
     return "1.1.0"
 
 
 @pytest.fixture
 def before(make_network: MakeNetwork) -> Network:
-    """A network that the reference serves."""
+    """Return a network that the reference serves."""
     return Network(REFERENCE, make_network({"type": "host-local"}).config | {"type": "bridge"})
 
 
 def adopt(conf: Path) -> tuple[int, list[dict[str, Any]]]:
-    """The exit status, and what is listed."""
+    """Return the exit status, and what is listed."""
     words = (PLUGIN, "adopt", "host-local", "--conf-dir", conf, "--json")
     run = subprocess.run(words, capture_output=True, text=True, timeout=60)
     return run.returncode, json.loads(run.stdout)["reservations"]

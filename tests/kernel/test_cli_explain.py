@@ -15,7 +15,7 @@ from tests.lab.town import Town, sysctl
 
 @pytest.fixture
 def version() -> str:
-    """What people see does not depend on the spec version."""
+    """Return what people see does not depend on the spec version."""
     return "1.1.0"
 
 
@@ -31,7 +31,7 @@ def streets(town: Town) -> Town:
 
 
 def nft(text: str) -> None:
-    """Loads rules of somebody else's."""
+    """Load rules of somebody else's."""
     subprocess.run(("nft", "-f", "-"), input=text, text=True, check=True, timeout=30)
 
 
@@ -44,7 +44,7 @@ ARRIVES = {
 
 
 def words(town: Town, asker: str, target: str) -> tuple[str, ...]:
-    """The arguments, names of the town as addresses."""
+    """Return the arguments, names of the town as addresses."""
     if not target:
         return (asker,)
     name, _, port = target.partition(":")
@@ -282,6 +282,6 @@ def test_a_mistake_is_told(streets: Town) -> None:
 
 
 def tables() -> str:
-    """The names of all tables."""
+    """Return the names of all tables."""
     done = subprocess.run(("nft", "list", "tables"), capture_output=True, text=True, check=True)
     return done.stdout

@@ -11,7 +11,7 @@ from tests.traffic.rows import Setting
 
 @pytest.fixture
 def version() -> str:
-    """What people see does not depend on the spec version."""
+    """Return what people see does not depend on the spec version."""
     return "1.1.0"
 
 

@@ -15,7 +15,7 @@ ID = "3f2a9c0d71be" + "4" * 52
 
 @pytest.fixture
 def version() -> str:
-    """What people see does not depend on the spec version."""
+    """Return what people see does not depend on the spec version."""
     return "1.1.0"
 
 

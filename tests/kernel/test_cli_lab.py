@@ -16,7 +16,7 @@ FULL_NAME = "cni-bridge-lab-{}".format
 
 @pytest.fixture
 def lab(host: Host, request: pytest.FixtureRequest) -> str:
-    """A lab of the kind that the test names; what there was before is remembered by the host."""
+    """Return a lab of the kind that the test names; what there was before is remembered by the host."""
     words = str(request.param).split()
     return printed("lab", "up", *words)
 
@@ -31,7 +31,7 @@ def answers() -> set[tuple[str, str]]:
 
 
 def down() -> None:
-    """Removes the lab, and sees that it is gone."""
+    """Remove the lab, and sees that it is gone."""
     printed("lab", "down")
     assert list(Path("/run/netns").iterdir()) == []
     assert not Path("/run/cni-bridge-lab").exists()

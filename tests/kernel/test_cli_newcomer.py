@@ -19,7 +19,7 @@ def answers() -> set[tuple[str, str]]:
 
 
 def in_lab(name: str, *words: str) -> str:
-    """A command inside of the lab."""
+    """Return a command inside of the lab."""
     return printed("lab", "exec", name, "--", *words)
 
 

@@ -14,7 +14,7 @@ from tests.lab.people import command, printed, settled
 
 @pytest.fixture
 def version() -> str:
-    """What people see does not depend on the spec version."""
+    """Return what people see does not depend on the spec version."""
     return "1.1.0"
 
 
@@ -50,7 +50,7 @@ def test_what_is_there_already_is_marked(host: Host, network: Network) -> None:
 
 
 def blocked(found: list[tuple[str, str]]) -> list[str]:
-    """The texts of what would make the ADD fail."""
+    """Return the texts of what would make the ADD fail."""
     return [text for mark, text in found if mark == "!"]
 
 

@@ -15,7 +15,7 @@ from tests.lab.state import LEDGER
 
 @pytest.fixture
 def version() -> str:
-    """The firewall is the same in every version of the spec."""
+    """Return the firewall is the same in every version of the spec."""
     return "1.1.0"
 
 

@@ -22,7 +22,7 @@ from tests.lab.waiting import wait_until
 
 @pytest.fixture
 def version() -> str:
-    """What people see does not depend on the spec version."""
+    """Return what people see does not depend on the spec version."""
     return "1.1.0"
 
 
@@ -30,19 +30,19 @@ Harm = Callable[[Network, Container], object]
 
 
 def host_end(container: Container) -> str:
-    """The name of the host end of the only container."""
+    """Return the name of the host end of the only container."""
     return str(ip_json("link", "show", "type", "veth")[0]["ifname"])
 
 
 def sql(statement: str) -> None:
-    """Changes the ledger behind the plugin's back."""
+    """Change the ledger behind the plugin's back."""
     with closing(sqlite3.connect(LEDGER)) as ledger, ledger:
         ledger.execute("pragma foreign_keys = on")
         ledger.execute(statement)
 
 
 def attachment() -> dict[str, Any]:
-    """The only attachment."""
+    """Return the only attachment."""
     (found,) = printed_json("show", "--json")["attachments"]
     return dict(found)
 

@@ -19,18 +19,18 @@ from tests.lab.state import LEDGER
 
 @pytest.fixture
 def version() -> str:
-    """What people see does not depend on the spec version."""
+    """Return what people see does not depend on the spec version."""
     return "1.1.0"
 
 
 def sql(statement: str) -> None:
-    """Changes the ledger behind the plugin's back."""
+    """Change the ledger behind the plugin's back."""
     with closing(sqlite3.connect(LEDGER)) as ledger, ledger:
         ledger.execute(statement)
 
 
 def health() -> dict[str, str]:
-    """The health of each container."""
+    """Return the health of each container."""
     found = printed_json("show", "--json")["attachments"]
     return {each["container"]: each["health"] for each in found}
 
@@ -61,7 +61,7 @@ def test_gc_without_a_ledger_makes_none(host: Host) -> None:
 
 
 def subnets(*words: str) -> list[str]:
-    """What `init` takes."""
+    """Return what `init` takes."""
     (plugin,) = json.loads(printed("init", "web", *words))["plugins"]
     return [each[0]["subnet"] for each in plugin["ipam"]["ranges"]]
 
@@ -121,7 +121,7 @@ def test_init_refuses_what_the_plugin_would_refuse(
 
 
 def answered(*answers: str) -> str:
-    """What `init` prints on a terminal where somebody answers so."""
+    """Return what `init` prints on a terminal where somebody answers so."""
     mine, its = pty.openpty()
     process = subprocess.Popen((str(PLUGIN), "init"), stdin=its, stdout=its, stderr=its)
     os.close(its)

@@ -194,7 +194,7 @@ def test_towards_a_host_with_a_narrower_link_packets_are_as_small_as_it_needs(ki
 
 
 def _send_until_refused(sender: socket.socket, address: str) -> None:
-    """The router's answer that a packet is too big arrives some time after it."""
+    """Send until the router's answer that a packet is too big has arrived."""
     for _ in range(100):
         sender.sendto(bytes(1400), (address, 9999))
         time.sleep(0.01)

@@ -22,7 +22,7 @@ def one() -> Iterator[Cluster]:
 
 
 def problem(running: Cluster) -> str:
-    """The one that the fabric of host 1 tells."""
+    """Return the one that the fabric of host 1 tells."""
     (told,) = running.fabric(1).ensure(running.view)
     return told
 

@@ -37,7 +37,7 @@ def three(request: pytest.FixtureRequest) -> Iterator[Cluster]:
 
 @pytest.fixture
 def tunnelled() -> Iterator[Cluster]:
-    """The same, with tunnels."""
+    """Yield the same, with tunnels."""
     with cluster("vxlan", BOTH) as made:
         made.ensure_all()
         yield made
@@ -266,7 +266,7 @@ def _changes() -> socket.socket:
 
 
 def _heard(changes: socket.socket) -> list[Any]:
-    """What has changed, the neighbours of the link below aside: these come and go by themselves."""
+    """Return what has changed, the neighbours of the link below aside: these come and go by themselves."""
     heard: list[Any] = []
     marshal: Any = MarshalRtnl()  # type: ignore[no-untyped-call] # pyroute2 has no types
     with suppress(BlockingIOError):

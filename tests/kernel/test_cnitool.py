@@ -56,7 +56,7 @@ def test_the_examples_are_there_and_speak_different_versions() -> None:
 
 
 def conflist(host: Host, directory: Path, plugin: Plugin, **changes: object) -> str:
-    """Writes a conflist of one network with one small range; returns the network's name."""
+    """Write a conflist of one network with one small range; returns the network's name."""
     ipam = {"type": plugin.ipam_type, "ranges": [[{"subnet": "10.95.0.0/29"}]]}
     entry = {"type": plugin.type, "bridge": "cni5", "isDefaultGateway": True, "ipam": ipam}
     network = {"name": "small", "plugins": [entry], **changes}

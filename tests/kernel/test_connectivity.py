@@ -19,7 +19,7 @@ IN_TIME = 0.9  # seconds; a lost packet is asked for again after one
 
 
 def add(network: Network, container: Container, *addresses: str) -> str:
-    """Adds a container with these addresses; its MAC."""
+    """Add a container with these addresses; its MAC."""
     run = network.add(container, config={"runtimeConfig": {"ips": list(addresses)}})
     return str(run.result()["interfaces"][2]["mac"])
 

@@ -14,7 +14,7 @@ TOLERANCE = 1.04
 
 @pytest.fixture
 def network(host: Host, plugin: Plugin) -> Network:
-    """A network with a bridge that exists, as it is for all containers but the first."""
+    """Return a network with a bridge that exists, as it is for all containers but the first."""
     config = {
         "cniVersion": "1.0.0",
         "name": "testnet",

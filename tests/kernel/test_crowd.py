@@ -32,7 +32,7 @@ Wanted = tuple[str, Network, Container, str]
 
 @pytest.fixture
 def version() -> str:
-    """A crowd is the same in every spec version."""
+    """Return a crowd is the same in every spec version."""
     return "1.1.0"
 
 
@@ -123,7 +123,7 @@ def test_a_del_that_overtakes_a_slow_add_wins(
 
 
 def stopped_after_its_claim(process: "Popen[str]") -> int:
-    """The process id of an ADD, once it stands still and the ledger knows of it."""
+    """Return the process id of an ADD, once it stands still and the ledger knows of it."""
     deadline = time.monotonic() + 20
     while True:
         assert process.poll() is None

@@ -22,12 +22,12 @@ GARBAGE = ("not json", "[]", '{"ips": 7}', '{"ips": [{}]}', '{"ips": [{"address"
 
 @pytest.fixture
 def network(make_network: MakeNetwork) -> Network:
-    """A network whose IPAM the tests replace."""
+    """Return a network whose IPAM the tests replace."""
     return make_network()
 
 
 def only_on(command: str, body: str) -> str:
-    """A script's body for one command; success without an answer for the others."""
+    """Return a script's body for one command; success without an answer for the others."""
     return f'[ "$CNI_COMMAND" = {command} ] || exit 0; {body}'
 
 

@@ -20,13 +20,13 @@ SEVERAL = 30
 
 @pytest.fixture
 def version() -> str:
-    """The firewall is the same in every version of the spec."""
+    """Return the firewall is the same in every version of the spec."""
     return "1.1.0"
 
 
 @pytest.fixture
 def masqueraded(make_network: MakeNetwork) -> Network:
-    """A network with ipMasq."""
+    """Return a network with ipMasq."""
     return make_network(ipMasq=True)
 
 

@@ -46,31 +46,31 @@ table inet firewalld {
 
 
 def run(*words: str, stdin: str = "") -> str:
-    """A tool of the host's."""
+    """Return a tool of the host's."""
     return subprocess.run(words, input=stdin, capture_output=True, text=True, check=True).stdout
 
 
 def both(*words: str, stdin: str = "") -> None:
-    """The same with iptables and with ip6tables."""
+    """Run the same with iptables and with ip6tables."""
     for tool in ("iptables", "ip6tables"):
         run(tool + words[0], *words[1:], stdin=stdin)
 
 
 def rules(chain: str) -> list[str]:
-    """The rules of a chain, in both families."""
+    """Return the rules of a chain, in both families."""
     listed = [run(tool, "-S", chain) for tool in ("iptables", "ip6tables")]
     return [line for text in listed for line in text.splitlines() if "-j ACCEPT" in line]
 
 
 def traffic(town: Town) -> list[str]:
-    """What becomes of asking the world, and of the world's asking, in both families; each once."""
+    """Return what becomes of asking the world, and of the world's asking, in both families; each once."""
     asked = [(*question, "tcp", family) for question in (OUT, IN) for family in FAMILIES]
     return list(dict.fromkeys(town.ask_all(asked, patience=0.5)))
 
 
 @pytest.fixture
 def network(town: Town) -> Town:
-    """A town with one network, whose container `a1` will publish port 8080."""
+    """Return a town with one network, whose container `a1` will publish port 8080."""
     town.network("a", ipMasq=True)
     return town
 
@@ -82,7 +82,7 @@ def attach(town: Town) -> None:
 
 
 def clear(town: Town) -> None:
-    """What others did in the meantime is taken away, when everything of ours has gone."""
+    """Remove what foreign programs did meanwhile, once nothing of cni-bridge is left."""
     town.host.tidy()
     left = [line for line in town.host.left_behind() if "0x1000" in line or "4096" in line]
     assert not left, left

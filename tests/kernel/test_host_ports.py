@@ -26,7 +26,7 @@ def version() -> str:
 
 @pytest.fixture
 def listening(host: Host) -> Iterator[socket.socket]:
-    """A process of the host, this one, listens on 127.0.0.1:8080."""
+    """Yield a process of the host, this one, listens on 127.0.0.1:8080."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 8080))
         server.listen()

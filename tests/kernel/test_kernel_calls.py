@@ -23,7 +23,7 @@ PATH = NETNS_DIR / "c1"
 
 @pytest.fixture
 def kernel() -> Iterator[Socket]:
-    """A netlink socket in a private network, where the namespace `c1` exists too."""
+    """Yield a netlink socket in a private network, where the namespace `c1` exists too."""
     with private_host():
         create_netns(PATH)
         socket = Socket()
@@ -34,7 +34,7 @@ def kernel() -> Iterator[Socket]:
 
 @pytest.fixture
 def netns(kernel: Socket) -> Iterator[OpenNetns]:
-    """The namespace `c1`."""
+    """Yield the namespace `c1`."""
     opened = open_netns(str(PATH))
     yield opened
     close(opened)
@@ -42,14 +42,14 @@ def netns(kernel: Socket) -> Iterator[OpenNetns]:
 
 @pytest.fixture
 def bridge(kernel: Socket) -> links.Link:
-    """A bridge of MTU 1400, as we create it."""
+    """Return a bridge of MTU 1400, as we create it."""
     kernel.run(links.create_bridge("cni0", mac=MAC, mtu=1400, filters_vlans=False))
     return links.parse(kernel.ask(links.get("cni0")))
 
 
 @pytest.fixture
 def container(kernel: Socket, netns: OpenNetns, bridge: links.Link) -> Iterator[Socket]:
-    """A socket inside `c1`, which has a veth pair to the bridge."""
+    """Yield a socket inside `c1`, which has a veth pair to the bridge."""
     kernel.run(
         links.create_veth(
             "veth01",

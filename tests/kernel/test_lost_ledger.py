@@ -20,7 +20,7 @@ from tests.lab.state import LEDGER
 
 @pytest.fixture
 def version() -> str:
-    """What the kernel shows does not depend on the spec version."""
+    """Return what the kernel shows does not depend on the spec version."""
     return "1.1.0"
 
 
@@ -35,7 +35,7 @@ def add_all(network: Network, containers: list[Container]) -> list[str]:
 
 
 def empty() -> None:
-    """A file system was full when it mattered, or somebody has written `> ledger.sqlite`."""
+    """Empty the ledger's file, as a full file system or `> ledger.sqlite` does."""
     os.truncate(LEDGER, 0)
 
 

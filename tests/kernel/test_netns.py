@@ -19,7 +19,7 @@ PATH = NETNS_DIR / "c1"
 
 @pytest.fixture
 def netns() -> Iterator[OpenNetns]:
-    """A new network namespace, seen from a private host."""
+    """Yield a new network namespace, seen from a private host."""
     with private_host():
         create_netns(PATH)
         opened = open_netns(str(PATH))

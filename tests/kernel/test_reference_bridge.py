@@ -22,7 +22,7 @@ pytestmark = pytest.mark.parametrize("version", ["0.3.1", "1.0.0", "1.1.0"])
 
 @pytest.fixture(params=["in process", "delegated"])
 def network(request: pytest.FixtureRequest, make_network: MakeNetwork) -> Network:
-    """A network of the reference's config, ours from now on; host-local is there, or is not."""
+    """Return a network of the reference's config, ours from now on; host-local is there, or is not."""
     made = make_network({"type": "host-local", "routes": [{"dst": "0.0.0.0/0"}]})
     path = str(PEERS) if request.param == "delegated" else ONLY_OURS
     made.environment = {"CNI_PATH": path}
@@ -31,14 +31,14 @@ def network(request: pytest.FixtureRequest, make_network: MakeNetwork) -> Networ
 
 @pytest.fixture
 def ours(make_network: MakeNetwork) -> Network:
-    """The same network with our own IPAM only."""
+    """Return the same network with our own IPAM only."""
     made = make_network({"type": "host-local"})
     made.environment = {"CNI_PATH": ONLY_OURS}
     return made
 
 
 def attach(host: Host, network: Network, container: Container | None = None) -> Container:
-    """A container that the reference has attached; the runtime has kept its result."""
+    """Return a container that the reference has attached; the runtime has kept its result."""
     attached = container or host.container()
     config = network.config | {"type": "bridge"}
     before = Network(REFERENCE, config)
@@ -48,18 +48,18 @@ def attach(host: Host, network: Network, container: Container | None = None) -> 
 
 
 def reserved() -> set[str]:
-    """The addresses that host-local has files of."""
+    """Return the addresses that host-local has files of."""
     return {path.name for path in RESERVATIONS.iterdir() if path.name[0] in "1f"}
 
 
 def reserve(content: bytes) -> None:
-    """Writes that to every reservation."""
+    """Write that to every reservation."""
     for address in reserved():
         (RESERVATIONS / address).write_bytes(content)
 
 
 def host_ends(network: Network) -> list[str]:
-    """The names of the bridge's ports."""
+    """Return the names of the bridge's ports."""
     return [link["ifname"] for link in ip_json("link", "show", "master", network.bridge)]
 
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.parametrize("version", ["1.1.0"])
 
 @pytest.fixture
 def network(make_network: MakeNetwork) -> Network:
-    """A network whose IPAM the tests replace."""
+    """Return a network whose IPAM the tests replace."""
     return make_network()
 
 
@@ -109,7 +109,7 @@ def test_the_references_dhcp(host: Host, network: Network) -> None:
 
 @pytest.fixture
 def dhcp(network: Network) -> Iterator[None]:
-    """The dhcp plugin's daemon, and a server on the bridge."""
+    """Yield the dhcp plugin's daemon, and a server on the bridge."""
     ip("link", "add", network.bridge, "up", "type", "bridge")
     ip("addr", "add", f"{GATEWAY4}/16", "dev", network.bridge)
     with dhcp_server(network.bridge, "10.88.9.9", GATEWAY4):

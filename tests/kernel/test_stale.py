@@ -38,13 +38,13 @@ def full(host: Host, network: Network) -> list[Container]:
 
 
 def sql(statement: str, *values: object) -> list[tuple[object, ...]]:
-    """Looks into the ledger, or changes it, behind the plugin's back."""
+    """Look into the ledger, or changes it, behind the plugin's back."""
     with closing(sqlite3.connect(LEDGER)) as ledger, ledger:
         return ledger.execute(statement, values).fetchall()
 
 
 def die(container: Container) -> None:
-    """The container's namespace goes, and its interfaces with it: nobody sends DEL."""
+    """Delete the container's namespace, and with it its interfaces, without a DEL."""
     before = len(ip_json("link"))
     container.delete()
     wait_until(lambda: len(ip_json("link")) < before)
@@ -116,7 +116,7 @@ def test_published_ports_of_the_dead_lead_nowhere_when_their_address_is_given_ag
 
 
 def published_by_the_dead(host: Host, network: Network) -> Container:
-    """A container that has had host port 8080, in vain; its address is gone from the host's memory."""
+    """Return a container that has had host port 8080, in vain; its address is gone from the host's memory."""
     network.config["ipMasq"] = True
     dead = host.container()
     publish(network, dead, mapping(8080), mapping(8081, protocol="udp")).result()

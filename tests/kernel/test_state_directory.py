@@ -24,7 +24,7 @@ PUBLISHED: Json = {
 
 @pytest.fixture
 def version() -> str:
-    """What becomes of the ledger does not depend on the spec version."""
+    """Return what becomes of the ledger does not depend on the spec version."""
     return "1.1.0"
 
 
@@ -77,7 +77,7 @@ def read_only() -> None:
 
 
 def on_a_full_disk() -> None:
-    """The same ledger on a file system that has no byte left for a journal."""
+    """Put the ledger on a file system that has no byte left for a journal."""
     content = LEDGER.read_bytes()
     mount("tmpfs", STATE_DIR, "tmpfs", options=f"mode=0700,size={len(content)}")
     LEDGER.touch(0o600)
@@ -102,7 +102,7 @@ def locked(how: str) -> Iterator[None]:
 
 
 def forget(host: Host) -> None:
-    """The broken ledger is no concern of what every test ends with."""
+    """Exempt the broken ledger from the check that every test ends with."""
     host.networks.clear()
     for name in {*links(), "cni0"}:
         ip("link", "del", name)
@@ -112,7 +112,7 @@ def forget(host: Host) -> None:
 
 
 def ports() -> set[str]:
-    """The elements of our maps of published ports."""
+    """Return the elements of our maps of published ports."""
     command = ("nft", "list", "table", "inet", "cni_bridge")
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return {line.strip() for line in listed.splitlines() if ":" in line and "8080" in line}

@@ -63,7 +63,7 @@ HARMS: dict[str, tuple[Callable[[], object], str]] = {
 
 @pytest.fixture
 def version() -> str:
-    """The first version with STATUS."""
+    """Return the first version with STATUS."""
     return "1.1.0"
 
 

@@ -24,12 +24,12 @@ PASSWORD = "hunter2-0xdeadbeef"
 
 @pytest.fixture
 def version() -> str:
-    """What is recorded does not depend on the spec version."""
+    """Return what is recorded does not depend on the spec version."""
     return "1.1.0"
 
 
 def recorded(*words: str) -> list[dict[str, Any]]:
-    """The calls as a program reads them, oldest first."""
+    """Return the calls as a program reads them, oldest first."""
     return list(printed_json("trace", "--json", *words))
 
 

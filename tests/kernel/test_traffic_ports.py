@@ -81,7 +81,7 @@ def test_marks_are_accepted_and_not_needed(town: Town) -> None:
 
 
 def chosen_ports() -> set[int]:
-    """The ports in the kernel's map for every IPv4 address."""
+    """Return the ports in the kernel's map for every IPv4 address."""
     command = ("nft", "-j", "list", "map", "inet", "cni_bridge", "port4")
     listed = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     elements = next(entry["map"]["elem"] for entry in listed["nftables"] if "map" in entry)

@@ -14,7 +14,7 @@ from tests.lab.wire import addresses_of, assert_joined, host_ends, wire
 
 @pytest.fixture
 def network(host: Host, plugin: Plugin) -> Network:
-    """A wire."""
+    """Return a wire."""
     return host.network(plugin, wire(plugin))
 
 

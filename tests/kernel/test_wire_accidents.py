@@ -17,7 +17,7 @@ from tests.lab.wire import assert_joined, host_ends, wait_until_joined, wire
 
 @pytest.fixture
 def network(host: Host, plugin: Plugin) -> Network:
-    """A wire."""
+    """Return a wire."""
     return host.network(plugin, wire(plugin))
 
 
@@ -49,7 +49,7 @@ def test_of_many_that_come_at_once_two_are_joined_and_the_rest_refused(
 
 
 def kill(network: Network, victim: Container, number: int) -> None:
-    """An ADD that is killed at the n-th message to the kernel, or change of namespace."""
+    """Run an ADD that is killed at the n-th message to the kernel or change of namespace."""
     words = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=sendto,setns")
     injection = f"--inject=sendto,setns:signal=KILL:when={number}"
     environment, stdin = network.call("ADD", Attachment(victim))
@@ -115,7 +115,7 @@ def test_a_neighbour_whose_end_is_down_is_no_obstacle(host: Host, network: Netwo
 
 
 def replace_by_another(container: Container) -> None:
-    """A veth pair that looks the same, but leads nowhere."""
+    """Replace the end by a veth pair that looks the same but is connected to nothing."""
     container.ip("link", "del", "eth0")
     container.ip("link", "add", "eth0", "type", "veth", "peer", "name", "other")
 

@@ -48,7 +48,7 @@ class Traffic:
 
 
 def source_seen(client: Node, asking: Container, server: Node, asked: Container) -> list[str]:
-    """The address from which a TCP connection is seen to come in another container, one a family."""
+    """Return the address from which a TCP connection is seen to come in another container, one a family."""
     return [_connect(client, asking, server, asked, to) for to in server.addresses[asked]]
 
 

@@ -66,7 +66,7 @@ class Node:
                 )
 
     def run(self, *words: str) -> Run:
-        """An action of the agent's, to its end."""
+        """Return an action of the agent's, to its end."""
         with self.machine.entered():
             done = subprocess.run(
                 self._words(*words), capture_output=True, text=True, timeout=DEADLINE_S
@@ -87,18 +87,18 @@ class Node:
         self._agent.send_signal(number)
 
     def close(self) -> None:
-        """The same, if it runs."""
+        """End the agent if it runs."""
         if self._agent:
             self._agent.kill()
             self._agent.wait()
 
     def log(self) -> str:
-        """What the agent has said."""
+        """Return what the agent has said."""
         with self.machine.entered():
             return Path("/run/agent.log").read_text()
 
     def seen(self) -> Snapshot | None:
-        """What the agent knows."""
+        """Return what the agent knows."""
         with self.machine.entered():
             return snapshot.load(snapshot.path(STATE_DIR, NETWORK))
 
@@ -137,7 +137,7 @@ class Node:
             return run
 
     def container(self) -> Container:
-        """A new container with addresses."""
+        """Return a new container with addresses."""
         run = self.add()
         assert run.status == 0, (run.stdout, run.stderr, self.log())
         return next(reversed(self.addresses))
@@ -183,7 +183,7 @@ class Nodes:
         self.settle()
 
     def settle(self) -> None:
-        """Waits until all hosts see the same: all are members, and have blocks that are published."""
+        """Wait until all hosts see the same: all are members, and have blocks that are published."""
         deadline = time.monotonic() + DEADLINE_S
         while not self._agree():
             assert time.monotonic() < deadline, [each.log() for each in self.nodes.values()]
@@ -211,11 +211,11 @@ class Nodes:
         return {each["key"].rpartition("/")[2] for each in self._entries("members")}
 
     def part(self, number: int) -> None:
-        """A host can't reach anybody any more."""
+        """Disconnect the host from all others."""
         ip("link", "set", f"host{number}", "down")
 
     def join(self, number: int) -> None:
-        """It can again."""
+        """Connect the host again."""
         ip("link", "set", f"host{number}", "up")
 
     def all_addresses(self) -> list[str]:

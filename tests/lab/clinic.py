@@ -19,7 +19,7 @@ PORTS = {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "t
 
 
 def write(conf: Path, config: dict[str, Any], **changes: Any) -> None:
-    """The config as a list in a file."""
+    """Write the config as a list to a file."""
     identity = {key: config[key] for key in ("name", "cniVersion")}
     plugin = {key: value for key, value in config.items() if key not in identity} | changes
     file = conf / f"{identity['name']}.conflist"
@@ -37,7 +37,7 @@ def doctor(conf: Path, *more: str, beside: Path | None = None) -> Run:
 
 
 def findings(conf: Path, beside: Path | None = None) -> list[dict[str, Any]]:
-    """What is found, as programs are told."""
+    """Return what is found, as programs are told."""
     run = doctor(conf, "--json", beside=beside)
     found: list[dict[str, Any]] = json.loads(run.stdout)["findings"]
     assert run.status == bool(found), run
@@ -45,7 +45,7 @@ def findings(conf: Path, beside: Path | None = None) -> list[dict[str, Any]]:
 
 
 def explain(*words: str) -> tuple[list[dict[str, Any]], str]:
-    """The hops, and the text of the one that drops."""
+    """Return the hops, and the text of the one that drops."""
     run = command("explain", *words, "--json")
     assert not run.stderr, run.stderr
     hops: list[dict[str, Any]] = json.loads(run.stdout)["hops"]
@@ -55,7 +55,7 @@ def explain(*words: str) -> tuple[list[dict[str, Any]], str]:
 
 
 def host_end(container: str = "") -> str:
-    """The name of a container's host end, or that of the only one."""
+    """Return the name of a container's host end, or that of the only one."""
     (own,) = [
         link["ifname"]
         for link in ip_json("link", "show", "type", "veth")
@@ -65,5 +65,5 @@ def host_end(container: str = "") -> str:
 
 
 def nft(*words: str) -> None:
-    """Changes the firewall behind the plugin's back."""
+    """Change the firewall behind the plugin's back."""
     subprocess.run(("nft", *words), check=True, timeout=30)

@@ -15,7 +15,7 @@ CNITOOL = peer("cnitool")
 
 
 def cnitool(command: str, network: str, container: Container, plugin: Plugin, conf: Path) -> Run:
-    """Runs `cnitool COMMAND NETWORK NETNS` with the conflists of the directory `conf`."""
+    """Run `cnitool COMMAND NETWORK NETNS` with the conflists of the directory `conf`."""
     environment = {"CNI_PATH": plugin.search_path, "NETCONFPATH": str(conf)}
     done = subprocess.run(
         (CNITOOL, command, network, container.netns),

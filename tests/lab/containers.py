@@ -29,12 +29,12 @@ class Container:
         return self.netns.exists()
 
     def create(self) -> "Container":
-        """Makes the namespace, with nothing in it but a `lo` that is down."""
+        """Make the namespace, with nothing in it but a `lo` that is down."""
         namespaces.create_netns(self.netns)
         return self
 
     def delete(self) -> None:
-        """Removes the namespace."""
+        """Remove the namespace."""
         namespaces.delete_netns(self.netns)
 
     def ip(self, *words: str) -> str:
@@ -42,19 +42,19 @@ class Container:
         return ip(*words, container=self.name)
 
     def link(self, ifname: str = "eth0") -> dict[str, Any]:
-        """The interface in the words of `ip -d -j link`."""
+        """Return the interface in the words of `ip -d -j link`."""
         return ip_json("-d", "link", "show", ifname, container=self.name)[0]
 
     def links(self) -> set[str]:
-        """The names of all interfaces inside."""
+        """Return the names of all interfaces inside."""
         return {link["ifname"] for link in ip_json("link", container=self.name)}
 
     def addresses(self, ifname: str = "eth0") -> list[str]:
-        """The addresses as `address/length`, link-local ones left out."""
+        """Return the addresses as `address/length`, link-local ones left out."""
         return ip_addresses(ifname, container=self.name)
 
     def routes(self, family: int = 4, table: str = "main") -> list[dict[str, Any]]:
-        """The routes of one table."""
+        """Return the routes of one table."""
         return ip_json(f"-{family}", "route", "show", "table", table, container=self.name)
 
     def can_ping(self, address: str) -> bool:
@@ -64,7 +64,7 @@ class Container:
 
 
 def ip_addresses(ifname: str, container: str = "") -> list[str]:
-    """The addresses of an interface as `address/length`, link-local ones left out."""
+    """Return the addresses of an interface as `address/length`, link-local ones left out."""
     listed = ip_json("addr", "show", "dev", ifname, container=container)
     return [
         f"{address['local']}/{address['prefixlen']}"

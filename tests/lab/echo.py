@@ -70,13 +70,13 @@ class Servers:
             self._watch(name, port, server)
 
     def end(self, name: str = "") -> None:
-        """Closes the servers of this name, or all."""
+        """Close the servers of this name, or all."""
         for number, (each, _, server) in list(self._names.items()):
             if name in ("", each):
                 self._forget(number, server)
 
     def close(self) -> None:
-        """Ends the thread and every server."""
+        """End the thread and every server."""
         self._ended.set()
         self._thread.join()
         self.end()
@@ -98,7 +98,7 @@ class Servers:
                     self._handle(number, *known)
 
     def _handle(self, number: int, name: str, port: int, server: socket.socket) -> None:
-        """Accepts, or answers one message; a connection that ends is forgotten."""
+        """Accept, or answers one message; a connection that ends is forgotten."""
         try:
             if server.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 self._watch(name, port, server.accept()[0])
@@ -117,7 +117,7 @@ class Servers:
 
 
 def ask(question: Question) -> str:
-    """The answer, or in one word how it failed."""
+    """Return the answer, or in one word how it failed."""
     return ask_all([question])[0]
 
 
@@ -150,7 +150,7 @@ class Conversation:
         self._peer: tuple[str, int] | None = (question.address, question.port)
 
     def say(self) -> str:
-        """Sends something; the answer, or in one word how it failed."""
+        """Send something; the answer, or in one word how it failed."""
         try:
             if self._peer:
                 self._socket.connect(self._peer)
@@ -163,7 +163,7 @@ class Conversation:
             return _failure(error)
 
     def close(self) -> None:
-        """Ends the connection."""
+        """End the connection."""
         self._socket.close()
 
 
@@ -183,7 +183,7 @@ class _Asker:
             self.answer = _failure(error)
 
     def go_on(self) -> bool:
-        """Takes the next step; whether it was the last."""
+        """Take the next step; whether it was the last."""
         try:
             if self._has_sent:
                 self.answer = self.socket.recv(200).decode() or "closed"

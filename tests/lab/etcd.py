@@ -32,7 +32,7 @@ class Member:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *more: str) -> None:
-        """It joins the others, or joins them again; with these words beside its own."""
+        """Start the member, with these arguments beside its own; it joins the others, or joins them again."""
         peers, everywhere = f"http://{self._address}:{PEERS}", f"http://0.0.0.0:{CLIENTS}"
         words = (
             *("etcd", "--name", self._address, "--data-dir", DATA, "--logger", "zap"),
@@ -51,17 +51,17 @@ class Member:
             self._process = None
 
     def tell(self, number: int) -> None:
-        """It gets a signal."""
+        """Send the member a signal."""
         assert self._process
         self._process.send_signal(number)
 
     def forget(self) -> None:
-        """What it had is gone."""
+        """Delete the member's data."""
         with self.machine.entered():
             shutil.rmtree(DATA)
 
     def restore(self, backup: Path) -> None:
-        """What it had is what was saved."""
+        """Replace the member's data by the saved snapshot."""
         words = (
             *("etcdctl", "snapshot", "restore", str(backup), "--data-dir", DATA),
             *("--name", self._address, "--initial-cluster", self._cluster),
@@ -106,11 +106,11 @@ class Cluster:
             each.kill()
 
     def save(self, backup: Path) -> None:
-        """What it holds, to a file that all machines see."""
+        """Save the member's data to a file that all machines see."""
         self.ctl("snapshot", "save", str(backup), endpoint=self.endpoints[0])
 
     def leader(self) -> Member:
-        """The one that leads now."""
+        """Return the one that leads now."""
         for each in self.members:
             status = self.ctl("endpoint", "status", endpoint=each.endpoint)[0]["Status"]
             if status["leader"] == status["header"]["member_id"]:
@@ -118,7 +118,7 @@ class Cluster:
         raise AssertionError("no member leads")
 
     def ctl(self, *words: str, endpoint: str = "") -> Any:
-        """What etcdctl says."""
+        """Return what etcdctl says."""
         endpoint = endpoint or ",".join(self.endpoints)
         done = self._run(("etcdctl", "-w", "json", "--endpoints", endpoint, *words))
         assert done.returncode == 0, done.stderr
@@ -138,7 +138,7 @@ class Cluster:
 
 @contextmanager
 def etcd(machines: Mapping[str, Machine]) -> Iterator[Cluster]:
-    """A cluster with a member at each of these addresses."""
+    """Yield a cluster with a member at each of these addresses."""
     names = ",".join(f"{address}=http://{address}:{PEERS}" for address in machines)
     found = Cluster([Member(machine, address, names) for address, machine in machines.items()])
     try:

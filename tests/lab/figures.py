@@ -36,5 +36,5 @@ def record(name: str, *, order: int, title: str, command: str, tables: list[Tabl
 
 
 def table(caption: str, columns: list[str], rows: list[list[object]]) -> Table:
-    """A table of the page."""
+    """Return a table of the page."""
     return {"caption": caption, "columns": columns, "rows": rows}

@@ -23,20 +23,20 @@ PATIENCE = 0.4  # seconds
 
 
 def ethernet(to: str, source: str, kind: int, payload: bytes, vlan: int = 0) -> bytes:
-    """A frame, tagged if a VLAN is named."""
+    """Return a frame, tagged if a VLAN is named."""
     tag = struct.pack("!HH", ETH_P_8021Q, vlan) if vlan else b""
     return _mac(to) + _mac(source) + tag + struct.pack("!H", kind) + payload
 
 
 def udp(source: str, to: str, port: int, data: bytes) -> bytes:
-    """An IP packet with one datagram from and to `port`."""
+    """Return an IP packet with one datagram from and to `port`."""
     unsummed = struct.pack("!HHHH", port, port, 8 + len(data), 0) + data
     summed = _with_checksum(unsummed, 6, source, to, socket.IPPROTO_UDP)
     return _ip(source, to, socket.IPPROTO_UDP, summed)
 
 
 def advertisement(source: str, to: str, claimed: str, hardware: str, nonce: bytes) -> bytes:
-    """A neighbour advertisement: the holder of `claimed` has this hardware address."""
+    """Return a neighbour advertisement: the holder of `claimed` has this hardware address."""
     solicited_override = 0x60000000
     head = struct.pack("!BBHI", NEIGHBOR_ADVERTISEMENT, 0, 0, solicited_override)
     target_address = struct.pack("!BB6s", 2, 1, _mac(hardware))
@@ -46,7 +46,7 @@ def advertisement(source: str, to: str, claimed: str, hardware: str, nonce: byte
 
 
 def arp(hardware: str, sender: str, target: str, data: bytes) -> bytes:
-    """A request: the holder of `sender`, with this hardware address, asks for `target`."""
+    """Return a request: the holder of `sender`, with this hardware address, asks for `target`."""
     head = struct.pack("!HHBBH", 1, ETH_P_IP, 6, 4, 1)
     return head + _mac(hardware) + _packed(sender) + bytes(6) + _packed(target) + data
 
@@ -71,14 +71,14 @@ def heard(
 
 
 def send(speaker: Path, *frames: bytes) -> None:
-    """Sends frames from the speaker's eth0."""
+    """Send frames from the speaker's eth0."""
     with _wire(speaker, 0) as sending:
         for frame in frames:
             sending.send(frame)
 
 
 def heard_by(listening: socket.socket) -> str:
-    """The source of the next datagram; nothing where none comes."""
+    """Return the source of the next datagram; nothing where none comes."""
     listening.settimeout(PATIENCE)
     try:
         return str(listening.recvfrom(2048)[1][0])
@@ -87,7 +87,7 @@ def heard_by(listening: socket.socket) -> str:
 
 
 def checksum(data: bytes) -> int:
-    """The Internet checksum."""
+    """Return the Internet checksum."""
     data += b"\0" * (len(data) % 2)
     total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     total = (total & 0xFFFF) + (total >> 16)

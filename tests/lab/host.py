@@ -35,38 +35,38 @@ class Host:
         self._leave.close()
 
     def container(self, name: str = "") -> Container:
-        """A new container."""
+        """Return a new container."""
         made = Container(name or f"c{len(self.containers) + 1}").create()
         self.containers.append(made)
         self.before |= state.of_container(made.name)
         return made
 
     def network(self, plugin: Plugin, config: Json) -> Network:
-        """A network whose bridge is shared, and whose attachments `tidy` deletes."""
+        """Return a network whose bridge is shared, and whose attachments `tidy` deletes."""
         made = Network(plugin, config)
         self.networks.append(made)
         return made
 
     def remember(self) -> None:
-        """Takes what is there now for the start."""
+        """Take what is there now for the start."""
         self.before = self.state()
 
     def tidy(self) -> None:
-        """Deletes every attachment that is left: so each test of ADD is a test of DEL too."""
+        """Delete every attachment that is left: so each test of ADD is a test of DEL too."""
         for network in self.networks:
             network.delete_all()
 
     def state(self) -> state.State:
-        """What is there now, on the host and in each container that lives."""
+        """Return what is there now, on the host and in each container that lives."""
         living = [each.name for each in self.containers if each.exists]
         return state.of_host().union(*(state.of_container(name) for name in living))
 
     def changes(self) -> list[str]:
-        """What differs from the start, dead containers aside."""
+        """Return what differs from the start, dead containers aside."""
         return self._differences(shared=())
 
     def left_behind(self) -> list[str]:
-        """What differs from the start, dead containers and the shared bridges aside."""
+        """Return what differs from the start, dead containers and the shared bridges aside."""
         return self._differences(shared=set().union(*(each.shared for each in self.networks)))
 
     def assert_as_before(self) -> None:

@@ -9,35 +9,35 @@ from typing import Any
 
 
 def ip(*words: str, container: str = "") -> str:
-    """Runs `ip`, in a container's namespace if one is named, and returns what it printed."""
+    """Run `ip`, in a container's namespace if one is named, and returns what it printed."""
     return _run("ip", *(("-n", container) if container else ()), *words)
 
 
 def ip_json(*words: str, container: str = "") -> list[dict[str, Any]]:
-    """What `ip -json` says; an empty list where it says nothing."""
+    """Return what `ip -json` says; an empty list where it says nothing."""
     listed = json.loads(ip("-j", *words, container=container) or "[]")
     return [entry for entry in listed if entry]
 
 
 def ip_all(*commands: str, family: str, container: str = "") -> list[list[dict[str, Any]]]:
-    """What `ip -json` says to each command, all of them run by one process."""
+    """Return what `ip -json` says to each command, all of them run by one process."""
     where = ("-n", container) if container else ()
     words = ("ip", *where, family, "-j", "-batch", "-")
     return [json.loads(line) for line in _run(*words, stdin="\n".join(commands)).splitlines()]
 
 
 def bridge(*words: str) -> str:
-    """Runs iproute2's `bridge`."""
+    """Run iproute2's `bridge`."""
     return _run("bridge", *words)
 
 
 def tc(*words: str) -> str:
-    """Runs iproute2's `tc`."""
+    """Run iproute2's `tc`."""
     return _run("tc", *words)
 
 
 def tc_json(*words: str) -> list[dict[str, Any]]:
-    """What `tc -json` says."""
+    """Return what `tc -json` says."""
     listed: list[dict[str, Any]] = json.loads(tc("-j", *words) or "[]")
     return listed
 

@@ -76,7 +76,7 @@ def router(addresses: Mapping[int, tuple[str, ...]]) -> None:
 
 
 def configure(values: Mapping[str, str]) -> None:
-    """Sets kernel parameters below net/ where the calling thread is."""
+    """Set kernel parameters below net/ where the calling thread is."""
     for key, value in values.items():
         (SYSCTLS / key).write_text(value)
 

@@ -27,7 +27,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def become_root() -> None:
-    """Makes an ordinary user root of namespaces of its own; must be called before any thread starts."""
+    """Make an ordinary user root of namespaces of its own; must be called before any thread starts."""
     if (uid := os.geteuid()) == 0:
         return
     gid = os.getegid()
@@ -92,12 +92,12 @@ def visiting(path: Path) -> Iterator[None]:
 
 
 def visiting_if(path: Path | None) -> AbstractContextManager[None]:
-    """The same, or nothing where no namespace is named."""
+    """Return the same, or nothing where no namespace is named."""
     return visiting(path) if path else nullcontext()
 
 
 def create_netns(path: Path) -> None:
-    """Makes a network namespace and keeps it at `path`, as `ip netns add` does."""
+    """Make a network namespace and keeps it at `path`, as `ip netns add` does."""
     path.touch(exist_ok=False)
     with _returning(SELF_NET, CLONE_NEWNET):
         _call("unshare", CLONE_NEWNET)
@@ -124,7 +124,7 @@ def mount(
 
 
 def layer(path: str) -> None:
-    """Shows the directory as it is, and keeps what is changed in it in the /run of the time."""
+    """Show the directory as it is, and keeps what is changed in it in the /run of the time."""
     upper, work = (Path("/run", kind + path.replace("/", "-")) for kind in ("upper", "work"))
     upper.mkdir()
     work.mkdir()
@@ -132,7 +132,7 @@ def layer(path: str) -> None:
 
 
 def _cover(directories: Iterable[str]) -> None:
-    """Puts empty tmpfs on the directories without creating anything on the disk below."""
+    """Put empty tmpfs on the directories without creating anything on the disk below."""
     layered = set()
     for path in directories:
         parent = os.path.dirname(path)
@@ -145,7 +145,7 @@ def _cover(directories: Iterable[str]) -> None:
 
 
 def _show_own_network_in_sysfs() -> None:
-    """Shows this network's links in /sys, where the kernel permits it.
+    """Show this network's links in /sys, where the kernel permits it.
 
     Containers that mask parts of /sys forbid a new mount of it; nothing here depends on one.
     """

@@ -71,17 +71,17 @@ class Network:
         return self._noted(command, attachment, run)
 
     def do_all(self, command: str, containers: Iterable[Container]) -> list[Run]:
-        """The same command for all containers, started at once."""
+        """Return the same command for all containers, started at once."""
         return self.do_each([(command, container) for container in containers])
 
     def do_each(self, wanted: "Iterable[tuple[str, Container]]") -> list[Run]:
-        """A command for each container, started at once."""
+        """Return a command for each container, started at once."""
         calls = [(command, Attachment(container)) for command, container in wanted]
         runs = run_all(self.plugin, [self.call(*each) for each in calls])
         return [self._noted(*each, run) for each, run in zip(calls, runs, strict=True)]
 
     def delete_all(self) -> None:
-        """Deletes what is still attached; each DEL must succeed."""
+        """Delete what is still attached; each DEL must succeed."""
         for each in list(self.results):
             self.delete(each.container, each.ifname).assert_silent_success()
 
@@ -119,17 +119,17 @@ class Network:
 
 
 def version_key(version: str) -> tuple[int, ...]:
-    """A spec version as numbers, to compare."""
+    """Return a spec version as numbers, to compare."""
     return tuple(int(part) for part in version.split("."))
 
 
 def addresses_in(result: Json) -> list[str]:
-    """The addresses of a result of any spec version."""
+    """Return the addresses of a result of any spec version."""
     if "ips" in result:
         return [ip["address"] for ip in result["ips"]]
     return [result[key]["ip"] for key in ("ip4", "ip6") if key in result]
 
 
 def bare(address: str) -> str:
-    """An address without its prefix length."""
+    """Return an address without its prefix length."""
     return address.partition("/")[0]

@@ -11,7 +11,7 @@ TABLE = "cni_bridge"
 
 
 def nft(*words: str) -> str:
-    """Runs nft."""
+    """Run nft."""
     done = subprocess.run(("nft", *words), capture_output=True, text=True, timeout=30, check=False)
     if done.returncode:
         raise RuntimeError(f"nft {' '.join(words)}: {done.stderr.strip()}")
@@ -19,14 +19,14 @@ def nft(*words: str) -> str:
 
 
 def held(name: str, family: str = "inet", kind: str = "set") -> list[Any]:
-    """The elements of a set as text: `["cni0", "10.88.0.0/16"]` is `cni0 10.88.0.0/16`."""
+    """Return the elements of a set as text: `["cni0", "10.88.0.0/16"]` is `cni0 10.88.0.0/16`."""
     listed = json.loads(nft("-j", "list", kind, family, TABLE, name))["nftables"]
     (found,) = (entry[kind] for entry in listed if kind in entry)
     return sorted(_text(element) for element in found.get("elem", ()))
 
 
 def ports(name: str) -> list[Any]:
-    """The elements of a map of published ports: `tcp 8080 -> 10.88.0.2 80`."""
+    """Return the elements of a map of published ports: `tcp 8080 -> 10.88.0.2 80`."""
     return held(name, kind="map")
 
 

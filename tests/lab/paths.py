@@ -13,5 +13,5 @@ PEERS = Path(os.environ.get("PEERS", ROOT / ".cache/peers/bin"))
 
 
 def peer(name: str) -> Path:
-    """The executable of a peer as `make peers` installs it; it may be absent."""
+    """Return the executable of a peer as `make peers` installs it; it may be absent."""
     return PEERS / name

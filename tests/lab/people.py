@@ -32,17 +32,17 @@ def command(*words: str, stdin: str = "", environment: Mapping[str, str] | None 
 
 
 def printed(*words: str, **more: Any) -> str:
-    """What a command prints that succeeds."""
+    """Return what a command prints that succeeds."""
     run = command(*words, **more)
     assert (run.status, run.stderr) == (0, ""), run
     return run.stdout
 
 
 def printed_json(*words: str, **more: Any) -> Any:
-    """The same, of one that prints JSON."""
+    """Return the same, of one that prints JSON."""
     return json.loads(printed(*words, **more))
 
 
 def settled(host: Host) -> State:
-    """What there is, but for the link-local addresses, which come when the kernel trusts them."""
+    """Return what there is, but for the link-local addresses, which come when the kernel trusts them."""
     return frozenset(line for line in host.state() if "fe80:" not in line.text)

@@ -44,6 +44,6 @@ def _hears(link: socket.socket, header: int, reply: bytes, payload: bytes, timeo
 
 
 def _message(kind: int, payload: bytes) -> bytes:
-    """An echo request; the kernel fills in ICMPv6's checksum, and ignores this one there."""
+    """Return an echo request; the kernel fills in ICMPv6's checksum, and ignores this one there."""
     unsummed = struct.pack("!BBHHH", kind, 0, 0, os.getpid() & 0xFFFF, 1) + payload
     return unsummed[:2] + struct.pack("!H", checksum(unsummed)) + unsummed[4:]

@@ -26,12 +26,12 @@ class Run:
     stderr: str
 
     def result(self) -> Json:
-        """The result document; the run must have succeeded."""
+        """Return the result document; the run must have succeeded."""
         assert self.status == 0, self
         return self._document()
 
     def error(self) -> Json:
-        """The error document; the run must have failed in the way that the spec wants."""
+        """Return the error document; the run must have failed in the way that the spec wants."""
         assert self.status == 1, self
         error = self._document()
         assert isinstance(error["code"], int), error
@@ -39,7 +39,7 @@ class Run:
         return error
 
     def assert_silent_success(self) -> None:
-        """The run succeeded and printed nothing on stdout, as every command but ADD must."""
+        """Assert that the run succeeded and printed nothing on stdout, as every command but ADD must."""
         assert (self.status, self.stdout.strip()) == (0, ""), self
 
     def _document(self) -> Json:
@@ -61,7 +61,7 @@ class Plugin:
 
     @classmethod
     def at(cls, path: Path) -> "Plugin":
-        """The plugin at `path`: a reference plugin is recognised by its name and directory."""
+        """Return the plugin at `path`: a reference plugin is recognised by its name and directory."""
         is_reference = path == PEERS / "bridge"
         return cls(path, "host-local" if is_reference else PLUGIN.name)
 
@@ -76,11 +76,11 @@ class Plugin:
         return os.pathsep.join((str(self.path.parent), str(PEERS)))
 
     def run(self, environment: Mapping[str, str], stdin: str) -> Run:
-        """Runs the plugin with these variables and nothing else but PATH."""
+        """Run the plugin with these variables and nothing else but PATH."""
         return self.finish(self.start(environment, stdin))
 
     def start(self, environment: Mapping[str, str], stdin: str) -> "subprocess.Popen[str]":
-        """Starts the plugin and gives it all of its stdin."""
+        """Start the plugin and gives it all of its stdin."""
         process = subprocess.Popen(
             (*self.prefix, str(self.path)),
             env={"PATH": os.environ["PATH"], **environment},
@@ -99,12 +99,12 @@ class Plugin:
         return process
 
     def finish(self, process: "subprocess.Popen[str]") -> Run:
-        """Waits for a run."""
+        """Wait for a run."""
         stdout, stderr = process.communicate(timeout=TIMEOUT)
         return Run(process.returncode, stdout, stderr)
 
 
 def run_all(plugin: Plugin, calls: Iterable[tuple[Mapping[str, str], str]]) -> list[Run]:
-    """Runs the plugin for every (environment, stdin) at the same time."""
+    """Run the plugin for every (environment, stdin) at the same time."""
     started = [plugin.start(environment, stdin) for environment, stdin in calls]
     return [plugin.finish(process) for process in started]

@@ -14,7 +14,7 @@ def mapping(host_port: int, container_port: int = 80, **more: object) -> Json:
 
 
 def publishing(*mappings: Json) -> Json:
-    """What a runtime adds to a config."""
+    """Return what a runtime adds to a config."""
     return {"runtimeConfig": {"portMappings": list(mappings)}}
 
 

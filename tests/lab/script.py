@@ -19,12 +19,12 @@ class Script:
     path: Path
 
     def calls(self) -> list[str]:
-        """The commands that it was executed with, in order."""
+        """Return the commands that it was executed with, in order."""
         log = self.path.with_suffix(".log")
         return log.read_text().split() if log.exists() else []
 
     def stdin(self, command: str) -> str:
-        """What it could read at the last such command."""
+        """Return what it could read at the last such command."""
         return self.path.with_suffix(f".{command}.stdin").read_text()
 
     def environment(self, command: str) -> dict[str, str]:
@@ -37,7 +37,7 @@ class Script:
 
 
 def script(directory: Path, body: str = f"echo '{ANSWER}'", name: str = "scripted") -> Script:
-    """An IPAM plugin that records its call and then does `body`; $CNI_COMMAND says what is wanted."""
+    """Return an IPAM plugin that records its call and then does `body`; $CNI_COMMAND says what is wanted."""
     path = directory / name
     recording = (
         "#!/bin/sh",

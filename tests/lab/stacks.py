@@ -38,7 +38,7 @@ class Stack:
         return set(config) <= (both | {"isolation"} if self.backend == "iptables" else both)
 
     def network(self, host: Host, letter: str, subnets: Subnets, config: Json) -> Network:
-        """A network with the bridge `br-LETTER`."""
+        """Return a network with the bridge `br-LETTER`."""
         plugin = Plugin.at(self.needs[0])
         document = {
             "cniVersion": "1.0.0",

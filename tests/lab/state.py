@@ -48,7 +48,7 @@ def of_host() -> State:
 
 
 def of_kernel() -> State:
-    """The part of it that the kernel holds; files are not even opened."""
+    """Return the part of it that the kernel holds; files are not even opened."""
     return frozenset((*_network("host"), *_ruleset()))
 
 
@@ -58,7 +58,7 @@ def of_container(name: str) -> State:
 
 
 def differences(before: State, after: State, shared: Collection[str] = ()) -> list[str]:
-    """What went (-) and what came (+), one a line; facts about shared devices are set aside."""
+    """Return what went (-) and what came (+), one a line; facts about shared devices are set aside."""
     gone = (("-", line) for line in sorted(before - after))
     come = (("+", line) for line in sorted(after - before))
     return [f"{sign} {line}" for sign, line in (*gone, *come) if line.device not in shared]
@@ -105,7 +105,7 @@ def _sorted_text(entry: dict[str, Any]) -> str:
 
 
 def _ruleset() -> Iterator[Line]:
-    """The nft ruleset; our own tables are shared, the elements in their sets are not."""
+    """Yield the nft ruleset; our own tables are shared, the elements in their sets are not."""
     if not shutil.which("nft"):
         return
     command = ("nft", "-s", "-j", "list", "ruleset")  # without the counters

@@ -70,7 +70,7 @@ class Town:
         self.servers.close()
 
     def network(self, letter: str, **config: Any) -> Network:
-        """A dual-stack network `letter`, its bridge, its subnets and its gateways."""
+        """Return a dual-stack network `letter`, its bridge, its subnets and its gateways."""
         number = ord(letter) - ord("a") + 1
         subnets = (f"10.{number}.0.0/24", f"fd{number:02}::/64")
         self.networks[letter] = self.stack.network(self.host, letter, subnets, config)
@@ -86,7 +86,7 @@ class Town:
         return self.networks[name[0]].add(self.containers[name], config=config)
 
     def attach(self, name: str, *ports: Json) -> Json:
-        """The same, which must succeed; from now on the container answers on its ports."""
+        """Return the same, which must succeed; from now on the container answers on its ports."""
         result = self.try_to_attach(name, *ports).result()
         for address in map(ip_interface, addresses_in(result)):
             self._addresses[name, address.version] = str(address.ip)
@@ -102,7 +102,7 @@ class Town:
         network.delete(self.containers[name], **changes).assert_silent_success()
 
     def address(self, name: str, family: int) -> str:
-        """The address of this name; an address is its own name."""
+        """Return the address of this name; an address is its own name."""
         if name in OUTSIDE:
             return OUTSIDE[name][FAMILIES.index(family)]
         return self._addresses[name, family]
@@ -114,7 +114,7 @@ class Town:
     def ask(
         self, asker: str, address: str, port: int, protocol: str = "tcp", family: int = 4
     ) -> str:
-        """The answer with addresses as names, as `a1:80 saw world`, or in one word how it failed."""
+        """Return the answer with addresses as names, as `a1:80 saw world`, or in one word how it failed."""
         return self.ask_all([(asker, address, port, protocol, family)])[0]
 
     def ask_all(self, questions: Iterable[Named], patience: float = PATIENCE) -> list[str]:
@@ -123,7 +123,7 @@ class Town:
         return [self.named(answer) for answer in answers]
 
     def named(self, answer: str) -> str:
-        """An answer whose source is given by name."""
+        """Return an answer whose source is given by name."""
         *words, source = answer.split(" ")
         names = {address: name for (name, _), address in self._addresses.items()}
         names |= {address: name for name, pair in OUTSIDE.items() for address in pair}
@@ -132,11 +132,11 @@ class Town:
     def question(
         self, asker: str, address: str, port: int, protocol: str = "tcp", family: int = 4
     ) -> Question:
-        """A question in addresses."""
+        """Return a question in addresses."""
         return Question(self.netns(asker), self.address(address, family), port, protocol)
 
     def bridge_mac(self, letter: str) -> str:
-        """The address of a network's bridge."""
+        """Return the address of a network's bridge."""
         (link,) = ip_json("link", "show", self.networks[letter].bridge)
         return str(link["address"])
 
@@ -146,7 +146,7 @@ class Town:
             sysctl(f"net/bridge/{key}", int(on))
 
     def _add_world(self) -> None:
-        """The world, and its routes to the containers, as a neighbour on the uplink could have them."""
+        """Add the world and its routes to the containers, as a neighbour on the uplink could have them."""
         world = self.containers["world"] = self.host.container("world")
         ip("link", "add", UPLINK, "type", "veth", "peer", "name", "eth0", "netns", "world")
         for name, *lifetime in (("host",), ("host2", "preferred_lft", "0")):  # never a source
@@ -162,7 +162,7 @@ class Town:
             self.servers.listen("world", port, netns=world.netns)
 
     def _listen_on_gateways(self, letter: str) -> None:
-        """The host's own service, asked by containers."""
+        """Start the host's own service, which containers connect to."""
         self._with_gateways.add(letter)
         for family in FAMILIES:
             address = self.address(f"gateway-{letter}", family)
@@ -170,7 +170,7 @@ class Town:
 
 
 def sysctl(key: str, value: object) -> None:
-    """Sets one setting of the network in which the caller is."""
+    """Set one setting of the network in which the caller is."""
     Path("/proc/sys", key).write_text(str(value))
 
 

@@ -8,7 +8,7 @@ STEP = 0.01
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Returns when the condition holds."""
+    """Return when the condition holds."""
     deadline = time.monotonic() + DEADLINE
     while not condition():
         assert time.monotonic() < deadline, f"it did not happen in {DEADLINE} s"

@@ -13,7 +13,7 @@ SUBNETS = ("10.1.0.0/24", "fd00:1::/64")
 
 
 def wire(plugin: Plugin) -> dict[str, object]:
-    """The config of one."""
+    """Return the config of one."""
     ranges = [[{"subnet": subnet}] for subnet in SUBNETS]
     ipam = {"type": plugin.ipam_type, "ranges": ranges}
     shared = {"cniVersion": "1.1.0", "name": "testwire", "type": plugin.type}
@@ -21,12 +21,12 @@ def wire(plugin: Plugin) -> dict[str, object]:
 
 
 def host_ends() -> list[str]:
-    """The veths on the host."""
+    """Return the veths on the host."""
     return [link["ifname"] for link in ip_json("link", "show", "type", "veth")]
 
 
 def addresses_of(network: Network, container: Container) -> list[str]:
-    """What the result of ADD said."""
+    """Return what the result of ADD said."""
     return [bare(each) for each in addresses_in(network.results[Attachment(container)])]
 
 
@@ -41,6 +41,6 @@ def assert_joined(network: Network, one: Container, two: Container) -> None:
 
 
 def wait_until_joined(network: Network, one: Container, two: Container) -> None:
-    """The first of two that come at once does not wait for the second."""
+    """Wait until both ends are up: of two simultaneous ADDs, the first does not wait for the second."""
     for address in addresses_of(network, two):
         wait_until(lambda: one.can_ping(address))  # noqa: B023 - called before the next turn

@@ -11,12 +11,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def release() -> Path:
-    """The directory with all of it."""
+    """Return the directory with all of it."""
     subprocess.run([sys.executable, ROOT / "build/package.py", "release"], check=True)
     return ROOT / "dist/release"
 
 
 def only(directory: Path, pattern: str) -> Path:
-    """The one file of a kind."""
+    """Return the one file of a kind."""
     (file,) = directory.glob(pattern)
     return file

@@ -36,7 +36,7 @@ dpkg --purge cni-bridge
 
 @pytest.fixture(scope="module")
 def bare_debian(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small Debian in a directory."""
+    """Return a small Debian in a directory."""
     root = tmp_path_factory.mktemp("debian") / "root"
     quiet = ("--quiet", "--mode=root", "--variant=essential")
     wanted = "--include=iproute2,iputils-ping,mount,nftables"

@@ -16,7 +16,7 @@ from tests.packages.conftest import ROOT, only
 
 @pytest.fixture(scope="module")
 def installed(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The command that the wheel installs, in an environment of its own."""
+    """Return the command that the wheel installs, in an environment of its own."""
     home = tmp_path_factory.mktemp("venv")
     subprocess.run([sys.executable, "-m", "venv", home], check=True)
     pip = [home / "bin/python", "-m", "pip", "install", "--quiet"]

@@ -83,7 +83,7 @@ only_alone = pytest.mark.parametrize("arrangement", [ALONE], indirect=True, ids=
 
 
 def measured(version: str, length: int) -> tuple[Arrangement, ...]:
-    """What is timed beside each other: ours, ours in a chain of that length, and the reference there."""
+    """Return what is timed beside each other: ours, ours in a chain of that length, and the reference there."""
     alone, chain = (each.conflist | {"cniVersion": version} for each in (ALONE, CHAIN))
     chain["plugins"] = chain["plugins"][:length]
     return (

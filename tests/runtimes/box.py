@@ -35,7 +35,7 @@ def assert_reach_each_other(one: Box, other: Box) -> None:
 def assert_published(
     town: Town, box: Box, sibling: Box, host_port: int, port: int, kind: str
 ) -> None:
-    """A published port answers the host, its localhost, the world outside, a sibling and the box itself."""
+    """Assert that a published port answers the host, its localhost, the outside, a sibling and the box itself."""
     town.servers.listen(box.name, port, netns=box.netns)
     host4, host6 = OUTSIDE["host"]
     world = town.netns("world")

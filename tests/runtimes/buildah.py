@@ -24,15 +24,15 @@ class Buildah:
         self("commit", "--quiet", "base", "localhost/base")
 
     def __call__(self, *words: str) -> str:
-        """What `buildah WORDS` prints; it must succeed."""
+        """Return what `buildah WORDS` prints; it must succeed."""
         return self.machine.run("buildah", *words)
 
     def run(self, *command: str) -> str:
-        """What a command prints in the working container."""
+        """Return what a command prints in the working container."""
         return self("run", *OPTIONS, "base", "--", *command)
 
     def build(self, *steps: str) -> str:
-        """What a build of these steps prints."""
+        """Return what a build of these steps prints."""
         file = Path("/run/Containerfile")
         file.write_text("\n".join(("FROM localhost/base", *steps, "")))
         return self("build", *OPTIONS, "--file", str(file), "/run/roots")

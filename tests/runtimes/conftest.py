@@ -20,7 +20,7 @@ _found: table.Outcomes = defaultdict(lambda: defaultdict(dict))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What a runtime leaves running must end with the tests."""
+    """Refuse to run outside an enclosure: what a runtime leaves running must end with the tests."""
     config.addinivalue_line("markers", f"{FEATURE}(name): the feature that the test proves")
     if not is_inside():
         raise pytest.UsageError("these tests need namespaces: make check-runtimes")
@@ -35,7 +35,7 @@ def arrangement(request: pytest.FixtureRequest) -> Arrangement:
 
 @pytest.fixture
 def machine(arrangement: Arrangement, request: pytest.FixtureRequest) -> Iterator[Machine]:
-    """A machine as good as new."""
+    """Yield a machine as good as new."""
     with private_machine(arrangement) as made:
         if marker := request.node.get_closest_marker(FEATURE):
             runtime, program = request.module.RUNTIME

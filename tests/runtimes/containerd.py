@@ -55,7 +55,7 @@ class Containerd:
             each.wait(10)
 
     def start(self) -> None:
-        """Starts the daemon and waits until it answers."""
+        """Start the daemon and waits until it answers."""
         self._started.append(self.machine.start("containerd", "--config", self._config, log=LOG))
         wait_until(lambda: not self.machine.try_to_run("ctr", "version").returncode)
 
@@ -65,21 +65,21 @@ class Containerd:
         return self._started[0].pid
 
     def kill(self) -> None:
-        """Ends the daemon as a crash does; its containers go on."""
+        """End the daemon as a crash does; its containers go on."""
         daemon = self._started.pop()
         daemon.send_signal(signal.SIGKILL)
         daemon.wait(10)
 
     def ctr(self, *words: str) -> str:
-        """What `ctr WORDS` prints; it must succeed."""
+        """Return what `ctr WORDS` prints; it must succeed."""
         return self.machine.run("ctr", *words)
 
     def run(self, name: str, *command: str) -> str:
-        """What a command prints in a container of its own, which is removed."""
+        """Return what a command prints in a container of its own, which is removed."""
         return self.ctr("run", "--rm", "--cni", IMAGE, f"{name}-{SERIAL}", *command)
 
     def start_container(self, name: str) -> Box:
-        """A container that sleeps, with ctr waiting for its end."""
+        """Return a container that sleeps, with ctr waiting for its end."""
         name = f"{name}-{SERIAL}"
         log = Path("/run", name)
         options = ("--rm", "--cni", IMAGE, name)
@@ -89,13 +89,13 @@ class Containerd:
         return Box(name, netns, self._addresses(name))
 
     def stop_container(self, box: Box) -> None:
-        """Ends a container; its ctr removes it, and DEL is called."""
+        """End a container; its ctr removes it, and DEL is called."""
         waiting = self._started.pop()
         self.ctr("task", "kill", "--signal", "SIGKILL", box.name)
         waiting.wait(10)
 
     def kill_client(self, box: Box) -> None:
-        """Ends a container whose ctr has been killed: nobody is left to call DEL."""
+        """End a container whose ctr has been killed: nobody is left to call DEL."""
         client = self._started.pop()
         client.kill()
         client.wait(10)

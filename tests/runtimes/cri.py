@@ -79,11 +79,11 @@ class Cri:
         self._channel = None
 
     def wait(self) -> None:
-        """Returns when a runtime that has just been started knows its pods."""
+        """Return when a runtime that has just been started knows its pods."""
         wait_until(self._is_ready)
 
     def each(self, do: Callable[[Any], Awaitable[Outcome]], what: Iterable[Any]) -> list[Outcome]:
-        """Does it with each of them, all at once."""
+        """Do it with each of them, all at once."""
 
         async def all_of_them() -> list[Outcome]:
             return await asyncio.gather(*map(do, what))
@@ -91,7 +91,7 @@ class Cri:
         return self._runner.run(all_of_them())
 
     def run(self, pod: Pod) -> str:
-        """Creates one pod; its id."""
+        """Create one pod; its id."""
         return self.each(self.create, [pod])[0]
 
     def begin(self, pod: Pod, has_come: Callable[[], bool]) -> None:
@@ -107,7 +107,7 @@ class Cri:
         self._runner.run(ask())
 
     def pods(self) -> list[str]:
-        """The ids of all pods that the runtime knows of."""
+        """Return the ids of all pods that the runtime knows of."""
         return [each["id"] for each in self.call("ListPodSandbox", {}).get("items", ())]
 
     def stop(self, pod_id: str) -> None:
@@ -125,7 +125,7 @@ class Cri:
         self.remove(pod_id)
 
     def box(self, pod_id: str) -> Box:
-        """A running pod as the network sees it."""
+        """Return a running pod as the network sees it."""
         request = {"pod_sandbox_id": pod_id, "verbose": True}
         answer = self.call("PodSandboxStatus", request)
         network = answer["status"].get("network", {})
@@ -136,7 +136,7 @@ class Cri:
         return Box(pod_id[:12], Path(netns), addresses)
 
     def conditions(self) -> dict[str, str]:
-        """What the runtime says of itself: `ok`, or the complaint."""
+        """Return what the runtime says of itself: `ok`, or the complaint."""
         status = self.call("Status", {})["status"]
         return {
             each["type"]: "ok" if each.get("status") else each.get("message", "")

@@ -21,7 +21,7 @@ def is_inside() -> bool:
 
 
 def run_inside(*arguments: str) -> int:
-    """The exit status of `python ARGUMENTS`, run inside."""
+    """Return the exit status of `python ARGUMENTS`, run inside."""
     python = (sys.executable, "-m", INIT, *arguments)
     status = subprocess.run((*UNSHARE, *python)).returncode
     _remove_cgroups()
@@ -29,7 +29,7 @@ def run_inside(*arguments: str) -> int:
 
 
 def _as_init(*arguments: str) -> int:
-    """Runs `python ARGUMENTS` and buries every orphan, or runtimes take the dead for living."""
+    """Run `python ARGUMENTS` and buries every orphan, or runtimes take the dead for living."""
     process = subprocess.Popen((sys.executable, *arguments))
     while True:
         pid, status = os.wait()

@@ -29,6 +29,6 @@ FEATURES = (
 
 
 def proves(feature: str) -> pytest.MarkDecorator:
-    """Marks a test that fails where the feature is missing."""
+    """Mark a test that fails where the feature is missing."""
     assert feature in FEATURES
     return pytest.mark.feature(feature)

@@ -34,13 +34,13 @@ class Meter:
 
 
 def percentile(values: Iterable[float], share: float) -> float:
-    """The smallest value that at least this share of them does not exceed."""
+    """Return the smallest value that at least this share of them does not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 def write(section: str, about: str, table: Sequence[Sequence[str]], raw: object) -> None:
-    """Replaces one section of the page, and its key of the document."""
+    """Replace one section of the page, and its key of the document."""
     machine = (
         f"{time.strftime('%d %b %Y')}, Linux {platform.release().partition('-')[0]}, "
         f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end."

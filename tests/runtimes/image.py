@@ -21,7 +21,7 @@ PLATFORM = {
 
 
 def write_image(root: Path, path: Path, name: str, command: tuple[str, ...]) -> None:
-    """Writes the image `name` of the directory `root` to `path`."""
+    """Write the image `name` of the directory `root` to `path`."""
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
         tar.add(root, arcname=".")
@@ -55,7 +55,7 @@ def write_image(root: Path, path: Path, name: str, command: tuple[str, ...]) -> 
 
 
 def _describe(blobs: dict[str, bytes], kind: str, blob: bytes) -> Json:
-    """Keeps the blob; the descriptor that names it."""
+    """Keep the blob; the descriptor that names it."""
     digest = hashlib.sha256(blob).hexdigest()
     blobs[digest] = blob
     return {"mediaType": KIND + kind, "digest": f"sha256:{digest}", "size": len(blob)}

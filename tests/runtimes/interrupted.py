@@ -37,7 +37,7 @@ def is_adding() -> bool:
 
 
 def forget_namespaces(*, but: Path | None = None) -> None:
-    """Ends what a runtime that is killed inside of an ADD does itself leave until the next boot."""
+    """End what a runtime that is killed inside of an ADD does itself leave until the next boot."""
     for path in namespaces.NETNS_DIR.iterdir():
         if path.name not in ("world", but and but.name):
             namespaces.unmount(path)
@@ -58,7 +58,7 @@ def slow_chain(machine: Machine) -> Iterator[None]:
 
 
 def slow_pid() -> int:
-    """The process of the slow plugin's ADD; 0 while there is none."""
+    """Return the process of the slow plugin's ADD; 0 while there is none."""
     return next((int(each.name) for each in Path("/proc").glob("[0-9]*") if _is_slow(each)), 0)
 
 

@@ -19,7 +19,7 @@ CHAINS_WITHOUT_CONTAINERS = ("CNI-HOSTPORT-MASQ", "CNI-HOSTPORT-SETMARK")
 
 
 def of_containers(lines: State, bridges: Collection[str]) -> State:
-    """The lines that some container must answer for."""
+    """Return the lines that some container must answer for."""
     return frozenset(
         each for each in lines if each.device not in bridges and not _is_of_the_chains(each)
     )

@@ -67,7 +67,7 @@ class Machine:
         self.configure(arrangement.conflist)
 
     def install(self) -> None:
-        """Puts a copy of ours where every user may read it, as `make install` does."""
+        """Put a copy of ours where every user may read it, as `make install` does."""
         installed = shutil.copytree(PLUGIN.parent, CNI_BIN.parent / "cni-bridge")
         for link in CNI_BIN.iterdir():
             if link.resolve() == PLUGIN.resolve():
@@ -75,12 +75,12 @@ class Machine:
                 link.symlink_to(installed / PLUGIN.name)
 
     def configure(self, conflist: Json, directory: Path = CNI_CONF) -> None:
-        """Writes a conflist."""
+        """Write a conflist."""
         path = directory / f"10-{conflist['name']}.conflist"
         path.write_text(json.dumps(conflist, indent=2) + "\n")
 
     def root_directory(self, name: str) -> Path:
-        """A new root file system with little but busybox in it."""
+        """Return a new root file system with little but busybox in it."""
         root = Path("/run/roots", name)
         for directory in ("bin", "dev", "etc", "proc", "run", "sys", "tmp", "www"):
             (root / directory).mkdir(parents=True)
@@ -94,7 +94,7 @@ class Machine:
         return root
 
     def run(self, *command: str | Path, timeout: float = TIMEOUT) -> str:
-        """What a command prints that succeeds."""
+        """Return what a command prints that succeeds."""
         done = self.try_to_run(*command, timeout=timeout)
         assert done.returncode == 0, f"{' '.join(map(str, command))}: {done.stdout}{done.stderr}"
         return done.stdout
@@ -102,7 +102,7 @@ class Machine:
     def try_to_run(
         self, *command: str | Path, timeout: float = TIMEOUT
     ) -> "subprocess.CompletedProcess[str]":
-        """What became of a command that may fail."""
+        """Return what became of a command that may fail."""
         return subprocess.run(
             command,
             env=self.environment,
@@ -113,7 +113,7 @@ class Machine:
         )
 
     def start(self, *command: str | Path, log: Path) -> "subprocess.Popen[bytes]":
-        """Starts a daemon or another command that stays."""
+        """Start a daemon or another command that stays."""
         with log.open("ab") as stream:
             return subprocess.Popen(
                 command,
@@ -124,7 +124,7 @@ class Machine:
             )
 
     def left_behind(self) -> list[str]:
-        """What differs from the start but for bridges, and for what the other plugins share."""
+        """Return what differs from the start but for bridges, and for what the other plugins share."""
         host = self.town.host
         left = [str(path) for path in namespaces.NETNS_DIR.iterdir() if path.name != "world"]
         before, after = (of_containers(each, self.shared) for each in (host.before, host.state()))
@@ -138,7 +138,7 @@ class Machine:
 
 @cache
 def version_of(program: str) -> str:
-    """The version of a program, as it tells it."""
+    """Return the version of a program, as it tells it."""
     path = shutil.which(program, path=PATH) or program
     printed = subprocess.run((path, "--version"), capture_output=True, text=True, check=True)
     found = re.search(r"\d+(\.\d+)+", printed.stdout)
@@ -148,7 +148,7 @@ def version_of(program: str) -> str:
 
 @contextmanager
 def private_machine(arrangement: Arrangement) -> Iterator[Machine]:
-    """A machine as good as new, in which the calling thread is."""
+    """Yield a machine as good as new, in which the calling thread is."""
     with Host(DIRECTORIES, own_sysfs=False) as host:
         if os.path.ismount(UNIFIED):  # crun refuses cgroups of both kinds
             namespaces.unmount(UNIFIED)

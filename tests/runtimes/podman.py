@@ -49,36 +49,36 @@ class Podman:
         configure(machine)
 
     def __call__(self, *words: str) -> str:
-        """What `podman WORDS` prints; it must succeed."""
+        """Return what `podman WORDS` prints; it must succeed."""
         return self.machine.run("podman", *words)
 
     def fail(self, *words: str) -> str:
-        """What `podman WORDS` complains of."""
+        """Return what `podman WORDS` complains of."""
         done = self.machine.try_to_run("podman", *words)
         assert done.returncode, done.stdout
         return done.stderr
 
     def start(self, name: str, *options: str, network: str = NETWORK) -> Box:
-        """A container that sleeps."""
+        """Return a container that sleeps."""
         root = str(self.machine.root_directory(name))
         self("run", "-d", "--name", name, "--network", network, *options, "--rootfs", root, *SLEEP)
         return self.box(name, network)
 
     def begin(self, name: str, *options: str) -> "subprocess.Popen[bytes]":
-        """The same, without waiting for it."""
+        """Return the same, without waiting for it."""
         root = str(self.machine.root_directory(name))
         words = ("run", "-d", "--name", name, "--network", NETWORK, *options, "--rootfs", root)
         return self.machine.start("podman", *words, *SLEEP, log=Path("/run", f"{name}.log"))
 
     def clean_up(self, name: str) -> None:
-        """Removes a container whose `podman run` was killed, which knows of no mount of its own."""
+        """Remove a container whose `podman run` was killed, which knows of no mount of its own."""
         memory = STORAGE / "overlay-containers" / self.inspect(name)["Id"] / "userdata/shm"
         if memory.is_mount():
             namespaces.unmount(memory)
         self("rm", "--force", "--time", "0", name)
 
     def box(self, name: str, network: str = NETWORK) -> Box:
-        """A running container as the network sees it."""
+        """Return a running container as the network sees it."""
         settings = self.inspect(name)["NetworkSettings"]
         found = settings["Networks"][network]
         addresses = (found["IPAddress"], found["GlobalIPv6Address"])
@@ -90,16 +90,16 @@ class Podman:
         return dict(found)
 
     def bridge(self, network: str) -> str:
-        """The bridge of a network."""
+        """Return the bridge of a network."""
         (found,) = json.loads(self("network", "inspect", network))
         return str(found["network_interface"])
 
     def exec(self, name: str, *command: str) -> str:
-        """What a command prints inside."""
+        """Return what a command prints inside."""
         return self("exec", name, *command)
 
     def tidy(self) -> None:
-        """Removes every container, and every network but the first."""
+        """Remove every container, and every network but the first."""
         self("rm", "--all", "--force", "--time", "0")
         for name in self("network", "ls", "--quiet").split():
             if name not in (NETWORK, "podman"):

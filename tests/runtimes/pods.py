@@ -94,7 +94,7 @@ def _timed(
     at_once: int,
     seconds: list[float],
 ) -> list[Outcome]:
-    """Does it with each, so many at once, and notes how long each took."""
+    """Do it with each, so many at once, and notes how long each took."""
     turn = asyncio.Semaphore(at_once)
 
     async def one(each: What) -> Outcome:

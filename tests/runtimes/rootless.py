@@ -38,13 +38,13 @@ class RootlessPodman:
         self._make_home()
 
     def __call__(self, *words: str) -> str:
-        """What `podman WORDS` prints; it must succeed."""
+        """Return what `podman WORDS` prints; it must succeed."""
         to_user = ("setpriv", "--reuid", USER, "--regid", USER, "--init-groups")
         variables = (f"HOME={HOME}", f"XDG_RUNTIME_DIR={RUNTIME_DIRECTORY}")
         return self.machine.run(*to_user, "env", f"--chdir={HOME}", *variables, "podman", *words)
 
     def start(self, name: str, *options: str) -> tuple[str, str]:
-        """A container with a web server; its addresses of both families."""
+        """Return a container with a web server; its addresses of both families."""
         root = shutil.copytree(self.machine.root_directory(name), HOME / name, symlinks=True)
         self.machine.run("chown", "--recursive", USER, root)
         words = ("--name", name, "--network", NETWORK, *options, "--rootfs", str(root))

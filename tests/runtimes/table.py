@@ -18,7 +18,7 @@ Outcomes = dict[str, dict[str, dict[str, str]]]  # runtime with version, feature
 
 
 def collect(found: Outcomes) -> None:
-    """Adds what tests have found to what earlier runs have."""
+    """Add what tests have found to what earlier runs have."""
     known: Outcomes = json.loads(OUTCOMES.read_text()) if OUTCOMES.exists() else {}
     for runtime, features in found.items():
         for feature, outcomes in features.items():

@@ -29,7 +29,7 @@ TWENTY = 20
 
 @pytest.fixture
 def cri(containerd: Containerd) -> Iterator[Cri]:
-    """The connection to that containerd."""
+    """Yield the connection to that containerd."""
     with Cri() as connected:
         yield connected
 

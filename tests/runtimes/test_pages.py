@@ -37,7 +37,7 @@ RESTART = Path("/run/restart-containerd")
 
 @pytest.fixture
 def bare(machine: Machine) -> Machine:
-    """A machine on which `make install` has been done and nothing else."""
+    """Return a machine on which `make install` has been done and nothing else."""
     machine.install()
     for each in (*CNI_CONF.iterdir(), *CNI_BIN.iterdir()):
         if each.name != "cni-bridge":
@@ -63,7 +63,7 @@ def test_the_commands_of_a_page_work_and_leave_nothing(page: Path, bare: Machine
 
 
 def write(machine: Machine, path: str, text: str) -> None:
-    """Writes a file of the page, with what this machine needs besides; its bridge may stay."""
+    """Write a file of the page, with what this machine needs besides; its bridge may stay."""
     Path(path).write_text(text + NEEDED.get(path, ""))
     if path.endswith(".conflist"):
         machine.shared.update(each["bridge"] for each in json.loads(text)["plugins"])

@@ -13,7 +13,7 @@ RUNTIME = ("rootless podman", "podman")
 
 @pytest.fixture
 def rootless(machine: Machine) -> RootlessPodman:
-    """An ordinary user's podman on that machine."""
+    """Return an ordinary user's podman on that machine."""
     return RootlessPodman(machine)
 
 

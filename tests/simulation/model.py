@@ -41,7 +41,7 @@ class Model:
     # ------------------------------------------------------------ what an ADD must answer
 
     def answer(self, key: Key, port: int, seen: Sight, *, is_alive: bool) -> int:
-        """The code of an ADD; the dead of its network are removed where something is wanting."""
+        """Return the code of an ADD; the dead of its network are removed where something is wanting."""
         if not is_alive:
             return UNKNOWN_CONTAINER
         others = set(seen.leases)
@@ -83,12 +83,12 @@ class Model:
     # ------------------------------------------------------------ what happened
 
     def doubt(self, keys: set[Key]) -> None:
-        """A run that was about these was killed."""
+        """Note that a run concerning these attachments was killed."""
         for key in keys:
             self.entries[key] = replace(self.entries.get(key, Entry()), is_certain=False)
 
     def renew(self, key: Key) -> None:
-        """The killed run had recorded it anew: nothing of it is of an older boot."""
+        """Note that the killed run had recorded it again: nothing of it is of an older boot."""
         self.entries[key] = replace(self.entries[key], is_lost=False)
 
     def lose(self, container: str) -> None:

@@ -236,7 +236,7 @@ class Month(RuleBasedStateMachine):
         self.slots[slot] = f"{name}-{int(number) + 1}"
 
     def _stale(self, network: str, pick: int, *, spares: bool) -> tuple[Json, set[Key]]:
-        """A GC's config, and what it must remove: all but the living, of which one may be stale."""
+        """Return a GC's config, and what it must remove: all but the living, of which one may be stale."""
         entries = self.model.of_network(network)
         valid = [key for key in self.model.living() if key.network == network]
         if valid and not spares:
@@ -264,14 +264,14 @@ class Month(RuleBasedStateMachine):
         return Key(network, self.slots[slot], ifname(network))
 
     def _previous(self, key: Key) -> Json:
-        """An empty prevResult for what never gave one, as runtimes send none for it."""
+        """Return an empty prevResult for what never gave one, as runtimes send none for it."""
         results: dict[Any, Json] = self.world.networks[key.network].results
         has_result = any(each.container.name == key.container for each in results)
         return {} if has_result else {"prevResult": {"cniVersion": "1.1.0"}}
 
 
 def _publishing(port: int) -> Json:
-    """What a runtime says with every command for the attachment."""
+    """Return what a runtime says with every command for the attachment."""
     if not port:
         return {}
     return {"runtimeConfig": {"portMappings": [{"hostPort": port, "containerPort": 80}]}}

@@ -45,7 +45,7 @@ def host_ends() -> tuple[frozenset[Key], set[object]]:
 
 
 def local_addresses() -> dict[int, set[str]]:
-    """The addresses of the namespace that the thread is in, by their network's number."""
+    """Return the addresses of the namespace that the thread is in, by their network's number."""
     found: dict[int, set[str]] = {}
     for text in LOCAL4.findall(Path("/proc/thread-self/net/fib_trie").read_text()):
         if not text.startswith("127."):
@@ -79,7 +79,7 @@ def of_boot(directory: Path, boot_id: str) -> Iterator[Key]:
 
 
 def recorded(directory: Path) -> tuple[dict[str, dict[str, set[Key]]], dict[int, Key]]:
-    """The elements of the ledger's firewall half, and who has which host port."""
+    """Return the elements of the ledger's firewall half, and who has which host port."""
     sets: dict[str, dict[str, set[Key]]] = {}
     ports: dict[int, Key] = {}
     found_rows = rows(
@@ -108,7 +108,7 @@ def rows(directory: Path, sql: str) -> list[tuple[Any, ...]]:
 
 
 def _element(name: str, packed: bytes) -> str:
-    """A key of the ledger in the words of `nft -j`, whose concatenations are joined by blanks."""
+    """Return a key of the ledger in the words of `nft -j`, whose concatenations are joined by blanks."""
     if name.startswith("masq"):
         return _text(packed)
     words = [packed[at : at + 16] for at in range(0, len(packed), 16)]
@@ -118,7 +118,7 @@ def _element(name: str, packed: bytes) -> str:
 
 
 def loaded() -> dict[str, set[str]]:
-    """The elements of our tables' sets and maps in the kernel."""
+    """Return the elements of our tables' sets and maps in the kernel."""
     done = subprocess.run(
         ("nft", "-j", "list", "ruleset"), capture_output=True, check=True, timeout=30
     )

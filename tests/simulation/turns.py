@@ -16,7 +16,7 @@ HOSTS = 6  # of which the first is hypothesis's simplest: the same operation ove
 
 
 def turn(number: int) -> "Counter[str]":
-    """What came of the operations on some hosts; no two turns are the same."""
+    """Return what came of the operations on some hosts; no two turns are the same."""
     TALLY.clear()
     simulate(HOSTS, OPERATIONS, seed=time.time_ns() + number)
     return TALLY

@@ -76,7 +76,7 @@ class World:
         self._start()
 
     def close(self) -> None:
-        """The end of the host."""
+        """End the host."""
         self._leave.close()
         shutil.rmtree(self._disk, ignore_errors=True)
 
@@ -95,7 +95,7 @@ class World:
         return run
 
     def create(self, container: str) -> None:
-        """A container comes up."""
+        """Start a container."""
         Container(container).create()
         with namespaces.visiting(Container(container).netns):
             _configure()
@@ -108,7 +108,7 @@ class World:
         wait_until(lambda: not any(key.container == container for key in oracles.host_ends()[0]))
 
     def restart(self, *, keeps_run: bool) -> None:
-        """The kernel's state is gone; the disk is kept, and /run too where it is one."""
+        """Reboot: kernel state is lost; the disk is kept, and /run as well if it is one."""
         for container in self.alive:
             Container(container).delete()
         self.alive.clear()
@@ -119,13 +119,13 @@ class World:
         self._start()
 
     def flush(self) -> None:
-        """An operator's `nft flush ruleset`."""
+        """Run an operator's `nft flush ruleset`."""
         subprocess.run(("nft", "flush", "ruleset"), check=True, timeout=30)
 
     # ------------------------------------------------------------ what can be seen
 
     def look(self) -> Sight:
-        """What is there now."""
+        """Return what is there now."""
         leases: dict[Key, frozenset[str]] = {}
         for directory in self._ledgers():
             leases |= dict(oracles.leases(directory))
@@ -188,7 +188,7 @@ class World:
 
 
 def ifname(network: str) -> str:
-    """What the interface on a network is called in every container."""
+    """Return what the interface on a network is called in every container."""
     return f"to-{network}"
 
 
@@ -202,7 +202,7 @@ def _configure() -> None:
 
 
 def _strace(call: str, when: int) -> tuple[str, ...]:
-    """A program that kills the one that it runs at the n-th call of that name."""
+    """Return a program that kills the one that it runs at the n-th call of that name."""
     fault = f"inject={call}:signal=KILL:when={when}"
     return ("strace", "-qq", "-o", "/dev/null", "-e", fault)
 

@@ -38,7 +38,7 @@ The kernel tests (`tests/kernel/test_traffic_*.py`) assert the first column.
 
 
 def main() -> None:
-    """Writes the table."""
+    """Write the table."""
     become_root()
     stacks = [stack for stack in STACKS if stack.is_here]
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else TABLE
@@ -84,7 +84,7 @@ def _cell(row: Row, found: Answers) -> str:
 
 
 def _where(some: set[Way], everywhere: set[Way]) -> str:
-    """What these ways have in common that no other has."""
+    """Return what these ways have in common that no other has."""
     if some == everywhere:
         return ""
     kinds: dict[str, Callable[[Way], bool]] = {
@@ -152,7 +152,7 @@ def _forgeries_text(stacks: list[Stack]) -> str:
 
 
 def _passed(stack: Stack, about: str) -> set[Forgery]:
-    """What passes with br_netfilter or without."""
+    """Return what passes with br_netfilter or without."""
     with _town(stack) as town:
         town.network("a", **KEYS[about][0])
         town.attach("a1")

@@ -23,7 +23,7 @@ def taken_port(second: str, at: tuple[str, str], town: Town) -> str:
 
 
 def port_of_a_process(town: Town) -> str:
-    """A port on which a process of the host listens."""
+    """Return a port on which a process of the host listens."""
     run = town.try_to_attach("a1", *published(HOST_PORT))
     return "accepted" if run.status == 0 else "refused"
 
@@ -41,7 +41,7 @@ def many_ports(town: Town) -> str:
 
 
 def udp_before_add(family: int, town: Town) -> str:
-    """A client asked in vain before the port was published, and asks again."""
+    """Return a client asked in vain before the port was published, and asks again."""
     town.attach("a1")
     _ask_from_one_port(town, family)
     town.detach("a1")
@@ -50,7 +50,7 @@ def udp_before_add(family: int, town: Town) -> str:
 
 
 def udp_after_del(family: int, town: Town) -> str:
-    """A client goes on asking after the container went."""
+    """Return a client goes on asking after the container went."""
     town.attach("a1", *published(PORT))
     _ask_from_one_port(town, family)
     town.detach("a1")
@@ -58,7 +58,7 @@ def udp_after_del(family: int, town: Town) -> str:
 
 
 def udp_after_another(family: int, town: Town) -> str:
-    """A client goes on asking after another container took the port over."""
+    """Return a client goes on asking after another container took the port over."""
     town.attach("a1", *published(PORT))
     _ask_from_one_port(town, family)
     town.detach("a1")
@@ -67,7 +67,7 @@ def udp_after_another(family: int, town: Town) -> str:
 
 
 def connection_beside_others(town: Town) -> str:
-    """A connection while other containers come and go."""
+    """Return a connection while other containers come and go."""
     town.attach("a1", *published(PORT))
     talk = Conversation(town.question("world", "host", PORT))
     talk.say()
@@ -85,7 +85,7 @@ def flushed(town: Town) -> str:
 
 
 def connection_through_a_flush(town: Town) -> str:
-    """The same, and a connection was open."""
+    """Return the same, and a connection was open."""
     town.attach("a1", *published(PORT))
     talk = Conversation(town.question("world", "host", PORT))
     talk.say()
@@ -105,12 +105,12 @@ def left_by_del(town: Town) -> str:
 
 
 def nft(command: str) -> None:
-    """What somebody else on the host does to the rules."""
+    """Run nft as another program of the host would."""
     subprocess.run(("nft", command), timeout=30, check=True)
 
 
 def _ask_from_one_port(town: Town, family: int) -> str:
-    """A UDP client that always uses the same port; its own conntrack entry is asked about."""
+    """Return a UDP client that always uses the same port; its own conntrack entry is asked about."""
     question = town.question("world", "host", PORT, "udp", family)
     return town.named(ask(replace(question, source_port=CLIENT_PORT)))
 

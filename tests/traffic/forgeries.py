@@ -63,7 +63,7 @@ def _udp6(source: str = "") -> Callable[[Facts, bytes], bytes]:
 
 
 def _claim6(claimed: str = "", source: str = "") -> Callable[[Facts, bytes], bytes]:
-    """An advertisement of the address that the field `claimed` of the facts names."""
+    """Return an advertisement of the address that the field `claimed` of the facts names."""
 
     def frame(facts: Facts, mark: bytes) -> bytes:
         target = getattr(facts, claimed, claimed)
@@ -74,7 +74,7 @@ def _claim6(claimed: str = "", source: str = "") -> Callable[[Facts, bytes], byt
 
 
 def _claim4(claimed: str, mac: str = "") -> Callable[[Facts, bytes], bytes]:
-    """The same in ARP, with this hardware address inside."""
+    """Return the same in ARP, with this hardware address inside."""
     return lambda f, mark: ethernet(
         BROADCAST,
         f.mac,

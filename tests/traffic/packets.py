@@ -16,7 +16,7 @@ NOT_HEARD = "not heard"
 
 
 def group_message(group: str, town: Town) -> str:
-    """The source that a2 sees of what a1 sends to a group, or to everybody."""
+    """Return the source that a2 sees of what a1 sends to a group, or to everybody."""
     town.attach("a1")
     town.attach("a2")
     town.filter_bridged(True)  # the rules are shown what is bridged
@@ -36,13 +36,13 @@ def group_message(group: str, town: Town) -> str:
 
 
 def guarded_loopback(source: str, town: Town) -> str:
-    """A service on the host's 127.0.0.1, where the kernel routes that for a published port."""
+    """Return a service on the host's 127.0.0.1, where the kernel routes that for a published port."""
     town.attach("a1", *published(PORT))
     return service_on_loopback(town, source)
 
 
 def service_on_loopback(town: Town, source: str = "") -> str:
-    """A container sends to 127.0.0.1, addressed to the bridge, while a service listens there."""
+    """Return what a container sends to 127.0.0.1, addressed to the bridge, while a service listens there."""
     frame = ethernet(
         town.bridge_mac("a"),
         town.containers["a1"].link()["address"],
@@ -67,7 +67,7 @@ def detour(family: int, town: Town) -> str:
 
 
 def sctp(town: Town) -> str:
-    """An SCTP INIT from the world; the port and the source with which it arrives."""
+    """Return an SCTP INIT from the world; the port and the source with which it arrives."""
     town.attach("a1", {"hostPort": PORT, "containerPort": 80, "protocol": "sctp"})
     arriving, leaving = (_sctp_socket(town, name) for name in ("a1", "world"))
     init = struct.pack("!BBHIIHHI", 1, 0, 20, 42, 65536, 1, 1, 42)

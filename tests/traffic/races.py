@@ -82,7 +82,7 @@ def passed(race: Race, town: Town, trials: int, scratch: Path) -> int:
 
 @contextmanager
 def _listening(to: str, town: Town) -> Iterator[Callable[[], bool]]:
-    """A function that says whether anything has arrived since it was asked last."""
+    """Yield a function that says whether anything has arrived since it was asked last."""
     with ExitStack() as stack:
         if to == "world":
             with namespaces.visiting(town.containers["world"].netns):

@@ -43,12 +43,12 @@ class Row:
     protocols: tuple[str, ...] = PROTOCOLS
 
     def ways(self, bridged: bool) -> Iterator[Way]:
-        """The circumstances, with or without br_netfilter."""
+        """Yield the circumstances, with or without br_netfilter."""
         for family, protocol in product(self.families, self.protocols):
             yield Way(bridged, family, protocol)
 
     def wanted(self, way: Way) -> str:
-        """The answer that there should be."""
+        """Return the answer that there should be."""
         return self.bridged if way.bridged and self.bridged else self.want
 
 
@@ -65,7 +65,7 @@ class Setting:
         return self.about
 
     def build(self, town: Town) -> None:
-        """Makes it all in an empty town."""
+        """Make it all in an empty town."""
         for letter, config in self.networks.items():
             town.network(letter, **config)
         for name, ports in self.containers.items():
@@ -128,7 +128,7 @@ def answers(town: Town, rows: Iterable[Row]) -> Answers:
 
 
 def published(host_port: int, port: int = 80, at: str = "", **changes: Any) -> tuple[Json, Json]:
-    """The same port for TCP and UDP."""
+    """Return the same port for TCP and UDP."""
     place = {"hostIP": at} if at else {}
     return tuple(  # type: ignore[return-value] # two protocols
         {"hostPort": host_port, "containerPort": port, "protocol": each, **place, **changes}

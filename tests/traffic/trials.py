@@ -29,7 +29,7 @@ class Trial:
         return self.about
 
     def outcome(self, town: Town) -> str:
-        """What came of it."""
+        """Return what came of it."""
         for letter, config in self.networks.items():
             town.network(letter, **config)
         return self.run(town)

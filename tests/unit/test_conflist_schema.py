@@ -16,18 +16,18 @@ OF_RUNTIMES = {
 
 
 def read(name: str) -> dict[str, Any]:
-    """A schema."""
+    """Return a schema."""
     loaded: dict[str, Any] = json.loads((SCHEMAS / name).read_text())
     return loaded
 
 
 def retrieve(uri: str) -> Resource[Any]:
-    """A file beside the schema, as editors find it."""
+    """Return a file beside the schema, as editors find it."""
     return Resource.from_contents(read(Path(uri).name))
 
 
 def mistakes(conflist: dict[str, Any]) -> list[str]:
-    """What an editor marks, as paths."""
+    """Return what an editor marks, as paths."""
     schema = read("conflist.schema.json")
     registry: Registry[Any] = Registry(retrieve=retrieve)  # type: ignore[call-arg]  # attrs' alias
     found = Draft7Validator(schema, registry=registry).iter_errors(conflist)
@@ -35,7 +35,7 @@ def mistakes(conflist: dict[str, Any]) -> list[str]:
 
 
 def example() -> dict[str, Any]:
-    """The first of our examples."""
+    """Return the first of our examples."""
     loaded: dict[str, Any] = json.loads((ROOT / "conf/10-bridge.conflist").read_text())
     return loaded
 

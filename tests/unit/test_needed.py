@@ -14,13 +14,13 @@ without = runpy.run_path(str(ROOT / "build/needed.py"))["without"]
 
 @pytest.fixture(scope="module")
 def library() -> Path:
-    """The C half of sqlite3, which needs SQLite."""
+    """Return the C half of sqlite3, which needs SQLite."""
     command = (sys.executable, "-c", "import _sqlite3; print(_sqlite3.__file__)")
     return Path(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip())
 
 
 def wanted(library: Path) -> list[str]:
-    """What it names, as binutils has it."""
+    """Return what it names, as binutils has it."""
     told = subprocess.run(("objdump", "-p", library), check=True, capture_output=True, text=True)
     words = [line.split() for line in told.stdout.splitlines()]
     return [each[1] for each in words if each[:1] == ["NEEDED"]]

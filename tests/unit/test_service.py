@@ -14,7 +14,7 @@ RESTORE = "cni-bridge-restore"
 
 
 def unit(name: str) -> configparser.ConfigParser:
-    """The unit's sections."""
+    """Return the unit's sections."""
     parser = configparser.ConfigParser(interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # keys have capitals
     parser.read_string(UNITS[name].read_text())

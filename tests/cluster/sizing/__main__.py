@@ -60,7 +60,7 @@ class Crowd:
             pipe.send((word, value))
 
     def reports(self) -> tuple[list[Json], Any]:
-        """What each has measured, and the truth that they were compared with."""
+        """Return what each has measured, and the truth that they were compared with."""
         truth = self._seer.view()
         self.tell("report", (truth.blocks, truth.members))
         return [pipe.recv() for pipe in self._pipes], truth
@@ -221,7 +221,7 @@ def _settings(endpoints: tuple[str, ...]) -> Settings:
 
 
 def _lines(known: list[Json]) -> "Iterator[str]":
-    """The table of all sizes that were measured."""
+    """Return the table of all sizes that were measured."""
     columns = ("hosts", "what happens", "s", "requests/s", "writes/s", "CPUs of etcd", "MB of etcd")
     yield "| " + " | ".join((*columns, "ms, p50 / p99 (how many)")) + " |"
     yield "|---" * (len(columns) + 1) + "|"

@@ -52,20 +52,20 @@ class Player:
             self.rows.clear()
 
     def change(self) -> None:
-        """A few containers come or go."""
+        """Add or remove a few containers."""
         for subnet, row in self.rows.items():
             used = self._random.choice((0, row.used, row.size))
             self.rows[subnet] = replace(row, used=used)
 
     def turn(self, renewal_s: float) -> None:
-        """What an agent does in one turn, but for waiting."""
+        """Do what an agent does in one turn, except waiting."""
         try:
             self._attend(renewal_s)
         except Unreachable:
             self.retries += 1
 
     def close(self) -> None:
-        """The agent ends."""
+        """End the agent."""
         self._store.close()
 
     def _attend(self, renewal_s: float) -> None:
@@ -162,7 +162,7 @@ class Troupe:
             each.restart(is_reboot=True)
 
     def report(self, wanted: Any) -> dict[str, Any]:
-        """What was measured since the last report, and how many hosts see what is wanted."""
+        """Return what was measured since the last report, and how many hosts see what is wanted."""
         return _report(self._players, wanted)
 
     def turn(self, pool: ThreadPoolExecutor) -> None:
@@ -193,7 +193,7 @@ def play(numbers: range, settings: Settings, pipe: "Connection") -> None:
 
 
 def _report(players: list[Player], wanted: Any) -> dict[str, Any]:
-    """What was measured since the last report, and how many hosts see what is wanted."""
+    """Return what was measured since the last report, and how many hosts see what is wanted."""
     latencies: dict[str, list[float]] = {}
     for player in players:
         for what, some in player.latencies.items():

@@ -43,7 +43,7 @@ def etcd(place: str = MEMORY) -> Iterator[tuple[str, ...]]:
 
 
 def counted(endpoints: tuple[str, ...]) -> dict[str, float]:
-    """Sums over all members of what they count, by metric."""
+    """Sum over all members of what they count, by metric."""
     sums: dict[str, float] = {}
     for endpoint in endpoints:
         with urlopen(f"{endpoint}/metrics", timeout=10) as answer:

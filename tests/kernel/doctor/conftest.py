@@ -11,13 +11,13 @@ from tests.lab.clinic import PORTS, write
 
 @pytest.fixture
 def version() -> str:
-    """What people see does not depend on the spec version."""
+    """Return what people see does not depend on the spec version."""
     return "1.1.0"
 
 
 @pytest.fixture
 def conf(tmp_path: Path) -> Path:
-    """The directory of the configs."""
+    """Return the directory of the configs."""
     directory = tmp_path / "net.d"
     directory.mkdir()
     return directory
@@ -25,7 +25,7 @@ def conf(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def network(make_network: MakeNetwork, conf: Path) -> Network:
-    """A network with everything that can be broken, whose config the doctor finds."""
+    """Return a network with everything that can be broken, whose config the doctor finds."""
     made = make_network(isDefaultGateway=True, ipMasq=True)
     made.config["capabilities"] = {"portMappings": True}
     write(conf, made.config)
@@ -34,7 +34,7 @@ def network(make_network: MakeNetwork, conf: Path) -> Network:
 
 @pytest.fixture
 def container(host: Host, network: Network) -> Container:
-    """A container on it, which publishes a port."""
+    """Return a container on it, which publishes a port."""
     made = host.container()
     network.add(made, config={"runtimeConfig": PORTS}).result()
     return made

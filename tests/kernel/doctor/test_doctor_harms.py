@@ -20,14 +20,14 @@ ROUNDS = 3  # what was hidden by something else shows in the next one
 
 
 def sql(statement: str) -> None:
-    """Changes the ledger behind the plugin's back."""
+    """Change the ledger behind the plugin's back."""
     with closing(sqlite3.connect(LEDGER)) as ledger, ledger:
         ledger.execute("pragma foreign_keys = on")
         ledger.execute(statement)
 
 
 def sysctl(key: str, value: str) -> None:
-    """Sets a kernel parameter of the host."""
+    """Set a kernel parameter of the host."""
     Path("/proc/sys", key).write_text(value)
 
 

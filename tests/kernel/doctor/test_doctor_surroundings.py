@@ -40,7 +40,7 @@ def test_a_plugin_that_is_nowhere_is_found(host: Host, conf: Path) -> None:
 
 
 def program(path: Path) -> Path:
-    """A program of that name, which does nothing."""
+    """Return a program of that name, which does nothing."""
     shutil.copy("/bin/sleep", path)
     return path
 
@@ -162,6 +162,6 @@ def test_a_network_without_our_firewall_is_let_through_by_its_interface(
 
 
 def iptables(*words: str) -> str:
-    """The host's own iptables."""
+    """Return the host's own iptables."""
     done = subprocess.run(("iptables-nft", *words), capture_output=True, text=True, check=True)
     return done.stdout

@@ -42,12 +42,12 @@ def version() -> str:
 
 @pytest.fixture
 def network(make_network: MakeNetwork) -> Network:
-    """An access network with a gateway."""
+    """Return an access network with a gateway."""
     return make_network(vlan=100, isDefaultGateway=True)
 
 
 def vlans_of(port: str) -> dict[int, str]:
-    """What `bridge` says of a port."""
+    """Return what `bridge` says of a port."""
     (found,) = json.loads(bridge("-j", "vlan", "show", "dev", port))
     vlans: dict[int, str] = {}
     for entry in found["vlans"]:
@@ -62,13 +62,13 @@ def filters_vlans(name: str = "cni0") -> bool:
 
 
 def host_end(network: Network) -> str:
-    """The host end of the only attachment."""
+    """Return the host end of the only attachment."""
     (result,) = network.results.values()
     return str(result["interfaces"][1]["name"])
 
 
 def gateway_port(name: str = "cni0.100") -> str:
-    """The bridge port behind a gateway."""
+    """Return the bridge port behind a gateway."""
     return str(ip_json("link", "show", name)[0]["link"])
 
 

@@ -13,12 +13,12 @@ PORT = 80  # nobody listens there: whoever is reached refuses
 
 @pytest.fixture
 def version() -> str:
-    """What people see does not depend on the spec version."""
+    """Return what people see does not depend on the spec version."""
     return "1.1.0"
 
 
 def attach(host: Host, network: Network) -> tuple[Container, str]:
-    """A container, and its address."""
+    """Return a container, and its address."""
     container = host.container()
     return container, bare(addresses_in(network.add(container).result())[0])
 

@@ -27,7 +27,7 @@ def arrangement(request: pytest.FixtureRequest) -> Arrangement:
 
 @pytest.fixture
 def cri(containerd: Containerd) -> Iterator[Cri]:
-    """The connection to that containerd."""
+    """Yield the connection to that containerd."""
     with Cri() as connected:
         yield connected
 

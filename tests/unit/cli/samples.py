@@ -22,7 +22,7 @@ NO_TRAFFIC = Counters(received_bytes=0, received_packets=0, sent_bytes=0, sent_p
 
 
 def interface(name: str, kind: str = "veth", *addresses: str, **changes: object) -> Interface:
-    """An interface that is up."""
+    """Return an interface that is up."""
     values: dict[str, object] = {
         "index": 2,
         "name": name,
@@ -41,13 +41,13 @@ def interface(name: str, kind: str = "veth", *addresses: str, **changes: object)
 
 
 def space(name: str, *interfaces: Interface, routes: tuple[Route, ...] = ()) -> Space:
-    """A namespace."""
+    """Return a namespace."""
     identity = Netns(path=f"/run/netns/{name}", device=4, inode=hash(name) & 0xFFFF)
     return Space(name=name, identity=identity, interfaces=interfaces, routes=routes)
 
 
 def attached(network: str, container: str, address: str, **changes: object) -> Attached:
-    """An attachment that is well."""
+    """Return an attachment that is well."""
     attachment = Attachment(network=network, container=container, ifname="eth0")
     host_name = names.host_name(attachment)
     values: dict[str, object] = {

@@ -11,7 +11,7 @@ OF_SENDERS = ("spoof_mac", "spoof_ip")  # chains that judge who a frame says it 
 
 
 def dropping() -> set[tuple[tuple[str, str], ...]]:
-    """The sides that each rule asks for that drops, of the files as they are loaded."""
+    """Return the sides that each rule asks for that drops, of the files as they are loaded."""
     found = set()
     for file, _ in tables.RULES.values():
         chain = ""

@@ -25,7 +25,7 @@ USUAL: dict[str, Any] = {
 
 
 def conflist(**changes: Any) -> str:
-    """A config list of one plugin; keywords change that."""
+    """Return a config list of one plugin; keywords change that."""
     plugin = {key: value for key, value in (USUAL | changes).items() if value is not None}
     return json.dumps({"cniVersion": "1.0.0", "name": "web", "plugins": [plugin]}, indent=2)
 

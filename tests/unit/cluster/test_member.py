@@ -20,7 +20,7 @@ SETTINGS = views.settings(pools=SMALL)
 
 
 def row(subnet: Prefix, used: int = 0, boot_id: str = "boot") -> Leased:
-    """A block in the ledger."""
+    """Return a block in the ledger."""
     return Leased(subnet=subnet, boot_id=boot_id, until=1, mtu=1500, used=used, size=61)
 
 
@@ -31,7 +31,7 @@ def view(blocks: dict[Prefix, int], members: tuple[int, ...] = (1, 2)) -> View:
 
 
 def decide(seen: View, *rows: Leased, ripe: frozenset[str] = frozenset()) -> Decision:
-    """What host 1 does."""
+    """Return what host 1 does."""
     return member.decide(ME, seen, rows, SETTINGS, ripe=ripe, random=Random(1))
 
 

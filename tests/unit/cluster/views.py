@@ -19,7 +19,7 @@ def settings(
     vni: int = 4096,
     port: int = 4789,
 ) -> Settings:
-    """A network's, as the agent reads them."""
+    """Return a network's, as the agent reads them."""
     return Settings(
         network=network,
         bridge="cni0",

@@ -19,7 +19,7 @@ TCP, UDP = 6, 17
 
 @pytest.fixture
 def register(tmp_path: Path) -> Iterator[Register]:
-    """An empty register."""
+    """Yield an empty register."""
     with closing(store.open_ledger(str(tmp_path))) as ledger:
         yield Register(ledger.database)
 

@@ -23,47 +23,47 @@ Attribute = tuple[str, Any]
 
 
 def link(*attributes: Attribute, **header: int) -> bytes:
-    """The body of an RTM_*LINK message."""
+    """Return the body of an RTM_*LINK message."""
     return _body(ifinfmsg, attributes, header)
 
 
 def address(*attributes: Attribute, **header: int) -> bytes:
-    """The body of an RTM_*ADDR message."""
+    """Return the body of an RTM_*ADDR message."""
     return _body(ifaddrmsg, attributes, header)
 
 
 def route(*attributes: Attribute, **header: int) -> bytes:
-    """The body of an RTM_*ROUTE message."""
+    """Return the body of an RTM_*ROUTE message."""
     return _body(rtmsg, attributes, header)
 
 
 def neighbour(*attributes: Attribute, **header: int) -> bytes:
-    """The body of an RTM_*NEIGH message."""
+    """Return the body of an RTM_*NEIGH message."""
     return _body(ndmsg, attributes, header)
 
 
 def elements(*attributes: Attribute, **header: int) -> bytes:
-    """The body of an NFT_MSG_*SETELEM message."""
+    """Return the body of an NFT_MSG_*SETELEM message."""
     return _body(nft_set_elem_list_msg, attributes, header)
 
 
 def table(*attributes: Attribute, **header: int) -> bytes:
-    """The body of an NFT_MSG_*TABLE message."""
+    """Return the body of an NFT_MSG_*TABLE message."""
     return _body(nft_table_msg, attributes, header)
 
 
 def rule(*attributes: Attribute, **header: int) -> bytes:
-    """The body of an NFT_MSG_*RULE message."""
+    """Return the body of an NFT_MSG_*RULE message."""
     return _body(nft_rule_msg, attributes, header)
 
 
 def connection(*attributes: Attribute, **header: int) -> bytes:
-    """The body of an IPCTNL_MSG_CT_* message."""
+    """Return the body of an IPCTNL_MSG_CT_* message."""
     return _body(nfct_msg, attributes, header)
 
 
 def elements_in(body: bytes) -> Any:
-    """What pyroute2 reads in the body of an NFT_MSG_*SETELEM message.
+    """Return what pyroute2 reads in the body of an NFT_MSG_*SETELEM message.
 
     Its own bytes are not the kernel's there: no attribute is marked as nested.
     """
@@ -71,17 +71,17 @@ def elements_in(body: bytes) -> Any:
 
 
 def rule_in(body: bytes) -> Any:
-    """What pyroute2 reads in the body of an NFT_MSG_*RULE message, for the same reason."""
+    """Return what pyroute2 reads in the body of an NFT_MSG_*RULE message, for the same reason."""
     return _meaning(nft_rule_msg, body)
 
 
 def connection_in(body: bytes) -> Any:
-    """What pyroute2 reads in the body of an IPCTNL_MSG_CT_* message, for the same reason."""
+    """Return what pyroute2 reads in the body of an IPCTNL_MSG_CT_* message, for the same reason."""
     return _meaning(nfct_msg, body)
 
 
 def nested(*attributes: Attribute, **header: int) -> dict[str, Any]:
-    """The value of a nested attribute."""
+    """Return the value of a nested attribute."""
     return {"attrs": list(attributes), **header}
 
 

@@ -18,7 +18,7 @@ HOST: dict[int, str] = {AF_INET: "192.0.2.1", AF_INET6: "2001:db8::1"}
 
 
 def entry(family: int, port: int = 53) -> bytes:
-    """A client's connection to a published port, as the kernel lists it."""
+    """Return a client's connection to a published port, as the kernel lists it."""
     return connection(
         ("CTA_TUPLE_ORIG", side(family, CLIENT[family], HOST[family], 4711, port)),
         ("CTA_TUPLE_REPLY", side(family, CONTAINER[family], CLIENT[family], 53, 4711)),

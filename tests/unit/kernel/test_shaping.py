@@ -35,7 +35,7 @@ def pyroute2_as_we_want_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def traffic(*attributes: Attribute, **header: int) -> bytes:
-    """The body of an RTM_*QDISC or RTM_*TFILTER message."""
+    """Return the body of an RTM_*QDISC or RTM_*TFILTER message."""
     cls: Any = tcmsg
     message = cls()
     for name, value in header.items():

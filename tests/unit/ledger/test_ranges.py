@@ -11,7 +11,7 @@ from tests.unit.ledger.wishes import one_set, range_of
 
 
 def texts(range_set: RangeSet, last: str | None = None) -> list[str]:
-    """The addresses of a sweep, one by one."""
+    """Return the addresses of a sweep, one by one."""
     width = len(range_set[0].start)
     return [
         address.text(number.to_bytes(width, "big"))

@@ -173,7 +173,7 @@ def test_an_address_that_became_the_gateway_is_not_counted_twice(ledger: Ledger)
 
 
 def refusal(kind: type[errors.CniError], ledger: Ledger, *args: object) -> errors.CniError:
-    """The error of a claim that must change nothing."""
+    """Return the error of a claim that must change nothing."""
     before = ledger.holdings()
     with pytest.raises(kind) as caught:
         claim(ledger, *args)  # type: ignore[arg-type]  # each caller passes what claim takes

@@ -13,7 +13,7 @@ NOW_MS = 1_700_000_000_123
 
 
 def quick(state_dir: Path) -> Ledger:
-    """A ledger that does not wait for the disk."""
+    """Return a ledger that does not wait for the disk."""
     opened = database.created(str(state_dir), 1)
     opened.change("pragma synchronous = off")
     return Ledger(opened)
