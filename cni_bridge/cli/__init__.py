@@ -1,1 +1,1 @@
-"""Commands for people; may import anything, is imported by nobody."""
+"""Commands for people. These modules may import anything; the plugin imports none of them."""

@@ -1,6 +1,6 @@
-"""`cni-bridge adopt`: what host-local has reserved, and whether we look at it.
+"""`cni-bridge adopt`: list host-local's reservations and whether cni-bridge honours them.
 
-Nothing is imported, so nothing is changed: an ADD reads the reservations of its network as they are.
+Nothing is imported or changed: ADD reads the reservations of its network in place.
 """
 
 from collections.abc import Iterator
@@ -18,16 +18,16 @@ from cni_bridge.kernel import spaces
 from cni_bridge.lean.record import record
 from cni_bridge.ledger.hostlocal import Reservations
 
-KEPT = "kept"  # its container has it, and no ADD of ours gives it to another
-STALE = "stale"  # no namespace of this host has the address
-IGNORED = "ignored"  # its container has it, and no config leads us to it
+KEPT = "kept"  # in use, and no ADD of cni-bridge gives it to another container
+STALE = "stale"  # no namespace on this host has the address
+IGNORED = "ignored"  # in use, but no config points to it
 STYLES = {KEPT: "green", STALE: "yellow", IGNORED: "bold red"}
 TITLES = ("network", "address", "container", "interface", "reservation")
 
 
 @record
 class Reserved:
-    """One reservation, what becomes of it, and what to do where that is not right."""
+    """One reservation, its state, and what to do if the state is wrong."""
 
     network: str
     address: str
@@ -38,24 +38,26 @@ class Reserved:
 
 
 def register(parsers: Commands) -> None:
-    """The command's options."""
+    """Add the command and its options."""
     parser = add_command(
         parsers,
         "adopt",
         run,
-        summary="which reservations of the host-local plugin are honoured",
-        description="Lists what the reference's host-local has reserved, whether a container has the "
-        "address,\nand whether a config leads us to the reservation. Nothing has to be imported: an "
-        "ADD reads\nreservations as they are, DEL removes them. 1 if one that is in use is ignored.",
+        summary="list host-local's reservations and whether they are honoured",
+        description="Lists the reservations of the host-local plugin, whether a container uses the "
+        "address,\nand whether a config points to them. Nothing has to be imported: ADD honours "
+        "reservations\nin place, DEL removes them. Exit status 1 if one in use is ignored.",
         examples="  cni-bridge adopt host-local\n  cni-bridge adopt host-local /srv/ipam --json",
     )
-    parser.add_argument("kind", choices=["host-local"], help="whose reservations")
+    parser.add_argument(
+        "kind", choices=["host-local"], help="the plugin whose reservations to list"
+    )
     parser.add_argument(
         "directory",
         metavar="DIR",
         nargs="?",
         default=HOST_LOCAL_DIR,
-        help=f"its dataDir, {HOST_LOCAL_DIR} by default",
+        help=f"host-local's dataDir, {HOST_LOCAL_DIR} by default",
     )
     parser.add_argument(
         "--conf-dir",
@@ -67,18 +69,18 @@ def register(parsers: Commands) -> None:
 
 
 def run(options: Options) -> int:
-    """Print them; 1 if one that is in use is ignored."""
+    """Print the reservations; return 1 if one that is in use is ignored."""
     directory = Path(options.directory).absolute()
     is_there = directory.is_dir()
     if not is_there and str(directory) != HOST_LOCAL_DIR:  # which only a host-local makes
-        raise IOFailure(f"{directory} is no directory", "ipam.dataDir of the config names it")
+        raise IOFailure(f"{directory} is not a directory", "ipam.dataDir of the config names it")
     found = list(_reserved(directory, options.conf_dir)) if is_there else []
     if options.json:
         terminal.print_json({"reservations": [vars(each) for each in found]})
     elif found:
         terminal.console().print(_table(found))
     else:
-        terminal.console().print(f"nothing is reserved in {directory}")
+        terminal.console().print(f"no reservations in {directory}")
     return int(any(each.state == IGNORED for each in found))
 
 
@@ -103,9 +105,9 @@ def _reserved(directory: Path, conf_dir: str) -> Iterator[Reserved]:
 
 
 def _addresses() -> set[str]:
-    """Every address that a container has, as far as a path leads to its namespace.
+    """Return every address of a container whose namespace has a path.
 
-    Not those of the containers of hosts in namespaces, whose interfaces end there.
+    Interfaces whose peer is in another container (hosts simulated in namespaces) are left out.
     """
     paths = {each.identity.path: each.identity.path for each in spaces.found()}
     return {
@@ -119,10 +121,10 @@ def _addresses() -> set[str]:
 
 def _advice(state: str, directory: Path, address: str, conf_dir: str) -> str:
     if state == STALE:
-        return f"nobody has it: rm {directory / address}"
+        return f"no container uses it: rm {directory / address}"
     if state == IGNORED:
         return (
-            f"no config of ours in {conf_dir} has name {directory.name} and "
+            f"no cni-bridge config in {conf_dir} has name {directory.name} and "
             f"ipam.dataDir {directory.parent}"
         )
     return ""

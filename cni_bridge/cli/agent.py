@@ -1,6 +1,6 @@
-"""`cni-bridge agent`: keeps this host a member of a cluster network, for as long as it runs.
+"""`cni-bridge agent`: keep this host a member of a cluster network while the process runs.
 
-The command line, signals and systemd's protocol; what the agent does is `cluster.agent`'s business.
+Command line, signals and systemd's protocol; the work is done by `cluster.agent`.
 """
 
 import argparse
@@ -33,46 +33,58 @@ if TYPE_CHECKING:
 # The client libraries are heavy, and not in every build: only the command itself imports them.
 
 STOPPED_BY = (signal.SIGTERM, signal.SIGINT)
+EXAMPLES = """\
+  cni-bridge agent                    # the only cluster network of this host
+  cni-bridge agent pods --metrics 127.0.0.1:9468
+  cni-bridge agent pods --leave       # take this host out of service
+  cni-bridge agent pods --evict h3 --force    # h3 is switched off for good"""
 SLICE_S = 0.25  # of a pause: a signal is not answered within one
 
 
 def register(commands: Commands) -> None:
-    """The command's options."""
+    """Add the command and its options."""
     parser = add_command(
         commands,
         "agent",
         run,
         summary="keep this host a member of a cluster network (a service)",
-        description="Leases blocks of addresses for this host from the network's store, renews the\n"
-        "lease, and makes routes to the blocks of other hosts. Runs until it is stopped; to\n"
-        "stop it changes nothing for containers, nor for new ones until the lease ends.",
-        examples="  cni-bridge agent                    # the only cluster network of this host\n"
-        "  cni-bridge agent pods --metrics 127.0.0.1:9468\n"
-        "  cni-bridge agent pods --leave       # this host is taken out of service\n"
-        "  cni-bridge agent pods --evict h3 --force    # h3 is switched off for ever",
+        description="Gets blocks of addresses for this host from the network's store, renews the host's\n"
+        "membership, and makes routes to other hosts' blocks. Runs until it is stopped.\n"
+        "Stopping it does not affect containers; new ones can be added until the lease expires.",
+        examples=EXAMPLES,
     )
     parser.add_argument(
-        "network", metavar="NETWORK", nargs="?", default="", help="where there are several"
+        "network",
+        metavar="NETWORK",
+        nargs="?",
+        default="",
+        help="which cluster network, if there are several",
     )
     parser.add_argument(
-        "--conf-dir", metavar="DIR", default=conflists.DIRECTORY, help="of the network configs"
+        "--conf-dir",
+        metavar="DIR",
+        default=conflists.DIRECTORY,
+        help="directory of the network configs",
     )
     parser.add_argument(
-        "--host", metavar="ID", default="", help="this host's id; from the machine id by default"
+        "--host",
+        metavar="ID",
+        default="",
+        help="this host's id; derived from the machine id by default",
     )
     parser.add_argument(
         "--address",
         metavar="IP",
         action="append",
         default=[],
-        help="this host's address on the network below, one a family; the one that leads to the "
-        "store by default",
+        help="this host's address on the underlying network, one per family; by default the one "
+        "used to reach the store",
     )
     _add_actions(parser)
 
 
 def run(options: Options) -> int:
-    """Be the agent, or carry out the one action asked for."""
+    """Serve as the agent, or carry out the one action requested."""
     from cni_bridge.cluster import stores
     from cni_bridge.cluster.agent import Agent, Identity
     from cni_bridge.cluster.store import MembershipLost, OtherNetwork, Unreachable
@@ -98,23 +110,23 @@ def run(options: Options) -> int:
 
 
 def host_id() -> str:
-    """Of the machine's own id, which is not for others to know (machine-id(5))."""
+    """Return an id derived from the machine id, which itself must stay private (machine-id(5))."""
     name = f"cni-bridge {machine.machine_id()}".encode()
     return hashlib.blake2b(name, digest_size=8).hexdigest()
 
 
 def _add_actions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--metrics", metavar="ADDRESS:PORT", default="", help="serve Prometheus there, and /readyz"
+        "--metrics", metavar="ADDRESS:PORT", default="", help="serve Prometheus metrics and /readyz"
     )
     parser.add_argument(
         "--take-over",
         action="store_true",
-        help="this machine has replaced the one that the store knows by this id",
+        help="this machine replaces the one that the store knows by this id",
     )
     action = parser.add_mutually_exclusive_group()
     action.add_argument(
-        "--leave", action="store_true", help="give all blocks back, remove the routes, and end"
+        "--leave", action="store_true", help="give back all blocks, remove the routes, and exit"
     )
     action.add_argument(
         "--evict", metavar="HOST", default="", help="free the blocks of a host that is gone"
@@ -122,7 +134,7 @@ def _add_actions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force",
         action="store_true",
-        help="with --evict: although its lease has not ended; be sure that it is switched off",
+        help="with --evict: even if its lease has not expired; make sure that it is switched off",
     )
 
 
@@ -154,7 +166,7 @@ def _serve(agent: "Agent", metrics: str) -> int:
 
 
 def _metrics(agent: "Agent", where: str) -> "WSGIServer | None":
-    """Who tells them; None where another program has that port: leases matter more."""
+    """Start the metrics server; return None if the port is taken, since leases matter more."""
     from cni_bridge.cluster import metrics
 
     host, _, port = where.rpartition(":")
@@ -168,7 +180,7 @@ def _metrics(agent: "Agent", where: str) -> "WSGIServer | None":
 
 
 def tell_systemd(*lines: str) -> None:
-    """One datagram to where the service manager wants it, if it does (sd_notify(3))."""
+    """Send one datagram to the service manager's socket, if there is one (sd_notify(3))."""
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path:
         return
@@ -181,7 +193,7 @@ def tell_systemd(*lines: str) -> None:
 
 @contextmanager
 def _alone(state_dir: str, network: str) -> Iterator[None]:
-    """The only agent of this network on this host. Raises TryAgainLater."""
+    """Hold the lock of this network's only agent on this host. Raises TryAgainLater."""
     state_directory.ensure(state_dir)
     path = snapshot.lock_path(state_dir, network)
     try:
@@ -190,7 +202,7 @@ def _alone(state_dir: str, network: str) -> Iterator[None]:
             yield
     except BlockingIOError as error:
         raise TryAgainLater(
-            f"another agent of {network} runs on this host",
+            f"another agent of {network} is running on this host",
             f"Stop it first: `systemctl stop cni-bridge-agent@{network}`; it holds {path}.",
         ) from error
 
@@ -200,8 +212,8 @@ def _alone(state_dir: str, network: str) -> Iterator[None]:
 
 def _leave(agent: "Agent") -> int:
     if obstacles := agent.leave():
-        raise IOFailure("this host has not left for good: " + "; ".join(obstacles))
-    print("this host has left; its blocks are free")
+        raise IOFailure("this host could not leave completely: " + "; ".join(obstacles))
+    print("this host has left the network; its blocks are free")
     return 0
 
 
@@ -210,13 +222,13 @@ def _evict(store: "Store", which: str, *, by_force: bool) -> int:
     found = [id for id, host in hosts.items() if which in (id, host.name)]
     if len(found) != 1:
         names = ", ".join(f"{host.name} ({id})" for id, host in sorted(hosts.items()))
-        raise InvalidConfig(f"{len(found)} hosts are called {which}", f"hosts: {names or 'none'}")
+        raise InvalidConfig(f"{len(found)} hosts are named {which}", f"hosts: {names or 'none'}")
     if not store.evict(found[0], by_force=by_force):
         raise TryAgainLater(
-            f"{which} is a member: its lease has not ended",
-            "On that host: `cni-bridge agent --leave`. If it is switched off for good: --force.",
+            f"{which} is still a member: its lease has not expired",
+            "Run `cni-bridge agent --leave` on that host, or use --force if it is switched off for good.",
         )
-    print(f"{which} is forgotten; its blocks are free")
+    print(f"{which} is evicted; its blocks are free")
     return 0
 
 

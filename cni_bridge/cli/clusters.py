@@ -1,6 +1,7 @@
-"""Cluster networks as this host's agents see them, and what of them is wrong.
+"""Cluster networks as this host's agents see them.
 
-Read from what agents write and from the ledger, never from the store: so it works while that is away.
+Read from the agents' snapshots and from the ledger, never from the store, so that it works while the
+store is unreachable.
 """
 
 import ipaddress
@@ -20,7 +21,7 @@ from cni_bridge.ledger.blocks import now_ms
 
 @record
 class Pool:
-    """What blocks are cut from: how many are leased, of how many."""
+    """A subnet that blocks are cut from: how many are assigned, of how many."""
 
     subnet: str
     length: int
@@ -30,7 +31,7 @@ class Pool:
 
 @record
 class Cluster:
-    """One network over many hosts; `rows` are this host's blocks in the ledger."""
+    """One cluster network; `rows` are this host's blocks in the ledger."""
 
     shot: Snapshot
     rows: tuple[Leased, ...]
@@ -38,24 +39,24 @@ class Cluster:
 
     @property
     def name(self) -> str:
-        """The network's."""
+        """The network's name."""
         return self.shot.network
 
     @property
     def backend(self) -> str:
-        """Its kind alone: `host-gw` or `vxlan`."""
+        """The kind of backend without its options: `host-gw` or `vxlan`."""
         return self.shot.backend.partition(" ")[0]
 
     @property
     def lease_ms(self) -> int:
-        """How long new containers still get addresses if the agent hears nothing more."""
+        """How long new containers still get addresses if the agent loses the store now."""
         boot_id = self.shot.me.boot_id
         ends = (row.until for row in self.rows if row.boot_id == boot_id)
         return max(0, *ends, self.shot.until) - now_ms()
 
     @property
     def pools(self) -> list[Pool]:
-        """In the order of the config."""
+        """The pools, in the order of the config."""
         found = []
         for text in self.shot.pools:
             subnet, _, length = text.partition(" in /")
@@ -83,27 +84,27 @@ class Cluster:
         return sorted(self.shot.view.hosts.values(), key=_by_name)
 
     def blocks_of(self, host: Host) -> list[str]:
-        """As text, in their order."""
+        """Return a host's blocks as text, in order."""
         own = [each for each in self.shot.view.blocks.values() if each.host == host.id]
         own.sort(key=lambda each: (len(each.subnet.ip), each.subnet.ip))
         return [prefix_text(each.subnet) for each in own]
 
     def covers(self, address: str) -> bool:
-        """Whether an address is of this network."""
+        """Whether an address belongs to this network."""
         return (
             any(_contains(each.subnet, address) for each in self.pools)
             or self.owner(address) is not None
         )
 
     def owner(self, address: str) -> Block | None:
-        """Whose block an address is in."""
+        """Return the block that holds an address."""
         for block in self.shot.view.blocks.values():
             if _contains(prefix_text(block.subnet), address):
                 return block
         return None
 
     def title(self, host_id: str) -> str:
-        """What people call a host: its name, with its id where others have that name too."""
+        """Return a host's display name: its name, with its id where the name is not unique."""
         hosts = self.shot.view.hosts
         if host_id not in hosts:
             return host_id
@@ -112,12 +113,12 @@ class Cluster:
         return f"{name} ({host_id})" if is_shared else name
 
     def is_member(self, host: Host) -> bool:
-        """Whether it renews its membership."""
+        """Whether a host renews its membership."""
         return host.id in self.shot.view.members
 
 
 def seen(*state_dirs: str) -> tuple[Cluster, ...]:
-    """The cluster networks with ledgers in these directories, as of this boot."""
+    """Return the cluster networks whose ledgers are in these directories, as of this boot."""
     return tuple(each for directory in state_dirs for each in _seen_in(directory))
 
 

@@ -1,7 +1,4 @@
-"""`cni-bridge completion`: what a shell needs to complete our command line, made from the parser.
-
-Nothing is completed here.
-"""
+"""`cni-bridge completion`: generate the shell's completion script from the parser."""
 
 import argparse
 from collections.abc import Iterator
@@ -28,13 +25,13 @@ complete -o default -F _cni_bridge cni-bridge"""
 
 
 def register(parsers: Commands) -> None:
-    """The command's options."""
+    """Add the command and its options."""
     parser = add_command(
         parsers,
         "completion",
         run,
-        summary="a script that completes commands and options, in bash and zsh",
-        description="Prints a script for the shell. In zsh, `autoload -U bashcompinit; bashcompinit` comes first.",
+        summary="print a completion script for bash and zsh",
+        description="Prints a script for the shell. In zsh, run `autoload -U bashcompinit; bashcompinit` first.",
         examples="  cni-bridge completion > /usr/share/bash-completion/completions/cni-bridge\n"
         "  source <(cni-bridge completion)",
     )
@@ -49,7 +46,7 @@ def run(options: Options) -> int:
 
 
 def script(commands: Commands) -> str:
-    """The script for a command line whose commands are these."""
+    """Return the completion script for these commands."""
     table = {"": sorted([*commands.choices, "--help", "--version"])}
     paths, values = [], []
     for path, parser in walk(commands):
@@ -67,7 +64,7 @@ def script(commands: Commands) -> str:
 
 
 def walk(commands: Commands, before: str = "") -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    """Each command's path, like ` lab up`, and its parser."""
+    """Yield each command's path, like ` lab up`, and its parser."""
     for name, parser in commands.choices.items():
         path = f"{before} {name}"
         yield path, parser

@@ -1,6 +1,6 @@
-"""The network configs of a directory, as runtimes find them there.
+"""The network configs of a directory, found as runtimes find them.
 
-Read, and understood where they are ours; what is wrong with them is for `validate` to say.
+Configs of cni-bridge are parsed; reporting what is wrong with them is `validate`'s job.
 """
 
 from pathlib import Path
@@ -22,9 +22,9 @@ SUFFIXES = (".conf", ".conflist", ".json")
 
 @record
 class Network:
-    """A file; `executables` are the plugins that it names, `config` what ours of them are told.
+    """A config file; `executables` are the plugins it names, `config` is cni-bridge's part.
 
-    `is_chained`: it has others beside ours.
+    `is_chained`: the list has other plugins too.
     """
 
     file: str
@@ -35,7 +35,7 @@ class Network:
 
 
 def read(directory: str) -> tuple[Network, ...]:
-    """All configs in the order of their names; what can't be read is left out."""
+    """Return all configs ordered by file name; unreadable files are left out."""
     found = []
     for file in sorted(Path(directory).glob("*")):
         if file.suffix not in SUFFIXES:
@@ -49,20 +49,22 @@ def read(directory: str) -> tuple[Network, ...]:
 
 
 def ledgers(state_dir: str) -> tuple[str, ...]:
-    """The state directories to look into: the one asked for or, beside the usual one, all that
-    networks of this host name."""
+    """Return the state directories to inspect.
+
+    That is the one given; or, if it is the default, also those that this host's networks name.
+    """
     if state_dir != config.STATE_DIR:
         return (state_dir,)
     return tuple(dict.fromkeys((state_dir, *state_dirs(read(DIRECTORY)))))
 
 
 def state_dirs(networks: tuple[Network, ...]) -> tuple[str, ...]:
-    """Where these networks have their ledgers, each once."""
+    """Return the state directories of these networks, each once."""
     return tuple(dict.fromkeys(each.config.state_dir for each in networks if each.config))
 
 
 def cluster(directory: str, name: str) -> "Settings":
-    """What the agent of a cluster network needs; of the only one where no name is given.
+    """Return the agent's settings for a cluster network; for the only one if no name is given.
 
     Raises InvalidConfig.
     """
@@ -77,9 +79,9 @@ def cluster(directory: str, name: str) -> "Settings":
         names = ", ".join(found) or "none"
         raise InvalidConfig(
             f"expected one cluster network {name or ''} in {directory}, found {names}",
-            f"`cni-bridge validate {directory}/*.conflist` says what is wrong with a config"
+            f"run `cni-bridge validate {directory}/*.conflist` to find mistakes"
             if not found
-            else "name the one that this agent is for",
+            else "name the network that this agent serves",
         )
     (network,) = found.values()
     assert network.config
@@ -103,7 +105,7 @@ def _network(file: str, text: str) -> Network:
 
 
 def _executables(plugins: list[dict[str, Any]]) -> dict[str, None]:
-    """The file names of the plugins and of their IPAM plugins, each once."""
+    """Return the file names of the plugins and of their IPAM plugins, each once."""
     sections = (each.get("ipam") for each in plugins)
     kinds = [each.get("type") for each in plugins]
     kinds += [each.get("type") for each in sections if isinstance(each, dict)]
@@ -111,7 +113,7 @@ def _executables(plugins: list[dict[str, Any]]) -> dict[str, None]:
 
 
 def _ours(document: dict[str, Any]) -> NetworkConfig | None:
-    """What the plugin would understand; None where it has no part in it, or would refuse it."""
+    """Parse cni-bridge's part; None if there is none, or if the plugin would refuse it."""
     try:
         prepared = _prepared(document)
         if prepared.get("type") not in stdin.OWN_NAMES:
@@ -123,5 +125,5 @@ def _ours(document: dict[str, Any]) -> NetworkConfig | None:
 
 
 def _prepared(document: dict[str, Any]) -> dict[str, Any]:
-    """Our part of it with all defaults; raises CniError."""
+    """Return cni-bridge's part with all defaults. Raises CniError."""
     return config.prepare(codec.fold(stdin.own_plugin(document), validators.FOLD), "ADD")

@@ -1,6 +1,6 @@
-"""`cni-bridge gc`: forgets the attachments that are provably dead, and frees their addresses.
+"""`cni-bridge gc`: free the addresses of containers that are provably gone.
 
-What proof is needed is decided in `reclaiming`; on doubt nothing is removed.
+`recovery.stale` decides what counts as gone; if unsure, the record is kept.
 """
 
 from cni_bridge.cli import terminal
@@ -13,41 +13,41 @@ from cni_bridge.recovery import stale
 
 
 def register(parsers: Commands) -> None:
-    """The command's options."""
+    """Add the command and its options."""
     parser = add_command(
         parsers,
         "gc",
         run,
-        summary="free the addresses of containers that are provably dead",
-        description="Forgets attachments recorded before the last boot, and those whose namespace "
-        "and\ninterfaces are both gone. What may be alive is left alone.",
+        summary="free the addresses of containers that are provably gone",
+        description="Removes attachments recorded before the last boot, and those whose namespace "
+        "and\ninterfaces are both gone. If unsure, the record is kept.",
         examples="  cni-bridge gc --dry-run\n  cni-bridge gc",
     )
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be done")
     add_state_dir(parser)
 
 
 def run(options: Options) -> int:
-    """Remove what is dead; 1 if some of it could not be."""
+    """Remove stale attachments; fail if one of them cannot be removed."""
     screen = terminal.console()
     gone = dead(options.state_dir) if options.dry_run else free(options.state_dir)
     verb = "would free" if options.dry_run else "freed"
     for holding in gone:
         screen.print(f"{verb} {stale.text(holding)}", soft_wrap=True)
     if not gone:
-        screen.print("nothing is provably dead")
+        screen.print("nothing to clean up")
     return 0
 
 
 def dead(state_dir: str) -> list[Holding]:
-    """The records of a ledger of which nothing can be alive."""
+    """Return the stale records of a ledger."""
     ledger = store.find_ledger(state_dir)
     held = ledger.holdings() if ledger else ()
     return [holding for holding, _ in stale.provably_gone(netlink.Socket(), held)]
 
 
 def free(state_dir: str) -> list[Holding]:
-    """Remove all that these have; return them. Raises RemovalIncomplete."""
+    """Remove all stale attachments and return them. Raises RemovalIncomplete."""
     ledger = store.find_ledger(state_dir)
     if ledger is None:
         return []

@@ -1,7 +1,6 @@
-"""What the kernel shows of some network namespaces: interfaces, addresses, routes, who is wired to
-whom.
+"""What the kernel shows of network namespaces: interfaces, addresses, routes, veth peers.
 
-Read with pyroute2, not with the plugin's own reader. Nothing is known of the ledger, or changed.
+Read only, with pyroute2 rather than the plugin's own reader, and without the ledger.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,7 +24,7 @@ PORT_STATES = ("disabled", "listening", "learning", FORWARDING, "blocking")  # l
 
 @record
 class Counters:
-    """What went over an interface, as seen by itself."""
+    """Traffic counters of an interface, from its own side."""
 
     received_bytes: int
     received_packets: int
@@ -36,18 +35,17 @@ class Counters:
 
 @record
 class End:
-    """An interface of a space, by name."""
+    """An interface, by the name of its space and its own."""
 
     space: str
     interface: str
 
 
 @record
-class Interface:
-    """An interface; `peer` is a veth's other end where that is in one of the spaces seen.
+class KernelInterface:
+    """An interface; `peer` is a veth's other end if that is in one of the inspected spaces.
 
-    `port_state`: one of PORT_STATES if it is a bridge port; `has_stp`: of a bridge, which then
-    decides about those.
+    `port_state` is one of PORT_STATES if it is a bridge port; `has_stp` concerns a bridge.
     """
 
     index: int
@@ -67,8 +65,8 @@ class Interface:
 
 
 @record
-class Route:
-    """A route of the main table; no gateway: what it leads to is on the link itself."""
+class KernelRoute:
+    """A route of the main table; without a gateway the destination is on the link itself."""
 
     destination: str
     gateway: str
@@ -77,20 +75,20 @@ class Route:
 
 @record
 class Space:
-    """A network namespace under the name that it was asked for by."""
+    """A network namespace under the name it was requested by."""
 
     name: str
     identity: Netns
-    interfaces: tuple[Interface, ...]
-    routes: tuple[Route, ...]
+    interfaces: tuple[KernelInterface, ...]
+    routes: tuple[KernelRoute, ...]
 
-    def interface(self, name: str) -> Interface | None:
-        """The interface of that name."""
+    def interface(self, name: str) -> KernelInterface | None:
+        """Return the interface of that name."""
         return next((each for each in self.interfaces if each.name == name), None)
 
 
 def look(paths: Mapping[str, str], host_path: str = OWN_NETNS) -> tuple[Space, ...]:
-    """The host first, then every namespace that is there, by name and path."""
+    """Inspect the host first, then every namespace that exists, given by name and path."""
     with ExitStack() as stack:
         views = [
             _View(name, opened, stack)
@@ -101,7 +99,7 @@ def look(paths: Mapping[str, str], host_path: str = OWN_NETNS) -> tuple[Space, .
 
 
 class _View:
-    """An open namespace with a socket in it, and what the kernel lists there."""
+    """An open namespace with a netlink socket in it and the links listed there."""
 
     def __init__(self, name: str, opened: OpenNetns, stack: ExitStack) -> None:
         from pyroute2.iproute.linux import (
@@ -115,7 +113,7 @@ class _View:
         self.links: dict[int, Any] = {link["index"]: link for link in self.socket.get_links()}
 
     def knows(self, other: "_View", number: int) -> bool:
-        """Whether the number is what this namespace calls the other one."""
+        """Whether this namespace knows the other one by that namespace id."""
         answer = self.socket.get_netnsid(fd=other.opened.descriptor)
         return bool(answer["nsid"] == number)
 
@@ -144,13 +142,15 @@ def _space(view: _View, views: list[_View]) -> Space:
     )
 
 
-def _interface(view: _View, link: Any, addresses: tuple[str, ...], views: list[_View]) -> Interface:
+def _interface(
+    view: _View, link: Any, addresses: tuple[str, ...], views: list[_View]
+) -> KernelInterface:
     info = link.get("linkinfo")
     of_port = info.get("slave_data") if info and info.get("slave_kind") == "bridge" else None
     of_bridge = info.get("data") if info and info.get("kind") == "bridge" else None
     stats = link.get("stats64")
     master = view.links.get(link.get("master"))
-    return Interface(
+    return KernelInterface(
         index=link["index"],
         name=link.get("ifname"),
         kind=(info.get("kind") if info else "") or "",
@@ -175,7 +175,7 @@ def _interface(view: _View, link: Any, addresses: tuple[str, ...], views: list[_
 
 
 def _peer(view: _View, link: Any, views: list[_View]) -> End | None:
-    """The other end: the kernel says its index, and which namespace by a number of view's own."""
+    """Find the other end by its index and the namespace id that this namespace knows it by."""
     info, index, number = link.get("linkinfo"), link.get("link"), link.get("link_netnsid")
     if not info or info.get("kind") != "veth" or not index:
         return None
@@ -187,14 +187,14 @@ def _peer(view: _View, link: Any, views: list[_View]) -> End | None:
     return None
 
 
-def _routes(view: _View) -> Iterator[Route]:
+def _routes(view: _View) -> Iterator[KernelRoute]:
     for family, default in ((AF_INET, "0.0.0.0/0"), (AF_INET6, "::/0")):
         for item in view.socket.get_routes(family=family, table=RT_TABLE_MAIN):
             device = view.links.get(item.get("oif"))
             target = item.get("dst")
             if device is None or (target or "").startswith("fe80:"):
                 continue
-            yield Route(
+            yield KernelRoute(
                 destination=f"{target}/{item['dst_len']}" if target else default,
                 gateway=item.get("gateway") or "",
                 device=device.get("ifname"),

@@ -1,6 +1,6 @@
-"""Who answers: an ICMP echo request to each address, all at once.
+"""ICMP echo requests to many addresses at once.
 
-A bare machine has no `ping`, and one after the other would be slow where nobody answers.
+Minimal machines have no `ping`, and asking one address after the other is slow if few answer.
 """
 
 import os
@@ -18,7 +18,7 @@ HEADER = 8  # of an ICMP message
 
 @record
 class _Protocol:
-    """Of one family: its number, and the types of RFC 792 and RFC 4443."""
+    """The protocol number and message types of one family (RFC 792, RFC 4443)."""
 
     number: int
     request: int
@@ -46,14 +46,14 @@ Asked = tuple[socket.socket, str, int]
 
 
 def sender(family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
-    """What asks from the network namespace in which it was made. Raises OSError."""
+    """Return a raw socket for the current network namespace. Raises OSError."""
     made = socket.socket(family, socket.SOCK_RAW, PROTOCOLS[family].number)
     made.setsockopt(*PROTOCOLS[family].whole)
     return made
 
 
 def answered(asked: Sequence[Asked], *, attempts: int = 1) -> set[int]:
-    """Which answer within a second, by their places; who does not is asked so often."""
+    """Return the indexes of the targets that answer within a second, after up to `attempts` tries."""
     silent = dict(enumerate(asked))
     for _ in range(attempts):
         for place in _answers(silent):
@@ -86,12 +86,12 @@ def _replies(links: set[socket.socket], awaited: set[int], token: bytes) -> set[
 
 
 def _without_ip_header(family: int, packet: bytes) -> bytes:
-    """The kernel leaves IPv4's on, for raw sockets."""
+    """Strip the IPv4 header, which the kernel leaves on for raw sockets."""
     return packet[(packet[0] & 15) * 4 :] if family == socket.AF_INET else packet
 
 
 def _request(family: int, place: int, token: bytes, size: int) -> bytes:
-    """Its identifier is the place; ICMPv6's checksum is the kernel's business."""
+    """Build an echo request identified by its index; the kernel computes ICMPv6's checksum."""
     protocol = PROTOCOLS[socket.AddressFamily(family)]
     message = struct.pack("!BBHHH", protocol.request, 0, 0, place, 0) + token
     message = message.ljust(size - protocol.header, b"\0")
@@ -99,7 +99,7 @@ def _request(family: int, place: int, token: bytes, size: int) -> bytes:
 
 
 def _checksum(message: bytes) -> bytes:
-    """RFC 1071's."""
+    """Return the checksum of RFC 1071."""
     message += bytes(len(message) % 2)
     total: int = sum(struct.unpack(f"!{len(message) // 2}H", message))
     total = (total & 0xFFFF) + (total >> 16)

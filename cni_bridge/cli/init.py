@@ -1,6 +1,6 @@
-"""`cni-bridge init`: a network config to begin with, on a subnet that nothing here uses.
+"""`cni-bridge init`: write a first network config, on a subnet that is free on this host.
 
-What is taken is read from the routing table and from the configs that there are.
+Subnets in use are read from the routing table, the addresses and the existing configs.
 """
 
 import ipaddress
@@ -25,38 +25,40 @@ CONFIGS = Path("/etc/cni/net.d")
 POOLS = ("10.88.0.0/16", "172.20.0.0/14", "192.168.128.0/17")
 POOL6 = "fd00:88::/48"
 EXAMPLES = """\
-  cni-bridge init                # asks
+  cni-bridge init                # interactive
   cni-bridge init web
   cni-bridge init web --dual-stack -o /etc/cni/net.d/10-web.conflist
   cni-bridge init lan --subnet 10.1.0.0/24 --internal"""
 
 
 def register(parsers: Commands) -> None:
-    """The command's options."""
+    """Add the command and its options."""
     parser = add_command(
         parsers,
         "init",
         run,
-        summary="write a network config, on a subnet that is free here",
-        description="Writes a config list. Without --subnet it takes the first /24 of "
+        summary="write a network config on a free subnet",
+        description="Writes a config list. Without --subnet it picks the first /24 of "
         f"{', '.join(POOLS)}\nthat no route, address or config of this host overlaps.",
         examples=EXAMPLES,
     )
     parser.add_argument(
-        "name", metavar="NAME", nargs="?", help="the network's name; on a terminal it is asked for"
+        "name", metavar="NAME", nargs="?", help="the network's name; asked for if omitted"
     )
-    parser.add_argument("--subnet", metavar="CIDR", help="instead of a free one")
-    parser.add_argument("--dual-stack", action="store_true", help="a free IPv6 subnet, too")
-    parser.add_argument("--bridge", metavar="NAME", help="NAME0 of the network if not given")
-    parser.add_argument("--mtu", type=int, default=0, help="the kernel's default if not given")
+    parser.add_argument("--subnet", metavar="CIDR", help="use this subnet instead of a free one")
+    parser.add_argument("--dual-stack", action="store_true", help="also use a free IPv6 subnet")
+    parser.add_argument(
+        "--bridge", metavar="NAME", help="the network's name followed by 0 if omitted"
+    )
+    parser.add_argument("--mtu", type=int, default=0, help="the kernel's default if omitted")
     parser.add_argument(
         "--internal", action="store_true", help="no default route, no masquerade: no way out"
     )
-    parser.add_argument("-o", "--output", metavar="FILE", help="a new file instead of stdout")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write a new file instead of stdout")
 
 
 def run(options: Options) -> int:
-    """Print or write the config, once it is one that the plugin takes."""
+    """Print or write the config after validating it."""
     if options.name is None:
         _ask(options)
     text, unwise = _checked(options)
@@ -77,7 +79,7 @@ def run(options: Options) -> int:
 
 
 def free(pool: str, length: int, taken: Iterable[Subnet]) -> Subnet | None:
-    """The first subnet of a pool that overlaps nothing taken."""
+    """Return the first subnet of a pool that overlaps no subnet in use."""
     whole: Subnet = ipaddress.ip_network(pool)
     rivals = [each for each in taken if each.version == whole.version]
     candidates: Iterable[Subnet] = whole.subnets(new_prefix=length)
@@ -88,7 +90,7 @@ def free(pool: str, length: int, taken: Iterable[Subnet]) -> Subnet | None:
 
 
 def _ask(options: Options) -> None:
-    """What the options would say, one question each; Enter takes what is proposed."""
+    """Ask for each option; Enter accepts the suggestion."""
     if not sys.stdin.isatty():
         raise InvalidConfig("no name for the network", "cni-bridge init NAME")
     screen = terminal.console()
@@ -108,7 +110,7 @@ def _ask(options: Options) -> None:
 
 
 def _ask_for(options: Options, key: str, question: str, proposed: str) -> None:
-    """Until the answer is one with which a config can be written."""
+    """Repeat a question until a config can be written with the answer."""
     while True:
         answer = Prompt.ask(question, console=terminal.console(), default=proposed)
         setattr(options, key, answer)
@@ -123,7 +125,7 @@ def _ask_for(options: Options, key: str, question: str, proposed: str) -> None:
 
 
 def _checked(options: Options) -> tuple[str, list[str]]:
-    """The config's text, and what is unwise about it. Raises InvalidConfig."""
+    """Return the config's text and the warnings about it. Raises InvalidConfig."""
     config.network({"name": options.name})
     text = json.dumps(_conflist(options), indent=2) + "\n"
     (report,) = validate.examine([(f"{options.name}.conflist", text)])
@@ -134,12 +136,12 @@ def _checked(options: Options) -> tuple[str, list[str]]:
 
 
 def _overlaps(subnet: str | None) -> Iterator[str]:
-    """What of this host a subnet that somebody has named gets in the way of."""
+    """Report the subnets of this host that a chosen subnet overlaps."""
     if subnet:
         mine = ipaddress.ip_network(subnet)
         for other in dict.fromkeys(_taken()):
             if mine.version == other.version and mine.overlaps(other):
-                yield f"{mine} overlaps {other}, which is in use here"
+                yield f"{mine} overlaps {other}, which this host uses"
 
 
 def _conflist(options: Options) -> dict[str, Any]:
@@ -177,14 +179,14 @@ def _subnets(options: Options) -> Iterator[str]:
 def _first(found: Iterable[Subnet | None], pools: str) -> Subnet:
     subnet = next((each for each in found if each is not None), None)
     if subnet is None:
-        raise InvalidConfig(f"no subnet of {pools} is free", "name one with --subnet")
+        raise InvalidConfig(f"no free subnet in {pools}", "choose one with --subnet")
     return subnet
 
 
 def _taken() -> Iterator[Subnet]:
-    """What routes, addresses and configs of this host use; a default route uses nothing.
+    """Yield the subnets that routes, addresses and configs of this host use.
 
-    Nor do the two halves of everything that VPNs route.
+    Default routes are left out, and so are the two /1 halves that VPNs route.
     """
     (host,) = host_state.look({})
     for route in host.routes:
@@ -199,7 +201,7 @@ def _taken() -> Iterator[Subnet]:
 
 
 def _configured(value: object) -> Iterator[Subnet]:
-    """Everything that is called `subnet` in a config, whoever's it is."""
+    """Yield every value of a `subnet` key in a config, of any plugin."""
     if isinstance(value, list):
         for item in value:
             yield from _configured(item)
@@ -215,7 +217,7 @@ def _configured(value: object) -> Iterator[Subnet]:
 
 
 def _content(file: Path) -> object:
-    """What a file holds; nothing if it can't be read: it is not ours to judge here."""
+    """Return a file's JSON; None if it cannot be read, which `validate` reports."""
     try:
         return json.loads(file.read_bytes())
     except (OSError, ValueError):

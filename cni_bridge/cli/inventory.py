@@ -1,6 +1,6 @@
-"""What there is: the ledger's records joined with what the kernel shows.
+"""The host's networks: the ledger's records joined with what the kernel shows.
 
-Read only. Every picture and table of attachments is made from this one model.
+Read only. Every table and picture of attachments is made from this model.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,8 +9,8 @@ from cni_bridge import names
 from cni_bridge.address import prefix_text
 from cni_bridge.cli import clusters, firewall_summary, host_state, units
 from cni_bridge.cli.clusters import Cluster
-from cni_bridge.cli.firewall_summary import Guarded, Guards
-from cni_bridge.cli.host_state import End, Interface, Space
+from cni_bridge.cli.firewall_summary import FirewallRecords, Protection
+from cni_bridge.cli.host_state import End, KernelInterface, Space
 from cni_bridge.kernel import machine, netlink
 from cni_bridge.lean.record import record, replace
 from cni_bridge.ledger import host_ledger, store
@@ -27,9 +27,9 @@ UNKNOWN = "unknown"  # an interface of ours that no ledger looked at records: an
 
 @record
 class Attached:
-    """One attachment as the ledger and the kernel know it together.
+    """One attachment as recorded in the ledger and as found in the kernel.
 
-    `created` is Unix time in milliseconds; None where there is no record.
+    `created` is Unix time in milliseconds; None if there is no record.
     """
 
     attachment: Attachment
@@ -39,27 +39,27 @@ class Attached:
     netns_path: str
     bridge: str
     host_name: str
-    host_end: Interface | None
-    container_end: Interface | None
+    host_end: KernelInterface | None
+    container_end: KernelInterface | None
     addresses: tuple[str, ...]
     created: int | None
-    guarded: Guarded = firewall_summary.NOTHING
+    protection: Protection = firewall_summary.NOTHING
     is_wire: bool = False
 
     @property
     def title(self) -> str:
-        """The container's id, short."""
+        """The container's id, shortened."""
         return units.short(self.attachment.container)
 
     @property
     def far_end(self) -> End | None:
-        """Of a wire, the other container's end, if there is one."""
+        """The other container's end of a wire, if there is one."""
         peer = self.container_end.peer if self.is_wire and self.container_end else None
         return peer if peer and peer.space != host_state.HOST else None
 
     @property
     def traffic(self) -> tuple[int, int]:
-        """Bytes that the container has received and sent: the host end has it reversed."""
+        """Bytes that the container has received and sent: the host end's counters swapped."""
         if self._end_seen is None:
             return 0, 0
         seen = self._end_seen.counters
@@ -68,7 +68,7 @@ class Attached:
 
     @property
     def packets(self) -> tuple[int, int, int]:
-        """Packets that the container has received and sent, and those that were dropped."""
+        """Packets that the container has received and sent, and the number dropped."""
         if self._end_seen is None:
             return 0, 0, 0
         seen = self._end_seen.counters
@@ -76,19 +76,19 @@ class Attached:
         return *(there[::-1] if self.is_wire else there), seen.dropped
 
     @property
-    def _end_seen(self) -> Interface | None:
-        """The end whose counters count: of a wire, there is none on the host."""
+    def _end_seen(self) -> KernelInterface | None:
+        """The end whose counters apply: a wire has none on the host."""
         return self.container_end if self.is_wire else self.host_end
 
 
 @record
 class Inventory:
-    """The host's space first, then the containers' that can be entered."""
+    """Everything found; `spaces` has the host first, then the containers that can be entered."""
 
     spaces: tuple[Space, ...]
-    bridges: tuple[Interface, ...]
+    bridges: tuple[KernelInterface, ...]
     attachments: tuple[Attached, ...]
-    foreign: tuple[Interface, ...]
+    foreign: tuple[KernelInterface, ...]
     clusters: tuple[Cluster, ...] = ()  # networks over many hosts
 
     @property
@@ -97,26 +97,26 @@ class Inventory:
         return self.spaces[0]
 
     def space(self, name: str) -> Space | None:
-        """The space of that name."""
+        """Return the space of that name."""
         return next((each for each in self.spaces if each.name == name), None)
 
 
 def take(*state_dirs: str, others: Mapping[str, str] | None = None) -> Inventory:
-    """Everything of the ledgers of state directories, and what it corresponds to.
+    """Return everything in the ledgers of these state directories, joined with the kernel's state.
 
-    `others`: name and path of namespaces to look at although no record names them.
+    `others`: name and path of further namespaces to inspect.
     """
     wired = _recorded_in(state_dirs)
     holdings = tuple(wired)
     spaces = host_state.look({**(others or {}), **_paths(holdings)})
     host = spaces[0]
     dead = {each.attachment: why for each, why in stale.provably_gone(netlink.Socket(), holdings)}
-    firewall = Guards()
+    firewall = FirewallRecords()
     attachments = [
         _recorded(each, spaces, dead.get(each.attachment, ""), is_wire=wired[each])
         for each in holdings
     ]
-    attachments = [replace(each, guarded=firewall.of(each.attachment)) for each in attachments]
+    attachments = [replace(each, protection=firewall.of(each.attachment)) for each in attachments]
     known = {each.host_name for each in attachments}
     where = ", ".join(state_dirs)
     attachments += [_unrecorded(each, where) for each in host.interfaces if _is_lost(each, known)]
@@ -136,7 +136,7 @@ def take(*state_dirs: str, others: Mapping[str, str] | None = None) -> Inventory
 
 
 def _recorded_in(state_dirs: tuple[str, ...]) -> dict[Holding, bool]:
-    """What ledgers hold, and whether each is an end of a wire."""
+    """Return the holdings of the ledgers, and whether each is an end of a wire."""
     ledgers = [ledger for each in state_dirs if (ledger := store.find_ledger(each))]
     return {
         holding: host_ledger.is_wired(ledger, holding.attachment)
@@ -146,7 +146,7 @@ def _recorded_in(state_dirs: tuple[str, ...]) -> dict[Holding, bool]:
 
 
 def _paths(holdings: tuple[Holding, ...]) -> dict[str, str]:
-    """A path for each container's namespace, under the container's id."""
+    """Return each container's namespace path by container id."""
     return {each.attachment.container: each.netns.path for each in holdings if each.netns.path}
 
 
@@ -176,32 +176,34 @@ def _recorded(
 
 
 def _home(identity: Netns, spaces: tuple[Space, ...]) -> Space | None:
-    """The space that is the very namespace of the record, whatever is at its path now."""
+    """Return the space whose identity is recorded, whatever is at its path now."""
     key = (identity.device, identity.inode)
     found = ((each.identity.device, each.identity.inode) for each in spaces)
     return next((each for each, its in zip(spaces, found, strict=True) if its == key), None)
 
 
 def _health(found: Attached, holding: Holding, proof: str) -> tuple[str, tuple[str, ...]]:
-    """`proof`: why it is dead, if it is."""
+    """Judge an attachment; `proof` says why it is stale, or is empty."""
     if proof:
         return LEAKED, (f"{proof}; `cni-bridge gc` frees its addresses",)
     if not holding.netns.inode:
-        return OK, ("addresses only: another plugin made the interface",)
+        return OK, ("addresses only: another plugin created the interface",)
     if stale.is_adding(holding):
         return ADDING, ()
     if not holding.is_confirmed:
-        return LEAKED, (f"its ADD (process {holding.pid}) died half-way; send DEL for it",)
+        return LEAKED, (
+            f"its ADD (process {holding.pid}) died before it finished; send DEL for it",
+        )
     notes = tuple(_missing(found))
     if not notes and found.is_wire and not found.far_end:
-        return OK, ("waits for the container at the other end of the wire",)
+        return OK, ("waiting for the container at the other end of the wire",)
     if not notes and found.space is None:
-        return OK, (f"its namespace is not at {found.netns_path} any more",)
+        return OK, (f"its namespace is no longer at {found.netns_path}",)
     return (MISSING if notes else OK), notes
 
 
 def _missing(found: Attached) -> Iterator[str]:
-    """What of an attachment is not as ADD left it, as far as can be seen without its config."""
+    """Yield what ADD made and is gone, as far as that can be seen without the config."""
     host_end, container_end = found.host_end, found.container_end
     if found.is_wire:
         if container_end and not found.far_end and not host_end:
@@ -222,24 +224,24 @@ def _missing(found: Attached) -> Iterator[str]:
             yield f"{prefix} is not on {container_end.name}"
 
 
-def _is_lost(interface: Interface, known: set[str]) -> bool:
-    """Whether it is a host end of ours that no record tells of: name and alias prove it."""
+def _is_lost(interface: KernelInterface, known: set[str]) -> bool:
+    """Whether it is a cni-bridge host end, by name and alias, without a record."""
     owner = _owner(interface)
     return owner is not None and interface.name not in known
 
 
-def _owner(interface: Interface) -> Attachment | None:
+def _owner(interface: KernelInterface) -> Attachment | None:
     return names.owner(interface.name, interface.alias) if interface.kind == "veth" else None
 
 
-def _unrecorded(interface: Interface, where: str) -> Attached:
+def _unrecorded(interface: KernelInterface, where: str) -> Attached:
     attachment = _owner(interface)
     if attachment is None:
         raise ValueError(f"{interface.name} is not ours")
     return Attached(
         attachment=attachment,
         health=UNKNOWN,
-        notes=(f"no record in {where}: a leak, or of a network with another ipam.dataDir",),
+        notes=(f"not recorded in {where}: it leaked, or its network has another ipam.dataDir",),
         space=None,
         netns_path="",
         bridge=interface.master,
@@ -251,8 +253,8 @@ def _unrecorded(interface: Interface, where: str) -> Attached:
     )
 
 
-def _bridges(host: Space, attachments: list[Attached]) -> Iterator[Interface]:
-    """Those that attachments are on, and those that were made by us: the MAC tells."""
+def _bridges(host: Space, attachments: list[Attached]) -> Iterator[KernelInterface]:
+    """Yield the bridges that attachments use, and those that cni-bridge made, known by MAC."""
     used = {each.bridge for each in attachments}
     this_machine = machine.machine_id()
     for each in host.interfaces:

@@ -1,6 +1,6 @@
-"""The calls that the journal has, or a log: read, and put together.
+"""The calls recorded in the journal or in a log, parsed and merged.
 
-Nothing is written here; how a record comes to be is the matter of `journal`.
+Records are written by `journal`.
 """
 
 import json
@@ -25,8 +25,8 @@ SLOWEST_MS = 600_000  # what began longer ago and has that process id is another
 
 
 @record
-class Call:
-    """One call; `took` in microseconds is None where it has no end."""
+class RecordedCall:
+    """One call; `took`, in microseconds, is None if it has not ended."""
 
     began: int  # Unix time in milliseconds
     pid: int
@@ -41,22 +41,22 @@ class Call:
 
     @property
     def command(self) -> str:
-        """What was asked for."""
+        """The CNI command."""
         return self.environment.get("CNI_COMMAND", "?")
 
     @property
     def container(self) -> str:
-        """For which container; empty where the command has none."""
+        """The container id; empty if the command has none."""
         return self.environment.get("CNI_CONTAINERID", "")
 
     @property
     def network(self) -> str:
-        """On which network, as far as that could be read."""
+        """The network's name; empty if the config could not be read."""
         return str(self.stdin.get("name", "")) if isinstance(self.stdin, dict) else ""
 
 
-def read(files: Iterable[Path] = JOURNAL) -> list[Call]:
-    """The calls, oldest first; what is damaged is passed over."""
+def read(files: Iterable[Path] = JOURNAL) -> list[RecordedCall]:
+    """Return the calls, oldest first; damaged records are skipped."""
     found: dict[tuple[int, int], dict[str, Any]] = {}
     for file in files:
         for each in _records(file):
@@ -79,8 +79,8 @@ def _records(file: Path) -> Iterator[dict[str, Any]]:
             yield found
 
 
-def _call(found: dict[str, Any]) -> Call:
-    return Call(
+def _call(found: dict[str, Any]) -> RecordedCall:
+    return RecordedCall(
         began=found["began"],
         pid=found["pid"],
         environment=found["environment"],

@@ -1,6 +1,6 @@
-"""The people's commands: which there are, and what happens when one fails.
+"""The commands for people: the list of them, and how failures are reported.
 
-What a command does stands in a module of its own, which has a `register`.
+Each command is a module with a `register` function.
 """
 
 import argparse
@@ -29,15 +29,15 @@ COMMANDS = (
 )
 DESCRIPTION = """\
 Docker-style networking for containers: a bridge, veth pairs, addresses, routes.
-Container runtimes execute it as a CNI plugin; these commands are for people."""
+Container runtimes run it as a CNI plugin; these commands are for people."""
 EPILOG = """\
-`cni-bridge COMMAND --help` tells more, with examples. Exit status: 0 all well, 1 something is
+`cni-bridge COMMAND --help` has details and examples. Exit status: 0 success, 1 something is
 wrong, 2 wrong usage."""
 INTERRUPTED = 130  # as a shell reports SIGINT
 
 
 def run(arguments: list[str]) -> int:
-    """Carry out a command line; return the exit status: 0, 1 failed, 2 wrong usage."""
+    """Run a command line; return the exit status: 0, 1 failed, 2 wrong usage."""
     if not arguments:
         return _banner()
     gc.enable()  # the executable turns it off, for plugin runs
@@ -47,7 +47,7 @@ def run(arguments: list[str]) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+    """Return the parser of the whole command line."""
     parser = Parser(
         prog="cni-bridge",
         description=DESCRIPTION,
@@ -69,16 +69,16 @@ def _carry_out(options: Options) -> int:
         status: int = options.run(options)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - people get what runtimes get: a sentence, details
+    except Exception as error:  # noqa: BLE001 - people get what runtimes get: a sentence and details
         return terminal.fail(for_people(plugin.as_cni_error(error), os.geteuid()))
     return status
 
 
 def for_people(error: CniError, user: int) -> CniError:
-    """The error as it is told to this user: that root's ledger is not his is no fault of either."""
+    """Return the error as this user should see it: without root, the host's ledger is unreadable."""
     if user and isinstance(error, LedgerUnusable) and "belongs to uid 0," in error.msg:
-        advice = "sudo cni-bridge ...; --state-dir DIR for a ledger of your own"
-        return LedgerUnusable("the networks of this host are root's", advice)
+        advice = "use sudo, or --state-dir DIR for a ledger of your own"
+        return LedgerUnusable("this host's ledger belongs to root", advice)
     return error
 
 

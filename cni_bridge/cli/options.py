@@ -1,7 +1,4 @@
-"""What several commands have in common on the command line.
-
-Only argparse here; what the options mean is the commands' matter.
-"""
+"""What the command lines of several commands share."""
 
 import argparse
 import difflib
@@ -19,10 +16,10 @@ LONGEST = len("    completion")
 
 
 class Parser(argparse.ArgumentParser):
-    """A command line that proposes what may have been meant."""
+    """An argument parser that suggests what may have been meant."""
 
     def error(self, message: str) -> NoReturn:
-        """Wrong usage, as argparse tells it; where something can be chosen, with what is nearest."""
+        """Report wrong usage, with the closest valid choice as a suggestion."""
         wrong = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
         names = re.findall(r"'(.*?)'", wrong[2]) if wrong else []
         near = difflib.get_close_matches(wrong[1], names, n=1) if wrong else []
@@ -30,7 +27,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Descriptions as they are written, and room for the longest command beside its summary."""
+    """Keep descriptions as written, and leave room for the longest command name."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog)
@@ -40,7 +37,7 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 def add_command(
     commands: Commands, name: str, run: Run, *, summary: str, description: str, examples: str = ""
 ) -> argparse.ArgumentParser:
-    """A command: one line for the list of commands, a paragraph and examples for its own help."""
+    """Add a command with a summary for the list and a description and examples for its help."""
     parser = commands.add_parser(
         name,
         help=summary,
@@ -54,16 +51,16 @@ def add_command(
 
 
 def add_state_dir(parser: argparse.ArgumentParser) -> None:
-    """Where the ledger is."""
+    """Add --state-dir."""
     parser.add_argument(
         "--state-dir",
         metavar="DIR",
         default=STATE_DIR,
-        help=f"directory of the ledger, {STATE_DIR} by default; for a network with ipam.dataDir it "
-        "is cni-bridge below that",
+        help=f"directory of the ledger, {STATE_DIR} by default; for a network with ipam.dataDir, "
+        "cni-bridge below that directory",
     )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """Output for programs."""
-    parser.add_argument("--json", action="store_true", help="JSON, for programs")
+    """Add --json."""
+    parser.add_argument("--json", action="store_true", help="print JSON")

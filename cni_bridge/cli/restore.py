@@ -1,7 +1,4 @@
-"""`cni-bridge restore`: makes the firewall anew from the ledger, and the ledger from the kernel.
-
-What belongs into them is known elsewhere: how it gets there is the plugin's own code.
-"""
+"""`cni-bridge restore`: reload the firewall from the ledger, and rebuild a lost ledger."""
 
 import os
 import time
@@ -19,31 +16,31 @@ from cni_bridge.recovery import firewall_records, lost_ledger
 
 
 def register(parsers: Commands) -> None:
-    """The command's options."""
+    """Add the command and its options."""
     parser = add_command(
         parsers,
         "restore",
         run,
-        summary="make the firewall anew, or a lost ledger from the kernel",
-        description="Loads the rules and every element that the ledger has for them, in one\n"
-        "transaction: masquerade, published ports and isolation of all containers that\n"
-        "run. The next ADD would do so too. Harmless when nothing is missing.\n\n"
-        "With --from-kernel a lost or damaged ledger is made anew before, from the host\n"
-        "ends, the addresses in the containers and the elements that are there. A damaged\n"
-        "one is set aside, one that is sound gets what it lacks.",
+        summary="reload the firewall, or rebuild a lost ledger from kernel state",
+        description="Loads the rules and all their elements from the ledger in one transaction:\n"
+        "masquerade, published ports and isolation of all running containers. The next\n"
+        "ADD would do the same. Harmless if nothing is missing.\n\n"
+        "With --from-kernel a lost or damaged ledger is rebuilt first, from host ends,\n"
+        "addresses in containers and firewall elements. A damaged ledger is moved aside,\n"
+        "an intact one is completed.",
         examples="  nft flush ruleset; cni-bridge restore\n"
         "  cni-bridge restore --from-kernel\n"
-        "  systemctl enable --now cni-bridge-restore    # after each reload of others' rules",
+        "  systemctl enable --now cni-bridge-restore    # after each reload of foreign rules",
     )
-    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    parser.add_argument("--quiet", action="store_true", help="print only errors")
     parser.add_argument(
-        "--from-kernel", action="store_true", help="first record the containers that run"
+        "--from-kernel", action="store_true", help="first record the running containers"
     )
     add_state_dir(parser)
 
 
 def run(options: Options) -> int:
-    """Restore; the firewall's half of all is in the host's ledger and nowhere else."""
+    """Restore the firewall, whose records are in the host's ledger alone."""
     screen = terminal.console()
     screen.quiet = options.quiet
     if options.from_kernel:
@@ -51,23 +48,23 @@ def run(options: Options) -> int:
             screen.print(line, soft_wrap=True)
     ledger = store.find_ledger(state_directory.HOST)
     count = apply.restore(Register(ledger.database)) if ledger else 0
-    screen.print(f"restored {count} elements" if count else "there is nothing to restore")
+    screen.print(f"restored {count} elements" if count else "nothing to restore")
     return 0
 
 
 def _rebuild(state_dir: str) -> list[str]:
-    """Make the ledger anew; what was done, a line each."""
+    """Rebuild the ledger; return what was done, one line each."""
     lines = _set_aside(state_dir)
     host, ledger = netlink.Socket(), store.open_ledger(state_dir)
     lines += map(lost_ledger.text, lost_ledger.rebuild(host, ledger))
     lost = firewall_records.rebuild(host, host_ledger.open_register(ledger), ledger.holdings())
     if lost:
-        lines.append(f"{lost} elements of the firewall are of no container that runs")
-    return lines or ["the ledger lacked nothing"]
+        lines.append(f"{lost} firewall elements belong to no running container")
+    return lines or ["the ledger was complete"]
 
 
 def _set_aside(state_dir: str) -> list[str]:
-    """Move a ledger away that can't be read; a directory that is not ours alone is refused."""
+    """Move an unreadable ledger away; refuse a directory that others can write to."""
     state_directory.ensure(state_dir)
     try:
         if found := store.find_ledger(state_dir):
@@ -84,7 +81,7 @@ def _set_aside(state_dir: str) -> list[str]:
 
 
 def _check(ledger: Ledger) -> None:
-    """Read all of it; a page may be damaged that no command happens to need."""
+    """Read the whole ledger: a page may be damaged that no command happens to need."""
     ((verdict, *_), *_) = ledger.database.select("pragma integrity_check")
     if verdict != "ok":
         raise LedgerUnusable(f"the ledger {ledger.database.path} is damaged: {verdict}")

@@ -1,7 +1,4 @@
-"""`cni-bridge show`: networks, bridges and attachments, and whether they are well.
-
-Prints an inventory; what that is, and what health means, is decided there.
-"""
+"""`cni-bridge show`: list networks, bridges and attachments with their health."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +13,7 @@ from rich.text import Text
 
 from cni_bridge.cli import conflists, inventory, show_cluster, table_cells, terminal, units
 from cni_bridge.cli.clusters import Cluster
-from cni_bridge.cli.host_state import Interface
+from cni_bridge.cli.host_state import KernelInterface
 from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.cli.options import Commands, Options, add_command, add_json, add_state_dir
 from cni_bridge.errors import InvalidConfig
@@ -26,8 +23,8 @@ CLUSTER = "cluster"
 EXAMPLES = """\
   cni-bridge show
   cni-bridge show web            # one network
-  cni-bridge show cluster        # hosts and blocks of networks over many hosts
-  cni-bridge show 3f2a           # the containers whose id begins so
+  cni-bridge show cluster        # hosts and blocks of cluster networks
+  cni-bridge show 3f2a           # containers whose id begins with 3f2a
   cni-bridge show --json | jq '.attachments[] | select(.health != "ok")'
   cni-bridge show --watch 5"""
 
@@ -36,15 +33,17 @@ Column = tuple[str, Callable[[Attached], Cell]]
 
 
 def register(commands: Commands) -> None:
-    """The command's options."""
+    """Add the command and its options."""
     parser = add_command(
         commands,
         "show",
         run,
-        summary="networks, bridges, containers: addresses, traffic, health",
-        description="What the ledger records and what the kernel has, joined. Health: ok; adding, "
-        "an ADD is at\nwork; missing, something of what ADD made is gone; leaked, nobody's any "
-        "more; foreign, on\nour bridge but not ours; unknown, a host end of ours that no ledger looked at has.",
+        summary="list networks, bridges and containers: addresses, traffic, health",
+        description="Joins the ledger's records with the kernel's state. Health:\n"
+        "  ok\n  adding   an ADD is running\n  missing  something that ADD made is gone\n"
+        "  leaked   recorded, but the container is gone\n"
+        "  foreign  on a cni-bridge bridge, but not made by cni-bridge\n"
+        "  unknown  a cni-bridge veth that no inspected ledger records",
         examples=EXAMPLES,
     )
     parser.add_argument(
@@ -52,10 +51,10 @@ def register(commands: Commands) -> None:
         metavar="NETWORK|CONTAINER",
         nargs="?",
         default="",
-        help="all without it; `cluster`: the hosts of networks over many hosts",
+        help="all if omitted; `cluster`: the hosts of cluster networks",
     )
     parser.add_argument(
-        "cluster", metavar="NETWORK", nargs="?", default="", help="after `cluster`: this one"
+        "cluster", metavar="NETWORK", nargs="?", default="", help="after `cluster`: only this one"
     )
     parser.add_argument(
         "--watch",
@@ -63,14 +62,14 @@ def register(commands: Commands) -> None:
         type=units.interval,
         nargs="?",
         const=2.0,
-        help="again every 2 or so many seconds, until Ctrl-C",
+        help="repeat every SECONDS (2 by default) until Ctrl-C",
     )
     add_json(parser)
     add_state_dir(parser)
 
 
 def run(options: Options) -> int:
-    """Print what there is, once or until Ctrl-C."""
+    """Print the inventory, once or until Ctrl-C."""
     screen = terminal.console()
     if options.watch is not None:
         _watch(screen, options)
@@ -82,11 +81,15 @@ def run(options: Options) -> int:
 
 
 def as_json(found: Inventory) -> dict[str, Any]:
-    """The inventory for programs; what is not known is null."""
+    """Return the inventory for programs; unknown values are null."""
     return {
         "bridges": [_plain(each) for each in found.bridges],
         "attachments": [
-            {**_plain(each.attachment), **_plain(each, but=("attachment",))}
+            {
+                **_plain(each.attachment),
+                **_plain(each, but=("attachment", "protection")),
+                "guarded": _plain(each.protection),
+            }
             for each in found.attachments
         ],
         "foreign": [_plain(each) for each in found.foreign],
@@ -94,7 +97,7 @@ def as_json(found: Inventory) -> dict[str, Any]:
 
 
 def _watch(screen: Console, options: Options) -> None:
-    """Until Ctrl-C, which is how one ends it."""
+    """Print again and again until Ctrl-C."""
     with suppress(KeyboardInterrupt), Live(console=screen, auto_refresh=False) as live:
         # Of a pipe or a file, Live would write the last picture alone.
         show = partial(live.update, refresh=True) if screen.is_terminal else screen.print
@@ -104,14 +107,14 @@ def _watch(screen: Console, options: Options) -> None:
 
 
 def _looked(options: Options) -> RenderableType:
-    """What there is now, for people."""
+    """Return the current state for people."""
     if options.which == CLUSTER:
         return show_cluster.picture(_clusters(options))
     return _picture(_selected(options), options.which)
 
 
 def _document(options: Options) -> object:
-    """The same for programs."""
+    """Return the current state for programs."""
     if options.which == CLUSTER:
         return show_cluster.as_json(_clusters(options))
     return as_json(_selected(options))
@@ -128,7 +131,7 @@ def _selected(options: Options) -> Inventory:
 
 
 def _select(found: Inventory, which: str) -> Inventory:
-    """The part that a network's name or the beginning of a container id stands for."""
+    """Return the part of the inventory that a network's or container's name selects."""
     if not which:
         return found
     attachments = tuple(
@@ -139,7 +142,7 @@ def _select(found: Inventory, which: str) -> Inventory:
     if not attachments:
         networks = ", ".join(sorted({each.attachment.network for each in found.attachments}))
         raise InvalidConfig(
-            f"no network and no container is called {which}", f"networks: {networks or 'none'}"
+            f"no network or container is named {which}", f"networks: {networks or 'none'}"
         )
     used = {each.bridge for each in attachments}
     return Inventory(
@@ -169,7 +172,7 @@ def _picture(found: Inventory, which: str) -> RenderableType:
 
 
 def _apart(blocks: Sequence[RenderableType]) -> Group:
-    """The blocks with a blank line between them."""
+    """Join blocks with a blank line between them."""
     lines = [line for block in blocks for line in (Text(), block)]
     return Group(*lines[1:])
 
@@ -180,15 +183,15 @@ def _heading(network: str, rows: list[Attached], found: Inventory) -> Text:
     wire = ["wire"] if any(each.is_wire for each in rows) else []
     heading = Text.assemble((network, "bold cyan"), "  ", ", ".join(wire or bridges))
     facts = [
-        "masquerade" if any(each.guarded.masquerades for each in rows) else "",
-        *dict.fromkeys(each.guarded.fences for each in rows),
+        "masquerade" if any(each.protection.masquerades for each in rows) else "",
+        *dict.fromkeys(each.protection.restrictions for each in rows),
     ]
     if listed := ", ".join(filter(None, facts)):
         heading.append(f"  {listed}", style="yellow")
     return heading
 
 
-def _bridge(bridge: Interface) -> str:
+def _bridge(bridge: KernelInterface) -> str:
     state = "" if bridge.is_up else " DOWN"
     return f"bridge {bridge.name}{state} {' '.join(bridge.addresses)} {bridge.mac}".replace(
         "  ", " "
@@ -197,7 +200,7 @@ def _bridge(bridge: Interface) -> str:
 
 def _table(rows: list[Attached]) -> Table:
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    is_published = any(each.guarded.ports for each in rows)
+    is_published = any(each.protection.ports for each in rows)
     shown = [column for column in COLUMNS if is_published or column[0] != PORTS]
     for title, _ in shown:
         table.add_column(title, overflow="fold")
@@ -217,13 +220,13 @@ def _notes(rows: list[Attached]) -> list[Text]:
     ]
 
 
-def _foreign(interfaces: tuple[Interface, ...]) -> Text:
+def _foreign(interfaces: tuple[KernelInterface, ...]) -> Text:
     listed = ", ".join(f"{each.name} on {each.master}" for each in interfaces)
     return Text.assemble((inventory.FOREIGN, table_cells.STYLES[inventory.FOREIGN]), f": {listed}")
 
 
 def _details(each: Attached) -> Table:
-    """One attachment, a fact a line."""
+    """Return one attachment as a list of facts."""
     received, sent = each.traffic
     packets_received, packets_sent, dropped = each.packets
     facts: list[tuple[str, Cell]] = [
@@ -235,9 +238,9 @@ def _details(each: Attached) -> Table:
         ("in it", table_cells.end(each.attachment.ifname, each.container_end)),
         *_other_end(each),
         ("addresses", table_cells.addresses(each)),
-        (PORTS, "\n".join(each.guarded.port_texts) or "none"),
-        ("masquerade", "yes" if each.guarded.masquerades else "no"),
-        ("closed off", each.guarded.fences or "no"),
+        (PORTS, "\n".join(each.protection.port_texts) or "none"),
+        ("masquerade", "yes" if each.protection.masquerades else "no"),
+        ("closed off", each.protection.restrictions or "no"),
         ("received", f"{units.size(received)}, {packets_received} packets"),
         ("sent", f"{units.size(sent)}, {packets_sent} packets"),
         ("dropped", str(dropped)),
@@ -263,7 +266,7 @@ COLUMNS: tuple[Column, ...] = (
     ("interface", lambda each: each.attachment.ifname),
     ("host end", table_cells.host_end),
     ("addresses", table_cells.addresses),
-    (PORTS, lambda each: "\n".join(each.guarded.port_texts) or "-"),
+    (PORTS, lambda each: "\n".join(each.protection.port_texts) or "-"),
     ("MAC", lambda each: each.container_end.mac if each.container_end else "-"),
     ("received / sent", table_cells.traffic),
     ("age", table_cells.age),
@@ -279,7 +282,7 @@ def _used(found: Inventory) -> set[str]:
 
 
 def _plain(value: Any, but: tuple[str, ...] = ()) -> Any:
-    """A record as an object, records inside of it too."""
+    """Return a record as a JSON object, nested records included."""
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
     if not hasattr(value, "__dict__"):

@@ -1,7 +1,4 @@
-"""`cni-bridge show cluster`: hosts, their blocks, what is free, how long the lease lasts.
-
-How it is printed; what there is to print is `clusters`' business.
-"""
+"""`cni-bridge show cluster`: print hosts, their blocks, free addresses and the lease's expiry."""
 
 from typing import Any
 
@@ -24,20 +21,20 @@ COUNTED = 1 << 24  # blocks of a pool; an IPv6 network has more than anybody rea
 
 
 def select(name: str, *state_dirs: str) -> tuple[Cluster, ...]:
-    """All cluster networks, or that of a name. Raises InvalidConfig."""
+    """Return all cluster networks, or the one of that name. Raises InvalidConfig."""
     found = clusters.seen(*state_dirs)
     chosen = tuple(each for each in found if name in ("", each.name))
     if not chosen:
         names = ", ".join(each.name for each in found) or "none"
         raise InvalidConfig(
-            f"no agent of {name or 'a cluster network'} has run here since the start of this host",
+            f"no agent of {name or 'a cluster network'} has run since this host started",
             f"cluster networks: {names}; `cni-bridge agent` serves one",
         )
     return chosen
 
 
 def picture(found: tuple[Cluster, ...]) -> RenderableType:
-    """For people."""
+    """Return the tables for people."""
     parts: list[RenderableType] = []
     for each in found:
         parts += (_heading(each), _table(each), *_notes(each))
@@ -45,7 +42,7 @@ def picture(found: tuple[Cluster, ...]) -> RenderableType:
 
 
 def as_json(found: tuple[Cluster, ...]) -> list[dict[str, Any]]:
-    """For programs; times in milliseconds."""
+    """Return the documents for programs; times are in milliseconds."""
     return [_plain(each) for each in found]
 
 
@@ -108,9 +105,12 @@ def _free(each: Cluster) -> str:
 
 def _notes(each: Cluster) -> list[Text]:
     shot = each.shot
-    notes = [] if each.is_served else ["no agent runs: what is shown is old"]
+    notes = [] if each.is_served else ["no agent is running: this is out of date"]
     notes += [shot.error] if shot.error else []
-    notes += [f"lost: {block} is another host's now, containers here use it" for block in shot.lost]
+    notes += [
+        f"lost: {block} belongs to another host now, but containers here use it"
+        for block in shot.lost
+    ]
     return [Text(note, style="bold yellow") for note in (*notes, *shot.problems)]
 
 

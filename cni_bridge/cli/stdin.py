@@ -1,7 +1,4 @@
-"""A network config on stdin or in a file, as people have it: a single one, or a list of plugins.
-
-What it says is understood elsewhere.
-"""
+"""Read a network config from stdin or a file: a single config or a list of plugins."""
 
 import os
 import sys
@@ -18,7 +15,7 @@ DEFAULTS = {"CNI_CONTAINERID": "example", "CNI_IFNAME": "eth0"}
 
 
 def read(name: str) -> str:
-    """The text of a file, or of stdin if it is called `-`."""
+    """Return the text of a file, or of stdin if the name is `-`."""
     try:
         raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
@@ -27,7 +24,7 @@ def read(name: str) -> str:
 
 
 def add_request(text: str) -> Request:
-    """The ADD that a runtime would send with this config and our CNI_* variables.
+    """Return the ADD that a runtime would send with this config and these CNI_* variables.
 
     Raises errors 4, 6, 7.
     """
@@ -52,7 +49,7 @@ def add_request(text: str) -> Request:
 
 
 def own_plugin(document: dict[str, Any]) -> dict[str, Any]:
-    """The plugin's config that is ours; of a list, with the list's name and version."""
+    """Return cni-bridge's plugin config; from a list, with the list's name and version."""
     plugins = document.get("plugins")
     if not isinstance(plugins, list):
         return document
@@ -60,4 +57,6 @@ def own_plugin(document: dict[str, Any]) -> dict[str, Any]:
         if isinstance(each, dict) and each.get("type") in OWN_NAMES:
             shared = {key: document[key] for key in ("name", "cniVersion") if key in document}
             return each | shared
-    raise InvalidConfig("no plugin of this list is cni-bridge", "its `type` says which it is")
+    raise InvalidConfig(
+        "no plugin in this list is cni-bridge", 'one of them needs `"type": "cni-bridge"`'
+    )

@@ -1,14 +1,11 @@
-"""What stands in one cell of a table of attachments: an attachment's facts in a few letters.
-
-Which cells a table has is decided by who prints it.
-"""
+"""The cells of a table of attachments: one fact of an attachment as short text."""
 
 import time
 
 from rich.text import Text
 
 from cni_bridge.cli import inventory, units
-from cni_bridge.cli.host_state import Interface
+from cni_bridge.cli.host_state import KernelInterface
 from cni_bridge.cli.inventory import Attached
 
 STYLES = {
@@ -22,14 +19,14 @@ STYLES = {
 
 
 def host_end(each: Attached) -> str:
-    """The host end, or the far end of a wire."""
+    """Return the host end, or the far end of a wire."""
     if each.far_end:
         return f"wire to {units.short(each.far_end.space)} {each.far_end.interface}"
     return each.host_name + (" (parked)" if each.is_wire else "")
 
 
-def end(name: str, interface: Interface | None) -> str:
-    """An interface and what it is like."""
+def end(name: str, interface: KernelInterface | None) -> str:
+    """Describe an interface: MAC, MTU, state."""
     if interface is None:
         return f"{name}: none"
     state = "up" if interface.is_up else "DOWN"
@@ -37,22 +34,22 @@ def end(name: str, interface: Interface | None) -> str:
 
 
 def addresses(each: Attached) -> str:
-    """All, one a line."""
+    """Return all addresses, one a line."""
     inner = each.container_end
     return "\n".join(each.addresses or (inner.addresses if inner else ())) or "-"
 
 
 def traffic(each: Attached) -> str:
-    """Bytes received and sent."""
+    """Return the bytes received and sent."""
     received, sent = each.traffic
     return f"{units.size(received)} / {units.size(sent)}"
 
 
 def age(each: Attached) -> str:
-    """Since its ADD."""
+    """Return the time since ADD."""
     return "-" if each.created is None else units.age(time.time_ns() // 1_000_000 - each.created)
 
 
 def health(each: Attached) -> Text:
-    """In its colour."""
+    """Return the health in its colour."""
     return Text(each.health, style=STYLES[each.health])

@@ -1,7 +1,4 @@
-"""Where commands print: what was asked for on stdout, failures on stderr.
-
-No command is known here.
-"""
+"""Output of commands: results to stdout, failures to stderr."""
 
 import json
 import sys
@@ -15,7 +12,7 @@ PIPE_WIDTH = 200  # columns where nobody's terminal sets a limit
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that prints text as it is; where it is no terminal, without colours and wide."""
+    """Return a console that prints text literally; without a terminal, no colours and wide."""
     file = sys.stderr if stderr else sys.stdout
     wide = None if file.isatty() else PIPE_WIDTH
     return Console(
@@ -24,7 +21,7 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def print_json(value: object) -> None:
-    """A value for programs."""
+    """Print a value for programs."""
     print(json.dumps(value, indent=2))
 
 

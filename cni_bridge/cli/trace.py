@@ -1,7 +1,4 @@
-"""`cni-bridge trace`: what runtimes have asked for, and how it went, step by step.
-
-Reads the journal; what there is now is the matter of `show`.
-"""
+"""`cni-bridge trace`: list the calls that runtimes made, with their steps and outcome."""
 
 import json
 import time
@@ -14,7 +11,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from cni_bridge.cli import journal_reader, terminal, units
-from cni_bridge.cli.journal_reader import Call
+from cni_bridge.cli.journal_reader import RecordedCall
 from cni_bridge.cli.options import Commands, Options, add_command, add_json
 from cni_bridge.errors import InvalidConfig, IOFailure
 from cni_bridge.journal import LOG_VARIABLE
@@ -30,36 +27,36 @@ LISTED = 20  # calls, where none is named
 BAR = 24  # columns of the longest step's bar
 PAUSE_S = 0.2
 EXAMPLES = f"""\
-  cni-bridge trace                 # the latest calls, one a line
-  cni-bridge trace last            # the last one with its steps
-  cni-bridge trace 3f2a            # all for the containers whose id begins so
+  cni-bridge trace                 # the latest calls, one per line
+  cni-bridge trace last            # the last call with its steps
+  cni-bridge trace 3f2a            # calls for containers whose id begins with 3f2a
   cni-bridge trace --follow        # each as it ends, until Ctrl-C
-  cni-bridge trace --log FILE      # from the file that {LOG_VARIABLE} names"""
+  cni-bridge trace --log FILE      # from the file named by {LOG_VARIABLE}"""
 
 
 def register(parsers: Commands) -> None:
-    """The command's options."""
+    """Add the command and its options."""
     parser = add_command(
         parsers,
         "trace",
         run,
-        summary="what runtimes asked for, how it went, how long each step took",
-        description="Shows the last calls: variables, stdin, steps with their milliseconds, result "
-        "or error.\nNot recorded are VERSION, and STATUS that was well. Values under names like "
-        f"`password` are left out.\nA runtime that has {LOG_VARIABLE}=FILE in its environment has "
-        "every call logged to that file, too.",
+        summary="list calls of runtimes: outcome, and how long each step took",
+        description="Shows the last calls: variables, stdin, steps with milliseconds, result or "
+        "error.\nVERSION and successful STATUS calls are not recorded. Values of keys like "
+        f"`password` are removed.\nWith {LOG_VARIABLE}=FILE in the runtime's environment, every call "
+        "is logged to that file too.",
         examples=EXAMPLES,
     )
     parser.add_argument(
-        "which", metavar="last|CONTAINER", nargs="?", default="", help="a list without it"
+        "which", metavar="last|CONTAINER", nargs="?", default="", help="the latest calls if omitted"
     )
-    parser.add_argument("--follow", action="store_true", help="wait for further calls")
-    parser.add_argument("--log", metavar="FILE", help="a log instead of the journal")
+    parser.add_argument("--follow", action="store_true", help="wait for new calls")
+    parser.add_argument("--log", metavar="FILE", help="read this log instead of the journal")
     add_json(parser)
 
 
 def run(options: Options) -> int:
-    """Print the calls asked for; with --follow, those that end from now on."""
+    """Print the selected calls; with --follow, those that end from now on."""
     files = (Path(options.log),) if options.log else journal_reader.JOURNAL
     try:
         if options.follow:
@@ -79,7 +76,7 @@ def run(options: Options) -> int:
     return 0
 
 
-def _select(found: list[Call], which: str) -> list[Call]:
+def _select(found: list[RecordedCall], which: str) -> list[RecordedCall]:
     if which == LAST:
         chosen = found[-1:]
     else:
@@ -88,7 +85,7 @@ def _select(found: list[Call], which: str) -> list[Call]:
         since = f"since {_clock(found[0])}" if found else "at all"
         raise InvalidConfig(
             "no call is recorded" + ("" if which == LAST else f" for a container {which}"),
-            f"{len(found)} calls are recorded {since}; older ones make room for newer ones",
+            f"{len(found)} calls are recorded {since}; older calls are dropped",
         )
     return chosen if which else chosen[-LISTED:]
 
@@ -114,7 +111,7 @@ def _follow(files: tuple[Path, ...], options: Options) -> None:
         return
 
 
-def _print_followed(each: Call, show: Any, *, as_json: bool) -> None:
+def _print_followed(each: RecordedCall, show: Any, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(vars(each)), flush=True)
     else:
@@ -122,7 +119,7 @@ def _print_followed(each: Call, show: Any, *, as_json: bool) -> None:
 
 
 def _state(files: tuple[Path, ...]) -> list[tuple[int, int]]:
-    """What changes when a record is added."""
+    """Return what changes whenever a record is added."""
     found = [file.stat() for file in files if file.exists()]
     return [(each.st_ino, each.st_size) for each in found]
 
@@ -130,7 +127,7 @@ def _state(files: tuple[Path, ...]) -> list[tuple[int, int]]:
 # ---------------------------------------------------------------- for people
 
 
-def _table(chosen: list[Call]) -> RenderableType:
+def _table(chosen: list[RecordedCall]) -> RenderableType:
     if not chosen:
         return Text("no call is recorded")
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
@@ -150,7 +147,7 @@ def _table(chosen: list[Call]) -> RenderableType:
     return table
 
 
-def _details(each: Call) -> Tree:
+def _details(each: RecordedCall) -> Tree:
     who = (each.command, units.short(each.container), each.environment.get("CNI_IFNAME", ""))
     network = f"on {each.network}" if each.network else ""
     took = f"{_ms(each.took)} ms" if each.took is not None else ""
@@ -168,8 +165,8 @@ def _details(each: Call) -> Tree:
     return tree
 
 
-def _steps(each: Call) -> Table:
-    """The steps as bars; what came after the last is the journal's, or what failed."""
+def _steps(each: RecordedCall) -> Table:
+    """Draw the steps as bars; time after the last step was spent on the answer or the failure."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column()
     table.add_column(justify="right")
@@ -182,7 +179,7 @@ def _steps(each: Call) -> Table:
     return table
 
 
-def _add_end(tree: Tree, each: Call) -> None:
+def _add_end(tree: Tree, each: RecordedCall) -> None:
     if each.error:
         title = (f"error {each.error['code']}", STYLES[journal_reader.FAILED])
         branch = tree.add(Text.assemble(title, f" {each.error['msg']}"))
@@ -191,10 +188,10 @@ def _add_end(tree: Tree, each: Call) -> None:
     elif each.result:
         tree.add(Text.assemble(("result", "cyan"), f" {json.dumps(each.result)}"))
     elif each.outcome == journal_reader.KILLED:
-        tree.add(Text("it never ended: killed, or the machine stopped; DEL removes what it left"))
+        tree.add(Text("it never ended: killed, or the machine stopped; DEL removes what is left"))
 
 
-def _clock(each: Call) -> str:
+def _clock(each: RecordedCall) -> str:
     moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(each.began / 1000))
     return f"{moment}.{each.began % 1000:03}"
 

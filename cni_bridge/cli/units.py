@@ -1,7 +1,4 @@
-"""Numbers and ids as people read and write them.
-
-Pure: no clock is read here.
-"""
+"""Numbers and ids as people read and write them."""
 
 import argparse
 
@@ -10,12 +7,12 @@ STEPS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 def short(container: str) -> str:
-    """A container's id, cut as Docker does; commands take the beginning of one."""
+    """Shorten a container's id as Docker does; commands accept the beginning of an id."""
     return container[:ID_LENGTH]
 
 
 def age(milliseconds: int) -> str:
-    """The largest unit that fits, and the next: `3h 12m`."""
+    """Return the largest unit that fits, and the next: `3h 12m`."""
     seconds = max(0, milliseconds // 1000)
     for at, (size, unit) in enumerate(STEPS):
         if seconds >= size:
@@ -27,7 +24,7 @@ def age(milliseconds: int) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes in powers of 1000: `1.2 MB`."""
+    """Return bytes in powers of 1000: `1.2 MB`."""
     value = float(count)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000:
@@ -37,8 +34,8 @@ def size(count: int) -> str:
 
 
 def interval(text: str) -> float:
-    """Seconds between two looks, as written on the command line."""
+    """Parse seconds between two updates."""
     seconds = float(text)
     if not 0.1 <= seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0.1 and 3600")
+        raise argparse.ArgumentTypeError(f"{text}: expected 0.1 to 3600 seconds")
     return seconds

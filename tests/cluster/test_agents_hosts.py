@@ -111,7 +111,7 @@ def test_a_host_that_comes_back_too_late_knows_what_it_has_lost() -> None:
 def test_a_member_is_not_evicted_but_by_force(hosts: Nodes) -> None:
     hosts.start()
     run = hosts[1].run("--evict", "host-3")
-    assert (run.status, "its lease has not ended" in run.stderr) == (1, True)
+    assert (run.status, "its lease has not expired" in run.stderr) == (1, True)
     assert "host-3" in hosts.blocks().values()
     hosts[3].stop(signal.SIGKILL)
     assert hosts[1].run("--evict", "host-3", "--force").status == 0

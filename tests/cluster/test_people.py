@@ -105,7 +105,7 @@ def test_explain_says_that_nobody_has_an_address(hosts: Nodes) -> None:
     free = next(f"10.64.{each}.2" for each in range(256) if not _is_taken(hosts, each))
     with hosts[1].machine.entered():
         _, why = explain(container(hosts[1]).name, f"{free}:80")
-    assert why == f"no host leases {free} of pods: nobody has that address"
+    assert why == f"no host has a block with {free} of pods, so no container has that address"
 
 
 def test_doctor_finds_nothing_where_all_is_well(hosts: Nodes) -> None:
@@ -117,7 +117,7 @@ def test_doctor_finds_nothing_where_all_is_well(hosts: Nodes) -> None:
     [
         (
             "ip saddr 192.0.2.2",
-            "hosts of pods renew, but don't answer here: h2 at 192.0.2.2",
+            "hosts of pods renew their membership but do not answer here: h2 at 192.0.2.2",
         ),
         (
             "udp dport 4789 ip saddr 192.0.2.2",
@@ -163,7 +163,7 @@ def test_doctor_finds_an_agent_that_does_not_run_and_hosts_that_do_not_renew(hos
 def test_doctor_finds_a_store_that_is_not_heard(hosts: Nodes) -> None:
     for member in hosts.store.members:
         member.kill()
-    wait_until(lambda: any("has not heard the store" in each for each in causes(hosts[1])))
+    wait_until(lambda: any("has not reached the store" in each for each in causes(hosts[1])))
     wait_until(lambda: hosts[1].status().status != 0)
     with hosts[1].machine.entered():
         assert (

@@ -76,4 +76,4 @@ def test_a_directory_that_is_none_is_refused(host: Host) -> None:
 def test_without_a_reference_nothing_is_reserved(host: Host) -> None:
     if RESERVATIONS.exists():
         RESERVATIONS.rmdir()
-    assert printed("adopt", "host-local") == f"nothing is reserved in {RESERVATIONS}\n"
+    assert printed("adopt", "host-local") == f"no reservations in {RESERVATIONS}\n"

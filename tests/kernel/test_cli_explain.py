@@ -82,11 +82,11 @@ DROPS: dict[str, tuple[Harm, str, str, str]] = {
     "itself, by a loopback that is down": (lambda _: None, *("a1", "a1:80", "lo in a1 is down")),
     "port of the asker does not forward": (
         lambda _: bridge("link", "set", "dev", host_end("a1"), "state", "0"),
-        *("a1", "a2:80", "of br-a is disabled: somebody set it so"),
+        *("a1", "a2:80", "of br-a is disabled: it was set so by hand"),
     ),
     "port of the other does not forward": (
         lambda _: bridge("link", "set", "dev", host_end("a2"), "state", "2"),
-        *("a1", "a2:80", "of br-a is learning: somebody set it so"),
+        *("a1", "a2:80", "of br-a is learning: it was set so by hand"),
     ),
     "port that STP keeps back": (
         lambda _: [
@@ -102,7 +102,7 @@ DROPS: dict[str, tuple[Harm, str, str, str]] = {
     ),
     "gateway lost": (
         lambda _: ip("addr", "del", "10.1.0.1/24", "dev", "br-a"),
-        *("a1", "world:80", "nobody has the gateway's address 10.1.0.1"),
+        *("a1", "world:80", "no interface has the gateway address 10.1.0.1"),
     ),
     "address lost": (
         lambda town: town.containers["a2"].ip("addr", "del", "10.1.0.3/24", "dev", "eth0"),
@@ -118,7 +118,7 @@ DROPS: dict[str, tuple[Harm, str, str, str]] = {
     ),
     "no route on the host": (
         lambda _: None,
-        *("a1", "198.51.100.7:80", "the host does not route it to 198.51.100.7"),
+        *("a1", "198.51.100.7:80", "the host has no route to 198.51.100.7"),
     ),
     "isolated networks": (
         lambda _: None,
@@ -135,7 +135,7 @@ DROPS: dict[str, tuple[Harm, str, str, str]] = {
             "table ip greedy { chain first { type nat hook prerouting priority -110; "
             "tcp dport 8080 dnat to 10.1.0.3:80; }\n}"
         ),
-        *("8080", "", "ip greedy first leads it to 10.1.0.3:80/tcp, before a1 gets its port"),
+        *("8080", "", "ip greedy first translates it to 10.1.0.3:80/tcp before a1 gets its port"),
     ),
     "another table drops what is for the host": (
         lambda _: nft(
@@ -145,22 +145,22 @@ DROPS: dict[str, tuple[Harm, str, str, str]] = {
     ),
     "rules flushed": (
         lambda _: nft("flush ruleset"),
-        *("8080", "", "table inet cni_bridge is gone: `cni-bridge restore`"),
+        *("8080", "", "table inet cni_bridge is gone: run `cni-bridge restore`"),
     ),
-    "nobody listens": (
+    "nothing listens": (
         lambda town: town.servers.end("a2"),
-        *("a1", "a2:80", "nobody listens on port 80/tcp in a2"),
+        *("a1", "a2:80", "nothing listens on port 80/tcp in a2"),
     ),
-    "nobody listens behind a published port": (
+    "nothing listens behind a published port": (
         lambda town: town.servers.end("a1"),
-        *("8080", "", "nobody listens on port 80/tcp in a1"),
+        *("8080", "", "nothing listens on port 80/tcp in a1"),
     ),
-    "a closed port": (lambda _: None, *("a1", "a2:82", "nobody listens on port 82/tcp in a2")),
+    "a closed port": (lambda _: None, *("a1", "a2:82", "nothing listens on port 82/tcp in a2")),
     "no way back": (
         lambda town: town.containers["a1"].ip("route", "del", "default"),
         *("8080", "", "a1 has no default route"),
     ),
-    "a port that is not published": (lambda _: None, *("8081", "", "nobody listens on port 8081")),
+    "a port that is not published": (lambda _: None, *("8081", "", "nothing listens on port 8081")),
     "nobody's address": (lambda _: None, *("a1", "10.1.0.77:80", "10.1.0.77 is nobody's on br-a")),
     "nobody's address out there": (
         lambda _: None,
@@ -214,7 +214,7 @@ def test_a_port_that_is_published_at_another_address_is_said_to_be(town: Town) -
     hops, why = explain(f"{here}:8081")
     reason = f"port 8081/tcp is published at {there} only, not at {here}"
     assert reason in [hop["text"] for hop in hops]
-    assert why == "nobody listens on port 8081/tcp in this host: refused"
+    assert why == "nothing listens on tcp/8081 in this host: connection refused"
     assert town.ask("world", "host", 8081) in BLOCKED
     _, why = explain(f"{there}:8081")
     assert why == ""

@@ -88,7 +88,7 @@ def test_a_cable_that_is_broken_is_found_and_mended(host: Host) -> None:
         assert not answers() & whole
         assert complaint in command("lab", "doctor").stdout
         fixed = printed("lab", "doctor", "--fix")
-        assert fixed == "mended: give two its end of the cable back\nnothing is wrong\n"
+        assert fixed == "fixed: give two its end of the cable back\nnothing is wrong\n"
         assert answers() >= whole
     in_lab("one", "ip", "link", "del", "eth0")
     (first, _) = json.loads(command("lab", "doctor", "--json").stdout)["findings"]

@@ -56,7 +56,9 @@ def blocked(found: list[tuple[str, str]]) -> list[str]:
 
 def test_a_second_add_would_fail(host: Host, network: Network) -> None:
     network.add(host.container()).result()
-    assert blocked(steps(host, network)) == ["c1 eth0 on testnet is recorded: DEL comes first"]
+    assert blocked(steps(host, network)) == [
+        "c1 eth0 on testnet is recorded already: send DEL first"
+    ]
 
 
 def test_a_taken_address_a_taken_name_and_a_wrong_bridge_would_fail(
@@ -132,6 +134,6 @@ def test_the_firewalls_part_is_planned_too(host: Host, network: Network) -> None
     mapping = {"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}
     changes = {"ipMasq": True, "isolation": "strict", "runtimeConfig": {"portMappings": [mapping]}}
     texts = [text for _, text in steps(host, network, **changes)]
-    assert "masquerade what 10.88.0.0/16, fd00:88::/64 sends to others" in texts
+    assert "masquerade what 10.88.0.0/16, fd00:88::/64 sends elsewhere" in texts
     assert "publish tcp 8080 to port 80 of 10.88.0.2, fd00:88::2" in texts
     assert "isolation from other networks: strict" in texts

@@ -132,11 +132,11 @@ HARMS: dict[str, tuple[Harm, str, str]] = {
         "eth0 is gone",
     ),
     "rebooted": (lambda *_: sql("update holding set boot_id = 'x'"), "leaked", "last boot"),
-    "record lost": (lambda *_: sql("delete from holding"), "unknown", "no record"),
+    "record lost": (lambda *_: sql("delete from holding"), "unknown", "not recorded"),
     "ADD killed": (
         lambda *_: sql("update holding set is_confirmed = 0, pid = 4194304"),
         "leaked",
-        "died half-way",
+        "died before it finished",
     ),
     "ADD at work": (
         lambda *_: sql(f"update holding set is_confirmed = 0, pid = {os.getpid()}"),

@@ -88,7 +88,7 @@ def test_restore_from_kernel_makes_the_ledger_anew(
     assert "recorded 10.88.0.2/16, fd00:88::2/64 of c1 eth0 on testnet" in told
     network.check(first, config=publishing(mapping(8080))).assert_silent_success()
     network.check(second).assert_silent_success()
-    assert "the ledger lacked nothing" in printed("restore", "--from-kernel")
+    assert "the ledger was complete" in printed("restore", "--from-kernel")
 
 
 def test_a_network_with_a_directory_of_its_own_is_restored_there(

@@ -1,1 +1,1 @@
-"""What can be wrong with this host's networks: facts are gathered once, then judged."""
+"""Diagnose this host's networks: facts are gathered once, then judged."""

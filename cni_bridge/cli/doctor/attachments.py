@@ -1,6 +1,6 @@
-"""What can be wrong with pairs, addresses and routes, and with records of what is gone.
+"""Check veth pairs, addresses and routes, and records of what is gone.
 
-Judged from facts alone. What no config tells is not guessed at.
+Judged from facts alone; what no config specifies is not checked.
 """
 
 from collections.abc import Iterator
@@ -12,18 +12,18 @@ from cni_bridge.cli import gc as gc_command
 from cni_bridge.cli import host_state, inventory, units
 from cni_bridge.cli.doctor import fixes
 from cni_bridge.cli.doctor.facts import Facts
-from cni_bridge.cli.doctor.findings import Finding, Mend
-from cni_bridge.cli.host_state import Interface
+from cni_bridge.cli.doctor.findings import Diagnosis, Fix
+from cni_bridge.cli.host_state import KernelInterface
 from cni_bridge.cli.inventory import Attached
 from cni_bridge.edge.config import STATE_DIR
 from cni_bridge.model import Route, Veth
 from cni_bridge.parts import veth
 
-RESTART = "restart the container: its runtime deletes and adds it"
+RESTART = "restart the container, so that its runtime sends DEL and ADD"
 
 
-def stale(facts: Facts) -> Iterator[Finding]:
-    """Records of which nothing lives any more."""
+def stale(facts: Facts) -> Iterator[Diagnosis]:
+    """Find stale records."""
     for directory, holdings in facts.dead.items():
         command = "cni-bridge gc"
         if directory != STATE_DIR:
@@ -31,41 +31,41 @@ def stale(facts: Facts) -> Iterator[Finding]:
         for each in holdings:
             who = f"{units.short(each.attachment.container)} {each.attachment.ifname}"
             held = ", ".join(prefix_text(lease.address) for lease in each.leases)
-            yield Finding(
-                cause=f"{who} on {each.attachment.network} is dead, but recorded",
-                effect=f"{held or 'its name'} is kept from other containers",
+            yield Diagnosis(
+                cause=f"{who} on {each.attachment.network} is stale: recorded, but its container is gone",
+                effect=f"no other container can get {held or 'its name'}",
                 command=command,
-                mend=Mend(what=command, act=partial(gc_command.free, directory)),
+                fix=Fix(what=command, act=partial(gc_command.free, directory)),
             )
     dead = {each.attachment for holdings in facts.dead.values() for each in holdings}
     for found in facts.found.attachments:
         if found.health == inventory.LEAKED and found.attachment not in dead:
-            yield Finding(
+            yield Diagnosis(
                 cause=f"{_who(found)}: {found.notes[0]}",
-                effect=f"{', '.join(found.addresses) or 'its name'} is kept from other containers",
+                effect=f"no other container can get {', '.join(found.addresses) or 'its name'}",
                 command=_deletion(found, facts),
             )
 
 
-def unknown(facts: Facts) -> Iterator[Finding]:
-    """Host ends of ours that no ledger has."""
+def unknown(facts: Facts) -> Iterator[Diagnosis]:
+    """Find host ends that no ledger records."""
     for each in facts.found.attachments:
         if each.health == inventory.UNKNOWN:
-            yield Finding(
-                cause=f"{each.host_name} of {_who(each)} is in no ledger",
-                effect="nobody removes it; its address can be given to another container",
-                command=f"ip link del {each.host_name}   # once {_who(each)} is known to be gone",
+            yield Diagnosis(
+                cause=f"{each.host_name} of {_who(each)} is recorded in no ledger",
+                effect="no command removes it; its address may be given to another container",
+                command=f"ip link del {each.host_name}   # once you know that {_who(each)} is gone",
             )
 
 
-def links(facts: Facts) -> Iterator[Finding]:
-    """Pairs that are gone, down, or off their bridge."""
+def links(facts: Facts) -> Iterator[Diagnosis]:
+    """Find pairs that are gone, down, or off their bridge."""
     for each in living(facts):
         host_end, container_end = each.host_end, each.container_end
         is_cut = host_end is None and not each.is_wire  # whose other end is in a container
         if container_end is None or is_cut:
             name = each.host_name if is_cut else each.attachment.ifname
-            yield Finding(
+            yield Diagnosis(
                 cause=f"{name} of {_who(each)} is gone",
                 effect="the container is not connected",
                 command=RESTART,
@@ -74,82 +74,82 @@ def links(facts: Facts) -> Iterator[Finding]:
         if host_end and not each.is_wire:
             yield from _host_end(each, host_end, facts)
         if not container_end.is_up and not facts.is_kept_down(each.attachment.network):
-            yield Finding(
+            yield Diagnosis(
                 cause=f"{each.attachment.ifname} in {each.title} is down",
-                effect="the container reaches nobody, and its routes are gone",
+                effect="the container has no connectivity, and its routes are gone",
                 command=inside(each, f"ip link set {each.attachment.ifname} up"),
-                mend=restoring(each, facts),
+                fix=restoring(each, facts),
             )
 
 
-def _host_end(each: Attached, host_end: Interface, facts: Facts) -> Iterator[Finding]:
-    """Of a pair that is there, the end that should be up, on its bridge, and forward."""
-    mend = restoring(each, facts)
+def _host_end(each: Attached, host_end: KernelInterface, facts: Facts) -> Iterator[Diagnosis]:
+    """Check that the host end is up, on its bridge, and forwarding."""
+    fix = restoring(each, facts)
     if not host_end.is_up:
-        simple = Mend(what=f"set {each.host_name} up", act=partial(fixes.bring_up, each.host_name))
-        yield Finding(
+        simple = Fix(what=f"set {each.host_name} up", act=partial(fixes.bring_up, each.host_name))
+        yield Diagnosis(
             cause=f"host end {each.host_name} of {_who(each)} is down",
-            effect="the container reaches nobody",
+            effect="the container has no connectivity",
             command=f"ip link set {each.host_name} up",
-            mend=mend or simple,
+            fix=fix or simple,
         )
     plan = facts.plans.get(each.attachment)
     bridge = fixes.bridge_of(plan).name if plan else host_end.master
     if host_end.master != bridge or not bridge:
-        yield Finding(
+        yield Diagnosis(
             cause=f"host end {each.host_name} of {_who(each)} is on "
             f"{'bridge ' + host_end.master if host_end.master else 'no bridge'}",
-            effect="the container reaches nobody on its network",
+            effect="the container has no connectivity on its network",
             command=f"ip link set {each.host_name} master {bridge or 'BRIDGE'}",
-            mend=mend,
+            fix=fix,
         )
     else:
         yield from _port(each, host_end, facts)
 
 
-def _port(each: Attached, port: Interface, facts: Facts) -> Iterator[Finding]:
-    """A port that would forward if it were let: what is down does not, and is told already."""
+def _port(each: Attached, port: KernelInterface, facts: Facts) -> Iterator[Diagnosis]:
+    """Find a port that does not forward although it is up; ports that are down are reported already."""
     bridge = facts.found.host.interface(each.bridge)
     if bridge is None or port.port_state == host_state.FORWARDING:
         return
     if not (port.is_up and port.has_carrier and bridge.is_up):
         return
     cause = f"port {port.name} of {_who(each)} is {port.port_state}"
-    effect = "the container reaches nobody"
+    effect = "the container has no connectivity"
     command = f"bridge link set dev {port.name} state 3"
     if bridge.has_stp:
-        yield Finding(
+        yield Diagnosis(
             cause=f"{cause}, by STP of {bridge.name}",
-            effect=f"{effect} until STP has found out that there is no loop: 30 s after ADD",
-            command=f"ip link set {bridge.name} type bridge stp_state 0; {command}   # without loops",
+            effect=f"{effect} until STP has ruled out loops, 30 s after ADD",
+            command=f"ip link set {bridge.name} type bridge stp_state 0; {command}   # if there are no loops",
         )
         return
-    yield Finding(
+    yield Diagnosis(
         cause=f"{cause}, and {bridge.name} has no STP",
         effect=effect,
         command=command,
-        mend=Mend(what=f"let {port.name} forward", act=partial(fixes.forward, port.name)),
+        fix=Fix(what=f"let {port.name} forward", act=partial(fixes.forward, port.name)),
     )
 
 
-def addresses(facts: Facts) -> Iterator[Finding]:
-    """Leased addresses that the container has lost."""
+def addresses(facts: Facts) -> Iterator[Diagnosis]:
+    """Find leased addresses that the container has lost."""
     for each in living(facts):
         if each.container_end is None:
             continue
         for prefix in each.addresses:
             if prefix not in each.container_end.addresses:
                 ifname = each.attachment.ifname
-                yield Finding(
+                yield Diagnosis(
                     cause=f"{prefix} is not on {ifname} in {each.title}",
-                    effect="nobody reaches the container at its address",
+                    effect="the container cannot be reached at its address",
                     command=inside(each, f"ip addr add {prefix} dev {ifname}"),
-                    mend=restoring(each, facts),
+                    fix=restoring(each, facts),
                 )
 
 
-def routes(facts: Facts) -> Iterator[Finding]:
-    """Routes that ADD gave and the container has lost; of the main table only."""
+def routes(facts: Facts) -> Iterator[Diagnosis]:
+    """Find routes of the main table that ADD made and the container has lost."""
     for each in living(facts):
         plan = facts.plans.get(each.attachment)
         space = facts.found.space(each.space) if each.space else None
@@ -168,36 +168,36 @@ def routes(facts: Facts) -> Iterator[Finding]:
                 continue
             name = "default" if not route.destination.length else target
             via = f" via {gateway}" if gateway else ""
-            yield Finding(
+            yield Diagnosis(
                 cause=f"{_who(each)} has no route {name}{via}",
                 effect="the container reaches nothing beyond its subnet"
                 if name == "default"
-                else f"the container does not reach {target}",
+                else f"the container cannot reach {target}",
                 command=inside(each, _addition(route, name + via, plan.veth)),
-                mend=restoring(each, facts),
+                fix=restoring(each, facts),
             )
 
 
 def living(facts: Facts) -> Iterator[Attached]:
-    """The attachments that have a pair of ours and should be well."""
+    """Yield the attachments with a cni-bridge veth pair that should work."""
     for each in facts.found.attachments:
         if each.health in (inventory.OK, inventory.MISSING) and each.space:
             yield each
 
 
 def inside(each: Attached, command: str) -> str:
-    """A command that is to run in the container's network namespace."""
+    """Return a command to run in the container's network namespace."""
     return f"nsenter --net={each.netns_path} {command}"
 
 
-def restoring(each: Attached, facts: Facts) -> Mend | None:
-    """What gives an attachment back what it has lost; None where no config tells what that is."""
+def restoring(each: Attached, facts: Facts) -> Fix | None:
+    """Return the fix that restores an attachment; None if no config specifies it."""
     plan = facts.plans.get(each.attachment)
     if plan is None or each.host_end is None or each.container_end is None:
         return None
-    is_published = bool(each.guarded.ports)
-    return Mend(
-        what=f"give {_who(each)} back what ADD gave it",
+    is_published = bool(each.protection.ports)
+    return Fix(
+        what=f"restore addresses and routes of {_who(each)}",
         act=partial(fixes.restore, plan, each.netns_path, is_published=is_published),
     )
 
@@ -207,7 +207,7 @@ def _who(each: Attached) -> str:
 
 
 def _addition(route: Route, words: str, want: Veth) -> str:
-    """The command that adds a route; one to an address' own subnet as the kernel would add it."""
+    """Return the command that adds a route; a connected one as the kernel would add it."""
     is_ipv6 = address.family(route.destination.ip) == address.AF_INET6
     ip = f"ip {'-6 ' if is_ipv6 else ''}route add {words} dev {want.container_name}"
     own = None if route.gateway else veth.connected(want).get(route.destination)
@@ -221,7 +221,7 @@ def _addition(route: Route, words: str, want: Veth) -> str:
 
 
 def _deletion(each: Attached, facts: Facts) -> str:
-    """The DEL that a runtime owes us."""
+    """Return the DEL that the runtime still has to send."""
     identity = each.attachment
     variables = f"CNI_COMMAND=DEL CNI_CONTAINERID={identity.container} CNI_IFNAME={identity.ifname}"
     config = f'{{"cniVersion": "1.0.0", "name": "{identity.network}", "type": "cni-bridge"}}'

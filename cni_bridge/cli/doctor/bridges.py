@@ -1,7 +1,4 @@
-"""What can be wrong with bridges, and with the sizes of what goes over them.
-
-Judged from facts alone.
-"""
+"""Check bridges, gateway addresses and MTUs."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -10,8 +7,8 @@ from cni_bridge.address import parse_prefix, prefix_text
 from cni_bridge.cli.doctor import fixes
 from cni_bridge.cli.doctor.attachments import inside, living
 from cni_bridge.cli.doctor.facts import Facts, gateway_of
-from cni_bridge.cli.doctor.findings import Finding, Mend
-from cni_bridge.cli.host_state import Interface, Space
+from cni_bridge.cli.doctor.findings import Diagnosis, Fix
+from cni_bridge.cli.host_state import KernelInterface, Space
 from cni_bridge.cli.inventory import Attached
 from cni_bridge.kernel.netns import OWN_NETNS
 
@@ -21,31 +18,31 @@ LOST = "large packets are lost: connections open, then hang"
 UNLIMITED = 1 << 16
 
 
-def bridges(facts: Facts) -> Iterator[Finding]:
-    """Bridges that are gone or down, or have lost a gateway address."""
+def bridges(facts: Facts) -> Iterator[Diagnosis]:
+    """Find bridges that are gone or down, or have lost a gateway address."""
     of_bridge = {fixes.bridge_of(plan).name: plan for plan in facts.plans.values()}
     for name, plan in of_bridge.items():
-        mend = Mend(what=f"ensure bridge {name}", act=partial(fixes.ensure_bridge, plan))
+        fix = Fix(what=f"restore bridge {name}", act=partial(fixes.ensure_bridge, plan))
         found = facts.found.host.interface(name)
         if found is None:
-            yield Finding(
+            yield Diagnosis(
                 cause=f"bridge {name} is gone",
-                effect=f"the containers of {plan.attachment.network} reach nobody",
+                effect=f"containers on {plan.attachment.network} have no connectivity",
                 command=f"ip link add {name} type bridge; ip link set {name} up",
-                mend=mend,
+                fix=fix,
             )
         elif not found.is_up:
-            yield Finding(
+            yield Diagnosis(
                 cause=f"bridge {name} is down",
-                effect=f"the containers of {plan.attachment.network} reach nobody",
+                effect=f"containers on {plan.attachment.network} have no connectivity",
                 command=f"ip link set {name} up",
-                mend=mend,
+                fix=fix,
             )
     yield from _gateways(facts)
 
 
-def sizes(facts: Facts) -> Iterator[Finding]:
-    """MTUs at which packets are lost without a word, and those that the config does not want."""
+def sizes(facts: Facts) -> Iterator[Diagnosis]:
+    """Find MTUs at which packets are silently lost, or that differ from the config."""
     wanted = {each.veth.host_name: each.veth.mtu for each in facts.plans.values() if each.veth.mtu}
     for each in living(facts):
         outer, inner = each.host_end, each.container_end
@@ -54,11 +51,11 @@ def sizes(facts: Facts) -> Iterator[Finding]:
         config_mtu = wanted.get(outer.name, outer.mtu)
         if outer.mtu != config_mtu:
             command = f"ip link set {outer.name} mtu {config_mtu}"
-            yield Finding(
+            yield Diagnosis(
                 cause=f"host end {outer.name} has MTU {outer.mtu}, {CONFIG} has {config_mtu}",
                 effect=LOST,
                 command=command,
-                mend=_resizing(command, OWN_NETNS, outer.name, config_mtu),
+                fix=_resizing(command, OWN_NETNS, outer.name, config_mtu),
             )
         limits = _limits(each, facts, wanted)
         tight = next(((what, mtu) for what, mtu in limits.items() if mtu < inner.mtu), None)
@@ -71,8 +68,10 @@ def sizes(facts: Facts) -> Iterator[Finding]:
 
 
 def _limits(each: Attached, facts: Facts, wanted: dict[str, int]) -> dict[str, int]:
-    """The sizes that a container must not exceed, by what sets them, its own pair first; ports as
-    their configs want."""
+    """Return the MTUs a container must not exceed, by what sets them, its own pair first.
+
+    Ports count with the MTU that their configs specify.
+    """
     ports = {
         link.name: wanted.get(link.name, link.mtu)
         for link in facts.found.host.interfaces
@@ -82,30 +81,30 @@ def _limits(each: Attached, facts: Facts, wanted: dict[str, int]) -> dict[str, i
     return {
         CONFIG if each.host_name in wanted else f"its host end {each.host_name}": own,
         f"another port of {each.bridge}": min(ports.values(), default=UNLIMITED),
-        "the way out": _uplink_mtu(facts.found.host) if _leaves(each.space, facts) else UNLIMITED,
+        "the uplink": _uplink_mtu(facts.found.host) if _leaves(each.space, facts) else UNLIMITED,
     }
 
 
-def _wrong(each: Attached, inner: Interface, reason: tuple[str, int], mtu: int) -> Finding:
-    """A container end with another MTU than the one that it should have, because of something's."""
+def _wrong(each: Attached, inner: KernelInterface, reason: tuple[str, int], mtu: int) -> Diagnosis:
+    """Report a container end whose MTU differs from the one that `reason` sets."""
     what, its = reason
     command = inside(each, f"ip link set {inner.name} mtu {mtu}")
     advice = "" if what == CONFIG or mtu > inner.mtu else f'   # and "mtu": {mtu} in the config'
-    return Finding(
+    return Diagnosis(
         cause=f"{each.title} {inner.name} has MTU {inner.mtu}, {what} has {its}",
         effect=LOST
         if mtu < inner.mtu
-        else "larger packets to it are lost, and it sends smaller ones",
+        else "larger packets to it are lost, and it sends smaller ones than it could",
         command=command + advice,
-        mend=_resizing(command, each.netns_path, inner.name, mtu),
+        fix=_resizing(command, each.netns_path, inner.name, mtu),
     )
 
 
-def _resizing(command: str, netns_path: str, ifname: str, mtu: int) -> Mend:
-    return Mend(what=command, act=partial(fixes.set_mtu, netns_path, ifname, mtu))
+def _resizing(command: str, netns_path: str, ifname: str, mtu: int) -> Fix:
+    return Fix(what=command, act=partial(fixes.set_mtu, netns_path, ifname, mtu))
 
 
-def _gateways(facts: Facts) -> Iterator[Finding]:
+def _gateways(facts: Facts) -> Iterator[Diagnosis]:
     by_device = {gateway_of(plan): plan for plan in facts.plans.values()}
     for name, wanted in facts.gateways.items():
         found = facts.found.host.interface(name)
@@ -114,19 +113,19 @@ def _gateways(facts: Facts) -> Iterator[Finding]:
         present = {parse_prefix(each) for each in found.addresses}
         for prefix in sorted(wanted - present, key=prefix_text):
             plan = by_device[name]
-            yield Finding(
+            yield Diagnosis(
                 cause=f"{name} does not have the gateway address {prefix_text(prefix)}",
-                effect=f"the containers of {plan.attachment.network} reach nothing beyond it",
+                effect=f"containers on {plan.attachment.network} reach nothing beyond their bridge",
                 command=f"ip addr add {prefix_text(prefix)} dev {name}",
-                mend=Mend(
-                    what=f"ensure bridge {fixes.bridge_of(plan).name}",
+                fix=Fix(
+                    what=f"restore bridge {fixes.bridge_of(plan).name}",
                     act=partial(fixes.ensure_bridge, plan),
                 ),
             )
 
 
 def _uplink_mtu(host: Space) -> int:
-    """The smallest of the interfaces that a default route leaves by."""
+    """Return the smallest MTU of the interfaces with a default route."""
     devices = {route.device for route in host.routes if route.destination in DEFAULTS}
     return min((each.mtu for each in host.interfaces if each.name in devices), default=UNLIMITED)
 

@@ -1,15 +1,12 @@
-"""All checks, in the order in which their findings are told: what explains others comes first.
-
-Only the table.
-"""
+"""All checks, in the order of their findings: causes come before their consequences."""
 
 from collections.abc import Callable, Iterator
 
 from cni_bridge.cli.doctor import attachments, bridges, clusters, configuration, firewalls, host
 from cni_bridge.cli.doctor.facts import Facts
-from cni_bridge.cli.doctor.findings import Finding
+from cni_bridge.cli.doctor.findings import Diagnosis
 
-Check = Callable[[Facts], Iterator[Finding]]
+Check = Callable[[Facts], Iterator[Diagnosis]]
 
 CHECKS: dict[str, Check] = {
     "kernel": host.kernel,
@@ -33,6 +30,6 @@ CHECKS: dict[str, Check] = {
 }
 
 
-def judge(facts: Facts) -> list[tuple[str, Finding]]:
-    """Every finding, under its check's name."""
+def judge(facts: Facts) -> list[tuple[str, Diagnosis]]:
+    """Return every finding with its check's name."""
     return [(name, finding) for name, check in CHECKS.items() for finding in check(facts)]

@@ -1,20 +1,17 @@
-"""What is wrong with the files in the config directory, and with the plugins that they name.
-
-Judged from facts alone.
-"""
+"""Check the files in the config directory and the plugins that they name."""
 
 import os
 from collections.abc import Iterator
 
 from cni_bridge.cli.doctor.facts import Facts
-from cni_bridge.cli.doctor.findings import Finding
+from cni_bridge.cli.doctor.findings import Diagnosis
 from cni_bridge.cli.validate import command as validate
 from cni_bridge.cli.validate.findings import ERROR
 from cni_bridge.edge import codec
 
 
-def configs(facts: Facts) -> Iterator[Finding]:
-    """Files that the plugin refuses, and what several of them say against each other."""
+def configs(facts: Facts) -> Iterator[Diagnosis]:
+    """Find files that the plugin refuses, and conflicts between files."""
     files = [(each.file, each.text) for each in facts.networks]
     alone = {
         (name, finding)
@@ -28,7 +25,7 @@ def configs(facts: Facts) -> Iterator[Finding]:
             if finding.severity != ERROR and not is_between_files:
                 continue
             line, _ = codec.position(report.text, finding.span.start)
-            yield Finding(
+            yield Diagnosis(
                 cause=f"{report.name}:{line}: {finding.message}",
                 effect="two containers can get one address"
                 if is_between_files
@@ -37,13 +34,13 @@ def configs(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def plugins(facts: Facts) -> Iterator[Finding]:
-    """Plugins that configs name and that are nowhere."""
+def plugins(facts: Facts) -> Iterator[Diagnosis]:
+    """Find plugins that configs name and that are not installed."""
     for each in facts.networks:
         for name in each.executables:
             paths = [os.path.join(directory, name) for directory in facts.plugin_dirs]
             if not any(os.access(path, os.X_OK) for path in paths):
-                yield Finding(
+                yield Diagnosis(
                     cause=f"{each.file} names plugin {name}, which is not in "
                     f"{':'.join(facts.plugin_dirs)}",
                     effect="no container can be attached to this network",

@@ -1,6 +1,6 @@
 """Everything that the checks judge, read from the host once.
 
-No judgement here, and nothing is changed; kernel features are tried in a namespace of their own.
+Nothing is judged or changed here; kernel features are tried in a namespace of their own.
 """
 
 import subprocess
@@ -14,7 +14,7 @@ from cni_bridge.cli import gc as gc_command
 from cni_bridge.cli.conflists import Network
 from cni_bridge.cli.doctor import features, peers
 from cni_bridge.cli.doctor.fixes import bridge_of
-from cni_bridge.cli.doctor.peers import End
+from cni_bridge.cli.doctor.peers import PeerAddress
 from cni_bridge.cli.inventory import Inventory
 from cni_bridge.errors import FirewallRefused
 from cni_bridge.firewall import foreign
@@ -38,7 +38,7 @@ SNIPPETS = ("/etc", "/run", "/usr/lib")  # where systemd-networkd and NetworkMan
 
 @record
 class Facts:
-    """The host as it is, and as configs and ledgers want it."""
+    """The host as it is, and as configs and ledgers describe it."""
 
     state_dirs: tuple[str, ...]
     plugin_dirs: tuple[str, ...]
@@ -52,35 +52,35 @@ class Facts:
     sysctls: dict[str, str | None]
     managers: frozenset[str]  # of networks, that run here
     snippets: dict[str, str]  # of their configuration, by file
-    unheard: dict[str, tuple[End, ...]]  # of other hosts, by cluster network
+    unheard: dict[str, tuple[PeerAddress, ...]]  # of other hosts, by cluster network
 
     @property
     def configs(self) -> tuple[NetworkConfig, ...]:
-        """What of the configs is ours."""
+        """The configs of cni-bridge."""
         return tuple(each.config for each in self.networks if each.config)
 
     def is_chained(self, network: str) -> bool:
-        """Whether other plugins, which may do what they like, come after ours."""
+        """Whether other plugins, which may change anything, come after cni-bridge."""
         return any(
             each.is_chained for each in self.networks if each.config and each.config.name == network
         )
 
     def is_kept_down(self, network: str) -> bool:
-        """Whether its config says so of interfaces of containers."""
+        """Whether the config keeps container interfaces down."""
         return any(
             each.name == network and not each.container_interface_up for each in self.configs
         )
 
     @property
     def unconfigured(self) -> tuple[str, ...]:
-        """Networks with containers of which no config was found: what these should have is unknown."""
+        """Networks that have containers but no config, so that the desired state is unknown."""
         known = {each.name for each in self.configs}
         used = {each.attachment.network for each in self.found.attachments if each.created}
         return tuple(sorted(used - known))
 
     @property
     def gateways(self) -> dict[str, set[Prefix]]:
-        """The addresses that bridges, or interfaces of their VLANs, should have, by interface."""
+        """The gateway addresses that each bridge or VLAN interface should have."""
         wanted: dict[str, set[Prefix]] = {}
         for each in self.plans.values():
             wanted.setdefault(gateway_of(each), set()).update(bridge_of(each).gateways)
@@ -88,7 +88,7 @@ class Facts:
 
 
 def gather(state_dir: str, conf_dir: str, plugin_dirs: tuple[str, ...]) -> Facts:
-    """Look at everything. Raises what ledgers raise that can't be read."""
+    """Inspect everything. Raises the ledger's errors if a ledger cannot be read."""
     networks = conflists.read(conf_dir)
     state_dirs = tuple(dict.fromkeys((state_dir, *conflists.state_dirs(networks))))
     found = inventory.take(*state_dirs)
@@ -111,21 +111,21 @@ def gather(state_dir: str, conf_dir: str, plugin_dirs: tuple[str, ...]) -> Facts
 
 
 def gateway_of(wanted: Plan) -> str:
-    """The interface that has an attachment's gateway addresses."""
+    """Return the interface with an attachment's gateway addresses."""
     bridge = bridge_of(wanted)
     bridge_name, vlan = bridge.name, bridge.gateway_vlan
     return names.gateway(bridge_name, vlan) if vlan else bridge_name
 
 
 def loopback_key(device: str) -> str:
-    """What lets published ports answer on 127.0.0.1."""
+    """Return the sysctl that lets published ports answer on 127.0.0.1."""
     return f"net/ipv4/conf/{device}/route_localnet"
 
 
 def _plans(state_dirs: tuple[str, ...], networks: tuple[Network, ...]) -> dict[Attachment, Plan]:
-    """What ADD made for each attachment that lives, as far as configs tell.
+    """Rebuild the plan of each living attachment that has a config.
 
-    What a runtime adds to a config for one container, ports or a MAC for example, is not known.
+    What a runtime adds for one container (ports, a MAC) is not known.
     """
     configs = {each.config.name: each.config for each in networks if each.config}
     plans = {}
@@ -140,7 +140,7 @@ def _plans(state_dirs: tuple[str, ...], networks: tuple[Network, ...]) -> dict[A
 
 
 def _tables() -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The tables that should be there, each with what is wrong with it."""
+    """Yield cni-bridge's firewall tables, each with its problems."""
     ledger = store.find_ledger(state_directory.HOST)
     if ledger is None:
         return
@@ -172,7 +172,7 @@ def _obstacles(plans: dict[Attachment, Plan]) -> dict[Obstacle, str]:
 
 
 def _rules(obstacle: Obstacle) -> str:
-    """The rules of a chain as text; of iptables' older tables, or without nft, none are shown."""
+    """Return a chain's rules as text; empty for legacy iptables, or without nft."""
     try:
         nft = firewall_tables.find_nft()
     except FirewallRefused:
@@ -194,7 +194,7 @@ def _sysctls(plans: dict[Attachment, Plan]) -> dict[str, str | None]:
 
 
 def _running(wanted: tuple[str, ...]) -> Iterator[str]:
-    """Those of these programs that run in this network: others' are none of its managers."""
+    """Yield which of these programs run in this network namespace."""
     here = Path("/proc/self/ns/net").readlink()
     for process in Path("/proc").glob("[0-9]*"):
         try:

@@ -1,7 +1,4 @@
-"""What this kernel lacks of what networks can ask for, by trying it in a fresh namespace.
-
-Whether anybody needs it is not decided here.
-"""
+"""Find the kernel features that networks can use and this host lacks, by trying them."""
 
 from collections.abc import Callable
 
@@ -27,7 +24,7 @@ Missing = dict[str, str]  # what, and why
 
 
 def missing() -> Missing:
-    """What does not work here, and what the kernel or the program said."""
+    """Return what does not work here, and what the kernel or program reported."""
     trials: dict[str, Callable[[], object]] = {
         BRIDGE: lambda: _add("bridge"),
         VETH: lambda: _add("veth"),
@@ -58,7 +55,7 @@ def _add(kind: str) -> None:
 
 
 def _check_rules(family: int) -> None:
-    """Let nft load the rules, but not for good: the kernel tries all of them."""
+    """Let nft check the rules without loading them; the kernel tries all of them."""
     file, _ = tables.RULES[family]
     check = (tables.find_nft(), "-c", "-f", "-")
     done = child.run(check, bundle.data(file), timeout_ms=tables.PATIENCE_MS)

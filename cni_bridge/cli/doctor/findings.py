@@ -1,7 +1,4 @@
-"""What a check has to say, and what can be done about it.
-
-Only the nouns; who finds something, and when it is mended, is decided elsewhere.
-"""
+"""What a check reports, and the fix for it."""
 
 from collections.abc import Callable
 
@@ -9,18 +6,18 @@ from cni_bridge.lean.record import record
 
 
 @record
-class Mend:
-    """A safe way to mend something; what it says is told when it is done."""
+class Fix:
+    """A safe fix; `what` is printed once it is applied."""
 
     what: str
     act: Callable[[], object]
 
 
 @record
-class Finding:
-    """Something that is wrong: cause, effect, and the command that mends it."""
+class Diagnosis:
+    """Something that is wrong: cause, effect, and the command that fixes it."""
 
     cause: str
     effect: str
     command: str
-    mend: Mend | None = None  # None: a person has to decide
+    fix: Fix | None = None  # None: a person has to decide

@@ -1,13 +1,10 @@
-"""What is wrong with our firewall's tables, and what those of others drop.
-
-Judged from facts alone.
-"""
+"""Check cni-bridge's firewall tables, and what foreign tables drop."""
 
 from collections.abc import Iterator
 
 from cni_bridge.cli.doctor import fixes
 from cni_bridge.cli.doctor.facts import BRIDGED_IS_FILTERED, Facts, gateway_of
-from cni_bridge.cli.doctor.findings import Finding, Mend
+from cni_bridge.cli.doctor.findings import Diagnosis, Fix
 from cni_bridge.firewall import apply
 from cni_bridge.firewall.foreign import Obstacle
 from cni_bridge.firewall.register import Register
@@ -20,53 +17,53 @@ def _restore() -> None:
     apply.restore(Register(ledger.database))
 
 
-RESTORE = Mend(what="cni-bridge restore", act=_restore)
+RESTORE = Fix(what="cni-bridge restore", act=_restore)
 
 
-def rules(facts: Facts) -> Iterator[Finding]:
-    """Tables of ours that are gone, flushed, or lack elements."""
+def rules(facts: Facts) -> Iterator[Diagnosis]:
+    """Find cni-bridge tables that are gone, flushed, or incomplete."""
     for table, problems in facts.tables.items():
         if not problems:
             continue
         more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
-        yield Finding(
+        yield Diagnosis(
             cause=f"{problems[0]}{more}",
-            effect="masquerade, published ports or isolation don't work"
+            effect="masquerade, published ports or isolation do not work"
             if table.startswith("inet")
             else "forged addresses are not dropped",
             command="cni-bridge restore",
-            mend=RESTORE,
+            fix=RESTORE,
         )
 
 
-def foreign(facts: Facts) -> Iterator[Finding]:
-    """Chains of others that drop what containers send and get, as far as nothing ends that."""
-    guarded = {gateway_of(each) for each in facts.plans.values() if each.firewall}
+def foreign(facts: Facts) -> Iterator[Diagnosis]:
+    """Find foreign chains that drop containers' traffic, unless a rule ends the chain earlier."""
+    protection = {gateway_of(each) for each in facts.plans.values() if each.firewall}
     others = {
         gateway_of(each) for each in facts.plans.values() if fixes.bridge_of(each).gateways
-    } - guarded
+    } - protection
     for each, rules in facts.obstacles.items():
         bare = {name for name in others if f'"{name}"' not in rules}
-        if guarded:
-            yield Finding(
+        if protection:
+            yield Diagnosis(
                 cause=str(each),
-                effect=f"containers on {_listed(guarded)} reach nothing beyond this host, "
-                "and nothing reaches their published ports",
+                effect=f"containers on {_listed(protection)} cannot reach anything beyond this host, "
+                "and their published ports cannot be reached",
                 command=each.remedy,
-                mend=RESTORE if each.place else None,
+                fix=RESTORE if each.place else None,
             )
         if bare:
             inside = facts.sysctls[BRIDGED_IS_FILTERED] == "1"
-            yield Finding(
+            yield Diagnosis(
                 cause=str(each),
-                effect=f"containers on {_listed(bare)} reach nothing beyond this host"
-                + (", nor each other, as br_netfilter is on" if inside else ""),
+                effect=f"containers on {_listed(bare)} cannot reach anything beyond this host"
+                + (", nor each other, since br_netfilter is on" if inside else ""),
                 command="; ".join(_by_interface(each, name) for name in sorted(bare)),
             )
 
 
 def _by_interface(obstacle: Obstacle, name: str) -> str:
-    """Rules for a network whose packets our firewall does not mark."""
+    """Return rules for a network whose packets cni-bridge's firewall does not mark."""
     if obstacle.where.startswith("ip"):
         tool, _, chain = obstacle.where.partition(" ")
         if "tables" in tool:

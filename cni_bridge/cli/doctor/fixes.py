@@ -1,6 +1,6 @@
-"""What `--fix` does for attachments and bridges, with the parts that ADD is made of.
+"""The fixes of `--fix` for attachments and bridges, made of the parts that ADD uses.
 
-Everything here can be done twice, and never removes anything.
+Each can be applied twice, and none removes anything.
 """
 
 from errno import EEXIST, EINVAL, ENETDOWN
@@ -21,13 +21,13 @@ IP6_RT_PRIO_ADDRCONF = 256  # net/ip6_route.h: the metric of what the kernel add
 
 
 def bridge_of(wanted: Plan) -> Bridge:
-    """The bridge of an attachment that has one: the doctor leaves wires alone."""
+    """Return an attachment's bridge; wires, which have none, are not checked."""
     assert wanted.bridge, "a wire has no bridge, and is not among the plans"
     return wanted.bridge
 
 
 def ensure_bridge(wanted: Plan) -> None:
-    """The bridge, its addresses, forwarding, as every ADD ensures them."""
+    """Ensure the bridge, its addresses and forwarding as every ADD does."""
     host = Socket()
     shared = bridge.ensure(host, bridge_of(wanted))
     gateway = optional_parts.ensure_gateway(host, shared, bridge_of(wanted))
@@ -35,7 +35,7 @@ def ensure_bridge(wanted: Plan) -> None:
 
 
 def restore(wanted: Plan, netns_path: str, *, is_published: bool) -> None:
-    """An attachment whose pair is still there, the bridge included."""
+    """Restore an attachment whose pair still exists, its bridge included."""
     ensure_bridge(wanted)
     host = Socket()
     shared = bridge.ensure(host, bridge_of(wanted))
@@ -51,7 +51,7 @@ def restore(wanted: Plan, netns_path: str, *, is_published: bool) -> None:
 
 
 def bring_up(host_name: str) -> None:
-    """A host end, where no config tells more about it."""
+    """Set a host end up, where no config specifies more."""
     _set(OWN_NETNS, host_name, state="up")
 
 
@@ -62,20 +62,19 @@ def forward(host_name: str) -> None:
 
 
 def set_mtu(netns_path: str, ifname: str, mtu: int) -> None:
-    """The MTU of an interface in a namespace."""
+    """Set the MTU of an interface in a namespace."""
     _set(netns_path, ifname, mtu=mtu)
 
 
 def set_sysctl(key: str, value: str) -> None:
-    """A kernel parameter of the host."""
+    """Set a kernel parameter of the host."""
     sysctl.write(key, value)
 
 
 def _connect(container: OpenNetns, want: Veth) -> None:
-    """Add the routes that the kernel adds with addresses, as it does.
+    """Add the connected routes as the kernel adds them with addresses.
 
-    Where it would refuse because the link is down or the address is gone, it adds them by itself
-    once they are back.
+    Where it refuses because the link is down or the address is gone, it adds them itself later.
     """
     with netns.inside(container, IPRoute) as socket:
         (index,) = socket.link_lookup(ifname=want.container_name)

@@ -1,7 +1,4 @@
-"""What of the host itself keeps networks from working: kernel, sysctls, routes, other programs.
-
-Judged from facts alone.
-"""
+"""Check the host itself: kernel features, sysctls, routes, other programs."""
 
 import configparser
 import fnmatch
@@ -18,13 +15,13 @@ from cni_bridge.cli.doctor.facts import (
     gateway_of,
     loopback_key,
 )
-from cni_bridge.cli.doctor.findings import Finding, Mend
+from cni_bridge.cli.doctor.findings import Diagnosis, Fix
 from cni_bridge.model import NetworkConfig
 from cni_bridge.parts import bridge
 
 NEARLY_FULL = 0.9
 REMEDIES = {
-    features.BRIDGE: ("no network can be made", "modprobe bridge"),
+    features.BRIDGE: ("no network can be created", "modprobe bridge"),
     features.VETH: ("no container can be attached", "modprobe veth"),
     features.RULES: (
         "ipMasq, portMappings and isolation fail: ADD answers error 111",
@@ -43,19 +40,21 @@ REMEDIES = {
 }
 
 
-def kernel(facts: Facts) -> Iterator[Finding]:
-    """Features that a network here needs and the kernel lacks."""
+def kernel(facts: Facts) -> Iterator[Diagnosis]:
+    """Find features that a network on this host needs and the kernel lacks."""
     needed = {features.BRIDGE, features.VETH}
     for config in facts.configs:
         needed.update(_needs(config))
     for name, why in facts.features.items():
         if name in needed:
             effect, command = REMEDIES[name]
-            yield Finding(cause=f"no {name} here: {why}", effect=effect, command=command)
+            yield Diagnosis(
+                cause=f"this kernel lacks {name}: {why}", effect=effect, command=command
+            )
 
 
-def forwarding(facts: Facts) -> Iterator[Finding]:
-    """Gateways on a host that does not forward."""
+def forwarding(facts: Facts) -> Iterator[Diagnosis]:
+    """Find gateways on a host that does not forward."""
     lengths = {
         len(prefix.ip): device
         for device, wanted in facts.gateways.items()
@@ -65,21 +64,21 @@ def forwarding(facts: Facts) -> Iterator[Finding]:
         key = bridge.FORWARDING[length]
         if facts.sysctls[key] == "0":
             name = key.replace("/", ".")
-            yield Finding(
+            yield Diagnosis(
                 cause=f"{name} is 0, although {device} is a gateway",
-                effect="containers reach this host, and nothing beyond it",
+                effect="containers reach this host but nothing beyond it",
                 command=f"sysctl -w {name}=1",
-                mend=Mend(what=f"sysctl -w {name}=1", act=partial(fixes.set_sysctl, key, "1")),
+                fix=Fix(what=f"sysctl -w {name}=1", act=partial(fixes.set_sysctl, key, "1")),
             )
 
 
-def loopback(facts: Facts) -> Iterator[Finding]:
-    """Published ports that 127.0.0.1 does not reach."""
+def loopback(facts: Facts) -> Iterator[Diagnosis]:
+    """Find published ports that do not answer on 127.0.0.1."""
     publishing = {
         gateway_of(facts.plans[each.attachment])
         for each in facts.found.attachments
         if each.attachment in facts.plans
-        and any(":" not in port.address for port in each.guarded.ports)
+        and any(":" not in port.address for port in each.protection.ports)
     }
     for device in sorted(publishing):
         key = loopback_key(device)
@@ -87,27 +86,27 @@ def loopback(facts: Facts) -> Iterator[Finding]:
         translates = any(plan.firewall and plan.firewall.rules.translates_source for plan in plans)
         if translates and facts.sysctls[key] == "0":
             name = f"net.ipv4.conf.{device.replace('.', '/')}.route_localnet"
-            yield Finding(
+            yield Diagnosis(
                 cause=f"{name} is 0",
-                effect="published ports don't answer on 127.0.0.1",
+                effect="published ports do not answer on 127.0.0.1",
                 command=f"sysctl -w {name}=1",
-                mend=Mend(what=f"sysctl -w {name}=1", act=partial(fixes.set_sysctl, key, "1")),
+                fix=Fix(what=f"sysctl -w {name}=1", act=partial(fixes.set_sysctl, key, "1")),
             )
 
 
-def tracking(facts: Facts) -> Iterator[Finding]:
-    """A table of connections that has next to no room."""
+def tracking(facts: Facts) -> Iterator[Diagnosis]:
+    """Find a connection tracking table that is nearly full."""
     count, most = (int(facts.sysctls[key] or 0) for key in (TRACKED, TRACKED_MAX))
     if count > most * NEARLY_FULL:
-        yield Finding(
-            cause=f"the table of tracked connections is nearly full: {count} of {most}",
-            effect="new connections of containers and to published ports are dropped, now and then",
+        yield Diagnosis(
+            cause=f"the connection tracking table is nearly full: {count} of {most}",
+            effect="some new connections of containers and to published ports are dropped",
             command=f"sysctl -w net.netfilter.nf_conntrack_max={2 * most}   # 320 bytes each",
         )
 
 
-def overlaps(facts: Facts) -> Iterator[Finding]:
-    """Subnets of networks that a route of this host leads elsewhere."""
+def overlaps(facts: Facts) -> Iterator[Diagnosis]:
+    """Find subnets of networks that a route of this host leads elsewhere."""
     for config in facts.configs:
         own = {config.bridge, f"{config.bridge}.{config.vlan.access}" if config.vlan else ""}
         for item in {each.subnet for ranges in config.ipam.range_sets for each in ranges}:
@@ -119,16 +118,16 @@ def overlaps(facts: Facts) -> Iterator[Finding]:
                 if theirs.prefixlen <= 1 or route.device in own or mine.version != theirs.version:
                     continue
                 if mine.overlaps(theirs):
-                    yield Finding(
+                    yield Diagnosis(
                         cause=f"{subnet_text} of network {config.name} overlaps the route to "
-                        f"{route.destination} by {route.device}",
-                        effect="one of the two can't be reached from here",
-                        command=f"cni-bridge init {config.name}   # finds a subnet that is free",
+                        f"{route.destination} via {route.device}",
+                        effect="one of the two cannot be reached from this host",
+                        command=f"cni-bridge init {config.name}   # finds a free subnet",
                     )
 
 
-def managers(facts: Facts) -> Iterator[Finding]:
-    """Programs that run here and are told to manage interfaces of ours."""
+def managers(facts: Facts) -> Iterator[Diagnosis]:
+    """Find running network managers that are configured to manage cni-bridge's interfaces."""
     host_ends = [each.host_name for each in facts.found.attachments]
     ours = [*dict.fromkeys(each.name for each in facts.found.bridges), *host_ends]
     for file, text in facts.snippets.items():
@@ -138,9 +137,9 @@ def managers(facts: Facts) -> Iterator[Finding]:
         patterns = sections.get("match", {}).get("name", "").split()
         taken = [name for name in ours if _matches(name, patterns)]
         if taken and sections.get("link", {}).get("unmanaged", "no") not in ("yes", "true", "1"):
-            yield Finding(
-                cause=f"{file} lets systemd-networkd manage {', '.join(taken[:3])}",
-                effect="it takes away addresses and the bridge that it does not know of",
+            yield Diagnosis(
+                cause=f"{file} makes systemd-networkd manage {', '.join(taken[:3])}",
+                effect="it removes addresses and bridges that it does not know",
                 command="printf '[Match]\\nName=veth* "
                 f"{' '.join(each.name for each in facts.found.bridges)}\\n[Link]\\nUnmanaged=yes\\n' "
                 "> /etc/systemd/network/05-cni-bridge.network; networkctl reload",
@@ -149,7 +148,7 @@ def managers(facts: Facts) -> Iterator[Finding]:
         yield from _network_manager(facts)
 
 
-def _network_manager(facts: Facts) -> Iterator[Finding]:
+def _network_manager(facts: Facts) -> Iterator[Diagnosis]:
     rules: list[str] = []
     for file, text in facts.snippets.items():
         if file.endswith(".conf"):
@@ -158,9 +157,9 @@ def _network_manager(facts: Facts) -> Iterator[Finding]:
     managed = [each.name for each in facts.found.bridges if not _matches(each.name, patterns)]
     if managed:
         listed = ";".join(f"interface-name:{name}" for name in (*managed, "veth*"))
-        yield Finding(
-            cause=f"NetworkManager runs and is not told to leave {', '.join(managed)} alone",
-            effect="it may take addresses away, or the bridge down with a connection of its own",
+        yield Diagnosis(
+            cause=f"NetworkManager runs and is not configured to ignore {', '.join(managed)}",
+            effect="it may remove addresses, or take the bridge down with a connection of its own",
             command=f"printf '[keyfile]\\nunmanaged-devices+={listed}\\n' "
             "> /etc/NetworkManager/conf.d/90-cni-bridge.conf; nmcli general reload",
         )
@@ -180,7 +179,7 @@ def _needs(config: NetworkConfig) -> Iterator[str]:
 
 
 def _sections(text: str) -> dict[str, dict[str, str]]:
-    """An ini file; nothing of one that can't be read."""
+    """Parse an ini file; return nothing if it cannot be parsed."""
     parser = configparser.ConfigParser(strict=False, interpolation=None, delimiters=("=", "+="))
     try:
         parser.read_string(text)
@@ -190,7 +189,7 @@ def _sections(text: str) -> dict[str, dict[str, str]]:
 
 
 def _matches(name: str, patterns: list[str]) -> bool:
-    """As systemd.network(5): a list of globs, of which one with `!` excludes."""
+    """Match a name like systemd.network(5): a list of globs; one with `!` excludes."""
     if any(fnmatch.fnmatch(name, each[1:]) for each in patterns if each.startswith("!")):
         return False
     return any(fnmatch.fnmatch(name, each) for each in patterns)

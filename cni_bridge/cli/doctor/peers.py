@@ -1,6 +1,6 @@
-"""Which hosts of a cluster network are not heard here: each is asked for an echo.
+"""Find the hosts of a cluster network that do not answer an echo request.
 
-At its own addresses, and through the tunnel where there is one; what follows is judged elsewhere.
+Hosts are asked at their own addresses, and through the tunnel if there is one.
 """
 
 import socket
@@ -21,10 +21,10 @@ ATTEMPTS = 2
 
 
 @record
-class End:
-    """An address of a host that renews its membership: its own, or what it has on its tunnels.
+class PeerAddress:
+    """An address of a member host: its own, or that of its tunnel.
 
-    `size`: bytes of the packet that it is sent; 0: as few as can be.
+    `size`: bytes of the packet to send; 0: as small as possible.
     """
 
     host: Host
@@ -33,9 +33,11 @@ class End:
     size: int = 0
 
 
-def unheard(cluster: Cluster) -> tuple[End, ...]:
-    """Those that don't answer within two seconds; none where this user must not ask. Who answers at
-    his own address is asked once more there, with a packet as large as both links take."""
+def unheard(cluster: Cluster) -> tuple[PeerAddress, ...]:
+    """Return the addresses that do not answer within two seconds; none without the privilege to ask.
+
+    Hosts that answer are asked once more with the largest packet that both links carry.
+    """
     with ExitStack() as stack:
         senders = dict(_senders(stack))
         asked = [end for end in _ends(cluster) if len(end.ip) in senders]
@@ -46,7 +48,7 @@ def unheard(cluster: Cluster) -> tuple[End, ...]:
         return (*silent, *_silent(senders, large))
 
 
-def _silent(senders: dict[int, socket.socket], asked: list[End]) -> list[End]:
+def _silent(senders: dict[int, socket.socket], asked: list[PeerAddress]) -> list[PeerAddress]:
     targets = [(senders[len(end.ip)], text(end.ip), end.size) for end in asked]
     heard = icmp.answered(targets, attempts=ATTEMPTS)
     return [end for place, end in enumerate(asked) if place not in heard]
@@ -58,8 +60,8 @@ def _senders(stack: ExitStack) -> Iterator[tuple[int, socket.socket]]:
             yield length, stack.enter_context(icmp.sender(family))
 
 
-def _ends(cluster: Cluster) -> Iterator[End]:
-    """Of families that this host has an address of, too."""
+def _ends(cluster: Cluster) -> Iterator[PeerAddress]:
+    """Yield the members' addresses, in the families that this host has too."""
     me = cluster.shot.me
     own = {len(ip) for ip in me.addresses}
     blocks = _first_blocks(cluster) if cluster.backend == "vxlan" else {}
@@ -67,14 +69,14 @@ def _ends(cluster: Cluster) -> Iterator[End]:
     for peer in [each for each in cluster.peers if cluster.is_member(each)][:MOST]:
         for ip in peer.addresses:
             if len(ip) in own:
-                yield End(host=peer, ip=ip, is_tunnel=False)
+                yield PeerAddress(host=peer, ip=ip, is_tunnel=False)
         for length, block in blocks.get(peer.id, {}).items():
             if length in tunnelled:
-                yield End(host=peer, ip=routes.gateway(block).ip, is_tunnel=True)
+                yield PeerAddress(host=peer, ip=routes.gateway(block).ip, is_tunnel=True)
 
 
 def _first_blocks(cluster: Cluster) -> dict[str, dict[int, Prefix]]:
-    """Of each host and family: its tunnels have the gateway of that block."""
+    """Return each host's first block by family: its tunnel has the gateway of that block."""
     found: dict[str, dict[int, Prefix]] = {}
     for block in sorted(cluster.shot.view.blocks.values(), key=lambda block: block.subnet.ip):
         found.setdefault(block.host, {}).setdefault(len(block.subnet.ip), block.subnet)

@@ -1,1 +1,1 @@
-"""One connection, followed from hop to hop until it arrives or something drops it."""
+"""Follow one connection from hop to hop until it arrives or something drops it."""

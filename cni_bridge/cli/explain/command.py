@@ -1,7 +1,4 @@
-"""`cni-bridge explain`: follows a connection, and names the hop or the table that drops it.
-
-The hops are found in `explain/`; here is what was asked for, and how it is told.
-"""
+"""`cni-bridge explain`: follow a connection and name the hop or table that drops it."""
 
 import ipaddress
 import os
@@ -23,7 +20,7 @@ HOST = "host"
 STYLES = {"passes": "green", "drops": "bold red", "unsure": "yellow"}
 MARKS = {"passes": "✓", "drops": "✗", "unsure": "?"}
 EXAMPLES = """\
-  cni-bridge explain 3f2a 1.1.1.1:443     # from a container to the world
+  cni-bridge explain 3f2a 1.1.1.1:443     # from a container to the internet
   cni-bridge explain 3f2a 8c41:80         # to another container
   cni-bridge explain 8080                 # from outside to a published port
   cni-bridge explain 192.0.2.1:8080       # the same, at one address of the host
@@ -33,46 +30,53 @@ EXAMPLES = """\
 
 
 def register(parsers: Commands) -> None:
-    """The command's options."""
+    """Add the command and its options."""
     parser = add_command(
         parsers,
         "explain",
         run,
-        summary="follow a connection, and name the hop that drops it",
-        description="Follows a connection through namespace, pair, bridge, routing, firewalls and "
-        "address\ntranslation, up to who listens. Each hop says how it is known: asked of the "
-        "kernel, inferred\nfrom rules and records, or with --probe measured, by a connection that "
-        "nftables traces.\nExit status: 0 it arrives, 1 something drops it.",
+        summary="follow a connection and name the hop that drops it",
+        description="Follows a connection through namespace, veth pair, bridge, routing, firewalls "
+        "and address\ntranslation to the process that listens. Each hop says how it is known: "
+        "asked of the kernel,\ninferred from rules and records, or with --probe measured by a real "
+        "connection that nftables\ntraces. Exit status: 0 it arrives, 1 something drops it, 2 wrong "
+        "usage.",
         examples=EXAMPLES,
     )
     parser.add_argument(
         "source",
         metavar="CONTAINER|host|IP|PORT",
-        help="who asks; or what is asked for from outside: a port of the host, or HOST:PORT",
+        help="where the connection starts; or, from outside, its target: a port of the host, or HOST:PORT",
     )
     parser.add_argument(
-        "target", metavar="HOST:PORT", nargs="?", default="", help="HOST: an address or a container"
+        "target",
+        metavar="HOST:PORT",
+        nargs="?",
+        default="",
+        help="HOST: an address, a container, or `host`",
     )
-    parser.add_argument("--udp", action="store_true", help="UDP instead of TCP")
-    parser.add_argument("--probe", action="store_true", help="connect for real, and watch")
+    parser.add_argument("--udp", action="store_true", help="use UDP instead of TCP")
+    parser.add_argument("--probe", action="store_true", help="open a real connection and trace it")
     add_json(parser)
     add_state_dir(parser)
 
 
 def run(options: Options) -> int:
-    """Tell the hops; 1 if one of them drops."""
+    """Print the hops; return 1 if one of them drops."""
     from cni_bridge.cli.explain import evidence, walk  # load pyroute2
     from cni_bridge.cli.explain.hops import DROPS
     from cni_bridge.cli.explain.scene import Scene
 
     if os.geteuid():
-        raise IOFailure("explain needs root, to look into network namespaces")
+        raise IOFailure("explain needs root to enter network namespaces")
     found = inventory.take(*conflists.ledgers(options.state_dir))
     protocol = "udp" if options.udp else "tcp"
     asker, flow = _asked(found, options.source, options.target, protocol)
     from_host = options.source == HOST and bool(options.target)
     if options.probe and flow.source:
-        raise InvalidConfig(f"--probe can't connect from {flow.source}", "it is not on this host")
+        raise InvalidConfig(
+            f"--probe cannot connect from {flow.source}", "that address is not on this host"
+        )
     hops = list(walk.hops(Scene(found, asker), flow, from_host=from_host))
     if options.probe:
         path = asker[0].netns_path if asker else OWN_NETNS
@@ -92,7 +96,7 @@ def run(options: Options) -> int:
 def _asked(
     found: Inventory, source: str, target: str, protocol: str
 ) -> "tuple[tuple[Attached, ...], Flow]":
-    """The attachments of the container that asks, if it is one, and what it asks for."""
+    """Return the source container's attachments, if it is a container, and the connection."""
     from cni_bridge.cli.explain.hops import Flow
 
     if not target and source.isdecimal():
@@ -104,7 +108,7 @@ def _asked(
 
 
 def _asker(found: Inventory, source: str) -> tuple[tuple[Attached, ...], str]:
-    """A container's attachments or, where it is not on this host, its address."""
+    """Return a container's attachments or, if it is on another host, its address."""
     if source == HOST:
         return (), ""
     try:
@@ -118,7 +122,7 @@ def _asker(found: Inventory, source: str) -> tuple[tuple[Attached, ...], str]:
 
 
 def _container(found: Inventory, beginning: str) -> tuple[Attached, ...]:
-    """The attachments of the container whose id begins so."""
+    """Return the attachments of the container whose id begins so."""
     own = [each for each in found.attachments if each.attachment.container.startswith(beginning)]
     exact = [each for each in own if each.attachment.container == beginning] or own
     if len({each.attachment.container for each in exact}) != 1:
@@ -131,7 +135,7 @@ def _container(found: Inventory, beginning: str) -> tuple[Attached, ...]:
 
 
 def _address(found: Inventory, host: str, asker: tuple[Attached, ...]) -> str:
-    """An address, or that of a container on a network of the asker's if it is on one."""
+    """Return an address, or a container's address, preferably on a network shared with the source."""
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:

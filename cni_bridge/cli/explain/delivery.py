@@ -1,7 +1,4 @@
-"""The last part of a way: bridge, pair, interface and listener of the container that is asked.
-
-Nothing is sent.
-"""
+"""The last part of the path: bridge, pair, interface and listener of the target container."""
 
 from collections.abc import Iterator
 
@@ -9,7 +6,7 @@ from cni_bridge.cli import host_state
 from cni_bridge.cli.explain import kernel_queries
 from cni_bridge.cli.explain.hops import Flow, Hop, dropped
 from cni_bridge.cli.explain.scene import Scene
-from cni_bridge.cli.host_state import Interface
+from cni_bridge.cli.host_state import KernelInterface
 from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.kernel import links
 from cni_bridge.kernel.netlink import Socket
@@ -21,7 +18,7 @@ EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - nothing is bound here
 
 
 def pair(found: Inventory, each: Attached) -> Iterator[Hop]:
-    """Both ends of an attachment and its bridge; of a wire, the end in the container."""
+    """Check both ends of an attachment and its bridge; of a wire, the end in the container."""
     if why := _fault(found, each):
         yield dropped(*why)
     elif each.is_wire:
@@ -34,7 +31,7 @@ def pair(found: Inventory, each: Attached) -> Iterator[Hop]:
 
 
 def arrival(scene: Scene, target: Attached, flow: Flow) -> Iterator[Hop]:
-    """It comes to a container, and an answer finds its way back."""
+    """Deliver the packet to a container, and check that its answer has a route."""
     yield from pair(scene.found, target)
     name, path = target.title, target.netns_path
     if flow.source:
@@ -42,10 +39,10 @@ def arrival(scene: Scene, target: Attached, flow: Flow) -> Iterator[Hop]:
         if way.refusal:
             yield dropped(CONTAINER, f"{name} has no route back to {flow.source}: {way.refusal}")
         if way.is_local:
-            text = f"{name} gets it from its own address {flow.source}, and drops that"
+            text = f"{name} drops it, since it comes from its own address {flow.source}"
             yield dropped(CONTAINER, text)
     elif not _has_default(scene.found, target, flow.address):
-        yield dropped(CONTAINER, f"{name} has no default route: its answers go nowhere")
+        yield dropped(CONTAINER, f"{name} has no default route, so its answers cannot leave")
     flow = replace(flow, enters=target.attachment.ifname, leaves="", mac="", mark=0)
     flow = yield from scene.filtered(CONTAINER, "input", flow, path=path)
     yield from scene.answered(CONTAINER, "output", flow, path)
@@ -54,32 +51,37 @@ def arrival(scene: Scene, target: Attached, flow: Flow) -> Iterator[Hop]:
 
 
 def listening(netns_path: str, name: str, flow: Flow) -> Iterator[Hop]:
-    """Somebody takes it, or not."""
+    """Check whether a process listens."""
     at = kernel_queries.listeners(netns_path, flow.protocol, flow.port)
-    what = f"port {flow.port}/{flow.protocol}"
+    what = f"{flow.protocol}/{flow.port}"
     if not at:
-        yield dropped(CONTAINER, f"nobody listens on {what} in {name}: refused")
+        yield dropped(CONTAINER, f"nothing listens on {what} in {name}: connection refused")
     elif at <= NOWHERE and flow.address not in at:
-        yield dropped(CONTAINER, f"{name} listens on {what} at {', '.join(at)} only: refused")
+        yield dropped(
+            CONTAINER, f"{name} listens on {what} at {', '.join(at)} only: connection refused"
+        )
     elif not at & EVERYWHERE and flow.address and flow.address not in at:
-        yield dropped(CONTAINER, f"{name} listens on {what} at {', '.join(sorted(at))}, not there")
+        yield dropped(
+            CONTAINER,
+            f"{name} listens on {what} at {', '.join(sorted(at))} only: connection refused",
+        )
     else:
-        yield Hop(place=CONTAINER, text=f"somebody listens on {what} in {name}")
+        yield Hop(place=CONTAINER, text=f"a process listens on {what} in {name}")
 
 
 def loopback(found: Inventory, each: Attached) -> Iterator[Hop]:
-    """It is for the container itself, which reaches its own addresses by way of lo."""
+    """Check a connection of a container to itself, which uses lo."""
     name = each.title
     space = found.space(each.space) if each.space else None
     lo = space.interface("lo") if space else None
     if lo and not lo.is_up:
-        yield dropped(CONTAINER, f"lo in {name} is down: it does not reach itself")
+        yield dropped(CONTAINER, f"lo in {name} is down, so it cannot reach itself")
     else:
-        yield Hop(place=CONTAINER, text=f"the address is {name}'s own")
+        yield Hop(place=CONTAINER, text=f"the address belongs to {name} itself")
 
 
 def own_address(each: Attached, towards: str) -> str:
-    """The address that a container sends from; empty where it has none of that family."""
+    """Return the address a container sends from; empty if it has none of that family."""
     own = (prefix.partition("/")[0] for prefix in each.addresses)
     return next((address for address in own if (":" in address) == (":" in towards)), "")
 
@@ -92,11 +94,11 @@ def is_isolated(each: Attached) -> bool:
 
 
 def _fault(found: Inventory, each: Attached) -> tuple[str, str] | None:
-    """Place and reason of what is wrong with a pair."""
+    """Return place and reason of what is wrong with a pair."""
     name, ifname = each.title, each.attachment.ifname
     outer, inner = each.host_end, each.container_end
     if inner is None or (outer is None and not each.is_wire):
-        return "pair", f"the pair of {name} is gone: restart the container"
+        return "pair", f"the veth pair of {name} is gone: restart the container"
     if not inner.is_up:
         return CONTAINER, f"{ifname} in {name} is down"
     missing = [prefix for prefix in each.addresses if prefix not in inner.addresses]
@@ -105,7 +107,7 @@ def _fault(found: Inventory, each: Attached) -> tuple[str, str] | None:
     return _fault_on_host(found, name, outer) if outer and not each.is_wire else None
 
 
-def _fault_on_host(found: Inventory, name: str, outer: Interface) -> tuple[str, str] | None:
+def _fault_on_host(found: Inventory, name: str, outer: KernelInterface) -> tuple[str, str] | None:
     if not outer.is_up:
         return "pair", f"{outer.name}, the host end of {name}, is down"
     if not outer.master:
@@ -114,7 +116,7 @@ def _fault_on_host(found: Inventory, name: str, outer: Interface) -> tuple[str, 
     if bridge is None or not bridge.is_up:
         return BRIDGE, f"bridge {outer.master} is down"
     if outer.port_state != host_state.FORWARDING:
-        why = f"STP of {bridge.name} decides" if bridge.has_stp else "somebody set it so"
+        why = f"STP of {bridge.name} blocks it" if bridge.has_stp else "it was set so by hand"
         return BRIDGE, f"port {outer.name} of {bridge.name} is {outer.port_state}: {why}"
     return None
 

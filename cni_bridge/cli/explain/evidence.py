@@ -1,6 +1,6 @@
-"""A real connection, watched: nftables traces it by way of a table that is gone afterwards.
+"""A real connection, traced by nftables in a temporary table.
 
-What a trace says is measured, not inferred. Chains of iptables' older tables are not traced.
+Legacy iptables chains are not traced.
 """
 
 import os
@@ -32,7 +32,7 @@ KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 
 
 def probe(netns_path: str, flow: Flow) -> Iterator[Hop]:
-    """Connect from a namespace; say who dropped it, or what came of it."""
+    """Connect from a namespace; report what dropped it, or the outcome."""
     with _traced(flow) as lines:
         outcome = _connect(netns_path, flow)
         traced = lines()
@@ -42,11 +42,9 @@ def probe(netns_path: str, flow: Flow) -> Iterator[Hop]:
         yield dropped("probe", f"{family} {table} {chain} drops it: {how}", MEASURED)
         return
     if outcome:
-        yield dropped(
-            "probe", f"{flow.text}: {outcome}, and no table of nftables drops it", MEASURED
-        )
+        yield dropped("probe", f"{flow.text}: {outcome}, and no nftables table drops it", MEASURED)
     elif flow.protocol == "udp":
-        text = "sent; whether it arrives UDP does not tell"
+        text = "sent; UDP does not show whether it arrives"
         yield Hop(place="probe", text=text, verdict=UNSURE, source=MEASURED)
     else:
         yield Hop(place="probe", text=f"{flow.text}: connected", source=MEASURED)
@@ -75,7 +73,7 @@ def _traced(flow: Flow) -> Iterator["_Lines"]:
 
 
 class _Lines:
-    """What the monitor has printed once it is ended."""
+    """The monitor's output, once it has ended."""
 
     def __init__(self, monitor: "subprocess.Popen[str]") -> None:
         self._monitor = monitor
@@ -86,7 +84,7 @@ class _Lines:
 
 
 def _connect(netns_path: str, flow: Flow) -> str:
-    """What went wrong; nothing if it is connected, or for UDP sent."""
+    """Return what went wrong; nothing if it connected or, for UDP, was sent."""
     opened = netns.open_netns(netns_path, may_be_own=True)
     family = kernel_queries.family(flow.address)
     try:

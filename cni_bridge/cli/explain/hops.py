@@ -1,7 +1,4 @@
-"""What is said of a hop of a connection, and how it is known; and the connection itself.
-
-Only the nouns.
-"""
+"""The hops of a connection, how each is known, and the connection itself."""
 
 from cni_bridge.lean.record import record, replace
 
@@ -14,7 +11,7 @@ NEW, ESTABLISHED = "new", "established"
 
 @record
 class Hop:
-    """Where, what becomes of the packet there, and how that is known."""
+    """A place, what happens to the packet there, and how that is known."""
 
     place: str
     text: str
@@ -24,7 +21,7 @@ class Hop:
 
 @record
 class Flow:
-    """A packet of a connection at some point of its way; what is empty, 0 or None is not known."""
+    """A packet of a connection at some point of its path; empty, 0 or None means unknown."""
 
     protocol: str
     address: str
@@ -41,12 +38,12 @@ class Flow:
 
     @property
     def text(self) -> str:
-        """`10.1.0.2:80/tcp`."""
+        """Like `10.1.0.2:80/tcp`."""
         return f"{bracketed(self.address)}:{self.port}/{self.protocol}"
 
     @property
     def is_ipv6(self) -> bool:
-        """Of which family it is."""
+        """Whether it is IPv6."""
         return ":" in self.address
 
     @property
@@ -67,10 +64,10 @@ class Flow:
 
 
 def bracketed(address: str) -> str:
-    """An address as it stands before a port."""
+    """Return an address as written before a port."""
     return f"[{address}]" if ":" in address else address
 
 
 def dropped(place: str, text: str, source: str = ASKED) -> Hop:
-    """The last hop of a connection that fails."""
+    """Return the last hop of a connection that fails."""
     return Hop(place=place, text=text, verdict=DROPS, source=source)

@@ -1,7 +1,4 @@
-"""What the host does with a connection: takes it, translates it, forwards it; or begins it.
-
-Nothing of it is sent.
-"""
+"""What the host does with a connection: accept, translate, forward or open it."""
 
 import ipaddress
 from collections.abc import Generator, Iterator
@@ -25,7 +22,7 @@ Way = Generator[Hop, None, None]
 
 
 def received(scene: Scene, flow: Flow, own: Attached | None) -> Way:
-    """Something comes to the host from a container, or from outside, whose address is not known."""
+    """Follow what arrives from a container, or from outside with an unknown address."""
     if own is None:
         flow = _from_outside(scene, flow)
     asked = flow
@@ -39,7 +36,7 @@ def received(scene: Scene, flow: Flow, own: Attached | None) -> Way:
 
 
 def sent(scene: Scene, flow: Flow) -> Way:
-    """The host itself asks."""
+    """Follow what the host itself sends."""
     way = kernel_queries.route(OWN_NETNS, flow.address)
     if way.refusal:
         yield from _unrouted(scene, flow)
@@ -62,7 +59,7 @@ def sent(scene: Scene, flow: Flow) -> Way:
 
 
 def _from_outside(scene: Scene, flow: Flow) -> Flow:
-    """By which interface it comes, and if nothing else is said to which address of the host."""
+    """Choose the interface it arrives by and, unless given, the address of the host."""
     if flow.source:
         return replace(flow, enters=kernel_queries.route(OWN_NETNS, flow.source).device)
     port = _published(scene, flow)[1]
@@ -79,14 +76,16 @@ def _from_outside(scene: Scene, flow: Flow) -> Flow:
 
 
 def _translation(scene: Scene, asked: Flow, judgement: Judgement) -> Way:
-    """To which container a port leads; what keeps it from that, or from being published at all."""
+    """Report where a port leads, and why it is not published or does not lead there."""
     flow, by = judgement.flow, judgement.translation
     if not scene.is_hosts(asked.address) and not flow.is_redirected:
         return
     target, port = _published(scene, asked)
     if target is None or port is None:
         if flow.is_redirected and by:
-            yield Hop(place=NAT, text=f"{by.chain.where} leads it to {flow.text}", source=INFERRED)
+            yield Hop(
+                place=NAT, text=f"{by.chain.where} translates it to {flow.text}", source=INFERRED
+            )
             return
         yield Hop(place=NAT, text=_unpublished(scene, asked))
         return
@@ -97,22 +96,22 @@ def _translation(scene: Scene, asked: Flow, judgement: Judgement) -> Way:
         text = f"table inet cni_bridge, chain publish: to {where} of {container}"
         yield Hop(place=NAT, text=text, source=INFERRED)
     elif flow.is_redirected and by:
-        text = f"{by.chain.where} leads it to {flow.text}, before {container} gets its {what}"
+        text = f"{by.chain.where} translates it to {flow.text} before {container} gets its {what}"
         yield dropped(NAT, text, INFERRED)
     elif asked.address == "::1":
-        yield dropped(NAT, "the kernel does not route ::1: ask at 127.0.0.1")
+        yield dropped(NAT, "the kernel does not route ::1: use 127.0.0.1")
     elif tables.handle(Netfilter(), NFPROTO_INET) is None:
-        gone = "table inet cni_bridge is gone: `cni-bridge restore`"
+        gone = "table inet cni_bridge is gone: run `cni-bridge restore`"
         yield dropped(NAT, f"{what} is recorded for {container}, but {gone}")
     elif ipaddress.ip_address(asked.address).is_loopback and asked.enters:
-        yield dropped(NAT, f"{what} is published at {asked.address}: for this host alone")
+        yield dropped(NAT, f"{what} is published at {asked.address}, for this host only")
     else:
-        lost = f"table inet cni_bridge does not lead it to {where}: `cni-bridge restore`"
+        lost = f"table inet cni_bridge does not translate it to {where}: run `cni-bridge restore`"
         yield dropped(NAT, f"{what} is recorded for {container}, but {lost}")
 
 
 def _published(scene: Scene, flow: Flow) -> tuple[Attached | None, Published | None]:
-    """Whose port it is."""
+    """Return the attachment that publishes a port."""
     for each, port in _ports(scene, flow):
         is_there = not flow.address or port.host_ip in ("", flow.address)
         is_family = not flow.address or (":" in port.address) == flow.is_ipv6
@@ -134,13 +133,13 @@ def _unpublished(scene: Scene, flow: Flow) -> str:
 
 def _ports(scene: Scene, flow: Flow) -> Iterator[tuple[Attached, Published]]:
     for each in scene.found.attachments:
-        for port in each.guarded.ports:
+        for port in each.protection.ports:
             if (port.protocol, port.host_port) == (flow.protocol, flow.port):
                 yield each, port
 
 
 def _taken(scene: Scene, flow: Flow) -> Way:
-    """The host itself is asked."""
+    """Deliver to the host itself."""
     flow = yield from scene.filtered(HOST, "input", flow)
     yield from scene.answered(HOST, "output", flow)
     yield from delivery.listening(OWN_NETNS, "this host", flow)
@@ -155,24 +154,22 @@ def _forwarded(scene: Scene, flow: Flow, own: Attached | None) -> Way:
     )
     if way.refusal:
         yield from _unrouted(scene, flow)
-        yield dropped(HOST, f"the host does not route it to {flow.address}: {way.refusal}")
+        yield dropped(HOST, f"the host has no route to {flow.address}: {way.refusal}")
     flow = replace(flow, leaves=way.device)
     yield Hop(place=HOST, text=_routed(way))
     flow = yield from scene.filtered(FORWARD, "forward", flow)
     yield from scene.answered(FORWARD, "forward", flow)
     yield from _older_tables(scene)
-    yield Hop(place=FORWARD, text="no table drops what is forwarded here", source=INFERRED)
+    yield Hop(place=FORWARD, text="no table drops what is forwarded", source=INFERRED)
     flow = yield from _source(scene, flow)
     if flow.enters == flow.leaves and flow.is_redirected and not flow.is_masked:
-        text = (
-            "the answer goes straight to who asked, and comes from another address: snat is false"
-        )
+        text = "the answer goes directly to the client, from another address than it asked: snat is false"
         yield dropped(NAT, text, INFERRED)
     yield from _delivered(scene, flow, way)
 
 
 def _older_tables(scene: Scene) -> Iterator[Hop]:
-    """iptables' older tables, of which nftables does not know."""
+    """Check legacy iptables, which nftables does not list."""
     bridges = [each.name for each in scene.found.bridges]
     for obstacle in foreign.obstacles(Netfilter(), *bridges):
         if "legacy" in obstacle.where:
@@ -181,7 +178,7 @@ def _older_tables(scene: Scene) -> Iterator[Hop]:
 
 
 def _source(scene: Scene, flow: Flow) -> Hops:
-    """The address that it leaves with."""
+    """Report the source address it leaves with."""
     passed = yield from scene.filtered(NAT, "postrouting", flow)
     if passed.is_masked:
         source = scene.own(flow.leaves, is_ipv6=flow.is_ipv6)
@@ -189,12 +186,12 @@ def _source(scene: Scene, flow: Flow) -> Hops:
         yield Hop(place=NAT, text=text, source=INFERRED)
         return replace(passed, source=source)
     if flow.source and ipaddress.ip_address(flow.source).is_loopback:
-        text = f"it comes from {flow.source}, and nothing masquerades it: the answer goes nowhere"
+        text = f"it comes from {flow.source} and is not masqueraded, so the answer cannot come back"
         yield dropped(NAT, text, INFERRED)
     if scene.at(flow.source) and not scene.at(flow.address) and not scene.clustered(flow.address):
         yield Hop(
             place=NAT,
-            text="no masquerade: the answer needs a route to this host's containers out there",
+            text="no masquerade: the answer needs a route to this host's containers",
             verdict=UNSURE,
             source=INFERRED,
         )
@@ -202,12 +199,12 @@ def _source(scene: Scene, flow: Flow) -> Hops:
 
 
 def _localnet(flow: Flow) -> Iterator[Hop]:
-    """127.0.0.1 leaves the host by an interface that is told to let it."""
+    """Check that 127.0.0.1 may leave the host by this interface."""
     key = LOCALNET.format(flow.leaves)
     is_loopback = flow.source and ipaddress.ip_address(flow.source).is_loopback
     if is_loopback and "1" not in (sysctl.read(key), sysctl.read(LOCALNET.format("all"))):
         name = key.replace("/", ".")
-        yield dropped(HOST, f"{name} is 0: 127.0.0.1 does not leave the host by {flow.leaves}")
+        yield dropped(HOST, f"{name} is 0: 127.0.0.1 cannot leave the host via {flow.leaves}")
 
 
 def _delivered(scene: Scene, flow: Flow, way: kernel_queries.Way) -> Way:
@@ -223,7 +220,9 @@ def _delivered(scene: Scene, flow: Flow, way: kernel_queries.Way) -> Way:
     if cluster := scene.clustered(flow.address):
         yield from other_hosts.arrival(cluster, flow, way)
         return
-    yield Hop(place=HOST, text=f"leaves by {way.device}; what is beyond can't be seen from here")
+    yield Hop(
+        place=HOST, text=f"it leaves via {way.device}; what is beyond cannot be seen from this host"
+    )
 
 
 def _unrouted(scene: Scene, flow: Flow) -> Iterator[Hop]:
@@ -232,5 +231,5 @@ def _unrouted(scene: Scene, flow: Flow) -> Iterator[Hop]:
 
 
 def _routed(way: kernel_queries.Way) -> str:
-    via = f" via {way.gateway}" if way.gateway else ""
-    return f"the host routes it out by {way.device}{via}"
+    via = f" to gateway {way.gateway}" if way.gateway else ""
+    return f"the host routes it via {way.device}{via}"

@@ -1,6 +1,6 @@
-"""Questions to the kernel about one connection: routes, neighbours, sockets that listen.
+"""Questions to the kernel about one connection: routes, neighbours, listening sockets.
 
-Nothing is changed, and nothing sent but an echo request to a neighbour that the kernel does not know.
+Nothing is changed; only an echo request is sent to a neighbour that the kernel does not know.
 """
 
 import ipaddress
@@ -27,7 +27,7 @@ PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 
 @record
 class Way:
-    """The kernel's answer to where a packet would go; with `refusal` nowhere."""
+    """The kernel's routing decision; with `refusal` there is no route."""
 
     device: str = ""
     gateway: str = ""
@@ -37,7 +37,7 @@ class Way:
 
 
 def route(path: str, address: str, *, source: str = "", arrives_by: str = "") -> Way:
-    """Where a packet goes from the namespace at a path; forwarded, if it arrives by an interface."""
+    """Ask for the route from the namespace at a path; as forwarded if it arrives by an interface."""
     opened = netns.open_netns(path, may_be_own=True)
     try:
         with netns.inside(opened, IPRoute) as kernel:
@@ -59,7 +59,7 @@ def route(path: str, address: str, *, source: str = "", arrives_by: str = "") ->
 
 
 def is_silent(device: str, address: str) -> bool:
-    """Whether a neighbour of the host is looked for in vain, now: it may have been away before."""
+    """Whether a neighbour of the host fails to answer now; older entries are asked again."""
     states = _neighbour(device, address)
     if states and not any(state & UNKNOWN for state in states):
         return False
@@ -70,7 +70,7 @@ def is_silent(device: str, address: str) -> bool:
 
 
 def vlans(port: str) -> tuple[int | None, frozenset[int]]:
-    """The VLAN of what comes in untagged by a bridge port, and all that leave by it."""
+    """Return the VLAN of untagged packets that enter by a bridge port, and all that leave by it."""
     opened = netns.open_netns(OWN_NETNS, may_be_own=True)
     try:
         with netns.inside(opened, IPRoute) as kernel:
@@ -84,13 +84,13 @@ def vlans(port: str) -> tuple[int | None, frozenset[int]]:
 
 
 def filters_vlans(bridge: str) -> bool:
-    """Whether a bridge keeps VLANs apart."""
+    """Whether a bridge separates VLANs."""
     file = Path("/sys/class/net", bridge, "bridge/vlan_filtering")
     return file.exists() and file.read_text(encoding="ascii").strip() == "1"
 
 
 def listeners(path: str, protocol: str, port: int) -> set[str]:
-    """The addresses at which somebody in a namespace waits on a port; `::` and `0.0.0.0`: at all."""
+    """Return the addresses that sockets in a namespace listen at on a port."""
     opened = netns.open_netns(path, may_be_own=True)
     try:
         return netns.inside(opened, lambda: set(_listening(protocol, port)))
@@ -99,12 +99,12 @@ def listeners(path: str, protocol: str, port: int) -> set[str]:
 
 
 def family(address: str) -> int:
-    """AF_INET or AF_INET6."""
+    """Return AF_INET or AF_INET6."""
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 def _neighbour(device: str, address: str) -> list[int]:
-    """The states of an address on an interface: one, or none if nobody has asked for it."""
+    """Return the states of an address on an interface: one, or none if it was never resolved."""
     opened = netns.open_netns(OWN_NETNS, may_be_own=True)
     try:
         with netns.inside(opened, IPRoute) as kernel:
@@ -120,7 +120,7 @@ def _neighbour(device: str, address: str) -> list[int]:
 
 
 def _listening(protocol: str, port: int) -> Iterator[str]:
-    """proc_net(5): local address and state are the second and fourth columns."""
+    """Parse proc_net(5): local address and state are the second and fourth columns."""
     tables, state = TABLES[PROTOCOLS[protocol]]
     for table in tables:
         file = Path("/proc/thread-self/net", table)
@@ -132,6 +132,6 @@ def _listening(protocol: str, port: int) -> Iterator[str]:
 
 
 def _packed(digits: str) -> bytes:
-    """An address as /proc shows it: words of the machine's own byte order."""
+    """Decode an address of /proc: words in the machine's byte order."""
     words = (int(digits[at : at + 8], 16) for at in range(0, len(digits), 8))
     return b"".join(struct.pack("=I", word) for word in words)

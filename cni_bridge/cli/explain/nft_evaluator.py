@@ -1,6 +1,6 @@
-"""What the rules of nftables do with a packet at a hook: chain after chain, rule after rule.
+"""Evaluate nftables rules for a packet at a hook: chain by chain, rule by rule.
 
-Judged from the rules alone; where a rule can't be judged, both ends are followed, and that is told.
+Where a rule cannot be evaluated, both outcomes are followed and the verdict is unsure.
 """
 
 import re
@@ -24,8 +24,8 @@ TO = re.compile(r"\b(?:to|redirect to) \[?([\da-f.:]*?)\]?(?::(\d+))?$")
 
 
 @record
-class End:
-    """Where a packet's way through a chain ends: a chain, and its rule or else its policy."""
+class RuleEnd:
+    """Where a packet's path through a chain ends: at a rule, or at the chain's policy."""
 
     kind: str
     chain: Chain
@@ -33,12 +33,12 @@ class End:
 
     @property
     def drops(self) -> bool:
-        """Whether that is its very end."""
+        """Whether the packet is dropped here."""
         return self.kind in ("drop", "reject")
 
     @property
     def text(self) -> str:
-        """For people."""
+        """The end in words."""
         if self.rule is None:
             return f"{self.chain.where} drops by its policy"
         return f"{self.chain.where} drops it: rule `{self.rule.text}`"
@@ -46,12 +46,12 @@ class End:
 
 @record
 class Judgement:
-    """What becomes of a packet at a hook, who says so, and the packet as it goes on."""
+    """The verdict at a hook, what decided it, and the packet as it continues."""
 
     verdict: str
     flow: Flow
-    end: End | None = None  # who drops it, for certain or perhaps
-    translation: End | None = None
+    end: RuleEnd | None = None  # who drops it, for certain or perhaps
+    translation: RuleEnd | None = None
 
 
 def judge(
@@ -62,7 +62,7 @@ def judge(
     *,
     as_frame: bool = False,
 ) -> Judgement:
-    """All chains at a hook; `as_frame`: on its way over a bridge."""
+    """Evaluate all chains at a hook; `as_frame`: as bridged."""
     families = FRAMES if as_frame else IPV6 if flow.is_ipv6 else IPV4
     doubt, translation = None, None
     for chain in rules.at(hook, families):
@@ -70,7 +70,7 @@ def judge(
         if chain.kind == "nat" and (flow.state != "new" or translation):
             continue
         walk = _Walk(rules, flow, is_local)
-        end = walk.through(chain) or End(
+        end = walk.through(chain) or RuleEnd(
             kind="drop" if chain.drops else "accept", chain=chain, rule=None
         )
         flow = walk.flow
@@ -87,16 +87,16 @@ def judge(
 
 
 class _Walk:
-    """One packet in one chain and those that it is sent to."""
+    """One packet in one chain and the chains it jumps to."""
 
     def __init__(self, rules: Ruleset, flow: Flow, is_local: Callable[[str], bool]) -> None:
         self.rules = rules
         self.flow = flow
         self.is_local = is_local
-        self.perhaps: list[End] = []  # ends at rules of which it is not known if they are met
+        self.perhaps: list[RuleEnd] = []  # ends at rules of which it is not known if they are met
 
-    def through(self, chain: Chain) -> End | None:
-        """The end; None if it comes back from the chain."""
+    def through(self, chain: Chain) -> RuleEnd | None:
+        """Return the end; None if the packet returns from the chain."""
         for rule in self.rules.rules.get(chain.where, []):
             met, kind, body = self._meet(rule, chain)
             if met is False or kind == "continue":
@@ -113,7 +113,7 @@ class _Walk:
         return None
 
     def _meet(self, rule: Rule, chain: Chain) -> tuple[bool | None, str, Any]:
-        """Whether a rule is about the packet, and its verdict."""
+        """Return whether a rule matches the packet, and its verdict."""
         sure: bool | None = True
         for statement in rule.statements:
             ((kind, body),) = statement.items()
@@ -136,7 +136,7 @@ class _Walk:
         return sure, "continue", None
 
     def _regard(self, kind: str, body: Any, rule: Rule, sight: Sight) -> bool | None:
-        """A condition, or something that a rule does by the way."""
+        """Evaluate a condition, or a statement without a verdict."""
         if kind in REMARKS:
             return True
         if kind == "match":
@@ -153,7 +153,7 @@ class _Walk:
     def _translation(
         self, kind: str, body: Any, sure: bool | None, sight: Sight
     ) -> tuple[bool | None, str, Any]:
-        """Where a packet is led; a map may have nothing for it."""
+        """Return the target of a translation; a map may have none for this packet."""
         body = body or {}
         if body.get("family") == ("ip" if self.flow.is_ipv6 else "ip6"):
             return False, "continue", None
@@ -167,7 +167,7 @@ class _Walk:
         port = nft_matching.value(body.get("port"), sight) or 0
         return sure, kind, address if isinstance(address, tuple) else (address or "", port)
 
-    def _follow(self, kind: str, body: Any, rule: Rule, chain: Chain) -> End | None:
+    def _follow(self, kind: str, body: Any, rule: Rule, chain: Chain) -> RuleEnd | None:
         if kind in JUMPS:
             family, table = chain.family, chain.table
             target = self.rules.chains[f"{family} {table} {body['target']}"]
@@ -182,17 +182,17 @@ class _Walk:
             )
         elif kind in ("snat", "masquerade"):
             self.flow = replace(self.flow, is_masked=True)
-        return End(kind=kind, chain=chain, rule=rule)
+        return RuleEnd(kind=kind, chain=chain, rule=rule)
 
 
 def _written(text: str) -> tuple[str, int]:
-    """The target of a rule of iptables, of which only the text tells."""
+    """Parse an iptables target, which only the rule's text contains."""
     found = TO.search(text)
     return (found[1], int(found[2] or 0)) if found else ("", 0)
 
 
 def conditions(rule: Rule) -> tuple[tuple[str, str], ...]:
-    """The interfaces that a rule asks for, by which side, as names of sets."""
+    """Return the interface sets that a rule matches, by direction."""
     matches: list[Statement] = [each["match"] for each in rule.statements if "match" in each]
     sides = ((each["left"].get("meta", {}).get("key"), each["right"]) for each in matches)
     return tuple((side, name) for side, name in sides if side in ("iifname", "oifname"))

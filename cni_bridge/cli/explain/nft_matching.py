@@ -1,6 +1,6 @@
-"""Whether a rule of nftables is about a packet: yes, no, or not to be told from what is known of it.
+"""Match a packet against an nftables rule: yes, no, or unknown.
 
-Expressions are those of libnftables-json(5). What becomes of the packet is decided elsewhere.
+Expressions are those of libnftables-json(5).
 """
 
 import fnmatch
@@ -26,7 +26,7 @@ EXTENSIONS = {
 
 @record
 class Sight:
-    """What a rule sees: a packet, the sets of its table, and which addresses are of this host."""
+    """What a rule sees: a packet, the sets of its table, and the host's addresses."""
 
     flow: Flow
     chain: Chain
@@ -46,7 +46,7 @@ def is_met(match: dict[str, Any], sight: Sight) -> Answer:
 
 
 def is_extension_met(body: dict[str, Any] | None, text: str, sight: Sight) -> Answer:
-    """Whether what iptables asks by an extension holds; `text`: the rule."""
+    """Whether an iptables extension matches; `text` is the rule."""
     name = (body or {}).get("name", "")
     if name == "comment":
         return True
@@ -60,7 +60,7 @@ def is_extension_met(body: dict[str, Any] | None, text: str, sight: Sight) -> An
 
 
 def looked_up(key: Any, pairs: Any, sight: Sight) -> Any:
-    """What a map has for a key; ABSENT, or UNKNOWN."""
+    """Return a map's value for a key; ABSENT, or UNKNOWN."""
     found = value(key, sight)
     if found is ABSENT:
         return ABSENT
@@ -72,7 +72,7 @@ def looked_up(key: Any, pairs: Any, sight: Sight) -> Any:
 
 
 def value(expression: Any, sight: Sight) -> Any:
-    """What an expression is for this packet."""
+    """Evaluate an expression for this packet."""
     if not isinstance(expression, dict):
         return expression
     ((kind, body),) = expression.items()
@@ -126,7 +126,7 @@ def _connection(body: dict[str, Any], sight: Sight) -> Any:
 
 
 def _tracked(key: str, sight: Sight) -> Any:
-    """What connection tracking knows: sets of words."""
+    """Return what connection tracking knows, as sets of words."""
     flow = sight.flow
     translated = (("dnat", flow.is_redirected), ("snat", flow.is_masked))
     known = {
@@ -162,7 +162,7 @@ def _calculated(operation: str, operands: list[Any]) -> Any:
 
 
 def _is(found: Any, pattern: Any, sight: Sight) -> Answer:
-    """Whether a value is one of what a pattern stands for."""
+    """Whether a value matches a pattern."""
     if isinstance(pattern, str) and pattern.startswith("@"):
         return _any(_is(found, each, sight) for each, _ in _items(pattern, sight))
     if isinstance(pattern, list):
@@ -201,7 +201,7 @@ def _is_compound(found: Any, pattern: dict[str, Any], sight: Sight) -> Answer:
 
 
 def _items(elements: Any, sight: Sight) -> Iterable[tuple[Any, Any]]:
-    """The elements of a set or a map, given by name or in place, with the data that they lead to."""
+    """Return the elements of a set or map, named or inline, with their values."""
     if isinstance(elements, str):
         elements = sight.rules.elements(sight.chain, elements)
     if isinstance(elements, dict):

@@ -1,6 +1,6 @@
-"""Where a connection goes on the way to a container of another host.
+"""The part of a connection that leads to a container of another host of a cluster network.
 
-Said from what this host's agent has seen; what the other host does with it is told there.
+Taken from this host's agent; the other host explains the rest.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ CLUSTER = "cluster"
 
 
 def arrival(cluster: Cluster, flow: Flow, way: kernel_queries.Way) -> Iterator[Hop]:
-    """Whose block it is in, by which way, and whether he seems to be there."""
+    """Report which host's block it is in, the path, and whether that host seems to be there."""
     yield from nobody(cluster, flow)
     block = cluster.owner(flow.address)
     if block is None:
@@ -24,29 +24,27 @@ def arrival(cluster: Cluster, flow: Flow, way: kernel_queries.Way) -> Iterator[H
     host = cluster.shot.view.hosts.get(block.host)
     below = " and ".join(map(address.text, host.addresses)) if host else "an unknown address"
     if not cluster.is_served:
-        text = f"no agent of {cluster.name} runs here: this may be out of date"
+        text = f"no agent of {cluster.name} is running: this may be out of date"
         yield Hop(place=CLUSTER, text=text, verdict=UNSURE, source=INFERRED)
     if host is None or not cluster.is_member(host):
-        text = f"{name}, whose block it is in, does not renew its membership: is it there?"
+        text = f"{name}, which has the block, does not renew its membership and may be down"
         yield Hop(place=CLUSTER, text=text, verdict=UNSURE, source=INFERRED)
     yield Hop(
         place=CLUSTER,
-        text=f"{prefix_text(block.subnet)} of {cluster.name} is {name}'s, at {below}: by {way.device}, "
-        f"from its own address; the rest is told there by `{_there(flow)}`",
+        text=f"{prefix_text(block.subnet)} of {cluster.name} belongs to {name}, at {below}: via {way.device}, "
+        f"with its own source address; for the rest, run there: `{_there(flow)}`",
         source=INFERRED,
     )
 
 
 def nobody(cluster: Cluster, flow: Flow) -> Iterator[Hop]:
-    """Where no container anywhere, as far as is known here, can have the address."""
+    """Report an address that no container of the cluster can have."""
     block = cluster.owner(flow.address)
     if block is None:
-        text = f"no host leases {flow.address} of {cluster.name}: nobody has that address"
+        text = f"no host has a block with {flow.address} of {cluster.name}, so no container has that address"
         yield dropped(CLUSTER, text, INFERRED)
     elif block.host == cluster.shot.me.id:
-        text = (
-            f"{prefix_text(block.subnet)} is this host's, but no container here has {flow.address}"
-        )
+        text = f"{prefix_text(block.subnet)} belongs to this host, but no container here has {flow.address}"
         yield dropped(CLUSTER, text, INFERRED)
 
 

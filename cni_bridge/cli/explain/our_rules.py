@@ -1,11 +1,11 @@
-"""What rules of ours that drop mean, in words; they are known by the sets that they ask.
+"""What cni-bridge's own dropping rules mean, in words, recognised by the sets they match.
 
-The rules themselves are judged as they stand in the kernel. A test holds this to their files.
+The rules are evaluated as found in the kernel; a test compares this list with the rule files.
 """
 
 from cni_bridge.cli.explain import nft_evaluator
 from cni_bridge.cli.explain.hops import Flow
-from cni_bridge.cli.explain.nft_evaluator import End
+from cni_bridge.cli.explain.nft_evaluator import RuleEnd
 from cni_bridge.firewall import tables
 
 Conditions = tuple[tuple[str, str], ...]
@@ -22,16 +22,16 @@ SENTENCES: dict[Conditions, str] = {
     _sides("strict", "isolated"): "{enters} and {leaves} are isolated, one of them strictly",
     _sides("isolated", "strict"): "{enters} and {leaves} are isolated, one of them strictly",
     _sides("isolated", "isolated"): "{enters} and {leaves} are isolated from each other",
-    _sides("", "closed"): "{leaves} is closed: only published ports are open",
-    _sides("no_icc"): "icc is false on {enters}: its containers don't talk to each other",
-    _sides("apart", "apart"): "icc is false: {enters} and {leaves} don't send to each other",
-    _sides("bridges"): "containers do not reach 127.0.0.0/8 of this host",
+    _sides("", "closed"): "{leaves} is closed: only published ports can be reached",
+    _sides("no_icc"): "icc is false on {enters}: its containers cannot reach each other",
+    _sides("apart", "apart"): "icc is false: {enters} and {leaves} cannot reach each other",
+    _sides("bridges"): "containers cannot reach 127.0.0.0/8 of this host",
 }
-SPOOFED = "the sender's addresses are not those that it was given"
+SPOOFED = "the sender's address is not one that it was given"
 
 
-def meaning(end: End, flow: Flow) -> str:
-    """Who drops it, and why; rules of others speak for themselves."""
+def meaning(end: RuleEnd, flow: Flow) -> str:
+    """Describe what drops it and why; foreign rules are quoted."""
     if end.rule is None or end.chain.table != tables.TABLE:
         return end.text
     sentence = SENTENCES.get(nft_evaluator.conditions(end.rule), SPOOFED)

@@ -1,7 +1,4 @@
-"""The rules of nftables in a network namespace, whoever made them, as `nft` lists them.
-
-Nothing is judged here.
-"""
+"""All nftables rules of a network namespace, as `nft` lists them."""
 
 import json
 import re
@@ -23,7 +20,7 @@ COUNTER = re.compile(r"\s*counter packets \d+ bytes \d+")
 
 @record
 class Chain:
-    """A chain; without a hook, packets come to it from other chains only."""
+    """A chain; one without a hook is reached from other chains only."""
 
     family: str
     table: str
@@ -35,13 +32,13 @@ class Chain:
 
     @property
     def where(self) -> str:
-        """`inet cni_bridge forward`."""
+        """Like `inet cni_bridge forward`."""
         return f"{self.family} {self.table} {self.name}"
 
 
 @record
 class Rule:
-    """A rule as its statements, and as `nft` writes it for people."""
+    """A rule as its statements, and as `nft` prints it."""
 
     statements: tuple[Statement, ...]
     text: str
@@ -56,19 +53,19 @@ class Ruleset:
         self.sets: dict[tuple[str, str, str], list[Any]] = {}
 
     def at(self, hook: str, families: frozenset[str]) -> list[Chain]:
-        """The chains that a packet of these families meets at a hook, in their order."""
+        """Return the chains at a hook that packets of these families pass, in order."""
         found = [each for each in self.chains.values() if each.hook == hook]
         return sorted(
             (each for each in found if each.family in families), key=lambda each: each.priority
         )
 
     def elements(self, chain: Chain, name: str) -> list[Any]:
-        """What is in the set or map that a rule of a chain names."""
+        """Return the elements of the set or map that a rule names."""
         return self.sets.get((chain.family, chain.table, name.removeprefix("@")), [])
 
 
 def read(netns_path: str) -> Ruleset:
-    """Everything in the namespace at a path. Raises FirewallRefused where there is no nft."""
+    """Return all rules of the namespace at a path. Raises FirewallRefused if nft is missing."""
     nft = tables.find_nft()
     opened = netns.open_netns(netns_path, may_be_own=True)
     try:
@@ -124,7 +121,7 @@ def _chain(body: Statement) -> Chain:
 
 
 def _texts(listing: str) -> dict[tuple[str, int], str]:
-    """The rules by chain and handle, without what is counted."""
+    """Return the rules' text by chain and handle, without counters."""
     texts, table, chain = {}, "", ""
     for line in listing.splitlines():
         if match := TABLE_LINE.match(line):

@@ -1,7 +1,4 @@
-"""What there is when somebody asks somebody: attachments, the host's addresses, and everybody's rules.
-
-Answers questions about it; what they mean for a connection is decided elsewhere.
-"""
+"""The state that a connection meets: attachments, the host's addresses, all firewall rules."""
 
 import ipaddress
 from collections.abc import Generator
@@ -10,7 +7,7 @@ from cni_bridge.cli.clusters import Cluster
 from cni_bridge.cli.explain import our_rules, ruleset
 from cni_bridge.cli.explain.hops import DROPS, INFERRED, UNSURE, Flow, Hop, dropped
 from cni_bridge.cli.explain.nft_evaluator import Judgement, judge
-from cni_bridge.cli.host_state import Interface, Space
+from cni_bridge.cli.host_state import KernelInterface, Space
 from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.firewall import foreign
 from cni_bridge.kernel import sysctl
@@ -23,7 +20,7 @@ Hops = Generator[Hop, None, Flow]
 
 
 class Scene:
-    """What is known, read once; `asker`: the attachments of the container that asks, if it is one."""
+    """What is known, read once; `asker`: the attachments of the source container, if it is one."""
 
     def __init__(self, found: Inventory, asker: tuple[Attached, ...] = ()) -> None:
         self.found = found
@@ -31,29 +28,29 @@ class Scene:
         self._rules: dict[str, ruleset.Ruleset] = {}
 
     def at(self, address: str) -> Attached | None:
-        """Whose address it is."""
+        """Return the attachment with an address."""
         for each in self.found.attachments:
             if any(bare(prefix) == address for prefix in each.addresses):
                 return each
         return None
 
     def clustered(self, address: str) -> Cluster | None:
-        """The network over many hosts that an address is of."""
+        """Return the cluster network with an address."""
         return next((each for each in self.found.clusters if each.covers(address)), None)
 
-    def device(self, address: str) -> Interface | None:
-        """The host's interface that has an address."""
+    def device(self, address: str) -> KernelInterface | None:
+        """Return the host's interface with an address."""
         for link in self.found.host.interfaces:
             if any(bare(prefix) == address for prefix in link.addresses):
                 return link
         return None
 
     def is_hosts(self, address: str) -> bool:
-        """Whether the host itself takes what is for this address."""
+        """Whether the host itself accepts packets for this address."""
         return ipaddress.ip_address(address).is_loopback or self.device(address) is not None
 
-    def uplink(self) -> Interface | None:
-        """The interface by which others come, as far as can be guessed: that of the default route."""
+    def uplink(self) -> KernelInterface | None:
+        """Guess the interface that outside connections arrive by: that of the default route."""
         host = self.found.host
         ours = {each.name for each in self.found.bridges}
         ways = {route.device for route in host.routes if route.destination in DEFAULTS}
@@ -66,7 +63,7 @@ class Scene:
         return next(iter(others), None)
 
     def own(self, device: str, *, is_ipv6: bool) -> str:
-        """The address that the host has on an interface."""
+        """Return the host's address on an interface."""
         link = self.found.host.interface(device)
         return next(
             (bare(each) for each in link.addresses if (":" in each) == is_ipv6)
@@ -76,11 +73,11 @@ class Scene:
         )
 
     def sees_bridged(self, flow: Flow) -> bool:
-        """Whether rules for packets see what is only bridged."""
+        """Whether IP rules also see bridged packets."""
         return sysctl.read(BRIDGED[flow.is_ipv6]) == "1"
 
     def judged(self, hook: str, flow: Flow, path: str, *, as_frame: bool = False) -> Judgement:
-        """What the rules of a namespace do with a packet. Raises FirewallRefused without `nft`."""
+        """Evaluate a namespace's rules for a packet. Raises FirewallRefused if `nft` is missing."""
         if path not in self._rules:
             self._rules[path] = ruleset.read(path)
         own = self.found.host if path == OWN_NETNS else self._space(path)
@@ -95,13 +92,13 @@ class Scene:
         path: str = OWN_NETNS,
         as_frame: bool = False,
     ) -> Hops:
-        """A hop if something drops it at a hook, or perhaps does; the packet as it goes on."""
+        """Yield a hop if rules drop the packet, or may; return the packet as it continues."""
         judgement = self.judged(hook, flow, path, as_frame=as_frame)
         yield from self._told(place, judgement, flow, "")
         return judgement.flow
 
     def answered(self, place: str, hook: str, flow: Flow, path: str = OWN_NETNS) -> Hops:
-        """The same for what comes back; the packet that went there."""
+        """Do the same for the answer; return the packet that went there."""
         answer = flow.answer
         judgement = self.judged(hook, answer, path) if answer.address else None
         if judgement:
@@ -120,11 +117,11 @@ class Scene:
         if judgement.verdict == DROPS:
             yield dropped(place, text, INFERRED)
         elif judgement.verdict == UNSURE:
-            text = f"perhaps {text}; --probe tells"
+            text = f"perhaps {text}; --probe finds out"
             yield Hop(place=place, text=text, verdict=UNSURE, source=INFERRED)
 
     def _remedy(self, where: str) -> str:
-        """What helps against a chain of others, if that is known."""
+        """Return the known remedy for a foreign chain."""
         bridges = [each.name for each in self.found.bridges]
         obstacles = foreign.obstacles(Netfilter(), *bridges)
         return next((each.remedy for each in obstacles if each.where == where), "")
@@ -137,7 +134,7 @@ class Scene:
 
 
 def bare(prefix: str) -> str:
-    """The address of a prefix."""
+    """Return the address of a prefix."""
     return prefix.partition("/")[0]
 
 

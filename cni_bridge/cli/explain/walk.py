@@ -1,6 +1,6 @@
-"""The way of a connection from a container: hop by hop, each asked of the kernel where it can answer.
+"""The path of a connection: hop by hop, asked of the kernel where it can answer.
 
-Ends at the first hop that drops. Nothing of it is sent; what only a packet can show is `evidence`'s.
+Ends at the first hop that drops. Nothing is sent; `evidence` measures.
 """
 
 from collections.abc import Generator, Iterator
@@ -9,13 +9,13 @@ from cni_bridge.cli.explain import delivery, host, kernel_queries
 from cni_bridge.cli.explain.delivery import BRIDGE, CONTAINER
 from cni_bridge.cli.explain.hops import DROPS, INFERRED, UNSURE, Flow, Hop, dropped
 from cni_bridge.cli.explain.scene import Hops, Scene
-from cni_bridge.cli.host_state import Interface
+from cni_bridge.cli.host_state import KernelInterface
 from cni_bridge.cli.inventory import Attached
 from cni_bridge.lean.record import replace
 
 
 def hops(scene: Scene, flow: Flow, *, from_host: bool = False) -> Iterator[Hop]:
-    """Every hop up to the one that drops, that one included."""
+    """Yield every hop up to and including the one that drops."""
     if scene.asker:
         way = _from_container(scene, flow)
     else:
@@ -40,10 +40,12 @@ def _from_container(scene: Scene, flow: Flow) -> Generator[Hop, None, None]:
         yield from delivery.listening(path, name, flow)
         return
     own = next((each for each in scene.asker if each.attachment.ifname == way.device), None)
-    via = f" via {way.gateway}" if way.gateway else ", on its own subnet"
-    yield Hop(place=CONTAINER, text=f"{name} sends it by {way.device}{via}")
+    via = f" to gateway {way.gateway}" if way.gateway else ", on its own subnet"
+    yield Hop(place=CONTAINER, text=f"{name} sends it via {way.device}{via}")
     if own is None:
-        yield Hop(place=CONTAINER, text=f"{way.device} is not of ours", verdict=UNSURE)
+        yield Hop(
+            place=CONTAINER, text=f"{way.device} was not created by cni-bridge", verdict=UNSURE
+        )
         return
     flow = replace(flow, source=delivery.own_address(own, flow.address), leaves=way.device)
     flow = yield from scene.filtered(CONTAINER, "output", flow, path=path)
@@ -57,7 +59,7 @@ def _from_container(scene: Scene, flow: Flow) -> Generator[Hop, None, None]:
 def _over_bridge(
     scene: Scene, own: Attached, flow: Flow, gateway: str
 ) -> Generator[Hop, None, None]:
-    """To the host, or to whom the bridge switches it."""
+    """Follow a packet to the host, or to the port that the bridge forwards it to."""
     yield from delivery.pair(scene.found, own)
     mac = own.container_end.mac if own.container_end else ""
     flow = replace(flow, enters=own.host_name, leaves="", mac=mac, mark=0)
@@ -69,7 +71,9 @@ def _over_bridge(
         flow = replace(flow, enters=device.name, mac="")
         yield from host.received(scene, flow, own)
     elif gateway:
-        yield dropped(BRIDGE, f"nobody has the gateway's address {gateway}: {own.bridge} lost it")
+        yield dropped(
+            BRIDGE, f"no interface has the gateway address {gateway}: {own.bridge} lost it"
+        )
     else:
         yield from _to_neighbour(scene, flow, own)
 
@@ -80,7 +84,7 @@ def _to_neighbour(scene: Scene, flow: Flow, own: Attached) -> Generator[Hop, Non
         where = f", but on {target.bridge or 'no bridge'}" if target else ""
         yield dropped(
             BRIDGE,
-            f"{flow.address} is nobody's on {own.bridge}{where}: ARP gets no answer",
+            f"no container on {own.bridge} has {flow.address}{where}: ARP gets no answer",
             INFERRED,
         )
         return
@@ -92,12 +96,12 @@ def _to_neighbour(scene: Scene, flow: Flow, own: Attached) -> Generator[Hop, Non
     if scene.sees_bridged(flow):
         yield from _seen_bridged(scene, flow, own.bridge)
     flow = yield from scene.filtered(BRIDGE, "forward", flow, as_frame=True)
-    yield Hop(place=BRIDGE, text=f"{own.bridge} switches it to {target.host_name}")
+    yield Hop(place=BRIDGE, text=f"{own.bridge} forwards it to {target.host_name}")
     yield from delivery.arrival(scene, target, flow)
 
 
 def _seen_bridged(scene: Scene, flow: Flow, bridge: str) -> Hops:
-    """br_netfilter shows what is bridged to the rules for packets, as coming and going by the bridge."""
+    """Evaluate IP rules for bridged packets, which br_netfilter shows as entering and leaving the bridge."""
     shown = replace(flow, enters=bridge, leaves=bridge)
     shown = yield from scene.filtered(host.FORWARD, "prerouting", shown)
     shown = yield from scene.filtered(host.FORWARD, "forward", shown)
@@ -106,13 +110,13 @@ def _seen_bridged(scene: Scene, flow: Flow, bridge: str) -> Hops:
 
 
 def _over_wire(scene: Scene, own: Attached, flow: Flow) -> Iterator[Hop]:
-    """To whoever is at the other end, if that is who is meant."""
+    """Follow a packet to the other end of a wire, if the target is there."""
     far, target = own.far_end, scene.at(flow.address)
     if far is None:
-        yield dropped("wire", f"nobody is at the other end of {own.attachment.ifname} yet")
+        yield dropped("wire", f"no container is at the other end of {own.attachment.ifname} yet")
     elif target is None or target.space != far.space:
         yield dropped(
-            "wire", f"{flow.address} is not that of {far.space}, at the other end", INFERRED
+            "wire", f"{far.space}, at the other end, does not have {flow.address}", INFERRED
         )
     else:
         yield Hop(place="wire", text=f"straight to {far.interface} in {far.space}")
@@ -120,7 +124,7 @@ def _over_wire(scene: Scene, own: Attached, flow: Flow) -> Iterator[Hop]:
 
 
 def _same_vlan(scene: Scene, own: Attached, port: str) -> Iterator[Hop]:
-    """Whether what a container sends leaves the bridge by a port, and comes back."""
+    """Check that packets of a container pass the bridge to a port and back."""
     if not port or not kernel_queries.filters_vlans(own.bridge):
         return
     there, back = kernel_queries.vlans(own.host_name), kernel_queries.vlans(port)
@@ -131,6 +135,6 @@ def _same_vlan(scene: Scene, own: Attached, port: str) -> Iterator[Hop]:
         )
 
 
-def _port_behind(device: Interface) -> str:
-    """The bridge port that leads to an interface of the host, where that is not the bridge itself."""
+def _port_behind(device: KernelInterface) -> str:
+    """Return the bridge port that leads to a host interface, unless that is the bridge itself."""
     return device.peer.interface if device.peer else ""

@@ -1,1 +1,1 @@
-"""The host's picture in several notations; none of them knows where the facts come from."""
+"""The host's picture in several notations, all made from the same model."""

@@ -1,7 +1,4 @@
-"""`cni-bridge graph`: the host's picture, in the notation asked for.
-
-Also for others that have an inventory to show.
-"""
+"""`cni-bridge graph`: draw the host's networks in the chosen notation."""
 
 import argparse
 from pathlib import Path
@@ -28,14 +25,13 @@ EXAMPLES = """\
 
 
 def register(commands: Commands) -> None:
-    """The command's options."""
+    """Add the command and its options."""
     parser = add_command(
         commands,
         "graph",
         run,
-        summary="a picture of namespaces, veth pairs and bridges",
-        description="Draws what `show` lists: namespaces, veth pairs, bridges, addresses, ways "
-        "out.",
+        summary="draw namespaces, veth pairs and bridges",
+        description="Draws what `show` lists: namespaces, veth pairs, bridges, addresses, uplinks.",
         examples=EXAMPLES,
     )
     add_format(parser)
@@ -43,11 +39,11 @@ def register(commands: Commands) -> None:
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:
-    """How to draw, and where to."""
+    """Add --format and --output."""
     parser.add_argument(
-        "--format", choices=NOTATIONS, default="text", help="a tree in the terminal if not given"
+        "--format", choices=NOTATIONS, default="text", help="text, a tree, by default"
     )
-    parser.add_argument("-o", "--output", metavar="FILE", help="a file instead of stdout")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write a file instead of stdout")
 
 
 def run(options: Options) -> int:
@@ -56,7 +52,7 @@ def run(options: Options) -> int:
 
 
 def draw(found: Inventory, options: Options) -> int:
-    """Draw an inventory as the options want it."""
+    """Draw an inventory as the options say."""
     picture = pictures.draw(found)
     if options.format == "text" and options.output is None:
         terminal.console().print(text.render(picture))

@@ -12,7 +12,7 @@ edge [fontname="monospace", fontsize=9, dir=none]"""
 
 
 def render(picture: Picture) -> str:
-    """The text of an undirected graph."""
+    """Return the graph in DOT."""
     body = [*STYLE.splitlines(), *_boxes(picture), *_host(picture), *_wires(picture)]
     return "\n".join(["digraph host {", *(f"  {line}" for line in body), "}"])
 

@@ -1,6 +1,6 @@
-"""Where the boxes stand, side by side, and in several rows where one would be wider than a page.
+"""Places of the boxes: side by side, in several rows if one would be wider than a page.
 
-Also how a wire comes from each chip to below all of them; what it leads to is decided elsewhere.
+Also the path of each wire from its chip to below all boxes.
 """
 
 from itertools import groupby
@@ -19,7 +19,7 @@ Key = tuple[str, str]  # of a chip: its box and its name
 
 @record
 class Drop:
-    """Where a wire has come down to; `turn`: how far down it turns aside to pass the lower rows."""
+    """The point below the boxes where a wire ends; `turn`: the height where it turns aside."""
 
     x: float
     turn: float = 0
@@ -27,7 +27,7 @@ class Drop:
 
 @record
 class Grid:
-    """Places of the boxes and of the chips in them, and the ways down from these."""
+    """Places of boxes, their chips, and their wires."""
 
     boxes: dict[str, Rectangle]
     chips: dict[Key, Rectangle]
@@ -35,18 +35,18 @@ class Grid:
 
     @property
     def bottom(self) -> float:
-        """The lower edge of the lowest."""
+        """The lower edge of the lowest box."""
         return max((place.bottom for place in self.boxes.values()), default=MARGIN)
 
     @property
     def right(self) -> float:
-        """The right edge, of boxes and of what passes them."""
+        """The right edge of boxes and of the lanes beside them."""
         ends = [drop.x + 2 * GAP for drop in self.drops.values() if drop.turn]
         return max((*ends, *(place.right for place in self.boxes.values())), default=MARGIN)
 
 
 def arrange(boxes: tuple[Box, ...]) -> Grid:
-    """As few rows as fit the page; what is on one bridge stays together, column by column."""
+    """Place the boxes in as few rows as fit the page, each bridge's together, column by column."""
     rows = 1
     columns = _columns(boxes, rows)
     while sum(map(_column_width, columns)) > PAGE and rows < len(boxes):
@@ -89,9 +89,9 @@ def _place(grid: Grid, box: Box, place: Rectangle) -> None:
 
 
 def _drop(grid: Grid, column: tuple[Box, ...], right: float) -> None:
-    """Wires of the lowest box go straight down; the others' in lanes beside the column.
+    """Route the lowest box's wires straight down, and the others' in lanes beside the column.
 
-    What begins higher or more to the right has a lane more to the right, so that none cross.
+    Wires that begin higher or further right get a lane further right, so that none cross.
     """
     *upper, lowest = column
     for chip in lowest.chips:

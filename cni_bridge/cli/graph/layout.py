@@ -1,6 +1,6 @@
-"""Where everything of the picture stands on a page, in pixels.
+"""Places of everything in the picture, in pixels.
 
-Boxes in a row; below them the cables between two of them, then the host with its bridges.
+Boxes in rows; below them the cables between boxes, then the host with its bridges.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ UPLINK_DROP = 48
 
 @record
 class Cable:
-    """Between two chips, below all boxes."""
+    """A veth pair between two chips, drawn below all boxes."""
 
     one: Key
     other: Key
@@ -29,7 +29,7 @@ class Cable:
 
 @record
 class Layout:
-    """Places by what they belong to."""
+    """All places, by name."""
 
     grid: Grid
     cables: tuple[Cable, ...]
@@ -42,7 +42,7 @@ class Layout:
 
 
 def arrange(picture: Picture) -> Layout:
-    """A place for everything."""
+    """Place everything."""
     above = grid.arrange(picture.boxes)
     below = above.bottom
     cables = tuple(_cables(picture, below))
@@ -75,7 +75,7 @@ def arrange(picture: Picture) -> Layout:
 
 
 def bar_text(bar: Bar) -> str:
-    """What stands below a bridge's name."""
+    """Return the line below a bridge's name."""
     others = [f"and not ours: {', '.join(bar.foreign)}"] if bar.foreign else []
     return " ".join((*bar.facts, *others)) or "bridge"
 
@@ -90,7 +90,7 @@ def _cables(picture: Picture, top: float) -> Iterator[Cable]:
 
 
 def _bars(picture: Picture, above: Grid, top: float) -> dict[str, Rectangle]:
-    """Each bridge below its containers; on a lower level where it would cover another."""
+    """Place each bridge below its containers, on a lower level if it would cover another."""
     places: dict[str, Rectangle] = {}
     levels: list[float] = []  # how far to the right each is taken
     spans = {bar.name: list(_ports(bar, picture, above)) for bar in picture.bars}
@@ -106,7 +106,7 @@ def _bars(picture: Picture, above: Grid, top: float) -> dict[str, Rectangle]:
 
 
 def _ports(bar: Bar, picture: Picture, above: Grid) -> Iterator[tuple[float, float]]:
-    """What a bridge has to span for each of its ports."""
+    """Yield the horizontal span of each of a bridge's ports."""
     for box in picture.boxes:
         for chip in box.chips:
             if chip.bar == bar.name:

@@ -6,7 +6,7 @@ from cni_bridge.cli.graph.picture import Picture, direct_wires
 
 
 def render(picture: Picture) -> str:
-    """The text of a flowchart."""
+    """Return the text of a flowchart."""
     return "\n".join(["flowchart TB", *(f"  {line}" for line in _lines(picture))])
 
 
@@ -52,13 +52,13 @@ def _wires(picture: Picture, names: "_Names") -> Iterator[str]:
 
 
 class _Names:
-    """Identifiers for nodes: what they stand for may hold any letter."""
+    """Identifiers for nodes, whose labels may contain any character."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, ...], str] = {}
 
     def of(self, *what: str) -> str:
-        """The identifier of a node, the same each time."""
+        """Return the identifier of a node, the same each time."""
         return self._known.setdefault(what, f"{what[0]}{len(self._known)}")
 
 

@@ -26,13 +26,13 @@ td,th{{text-align:left;padding:.3em 1em .3em 0;border-bottom:1px solid #8c959f66
 
 
 def render(picture: Picture) -> str:
-    """The text of the page."""
+    """Return the page's text."""
     rows = [_row(box, chip) for box in picture.boxes for chip in box.chips]
     return PAGE.format(drawing=svg.render(picture), rows="\n".join(rows))
 
 
 def _row(box: Box, chip: Chip) -> str:
-    """What a chip says; the whole name of its namespace can be pointed at."""
+    """Return a chip's row; the namespace's full name is a tooltip."""
     rest = (chip.name, " ".join(chip.lines), chip.host_end, chip.bar)
     cells = "".join(f"<td>{escape(text)}" for text in rest)
     return f'<tr><td title="{escape(box.key)}">{escape(box.title)}{cells}'

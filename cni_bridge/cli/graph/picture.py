@@ -1,12 +1,12 @@
-"""What is drawn: boxes with chips, bars that chips are wired to, and ways out.
+"""What is drawn: boxes with chips, bars that chips are wired to, and uplinks.
 
-Made from an inventory; how it looks is each notation's own matter.
+Made from an inventory; each notation decides how it looks.
 """
 
 from cni_bridge import address
 from cni_bridge.cli import inventory, units
 from cni_bridge.cli.clusters import Cluster
-from cni_bridge.cli.host_state import HOST, Interface, Space
+from cni_bridge.cli.host_state import HOST, KernelInterface, Space
 from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.lean.record import record
 
@@ -16,7 +16,7 @@ PEERS_SHOWN = 5  # of a cluster network
 
 @record
 class Chip:
-    """An interface in a box: wired to a bar by way of its host end, or to a chip of another box."""
+    """An interface in a box, wired to a bar through its host end, or to a chip of another box."""
 
     name: str
     lines: tuple[str, ...]
@@ -38,7 +38,7 @@ class Box:
 
 @record
 class Bar:
-    """A bridge; `masquerades`: what leaves from it gets the host's own address on the way."""
+    """A bridge; `masquerades`: outgoing packets get the host's address."""
 
     name: str
     lines: tuple[str, ...]
@@ -49,13 +49,13 @@ class Bar:
 
     @property
     def facts(self) -> tuple[str, ...]:
-        """The lines, masquerade included: there need not be an uplink to tell it at."""
+        """The lines, masquerade included, since there may be no uplink to show it at."""
         return (*self.lines, *(("masquerades",) if self.masquerades else ()))
 
 
 @record
 class Uplink:
-    """An interface of the host that a default route leaves by."""
+    """An interface of the host with a default route."""
 
     name: str
     lines: tuple[str, ...]
@@ -64,7 +64,7 @@ class Uplink:
 
 @record
 class Peer:
-    """Another host of a cluster network; `device` is how packets get there."""
+    """Another host of a cluster network; `device` says how packets get there."""
 
     name: str
     lines: tuple[str, ...]
@@ -73,7 +73,7 @@ class Peer:
 
 @record
 class Picture:
-    """Everything there is to draw."""
+    """Everything to draw."""
 
     boxes: tuple[Box, ...]
     bars: tuple[Bar, ...]
@@ -82,7 +82,7 @@ class Picture:
 
 
 def draw(found: Inventory) -> Picture:
-    """The picture of an inventory."""
+    """Return the picture of an inventory."""
     containers: dict[str, list[Attached]] = {}
     for each in _in_order(found.attachments):
         containers.setdefault(each.attachment.container, []).append(each)
@@ -98,7 +98,7 @@ def draw(found: Inventory) -> Picture:
 
 
 def direct_wires(picture: Picture) -> list[tuple[Box, Chip, Box, Chip]]:
-    """Each pair of chips that are wired to each other, once."""
+    """Return each pair of chips wired to each other, once."""
     chips = {(box.key, chip.name): (box, chip) for box in picture.boxes for chip in box.chips}
     pairs: dict[frozenset[tuple[str, str]], tuple[Box, Chip, Box, Chip]] = {}
     for (key, name), (box, chip) in chips.items():
@@ -109,7 +109,7 @@ def direct_wires(picture: Picture) -> list[tuple[Box, Chip, Box, Chip]]:
 
 
 def _in_order(attachments: tuple[Attached, ...]) -> list[Attached]:
-    """Network by network, so that a bridge's containers stand side by side; the oldest first."""
+    """Sort by network, so that a bridge's containers stand side by side; oldest first."""
     oldest: dict[str, int] = {}
     for each in attachments:
         network = each.attachment.network
@@ -130,7 +130,7 @@ def _attached(each: Attached) -> Chip:
         name=each.attachment.ifname,
         lines=(
             *each.addresses,
-            *each.guarded.port_texts,
+            *each.protection.port_texts,
             *(() if is_well else (each.health,)),
         ),
         is_well=is_well,
@@ -142,12 +142,12 @@ def _attached(each: Attached) -> Chip:
 
 
 def _space(space: Space) -> Box:
-    """A namespace without attachments; its `lo` is worth showing where there is nothing else."""
+    """Return a namespace without attachments; its `lo` is shown if it has nothing else."""
     shown = [each for each in space.interfaces if each.name != "lo"] or space.interfaces
     return Box(key=space.name, title=space.name, chips=tuple(_interface(each) for each in shown))
 
 
-def _interface(each: Interface) -> Chip:
+def _interface(each: KernelInterface) -> Chip:
     peer = each.peer
     return Chip(
         name=each.name,
@@ -158,14 +158,14 @@ def _interface(each: Interface) -> Chip:
     )
 
 
-def _bar(bridge: Interface, found: Inventory) -> Bar:
+def _bar(bridge: KernelInterface, found: Inventory) -> Bar:
     own = [each for each in found.attachments if each.bridge == bridge.name]
-    fences = dict.fromkeys(filter(None, (each.guarded.fences for each in own)))
+    restrictions = dict.fromkeys(filter(None, (each.protection.restrictions for each in own)))
     return Bar(
         name=bridge.name,
-        lines=(*bridge.addresses, *fences, *(() if bridge.is_up else ("down",))),
+        lines=(*bridge.addresses, *restrictions, *(() if bridge.is_up else ("down",))),
         is_well=bridge.is_up,
-        masquerades=any(each.guarded.masquerades for each in own),
+        masquerades=any(each.protection.masquerades for each in own),
         is_gateway=bool(bridge.addresses),
         foreign=tuple(each.name for each in found.foreign if each.master == bridge.name),
     )
@@ -185,7 +185,7 @@ def _uplinks(host: Space) -> list[Uplink]:
 
 
 def _peers(cluster: Cluster) -> list[Peer]:
-    """The first few, and how many more."""
+    """Return the first few hosts, and the number of the rest."""
     device = f"{cluster.name}, {cluster.backend}"
     shown = [
         Peer(

@@ -1,4 +1,4 @@
-"""What layouts measure with: rectangles, and how much room a text needs, in pixels."""
+"""What layouts measure with: rectangles, and the room that a text needs, in pixels."""
 
 from cni_bridge.lean.record import record
 
@@ -35,5 +35,5 @@ class Rectangle:
 
 
 def text_width(text: str, around: float) -> float:
-    """Room for a line, and for what is left free around it."""
+    """Return the room for a line with `around` pixels of margin."""
     return len(text) * LETTER + around

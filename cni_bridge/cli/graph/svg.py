@@ -1,7 +1,4 @@
-"""The picture as an SVG that needs nothing else: no fonts, no scripts, light and dark.
-
-Places come from `layout`; here is only what they look like.
-"""
+"""The picture as a self-contained SVG: no fonts, no scripts, light and dark."""
 
 from collections.abc import Iterator
 from html import escape
@@ -37,7 +34,7 @@ CORNER = 8
 
 
 def render(picture: Picture) -> str:
-    """The text of an SVG file."""
+    """Return the text of an SVG file."""
     places = layout.arrange(picture)
     width, height = round(places.width), round(places.height)
     body = [
@@ -116,7 +113,7 @@ def _bars(picture: Picture, places: Layout) -> Iterator[str]:
 
 
 def _ports(bar: Bar, place: Rectangle, picture: Picture, grid: Grid) -> Iterator[str]:
-    """Host ends: a dot on the bridge; the name above, or below the box where wires are dense."""
+    """Draw host ends as dots; names stand above, or below the box if wires are dense."""
     for box in picture.boxes:
         for chip in box.chips:
             if chip.bar != bar.name:

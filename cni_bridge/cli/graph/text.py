@@ -13,7 +13,7 @@ WIDTH = 200
 
 
 def render(picture: Picture) -> Tree:
-    """The host with its bridges and what is on them, then what is on none."""
+    """Return the host with its bridges and their ports, then everything else."""
     root = Tree(Text("host", style="bold"), guide_style="dim")
     for bar in picture.bars:
         _grow_bar(root, bar, picture.boxes)
@@ -33,7 +33,7 @@ def render(picture: Picture) -> Tree:
 
 
 def as_plain_text(picture: Picture) -> str:
-    """The tree for a file."""
+    """Return the tree for a file."""
     file = StringIO()
     Console(width=WIDTH, file=file, emoji=False).print(render(picture))
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())

@@ -1,1 +1,1 @@
-"""A laboratory: the pictures of how containers are wired, built for real and removed again."""
+"""A laboratory: small networks built for real, to learn from, and removed again."""

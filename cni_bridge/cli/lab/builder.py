@@ -1,8 +1,4 @@
-"""Builds a topology: namespaces and cables by netlink, networks by the plugin itself, as a runtime
-would have it do.
-
-What there is to build is decided elsewhere.
-"""
+"""Build a topology: namespaces and cables by netlink, networks by the plugin itself."""
 
 import json
 import os
@@ -17,7 +13,7 @@ from typing import Any
 from pyroute2.iproute.linux import IPRoute
 
 from cni_bridge.cli.lab import spaces
-from cni_bridge.cli.lab.topologies import IFNAME, Cable, Network, Topology
+from cni_bridge.cli.lab.topologies import IFNAME, Cable, LabNetwork, Topology
 from cni_bridge.errors import Delegated, FirewallRefused, IOFailure
 from cni_bridge.firewall import tables
 from cni_bridge.kernel import netns
@@ -26,11 +22,13 @@ from cni_bridge.ledger import state_directory
 
 CONF_DIR = spaces.STATE_DIR / "net.d"
 PLUGIN_TIMEOUT_S = 30
-REBUILD = "cni-bridge lab down; cni-bridge lab up TOPOLOGY"  # no runtime makes a lost pair anew
+REBUILD = (
+    "cni-bridge lab down; cni-bridge lab up TOPOLOGY"  # there is no runtime to recreate a lost pair
+)
 
 
 def build(topology: Topology) -> Iterator[str]:
-    """Build everything; each step is told in the words of a shell."""
+    """Build everything; yield each step as a shell command."""
     spaces.create(spaces.HOST)
     _up(spaces.HOST, "lo")
     for name in topology.fresh:
@@ -50,18 +48,18 @@ def build(topology: Topology) -> Iterator[str]:
 
 
 def remove() -> list[str]:
-    """Remove everything that any lab has; which namespaces there were."""
+    """Remove everything that labs made; return the namespaces that existed."""
     there = spaces.names()
     for name in there:
         spaces.remove(name)
     shutil.rmtree(spaces.STATE_DIR, ignore_errors=True)
-    with suppress(OSError):  # it is there for the lab's sake only if it is empty
+    with suppress(OSError):  # not empty: it was not created for the lab
         Path(state_directory.HOST).rmdir()
     return there
 
 
 def configure(name: str, address: str) -> None:
-    """Give an end of a cable its address, and set it up; what is so already is left."""
+    """Give an end of a cable its address and set it up; safe to repeat."""
     ip, _, length = address.partition("/")
     with spaces.work_in(name, IPRoute) as socket:
         (index,) = socket.link_lookup(ifname=IFNAME)
@@ -70,7 +68,7 @@ def configure(name: str, address: str) -> None:
 
 
 def own_environment() -> dict[str, str]:
-    """The environment for programs that are no plugins, or get a call of their own."""
+    """Return the environment for other programs, without CNI_* variables."""
     return {name: value for name, value in os.environ.items() if not name.startswith("CNI_")}
 
 
@@ -104,14 +102,14 @@ def _up(name: str, interface: str) -> None:
 
 
 def _attach(config: dict[str, Any], member: str, ifname: str) -> str:
-    """ADD, by the plugin in a process of its own, in the lab's host."""
+    """Run ADD in a plugin process of its own, in the lab's host."""
     result = _add(config, member, ifname)
     addresses = " ".join(item["address"] for item in result.get("ips", ()))
     return f"cni-bridge ADD {config['name']} {member} {ifname}   # {addresses}"
 
 
-def _config(network: Network, topology: Topology) -> dict[str, Any]:
-    """The network's config; the first network has the way out."""
+def _config(network: LabNetwork, topology: Topology) -> dict[str, Any]:
+    """Return the network's config; the first network has the default route."""
     is_first = network == topology.networks[0]
     return {
         "cniVersion": "1.1.0",
@@ -126,7 +124,7 @@ def _config(network: Network, topology: Topology) -> dict[str, Any]:
 
 
 def _write(config: dict[str, Any]) -> None:
-    """Where the lab's doctor looks for it, as runtimes have it."""
+    """Write the config where the lab's doctor looks for it."""
     CONF_DIR.mkdir(parents=True, exist_ok=True)
     plugin = {key: value for key, value in config.items() if key not in ("name", "cniVersion")}
     conflist = {key: config[key] for key in ("cniVersion", "name")} | {"plugins": [plugin]}

@@ -1,4 +1,4 @@
-"""`cni-bridge lab`: builds the pictures of how containers are wired, to look at and to break.
+"""`cni-bridge lab`: build throwaway networks to look at and to break.
 
 Everything lives in network namespaces named cni-bridge-lab-*, one of which plays the host.
 """
@@ -32,14 +32,14 @@ NO_LAB = "there is no lab"
 
 
 def register(commands: Commands) -> None:
-    """The command's own commands."""
+    """Add the command with its subcommands."""
     parser = add_command(
         commands,
         "lab",
         _help,
-        summary="build, see and try networks that are gone without a trace",
-        description="Builds networks to learn from, in namespaces of their own: nothing of this "
-        "machine's own\nnetwork is touched, and `lab down` leaves nothing.",
+        summary="build throwaway networks to experiment with; nothing is left behind",
+        description="Builds small networks to learn from, in namespaces of their own. This machine's "
+        "own network\nis not touched, and `lab down` removes everything.",
         examples=EXAMPLES,
     )
     parser.set_defaults(parser=parser)
@@ -54,7 +54,13 @@ def register(commands: Commands) -> None:
         help=f"containers on bridges, {topologies.USUAL_CONTAINERS} by default, "
         f"{topologies.CONTAINERS[0]} to {topologies.CONTAINERS[-1]}",
     )
-    ping = add_command(own, "ping", _ping, summary="who reaches whom", description="One echo each.")
+    ping = add_command(
+        own,
+        "ping",
+        _ping,
+        summary="test which namespace reaches which address",
+        description="Sends one echo request from every namespace to every address.",
+    )
     add_json(ping)
     graph = add_command(own, "graph", _graph, summary="draw it", description="Draws the lab.")
     graph_command.add_format(graph)
@@ -62,19 +68,19 @@ def register(commands: Commands) -> None:
 
 
 def _register_inner(own: Commands) -> None:
-    """What works inside of a lab, and ends it."""
+    """Add the subcommands that work inside a lab, and `down`."""
     doctor = add_command(
         own,
         "doctor",
         _doctor,
-        summary="find and mend what is broken in it",
-        description="What `cni-bridge doctor` does, for the lab's host.",
+        summary="find and fix what is broken in it",
+        description="Runs `cni-bridge doctor` for the lab's host.",
     )
     doctor_command.add_options(doctor)
     run = add_command(
         own, "exec", _exec, summary="run a command inside", description="Runs a command inside."
     )
-    run.add_argument("name", metavar="NAME", help="a namespace of the lab, `host` included")
+    run.add_argument("name", metavar="NAME", help="a namespace of the lab, or `host`")
     run.add_argument(
         "command", metavar="-- CMD", nargs=argparse.REMAINDER, help="and its arguments"
     )
@@ -150,7 +156,7 @@ def _doctor(options: Options) -> int:
     from cni_bridge.cli.lab import builder, cables
 
     def from_outside(command: str) -> str:
-        """What is to be typed on this machine: the lab's commands must not meet its network."""
+        """Return the command as typed on this machine, whose own network must not be touched."""
         if command in (RESTART, builder.REBUILD):
             return builder.REBUILD
         return spaces.execution(command)
@@ -199,7 +205,7 @@ def _down(_options: Options) -> int:
 
 
 def _inventory() -> Inventory:
-    """What there is, the lab's host in the place of ours."""
+    """Return the inventory with the lab's host in place of this host."""
     _need_lab()
     spaces.as_host()
     others = {name: spaces.path(name) for name in spaces.names() if name != spaces.HOST}
@@ -207,7 +213,7 @@ def _inventory() -> Inventory:
 
 
 def _addresses(found: Inventory) -> dict[str, str]:
-    """Every address by who has it: `c1`, or `c1 eth1` where it has several interfaces."""
+    """Return every address by its holder: `c1`, or `c1 eth1` if it has several interfaces."""
     titles: dict[str, str] = {}
     for space in (*found.spaces[1:], found.host):
         wired = [each for each in space.interfaces if each.addresses and each.name != "lo"]
@@ -227,7 +233,7 @@ def _need_lab() -> None:
 def _need_root() -> None:
     if os.geteuid():
         raise IOFailure(
-            "a lab needs root, for its network namespaces",
+            "the lab needs root to create network namespaces",
             "sudo cni-bridge lab ..., or all of it within `unshare --map-root-user --net --mount`",
         )
 

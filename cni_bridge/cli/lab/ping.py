@@ -1,4 +1,4 @@
-"""Who reaches whom in the lab: one ICMP echo from every namespace to every address, all at once."""
+"""Connectivity in the lab: one ICMP echo from every namespace to every address, all at once."""
 
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -10,7 +10,7 @@ Pair = tuple[str, str]  # from a namespace to an address
 
 
 def reachable(names: Iterable[str], addresses: Iterable[str]) -> set[Pair]:
-    """The pairs of which the address answers, within a second."""
+    """Return the pairs whose address answers within a second."""
     targets = tuple(addresses)
     with ExitStack() as stack:
         senders = {name: stack.enter_context(spaces.work_in(name, icmp.sender)) for name in names}

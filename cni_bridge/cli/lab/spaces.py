@@ -1,7 +1,6 @@
-"""The lab's network namespaces: made, found by their names, worked in, removed.
+"""The lab's network namespaces: create, find by name, enter, remove.
 
-One of them plays the host, so nothing of the machine's own network is touched. What is built in
-them is decided elsewhere.
+One of them plays the host, so the machine's own network is not touched.
 """
 
 import ctypes
@@ -31,18 +30,18 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def path(name: str) -> str:
-    """Where a namespace of the lab is."""
+    """Return the path of a namespace of the lab."""
     return str(DIRECTORY / f"{PREFIX}{name}")
 
 
 def names() -> list[str]:
-    """The namespaces that there are, the host's first."""
+    """Return the existing namespaces, the host first."""
     found = [each.name.removeprefix(PREFIX) for each in DIRECTORY.glob(f"{PREFIX}*")]
     return sorted(found, key=lambda name: (name != HOST, len(name), name))
 
 
 def create(name: str) -> None:
-    """Make a namespace, with nothing in it but a `lo` that is down."""
+    """Create a namespace that has only `lo`, which is down."""
     file = Path(path(name))
     try:
         DIRECTORY.mkdir(exist_ok=True)
@@ -54,7 +53,7 @@ def create(name: str) -> None:
 
 
 def in_fresh(work: Callable[[], T]) -> T:
-    """What `work` returns when it runs in a new namespace; unless it is kept, that is gone then."""
+    """Run `work` in a new namespace, which is gone afterwards unless kept; return its result."""
     home = os.open(netns.OWN_NETNS, os.O_RDONLY | os.O_CLOEXEC)
     try:
         _call("unshare", netns.CLONE_NEWNET)
@@ -77,7 +76,7 @@ def remove(name: str) -> None:
 
 
 def work_in(name: str, work: Callable[[], T]) -> T:
-    """What `work` returns when it runs in a namespace; processes that it starts stay there."""
+    """Run `work` in a namespace and return its result; processes it starts stay there."""
     opened = netns.open_netns(path(name), may_be_own=True)
     try:
         return netns.inside(opened, work)
@@ -86,7 +85,7 @@ def work_in(name: str, work: Callable[[], T]) -> T:
 
 
 def execution(command: str) -> str:
-    """The command that has a command of the lab's host, or of nsenter's, carried out in there."""
+    """Return `lab exec` for a command of the lab's host, or for one with nsenter."""
     command, sharp, note = command.partition("   #")
     name = HOST
     entry = f"nsenter --net={path('')}"
@@ -98,9 +97,9 @@ def execution(command: str) -> str:
 
 
 def as_host() -> None:
-    """Make the lab's host this process's own, for good: its network, and its ledger in the usual place.
+    """Move this process into the lab's host for good: its network, and its ledger.
 
-    Without the latter the lab's networks would be recorded beside the machine's.
+    Without the ledger the lab's networks would be recorded beside the machine's.
     """
     STATE_DIR.mkdir(mode=0o700, exist_ok=True)
     Path(state_directory.HOST).mkdir(mode=0o700, exist_ok=True)
@@ -113,7 +112,7 @@ def as_host() -> None:
 
 
 def _call(function: str, *arguments: object) -> None:
-    """One libc call; raises OSError as Python's own wrappers do."""
+    """Make one libc call; raise OSError as Python's own wrappers do."""
     if getattr(_libc, function)(*arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

@@ -1,7 +1,4 @@
-"""What each lab consists of, as data.
-
-Nothing is built here.
-"""
+"""The labs, as data."""
 
 from cni_bridge.lean.record import record
 
@@ -25,8 +22,8 @@ class Cable:
 
 
 @record
-class Network:
-    """A network of ours; the first one that a container joins gives it the default route."""
+class LabNetwork:
+    """A network; the first one that a container joins gives it the default route."""
 
     name: str
     subnet: str
@@ -35,15 +32,15 @@ class Network:
 
 @record
 class Topology:
-    """Namespaces with nothing in them, cables, networks."""
+    """Empty namespaces, cables, networks."""
 
     fresh: tuple[str, ...] = ()
     cables: tuple[Cable, ...] = ()
-    networks: tuple[Network, ...] = ()
+    networks: tuple[LabNetwork, ...] = ()
 
 
 NAMES = {
-    "tutorial": "a fresh namespace, two on a cable, some on a bridge",
+    "tutorial": "a fresh namespace, two namespaces on a cable, containers on a bridge",
     "direct": "two namespaces on a bare veth pair",
     "bridge": "containers on one bridge",
     "two-networks": "two bridges, and a container on both",
@@ -53,9 +50,9 @@ CABLE = Cable(one="one", other="two", addresses=("10.0.1.1/24", "10.0.1.2/24"))
 
 
 def topology(name: str, count: int) -> Topology:
-    """The lab of that name with so many containers."""
+    """Return the lab of that name with `count` containers."""
     containers = tuple(f"c{number}" for number in range(1, count + 1))
-    network = Network(name="lab", subnet="10.0.2.0/24", members=containers)
+    network = LabNetwork(name="lab", subnet="10.0.2.0/24", members=containers)
     if name == "direct":
         return Topology(cables=(CABLE,))
     if name == "bridge":
@@ -63,6 +60,6 @@ def topology(name: str, count: int) -> Topology:
     if name == "tutorial":
         return Topology(fresh=("fresh",), cables=(CABLE,), networks=(network,))
     middle = count // 2
-    front = Network(name="front", subnet="10.0.2.0/24", members=containers[: middle + 1])
-    back = Network(name="back", subnet="10.0.3.0/24", members=containers[middle:])
+    front = LabNetwork(name="front", subnet="10.0.2.0/24", members=containers[: middle + 1])
+    back = LabNetwork(name="back", subnet="10.0.3.0/24", members=containers[middle:])
     return Topology(networks=(front, back))

@@ -1,1 +1,1 @@
-"""`cni-bridge plan`: what an ADD would do, without doing it."""
+"""`cni-bridge plan`: show what an ADD would do, as a dry run."""

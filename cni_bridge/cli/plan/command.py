@@ -1,6 +1,6 @@
-"""`cni-bridge plan`: what an ADD would do with a config, and how what is there differs from it.
+"""`cni-bridge plan`: show what an ADD would do, or how the current state differs from it.
 
-Nothing is done: no lease is taken, nothing is made, no other plugin is run.
+A dry run: no lease is taken, nothing is made, no other plugin is run.
 """
 
 from rich.table import Table
@@ -29,22 +29,22 @@ EXAMPLES = """\
 
 
 def register(parsers: Commands) -> None:
-    """The command's options."""
+    """Add the command and its options."""
     parser = add_command(
         parsers,
         "plan",
         run,
-        summary="what an ADD would do, step by step, without doing it",
-        description="Reads a network config and the CNI_* variables as the plugin does, and says "
-        "what ADD would\nmake: + is to be done, = is there already, ! makes it fail (and the exit "
-        "status 1).\nWithout CNI_CONTAINERID and CNI_IFNAME it plans for `example` and `eth0`.",
+        summary="show what an ADD would do, step by step (dry run)",
+        description="Reads a network config and the CNI_* variables as the plugin does, and prints "
+        "what ADD would\ndo: + would be done, = is already so, ! makes it fail (exit status 1). "
+        "CNI_CONTAINERID\nand CNI_IFNAME default to `example` and `eth0`.",
         examples=EXAMPLES,
     )
-    parser.add_argument("file", metavar="FILE", nargs="?", default="-", help="stdin without it")
+    parser.add_argument("file", metavar="FILE", nargs="?", default="-", help="stdin if omitted")
     parser.add_argument(
         "--diff",
         action="store_true",
-        help="instead: how what is there differs from the plan, as CHECK finds it; 1 if it does",
+        help="print how the current state differs from the plan, as CHECK does; exit status 1 if it does",
     )
     add_json(parser)
 
@@ -69,7 +69,7 @@ def run(options: Options) -> int:
         return _print_differences(wanted, asked, ledger, holding)
     taken = _steps(wanted, asked, ledger.holdings(settings.name) if ledger else ())
     if is_delegated:
-        text = f"addresses from plugin {kind}, which is not run now"
+        text = f"addresses from IPAM plugin {kind}, which is not run now"
         taken.insert(1, Step(mark=steps.NEW, place="ipam", text=text))
     if options.json:
         terminal.print_json({"steps": [vars(step) for step in taken]})
@@ -90,7 +90,7 @@ def _steps(wanted: Plan, asked: Request, holdings: tuple[Holding, ...]) -> list[
 
 
 def _next_leases(ledger: Ledger | None, settings: NetworkConfig) -> tuple[Lease, ...]:
-    """What a claim would lease now."""
+    """Return the leases that a claim would get now."""
     range_sets = settings.ipam.range_sets
     if settings.cluster is not None and ledger:
         range_sets = blocks.range_sets(ledger.database, settings.name)
@@ -106,7 +106,7 @@ def _next_leases(ledger: Ledger | None, settings: NetworkConfig) -> tuple[Lease,
 
 
 def _first(range_set: RangeSet) -> bytes:
-    """The first address of a range set of which none is leased."""
+    """Return the first address of a range set without leases."""
     low, _ = next(ranges.sweep(range_set))
     return low.to_bytes(len(range_set[0].start), "big")
 
@@ -115,7 +115,7 @@ def _print_differences(
     wanted: Plan, asked: Request, ledger: Ledger | None, holding: Holding | None
 ) -> int:
     if not asked.netns_path:
-        raise InvalidEnvironment("--diff needs CNI_NETNS", "and CNI_CONTAINERID, CNI_IFNAME")
+        raise InvalidEnvironment("--diff needs CNI_NETNS", "set CNI_CONTAINERID and CNI_IFNAME too")
     container = netns.open_netns(asked.netns_path)
     who = f"{asked.ifname} of {asked.container}"
     problems = list(attachments.problems(wanted, container, ledger))

@@ -1,6 +1,6 @@
-"""What an ADD would do beside wiring: the firewall's part, tuning, bandwidth.
+"""The optional steps of an ADD: firewall, tuning, bandwidth.
 
-Said from the plan alone; whether it is so already is CHECK's to find.
+Taken from the plan alone; CHECK finds whether they are in place.
 """
 
 import socket
@@ -19,7 +19,7 @@ PROTOCOLS = {getattr(socket, f"IPPROTO_{name.upper()}"): name for name in ("tcp"
 
 
 def of_plan(plan: Plan) -> Iterator[tuple[str, str]]:
-    """Place and text of each."""
+    """Yield place and text of each step."""
     if plan.firewall:
         yield from (("firewall", text) for text in _firewall(plan.firewall))
     if plan.tuned:
@@ -40,20 +40,20 @@ def _firewall(firewall: Firewall) -> Iterator[str]:
     rules = firewall.rules
     subnets = ", ".join(map(prefix_text, firewall.subnets))
     if rules.masquerades:
-        yield f"masquerade what {subnets} sends to others"
+        yield f"masquerade what {subnets} sends elsewhere"
     for port in rules.ports:
         yield _published(port, firewall)
-    yield from _fences(rules)
+    yield from _restrictions(rules)
 
 
-def _fences(rules: FirewallConfig) -> Iterator[str]:
+def _restrictions(rules: FirewallConfig) -> Iterator[str]:
     facts = (
         (rules.isolation != "off", f"isolation from other networks: {rules.isolation}"),
-        (rules.is_internal, "no traffic from or to the outside"),
-        (rules.is_closed, "closed: no connections from outside but to published ports"),
+        (rules.is_internal, "internal: no traffic from or to the outside"),
+        (rules.is_closed, "closed: from outside, only published ports can be reached"),
         (not rules.allows_icc, "no traffic between containers of the network"),
-        (rules.checks_mac, "drop what the container sends from another MAC address"),
-        (rules.checks_ip, "drop what the container sends from another IP address"),
+        (rules.checks_mac, "drop packets with another source MAC address"),
+        (rules.checks_ip, "drop packets with another source IP address"),
     )
     yield from (text for is_so, text in facts if is_so)
 

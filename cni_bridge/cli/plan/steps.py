@@ -1,13 +1,13 @@
-"""What an ADD would do, step by step, from its plan and from what is there already.
+"""The steps of an ADD, from its plan and the current state.
 
-Reads the host; does and changes nothing.
+Reads the host; changes nothing.
 """
 
 from collections.abc import Iterator
 
 from cni_bridge import address, names
 from cni_bridge.address import prefix_text
-from cni_bridge.cli.host_state import Interface, Space
+from cni_bridge.cli.host_state import KernelInterface, Space
 from cni_bridge.cli.plan import options
 from cni_bridge.kernel import machine, sysctl
 from cni_bridge.lean.record import record
@@ -21,7 +21,7 @@ BLOCKED = "!"  # would make the ADD fail
 
 @record
 class Step:
-    """One thing that should be, and whether it is to be done."""
+    """One desired fact, and whether it is already so."""
 
     mark: str
     place: str
@@ -30,7 +30,7 @@ class Step:
 
 @record
 class Situation:
-    """What there is: the ledger's records of the network, the host, the container if it is there."""
+    """The current state: the network's records, the host, and the container if it exists."""
 
     holdings: tuple[Holding, ...]
     host: Space
@@ -38,7 +38,7 @@ class Situation:
 
 
 def of(plan: Plan, found: Situation) -> list[Step]:
-    """The steps in the order in which ADD takes them."""
+    """Return the steps in the order of ADD."""
     own = next((each for each in found.holdings if each.attachment == plan.attachment), None)
     inner = found.container.interface(plan.veth.container_name) if found.container else None
     return [
@@ -47,14 +47,14 @@ def of(plan: Plan, found: Situation) -> list[Step]:
         *_pair(plan, found, is_taken=inner is not None and own is None),
         *_inside(plan, inner),
         *(Step(mark=NEW, place=place, text=text) for place, text in options.of_plan(plan)),
-        Step(mark=NEW, place="ledger", text="confirm, unless a DEL came in between"),
+        Step(mark=NEW, place="ledger", text="confirm, unless a DEL arrives in the meantime"),
     ]
 
 
 def _record(plan: Plan, own: Holding | None, all_holdings: tuple[Holding, ...]) -> Iterator[Step]:
     who = f"{plan.attachment.container} {plan.attachment.ifname} on {plan.attachment.network}"
     if own is not None:
-        yield Step(mark=BLOCKED, place="ledger", text=f"{who} is recorded: DEL comes first")
+        yield Step(mark=BLOCKED, place="ledger", text=f"{who} is recorded already: send DEL first")
     else:
         yield Step(mark=NEW, place="ledger", text=f"record {who}")
     for lease in plan.leases:
@@ -73,7 +73,7 @@ def _lease(lease: Lease, own: Holding | None, all_holdings: tuple[Holding, ...])
     return Step(mark=THERE if own else NEW, place="ledger", text=text)
 
 
-def _bridge(want: Bridge, found: Interface | None) -> Iterator[Step]:
+def _bridge(want: Bridge, found: KernelInterface | None) -> Iterator[Step]:
     if found is not None and found.kind != "bridge":
         kind = found.kind or "hardware"
         yield Step(mark=BLOCKED, place="host", text=f"{want.name} is {kind}, not a bridge")
@@ -124,7 +124,7 @@ def _flags(port: Port) -> Iterator[str]:
 
 
 def _wire(plan: Plan, found: Situation) -> Iterator[Step]:
-    """The other end, if somebody has it; else there will be one that waits."""
+    """Yield the steps for a wire: its other end, or a parked one that waits."""
     want = plan.veth
     others = [each for each in found.holdings if each.attachment != plan.attachment]
     listed = " and ".join(
@@ -136,14 +136,14 @@ def _wire(plan: Plan, found: Situation) -> Iterator[Step]:
         text = f"{others[0].host_name}, parked, becomes {want.container_name}: wired to {listed}"
         yield Step(mark=NEW, place="container", text=text)
     elif others:
-        text = f"veth pair to {listed}, whose end is made anew"
+        text = f"veth pair to {listed}, whose host end is recreated"
         yield Step(mark=NEW, place="container", text=text)
     else:
         text = f"veth pair {want.container_name} to {want.host_name}, parked for a second container"
         yield Step(mark=NEW, place="host", text=text)
 
 
-def _inside(plan: Plan, found: Interface | None) -> Iterator[Step]:
+def _inside(plan: Plan, found: KernelInterface | None) -> Iterator[Step]:
     want = plan.veth
     for key, value in veth.sysctls(want):
         yield Step(mark=NEW, place="container", text=f"sysctl {key} = {value}")

@@ -1,1 +1,1 @@
-"""`cni-bridge validate`: what is wrong in a network config, and where."""
+"""`cni-bridge validate`: report what is wrong in a network config, and where."""

@@ -1,6 +1,6 @@
-"""`cni-bridge validate`: what is wrong with config files, and what is unwise.
+"""`cni-bridge validate`: report errors and unwise settings in config files.
 
-Reads files only: no host is needed, and none is looked at.
+Reads files only; the host is not inspected.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from rich.text import Text
 from cni_bridge.cli import stdin, terminal
 from cni_bridge.cli.options import Commands, Options, add_command
 from cni_bridge.cli.validate import errors, json_positions, unknown_keys, warnings
-from cni_bridge.cli.validate.findings import ERROR, WARNING, Finding
+from cni_bridge.cli.validate.findings import ERROR, WARNING, ConfigFinding
 from cni_bridge.cli.validate.json_positions import Node, Span
 from cni_bridge.cli.validate.warnings import Checked
 from cni_bridge.edge import codec, explain, versions
@@ -29,37 +29,37 @@ EXAMPLES = """\
 
 @record
 class Report:
-    """A file and what was found in it, in the order of the text."""
+    """A file and its findings, in the order of the text."""
 
     name: str
     text: str
-    findings: tuple[Finding, ...]
+    findings: tuple[ConfigFinding, ...]
 
     def count(self, severity: str) -> int:
-        """How many findings are of that kind."""
+        """Return the number of findings of that severity."""
         return sum(finding.severity == severity for finding in self.findings)
 
 
 def register(commands: Commands) -> None:
-    """The command's options."""
+    """Add the command and its options."""
     parser = add_command(
         commands,
         "validate",
         run,
-        summary="what is wrong with a network config, with line and column",
+        summary="check network configs; report every mistake with line and column",
         description="Checks network configs as the plugin does, but reports every mistake, and "
-        "warns of what is\nlegal but rarely meant. A file holds a config list or a single config.",
+        "warns of what is\nlegal but rarely meant. A file is a config list or a single config.",
         examples=EXAMPLES,
     )
     parser.add_argument("files", metavar="FILE", nargs="+", help="a file, or - for stdin")
     parser.add_argument(
         "--format", choices=("text", "json"), default="text", help="text by default"
     )
-    parser.add_argument("--strict", action="store_true", help="warnings count as errors")
+    parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
 
 
 def run(options: Options) -> int:
-    """Examine every file; 1 if any has an error."""
+    """Examine every file; return 1 if one has an error."""
     reports = examine([(name, stdin.read(name)) for name in options.files])
     if options.format == "json":
         terminal.print_json({"files": [_as_json(report) for report in reports]})
@@ -70,8 +70,8 @@ def run(options: Options) -> int:
 
 
 def examine(files: list[tuple[str, str]]) -> list[Report]:
-    """A report of each (name, text), what the files say together included."""
-    findings: dict[str, list[Finding]] = {}
+    """Return a report of each (name, text), with conflicts between the files."""
+    findings: dict[str, list[ConfigFinding]] = {}
     networks: list[Checked] = []
     for name, text in files:
         findings[name] = _in_file(name, text, networks)
@@ -87,13 +87,13 @@ def examine(files: list[tuple[str, str]]) -> list[Report]:
     ]
 
 
-def _in_file(name: str, text: str, networks: list[Checked]) -> list[Finding]:
+def _in_file(name: str, text: str, networks: list[Checked]) -> list[ConfigFinding]:
     try:
         codec.decode(text.encode(errors="replace"))
     except UndecodableContent:
         place, reason = codec.flaw(text)
         span = Span(start=place, end=place + 1)
-        return [Finding(severity=ERROR, path="", span=span, message=f"not JSON: {reason}")]
+        return [ConfigFinding(severity=ERROR, path="", span=span, message=f"not JSON: {reason}")]
     root = json_positions.scan(text)
     found = list(errors.in_header(root))
     identity = _identity(root, is_good=not found)
@@ -106,7 +106,7 @@ def _in_file(name: str, text: str, networks: list[Checked]) -> list[Finding]:
 
 def _in_plugin(
     file: str, plugin: Node, identity: dict[str, str], networks: list[Checked]
-) -> list[Finding]:
+) -> list[ConfigFinding]:
     found = unknown_keys.in_plugin(
         plugin,
         explain.schema(),
@@ -121,8 +121,8 @@ def _in_plugin(
     return [*found, *warnings.on_config(checked)]
 
 
-def _plugins(root: Node) -> tuple[list[Node], list[Finding]]:
-    """The configs that are ours to check, and what is wrong with the list of them."""
+def _plugins(root: Node) -> tuple[list[Node], list[ConfigFinding]]:
+    """Return the plugin configs to check, and what is wrong with the list of them."""
     listed = root.get("plugins")
     if listed is None:
         return [root], [] if root.get("type") else [_without_plugin(root)]
@@ -142,8 +142,8 @@ def _plugins(root: Node) -> tuple[list[Node], list[Finding]]:
     return ours, found
 
 
-def _on_kind(file: str, root: Node, version: str, *, has_our: bool) -> list[Finding]:
-    """What the file's name and shape give reason to say."""
+def _on_kind(file: str, root: Node, version: str, *, has_our: bool) -> list[ConfigFinding]:
+    """Return warnings about the file's name and shape."""
     is_list = root.get("plugins") is not None
     if not is_list and not root.get("type"):
         return []
@@ -151,31 +151,33 @@ def _on_kind(file: str, root: Node, version: str, *, has_our: bool) -> list[Find
     found = []
     if is_list and suffix in (".conf", ".json"):
         found.append(
-            f"a config list: runtimes look for it in files named *.conflist, not *{suffix}"
+            f"this is a config list, which runtimes only read from *.conflist files, not *{suffix}"
         )
     if not is_list and suffix == ".conflist":
-        found.append("runtimes expect `plugins` in a .conflist")
+        found.append("a .conflist file needs a `plugins` list")
     elif not is_list and version in versions.SUPPORTED[-2:]:
-        found.append("CNI 1.0.0 and later have config lists only: put it into `plugins`")
+        found.append("CNI 1.0.0 and later have config lists only: move this into a `plugins` list")
     if is_list and not has_our:
-        found.append("no plugin of this list is cni-bridge: nothing else was checked")
+        found.append("no plugin in this list is cni-bridge, so its keys were not checked")
     if root.get("cniVersion") is None:
-        found.append("without cniVersion it is 0.1.0: no CHECK, no GC, one address a family")
+        found.append(
+            "`cniVersion` is missing, so 0.1.0 is used: no CHECK, no GC, one address per family"
+        )
     start = _beginning(root)
-    return [Finding(severity=WARNING, path="", span=start, message=text) for text in found]
+    return [ConfigFinding(severity=WARNING, path="", span=start, message=text) for text in found]
 
 
 def _identity(root: Node, *, is_good: bool) -> dict[str, str]:
-    """Name and version for the plugins; where they are wrong, some with which to go on."""
+    """Return name and version for the plugins; stand-ins if they are wrong."""
     version = _text(root.get("cniVersion"), versions.SUPPORTED[0])
     if is_good:
         return {"name": _text(root.get("name"), ""), "cniVersion": version}
     return {"name": "network", "cniVersion": versions.NEWEST}
 
 
-def _wrong(node: Node, expected: str) -> Finding:
+def _wrong(node: Node, expected: str) -> ConfigFinding:
     value = codec.encode(node.value(), indent=0)[: explain.FOUND_LIMIT]
-    return Finding(
+    return ConfigFinding(
         severity=ERROR,
         path=node.name,
         span=node.span,
@@ -185,9 +187,9 @@ def _wrong(node: Node, expected: str) -> Finding:
     )
 
 
-def _without_plugin(root: Node) -> Finding:
-    message = "neither `plugins`, a list of them, nor the `type` of one"
-    return Finding(severity=ERROR, path="", span=_beginning(root), message=message)
+def _without_plugin(root: Node) -> ConfigFinding:
+    message = "`plugins` is missing: a network config needs a list of plugins"
+    return ConfigFinding(severity=ERROR, path="", span=_beginning(root), message=message)
 
 
 def _beginning(node: Node) -> Span:
@@ -231,8 +233,8 @@ def _print(screen: Console, reports: list[Report]) -> None:
         screen.print(", ".join(words))
 
 
-def _print_finding(screen: Console, report: Report, finding: Finding) -> None:
-    """`FILE:LINE:COLUMN: error: ...` as compilers print it, then the line with a marker."""
+def _print_finding(screen: Console, report: Report, finding: ConfigFinding) -> None:
+    """Print `FILE:LINE:COLUMN: error: ...` like a compiler, then the line with a marker."""
     line, column = codec.position(report.text, finding.span.start)
     style = STYLES[finding.severity]
     screen.print(

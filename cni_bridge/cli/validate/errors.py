@@ -1,13 +1,13 @@
-"""Everything that the plugin would refuse in a config, not only what it stumbles over first.
+"""Everything that the plugin would refuse in a config, not only the first error.
 
-The verdicts are the plugin's own: its schema, and `edge.config`. None is added and none is left out.
+The verdicts are the plugin's own: its schema, and `edge.config`.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
 from cni_bridge.cli.validate import json_positions
-from cni_bridge.cli.validate.findings import ERROR, Finding
+from cni_bridge.cli.validate.findings import ERROR, ConfigFinding
 from cni_bridge.cli.validate.json_positions import Node
 from cni_bridge.edge import codec, config, explain, validators, versions
 from cni_bridge.errors import CniError
@@ -31,14 +31,14 @@ ABOUT = (
 
 # Likewise which key of a range is meant, and what its words leave open.
 ENDS = {
-    "RangeStart": ("rangeStart", "a range's start lies in its subnet, and not after its end"),
-    "RangeEnd": ("rangeEnd", "a range's end lies in its subnet, and not before its start"),
+    "RangeStart": ("rangeStart", "a range's start must be in its subnet, and not after its end"),
+    "RangeEnd": ("rangeEnd", "a range's end must be in its subnet, and not before its start"),
 }
 
 
 @record
 class Fault:
-    """One reason for a refusal; `key`: of what is at the path, if the message names only that."""
+    """One reason for a refusal; `key`: which key at the path is meant, if the message names no more."""
 
     path: str
     message: str
@@ -48,8 +48,8 @@ class Fault:
     hint: str = ""
 
 
-def in_header(root: Node) -> Iterator[Finding]:
-    """What is wrong with the name, the version and the runtime's own keys."""
+def in_header(root: Node) -> Iterator[ConfigFinding]:
+    """Check the name, the version and the runtime's own keys."""
     present = {key: root.get(key) for key in LIST_KEYS}
     data = {key: node.value() for key, node in present.items() if node and node.scalar is not None}
     data |= {key: node.value() for key, node in present.items() if node and node.items is not None}
@@ -57,10 +57,10 @@ def in_header(root: Node) -> Iterator[Finding]:
         yield _finding(fault, root.find(fault.path))
 
 
-def in_plugin(plugin: Node, identity: dict[str, str]) -> Iterator[Finding]:
-    """What is wrong with a plugin's config; drops what is wrong from the node, to see what else is.
+def in_plugin(plugin: Node, identity: dict[str, str]) -> Iterator[ConfigFinding]:
+    """Check a plugin's config, dropping what is wrong from the node to find further errors.
 
-    A later refusal of something that holds what was dropped may only follow from that.
+    A later refusal of something that contained a dropped value may only follow from that.
     """
     dropped: list[Node] = []
     while faults := _faults(plugin, identity):
@@ -76,7 +76,7 @@ def in_plugin(plugin: Node, identity: dict[str, str]) -> Iterator[Finding]:
 
 
 def understood(plugin: Node, identity: dict[str, str]) -> NetworkConfig:
-    """The config as the plugin understands it. Raises CniError."""
+    """Return the config as the plugin parses it. Raises CniError."""
     document = config.prepare(_document(plugin, identity), "ADD")
     is_delegated = config.ipam_type(document) not in ("", OWN_TYPE)
     return config.parse(document, "", is_delegated=is_delegated)
@@ -94,7 +94,7 @@ def _faults(plugin: Node, identity: dict[str, str]) -> list[Fault]:
 
 
 def _document(plugin: Node, identity: dict[str, str]) -> dict[str, Any]:
-    """What the runtime sends on stdin for this plugin."""
+    """Return what the runtime sends on stdin for this plugin."""
     own = {
         key: inner.value()
         for key, inner in plugin.entries()
@@ -104,7 +104,7 @@ def _document(plugin: Node, identity: dict[str, str]) -> dict[str, Any]:
 
 
 def _refusals(header: dict[str, Any]) -> list[Fault]:
-    """Both, where the plugin would stop at the first."""
+    """Return the faults of name and version, where the plugin would stop at the first."""
     faults = []
     for check in (config.network, lambda data: versions.check("ADD", config.version(data))):
         try:
@@ -131,15 +131,15 @@ def _fault(problem: explain.Problem) -> Fault:
     )
 
 
-def _finding(fault: Fault, chain: list[Node]) -> Finding:
-    """The fault with its place; what is missing is pointed at where it belongs."""
+def _finding(fault: Fault, chain: list[Node]) -> ConfigFinding:
+    """Locate a fault; a missing key is reported where it belongs."""
     node = chain[-1]
     path, message = node.name, fault.message
     if message.startswith(f"{fault.path}: "):  # indexes there count what is left
         missing = list(json_positions.steps(f"{fault.path}{fault.key}"))[len(chain) - 1 :]
         path = explain.path_text((*node.path, *missing))
         message = path.removesuffix(fault.key) + message.removeprefix(fault.path)
-    return Finding(
+    return ConfigFinding(
         severity=ERROR,
         path=path,
         span=node.span,

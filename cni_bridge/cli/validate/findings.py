@@ -1,7 +1,4 @@
-"""What can be said about a place in a config file.
-
-Only the noun; who finds something, and how it is shown, is decided elsewhere.
-"""
+"""What validate reports about a place in a config file."""
 
 from cni_bridge.cli.validate.json_positions import Node, Span
 from cni_bridge.lean.record import record
@@ -10,7 +7,7 @@ ERROR, WARNING = "error", "warning"
 
 
 @record
-class Finding:
+class ConfigFinding:
     """An error or a warning; `path` is empty for the file as a whole."""
 
     severity: str
@@ -22,7 +19,7 @@ class Finding:
     hint: str = ""
 
 
-def warning(node: Node, message: str, hint: str = "", *, at_key: bool = False) -> Finding:
-    """A warning about a value, or about its key."""
+def warning(node: Node, message: str, hint: str = "", *, at_key: bool = False) -> ConfigFinding:
+    """Return a warning about a value, or about its key."""
     span = node.key if at_key and node.key else node.span
-    return Finding(severity=WARNING, path=node.name, span=span, message=message, hint=hint)
+    return ConfigFinding(severity=WARNING, path=node.name, span=span, message=message, hint=hint)

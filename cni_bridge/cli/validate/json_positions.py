@@ -1,4 +1,4 @@
-"""A JSON text as a tree whose every value knows where it stands.
+"""A JSON text as a tree whose values know their positions.
 
 The text has been decoded before, so nothing is checked here.
 """
@@ -19,14 +19,14 @@ Scalar = str | int | float | bool | None
 
 @record
 class Span:
-    """A stretch of the text: from, and up to but without."""
+    """A part of the text, from `start` up to but not including `end`."""
 
     start: int
     end: int
 
 
 class Node:
-    """A value: its path, its place, the place of its key, and its items, which can be dropped."""
+    """A value: its path and position, its key's position, and its items, which can be dropped."""
 
     def __init__(self, path: tuple[Step, ...], key: Span | None) -> None:
         self.path = path
@@ -42,7 +42,7 @@ class Node:
         return path_text(self.path)
 
     def value(self) -> object:
-        """The value without what was dropped."""
+        """Return the value without dropped items."""
         if self.items is None:
             return self.scalar
         if self.is_list:
@@ -50,7 +50,7 @@ class Node:
         return {str(key): item.value() for key, item in self.items.items()}
 
     def find(self, path: str) -> "list[Node]":
-        """The nodes from this one towards a path of `value()`, as far as there are any.
+        """Return the nodes along a path of `value()`, as far as they exist.
 
         Keys match in any case; indexes count what was not dropped.
         """
@@ -63,11 +63,11 @@ class Node:
         return found
 
     def get(self, key: str) -> "Node | None":
-        """The value of a key, in any case."""
+        """Return the value of a key, in any case."""
         return self._item(key)
 
     def entries(self) -> "Iterator[tuple[str, Node]]":
-        """The keys of an object, as written."""
+        """Yield the keys of an object, as written."""
         if not self.is_list:
             yield from ((str(key), item) for key, item in (self.items or {}).items())
 
@@ -85,13 +85,13 @@ class Node:
 
 
 def scan(text: str) -> Node:
-    """The tree of a text that is JSON."""
+    """Return the tree of a valid JSON text."""
     tokens = TOKEN.finditer(text)
     return _node(next(tokens), tokens, (), None)
 
 
 def steps(path: str) -> Iterator[Step]:
-    """The steps of `ipam.ranges[0][1].subnet`."""
+    """Yield the steps of a path like `ipam.ranges[0][1].subnet`."""
     for name, index, quoted in STEP.findall(path):
         yield int(index) if index else json.loads(quoted) if quoted else name
 
@@ -120,7 +120,7 @@ def _node(
 def _entry(
     node: Node, token: re.Match[str], tokens: Iterator[re.Match[str]]
 ) -> tuple[Step, Span | None, re.Match[str]]:
-    """An item's step, the place of its key, and its value's first token."""
+    """Return an item's step, its key's position, and its value's first token."""
     if node.is_list:
         return len(node.items or ()), None, token
     next(tokens)  # the colon

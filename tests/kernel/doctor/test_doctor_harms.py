@@ -142,7 +142,7 @@ def test_what_is_broken_is_found_and_mended(
     assert all(each["is_fixable"] for each in found)
     run = doctor(conf, "--fix")
     assert (run.status, run.stderr) == (0, ""), run
-    assert "mended: " in run.stdout
+    assert "fixed: " in run.stdout
     assert run.stdout.endswith("nothing is wrong\n")
     assert container.can_ping("10.88.0.1")
     assert routes(container) == before
@@ -154,7 +154,7 @@ def test_without_a_config_only_what_is_certain_is_mended(
     harm: str, conf: Path, network: Network, container: Container
 ) -> None:
     (conf / "testnet.conflist").unlink()
-    told = f"no config in {conf} tells what there should be of: testnet\n"
+    told = f"not checked against a config, since {conf} has none: testnet\n"
     assert doctor(conf).stdout == "nothing is wrong\n" + told
     MENDED[harm][0](container)
     (found,) = findings(conf)
@@ -194,7 +194,7 @@ def test_the_dead_are_forgotten(conf: Path, container: Container) -> None:
     sql("update holding set boot_id = 'x'")
     assert [each["check"] for each in findings(conf)] == ["stale"]
     run = doctor(conf, "--fix")
-    assert run.stdout == "mended: cni-bridge gc\nnothing is wrong\n"
+    assert run.stdout == "fixed: cni-bridge gc\nnothing is wrong\n"
 
 
 def test_an_add_that_died_is_told_with_the_del_that_ends_it(

@@ -55,7 +55,7 @@ def test_networkd_that_is_told_to_manage_our_bridge_is_found(
     networkd = program(tmp_path / "systemd-networkd")
     (found,) = findings(conf, beside=networkd)
     assert (found["check"], found["is_fixable"]) == ("managers", False)
-    assert f"{file} lets systemd-networkd manage cni0" in found["cause"]
+    assert f"{file} makes systemd-networkd manage cni0" in found["cause"]
     file.write_text("[Match]\nName=cni*\n[Link]\nUnmanaged=yes\n")
     assert findings(conf, beside=networkd) == []
 

@@ -38,7 +38,7 @@ def test_a_wire_that_is_well_has_no_findings(
 ) -> None:
     assert findings(conf) == []
     _, why = explain("c1", f"{ends[2]}:80")
-    assert why == "nobody listens on port 80/tcp in c2: refused"
+    assert why == "nothing listens on tcp/80 in c2: connection refused"
 
 
 @pytest.mark.parametrize("harm", HARMS)

@@ -8,7 +8,7 @@ from tests.lab.clinic import explain
 from tests.lab.iproute import bridge, ip_json
 from tests.lab.network import addresses_in, bare
 
-PORT = 80  # nobody listens there: whoever is reached refuses
+PORT = 80  # nothing listens there: whoever is reached refuses
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_the_vlans_that_keep_containers_apart_are_named(
     _, beside = attach(host, hundred)
     _, apart = attach(host, make_network(isGateway=False, vlan=200))
     _, why = explain(asker.name, f"{beside}:{PORT}")
-    assert "nobody listens" in why
+    assert "nothing listens" in why
     assert asker.can_ping(beside)
     _, why = explain(asker.name, f"{apart}:{PORT}")
     assert "is in VLAN 100 of cni0" in why
@@ -42,7 +42,7 @@ def test_the_vlans_that_keep_containers_apart_are_named(
 def test_a_gateway_that_has_left_its_vlan_is_named(host: Host, make_network: MakeNetwork) -> None:
     asker, _ = attach(host, make_network(vlan=100, isDefaultGateway=True))
     _, why = explain(asker.name, f"{GATEWAY4}:{PORT}")
-    assert "nobody listens" in why
+    assert "nothing listens" in why
     assert asker.can_ping(GATEWAY4)
     port = str(ip_json("link", "show", "cni0.100")[0]["link"])
     bridge("vlan", "del", "dev", port, "vid", "100")

@@ -1,12 +1,12 @@
 """Inventories made by hand, to draw and to judge."""
 
 from cni_bridge import names
-from cni_bridge.cli.firewall_summary import Guarded, Published
-from cni_bridge.cli.host_state import Counters, End, Interface, Route, Space
+from cni_bridge.cli.firewall_summary import Protection, Published
+from cni_bridge.cli.host_state import Counters, End, KernelInterface, KernelRoute, Space
 from cni_bridge.cli.inventory import OK, Attached, Inventory
 from cni_bridge.model import Attachment, Netns
 
-GUARDED = Guarded(
+GUARDED = Protection(
     ports=(
         Published(
             protocol="tcp", host_ip="", host_port=8080, address="10.2.0.2", container_port=80
@@ -21,7 +21,7 @@ GUARDED = Guarded(
 NO_TRAFFIC = Counters(received_bytes=0, received_packets=0, sent_bytes=0, sent_packets=0, dropped=0)
 
 
-def interface(name: str, kind: str = "veth", *addresses: str, **changes: object) -> Interface:
+def interface(name: str, kind: str = "veth", *addresses: str, **changes: object) -> KernelInterface:
     """Return an interface that is up."""
     values: dict[str, object] = {
         "index": 2,
@@ -37,10 +37,10 @@ def interface(name: str, kind: str = "veth", *addresses: str, **changes: object)
         "alias": "",
         "counters": NO_TRAFFIC,
     }
-    return Interface(**{**values, **changes})  # type: ignore[arg-type]  # as the fields are
+    return KernelInterface(**{**values, **changes})  # type: ignore[arg-type]  # as the fields are
 
 
-def space(name: str, *interfaces: Interface, routes: tuple[Route, ...] = ()) -> Space:
+def space(name: str, *interfaces: KernelInterface, routes: tuple[KernelRoute, ...] = ()) -> Space:
     """Return a namespace."""
     identity = Netns(path=f"/run/netns/{name}", device=4, inode=hash(name) & 0xFFFF)
     return Space(name=name, identity=identity, interfaces=interfaces, routes=routes)
@@ -73,7 +73,7 @@ def two_networks() -> Inventory:
         interface("web0", "bridge", "10.1.0.1/24"),
         interface("db0", "bridge", "10.2.0.1/24"),
     )
-    way = Route(destination="0.0.0.0/0", gateway="192.0.2.1", device="ens3")
+    way = KernelRoute(destination="0.0.0.0/0", gateway="192.0.2.1", device="ens3")
     one = interface("eth0", "veth", "10.0.1.1/24", peer=End(space="two", interface="eth0"))
     two = interface("eth0", "veth", "10.0.1.2/24", peer=End(space="one", interface="eth0"))
     return Inventory(
@@ -85,7 +85,7 @@ def two_networks() -> Inventory:
         ),
         bridges=bridges,
         attachments=(
-            attached("db", "store", "10.2.0.2/24", guarded=GUARDED),
+            attached("db", "store", "10.2.0.2/24", protection=GUARDED),
             attached("web", "front", "10.1.0.2/24"),
             attached("web", "gone", "10.1.0.3/24", health="leaked", host_end=None, bridge=""),
         ),

@@ -1,5 +1,7 @@
 """The command line as such: help, usage, and what a failure looks like."""
 
+from pathlib import Path
+
 import pytest
 
 from cni_bridge.cli import main, terminal
@@ -46,6 +48,15 @@ def test_a_failure_is_one_line_and_indented_details(capsys: pytest.CaptureFixtur
 def test_roots_ledger_is_told_another_user_as_such() -> None:
     trap = LedgerUnusable("the state directory /run/x belongs to uid 0, not to uid 1000", "…")
     told = main.for_people(trap, 1000)
-    assert (told.msg, "sudo" in told.details) == ("the networks of this host are root's", True)
+    assert (told.msg, "sudo" in told.details) == ("this host's ledger belongs to root", True)
     own = LedgerUnusable("the state directory /run/x belongs to uid 7, not to uid 0", "…")
     assert main.for_people(own, 0) is own
+
+
+def test_a_command_is_found_in_the_file_of_its_name() -> None:
+    commands = main.build_parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr]
+    folder = Path(main.__file__).parent
+    places = {
+        name: (folder / f"{name}.py", folder / name / "command.py") for name in commands or ()
+    }
+    assert [name for name, files in places.items() if sum(map(Path.exists, files)) != 1] == []

@@ -122,7 +122,7 @@ def test_the_end_of_a_range_that_is_wrong_is_pointed_at(
 
 def test_what_no_runtime_takes_for_want_of_a_plugin_is_an_error() -> None:
     (line,) = found('{"cniVersion": "1.0.0", "name": "web"}', ERROR)
-    assert line == "1: neither `plugins`, a list of them, nor the `type` of one"
+    assert line == "1: `plugins` is missing: a network config needs a list of plugins"
 
 
 def test_a_mistake_that_follows_from_another_is_not_reported() -> None:
@@ -173,23 +173,26 @@ def test_another_ipam_plugins_keys_are_its_own_business() -> None:
     [
         ({"bridge": "docker0"}, "Docker's bridge"),
         ({"promiscMode": True}, "twice"),
-        ({"ipMasq": None}, "nothing can answer"),
-        ({"subnet": "10.1.0.0/24"}, "but in `ipam`"),
-        ({"runtimeConfig": {}}, "for runtimes to write"),
+        ({"ipMasq": None}, "replies never come back"),
+        ({"subnet": "10.1.0.0/24"}, "belongs in `ipam`"),
+        ({"runtimeConfig": {}}, "written by the runtime"),
         ({"ipam": {"type": "cni-bridge", "subnet": "8.8.8.0/24"}}, "public"),
         ({"ipam": None}, "no addresses"),
-        ({"ipam": {"subnet": "10.1.0.0/24"}, "ipMasq": None}, "without `type` there is no IPAM"),
-        ({"mtu": 1000, "ipam": {"type": "cni-bridge", "subnet": "fd00::/64"}}, "no IPv6"),
+        (
+            {"ipam": {"subnet": "10.1.0.0/24"}, "ipMasq": None},
+            "without `ipam.type` the network has no addresses",
+        ),
+        ({"mtu": 1000, "ipam": {"type": "cni-bridge", "subnet": "fd00::/64"}}, "disables IPv6"),
         (
             {
                 "isDefaultGateway": False,
                 "ipam": {**USUAL["ipam"], "routes": [{"dst": "0.0.0.0/0"}]},
             },
-            "nobody has",
+            "the bridge does not have that address",
         ),
         (
             {"ipam": {"type": "cni-bridge", "subnet": "10.1.0.0/24", "rangeEnd": "10.1.0.1"}},
-            "nothing to hand out",
+            "no address to assign",
         ),
     ],
 )
@@ -204,10 +207,14 @@ def test_what_is_rarely_meant_is_a_warning(changes: dict[str, Any], words: str) 
     ("name", "text", "words"),
     [
         ("web.conf", conflist(), "config list"),
-        ("web.conflist", json.dumps({**USUAL, "cniVersion": "0.4.0", "name": "w"}), "expect"),
+        (
+            "web.conflist",
+            json.dumps({**USUAL, "cniVersion": "0.4.0", "name": "w"}),
+            "needs a `plugins` list",
+        ),
         ("web.conf", json.dumps({**USUAL, "cniVersion": "1.0.0", "name": "w"}), "lists only"),
-        ("web.conf", json.dumps({**USUAL, "name": "w"}), "without cniVersion"),
-        ("a.conflist", conflist(type="macvlan", ipam=None), "no plugin of this list"),
+        ("web.conf", json.dumps({**USUAL, "name": "w"}), "`cniVersion` is missing"),
+        ("a.conflist", conflist(type="macvlan", ipam=None), "no plugin in this list"),
     ],
 )
 def test_a_file_of_the_wrong_kind_is_a_warning(name: str, text: str, words: str) -> None:
@@ -244,7 +251,7 @@ def test_networks_in_several_files_are_compared() -> None:
         [],
         ["10.1.0.0/24 overlaps 10.1.0.0/24 of network web"],
         [
-            "network web is defined in a too",
+            "network web is also defined in a",
             "10.1.0.0/24 overlaps 10.1.0.0/24 of network other",
         ],
     ]
