@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rich.table import Table
-from rich.text import Text
 
 from cni_bridge.address import text as address_text
 from cni_bridge.cli import conflists, host_state, terminal
 from cni_bridge.cli.options import Commands, Options, add_command, add_json
+from cni_bridge.cli.terminal import Text
 from cni_bridge.edge.config import HOST_LOCAL_DIR
 from cni_bridge.errors import IOFailure
 from cni_bridge.kernel import spaces
@@ -131,9 +131,7 @@ def _advice(state: str, directory: Path, address: str, conf_dir: str) -> str:
 
 
 def _table(found: list[Reserved]) -> Table:
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    for title in TITLES:
-        table.add_column(title, overflow="fold")
+    table = terminal.table(*TITLES)
     for each in found:
         state = Text(each.state, style=STYLES[each.state])
         state.append(f": {each.advice}" if each.advice else "", style="not bold")

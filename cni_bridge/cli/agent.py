@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from cni_bridge import address
-from cni_bridge.cli import conflists
+from cni_bridge.cli import conflists, terminal
 from cni_bridge.cli.options import Commands, Options, add_command
 from cni_bridge.cluster import snapshot
 from cni_bridge.errors import CniError, InvalidConfig, IOFailure, TryAgainLater
@@ -142,7 +142,9 @@ def _add_actions(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(agent: "Agent", metrics: str) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(terminal.LogFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     stopped: list[int] = []
     for number in STOPPED_BY:
         signal.signal(number, lambda number, _frame: stopped.append(number))
@@ -155,7 +157,9 @@ def _serve(agent: "Agent", metrics: str) -> int:
             logging.warning("%s. %s", error.msg, error.details)
             time.sleep(SLICE_S)
         is_ready = is_ready or agent.is_ready()
-        tell_systemd(*["READY=1"] * is_ready, "WATCHDOG=1", f"STATUS={agent.status()}")
+        tell_systemd(
+            *["READY=1"] * is_ready, "WATCHDOG=1", f"STATUS={terminal.clean(agent.status())}"
+        )
         end = time.monotonic() + agent.pause()
         while not stopped and time.monotonic() < end:
             time.sleep(SLICE_S)
@@ -213,7 +217,7 @@ def _alone(state_dir: str, network: str) -> Iterator[None]:
 def _leave(agent: "Agent") -> int:
     if obstacles := agent.leave():
         raise IOFailure("this host could not leave completely: " + "; ".join(obstacles))
-    print("this host has left the network; its blocks are free")
+    terminal.write("this host has left the network; its blocks are free")
     return 0
 
 
@@ -228,7 +232,7 @@ def _evict(store: "Store", which: str, *, by_force: bool) -> int:
             f"{which} is still a member: its lease has not expired",
             "Run `cni-bridge agent --leave` on that host, or use --force if it is switched off for good.",
         )
-    print(f"{which} is evicted; its blocks are free")
+    terminal.write(f"{which} is evicted; its blocks are free")
     return 0
 
 

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterator
 
+from cni_bridge.cli import terminal
 from cni_bridge.cli.options import Commands, Options, add_command
 
 SCRIPT = """\
@@ -41,7 +42,7 @@ def register(parsers: Commands) -> None:
 def run(options: Options) -> int:
     """Print the script."""
     commands: Commands = options.parser_of_all
-    print(script(commands))
+    terminal.write(script(commands))
     return 0
 
 

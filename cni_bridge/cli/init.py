@@ -63,15 +63,15 @@ def run(options: Options) -> int:
         _ask(options)
     text, unwise = _checked(options)
     for each in (*unwise, *_overlaps(options.subnet)):
-        print(f"warning: {each}", file=sys.stderr)
+        terminal.write(f"warning: {each}", stderr=True)
     if options.output is None:
-        print(text, end="")
+        terminal.write(text)
         return 0
     file = Path(options.output)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("x", encoding="utf-8") as opened:
-            opened.write(text)
+            opened.write(text + "\n")
     except OSError as error:
         raise IOFailure(f"cannot write {options.output}: {error.strerror}") from error
     terminal.console().print(f"{options.output}: network {options.name}", soft_wrap=True)
@@ -127,7 +127,7 @@ def _ask_for(options: Options, key: str, question: str, proposed: str) -> None:
 def _checked(options: Options) -> tuple[str, list[str]]:
     """Return the config's text and the warnings about it. Raises InvalidConfig."""
     config.network({"name": options.name})
-    text = json.dumps(_conflist(options), indent=2) + "\n"
+    text = json.dumps(_conflist(options), indent=2)
     (report,) = validate.examine([(f"{options.name}.conflist", text)])
     for finding in report.findings:
         if finding.severity == ERROR:

@@ -7,7 +7,6 @@ import argparse
 import gc
 import os
 import signal
-import sys
 
 import cni_bridge
 from cni_bridge import plugin
@@ -83,7 +82,8 @@ def for_people(error: CniError, user: int) -> CniError:
 
 
 def _banner() -> int:
-    print(f"CNI cni-bridge plugin {cni_bridge.__version__}", file=sys.stderr)
-    print(f"CNI protocol versions supported: {', '.join(versions.SUPPORTED)}", file=sys.stderr)
-    print("By hand: cni-bridge --help", file=sys.stderr)
+    supported = ", ".join(versions.SUPPORTED)
+    terminal.write(f"CNI cni-bridge plugin {cni_bridge.__version__}", stderr=True)
+    terminal.write(f"CNI protocol versions supported: {supported}", stderr=True)
+    terminal.write("By hand: cni-bridge --help", stderr=True)
     return 0

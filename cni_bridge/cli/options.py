@@ -4,8 +4,9 @@ import argparse
 import difflib
 import re
 from collections.abc import Callable
-from typing import NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
+from cni_bridge.cli import terminal
 from cni_bridge.edge.config import STATE_DIR
 
 Options: TypeAlias = argparse.Namespace
@@ -17,6 +18,10 @@ LONGEST = len("    completion")
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that suggests what may have been meant."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        lines = (terminal.clean(line) for line in message.split("\n"))
+        super()._print_message("\n".join(lines), file)
 
     def error(self, message: str) -> NoReturn:
         """Report wrong usage, with the closest valid choice as a suggestion."""

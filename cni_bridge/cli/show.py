@@ -6,16 +6,16 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
-from rich.text import Text
 
 from cni_bridge.cli import conflists, inventory, show_cluster, table_cells, terminal, units
 from cni_bridge.cli.clusters import Cluster
 from cni_bridge.cli.host_state import KernelInterface
 from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.cli.options import Commands, Options, add_command, add_json, add_state_dir
+from cni_bridge.cli.terminal import Screen, Text
 from cni_bridge.errors import InvalidConfig
 
 PORTS = "published"  # shown where there are any
@@ -96,7 +96,7 @@ def as_json(found: Inventory) -> dict[str, Any]:
     }
 
 
-def _watch(screen: Console, options: Options) -> None:
+def _watch(screen: Screen, options: Options) -> None:
     """Print again and again until Ctrl-C."""
     with suppress(KeyboardInterrupt), Live(console=screen, auto_refresh=False) as live:
         # Of a pipe or a file, Live would write the last picture alone.
@@ -199,11 +199,9 @@ def _bridge(bridge: KernelInterface) -> str:
 
 
 def _table(rows: list[Attached]) -> Table:
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
     is_published = any(each.protection.ports for each in rows)
     shown = [column for column in COLUMNS if is_published or column[0] != PORTS]
-    for title, _ in shown:
-        table.add_column(title, overflow="fold")
+    table = terminal.table(*(title for title, _ in shown))
     for each in rows:
         table.add_row(*(cell(each) for _, cell in shown))
     return table
@@ -238,7 +236,7 @@ def _details(each: Attached) -> Table:
         ("in it", table_cells.end(each.attachment.ifname, each.container_end)),
         *_other_end(each),
         ("addresses", table_cells.addresses(each)),
-        (PORTS, "\n".join(each.protection.port_texts) or "none"),
+        (PORTS, terminal.lines(each.protection.port_texts or ("none",))),
         ("masquerade", "yes" if each.protection.masquerades else "no"),
         ("closed off", each.protection.restrictions or "no"),
         ("received", f"{units.size(received)}, {packets_received} packets"),
@@ -246,7 +244,7 @@ def _details(each: Attached) -> Table:
         ("dropped", str(dropped)),
         ("age", table_cells.age(each)),
     ]
-    grid = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    grid = terminal.table()
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in facts:
@@ -266,7 +264,7 @@ COLUMNS: tuple[Column, ...] = (
     ("interface", lambda each: each.attachment.ifname),
     ("host end", table_cells.host_end),
     ("addresses", table_cells.addresses),
-    (PORTS, lambda each: "\n".join(each.protection.port_texts) or "-"),
+    (PORTS, lambda each: terminal.lines(each.protection.port_texts or ("-",))),
     ("MAC", lambda each: each.container_end.mac if each.container_end else "-"),
     ("received / sent", table_cells.traffic),
     ("age", table_cells.age),

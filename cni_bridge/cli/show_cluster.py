@@ -4,12 +4,12 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from cni_bridge import address
 from cni_bridge.address import prefix_text
-from cni_bridge.cli import clusters, units
+from cni_bridge.cli import clusters, terminal, units
 from cni_bridge.cli.clusters import Cluster
+from cni_bridge.cli.terminal import Text
 from cni_bridge.cluster import notation
 from cni_bridge.cluster.model import Host
 from cni_bridge.errors import InvalidConfig
@@ -61,9 +61,7 @@ def _pool(each: clusters.Pool) -> str:
 
 
 def _table(each: Cluster) -> Table:
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    for title in ("host", "id", "addresses", "membership", "blocks", "free here"):
-        table.add_column(title, overflow="fold")
+    table = terminal.table("host", "id", "addresses", "membership", "blocks", "free here")
     hosts = sorted(each.hosts, key=lambda host: (host.id != each.shot.me.id, each.is_member(host)))
     for host in hosts[:MOST]:
         table.add_row(*_row(each, host))

@@ -2,11 +2,10 @@
 
 import time
 
-from rich.text import Text
-
-from cni_bridge.cli import inventory, units
+from cni_bridge.cli import inventory, terminal, units
 from cni_bridge.cli.host_state import KernelInterface
 from cni_bridge.cli.inventory import Attached
+from cni_bridge.cli.terminal import Text
 
 STYLES = {
     inventory.OK: "green",
@@ -33,10 +32,10 @@ def end(name: str, interface: KernelInterface | None) -> str:
     return f"{name}, {interface.mac}, mtu {interface.mtu}, {state}"
 
 
-def addresses(each: Attached) -> str:
+def addresses(each: Attached) -> Text:
     """Return all addresses, one a line."""
     inner = each.container_end
-    return "\n".join(each.addresses or (inner.addresses if inner else ())) or "-"
+    return terminal.lines(each.addresses or (inner.addresses if inner else ()) or ("-",))
 
 
 def traffic(each: Attached) -> str:

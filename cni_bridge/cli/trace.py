@@ -7,12 +7,12 @@ from typing import Any
 
 from rich.console import RenderableType
 from rich.table import Table
-from rich.text import Text
 from rich.tree import Tree
 
 from cni_bridge.cli import journal_reader, terminal, units
 from cni_bridge.cli.journal_reader import RecordedCall
 from cni_bridge.cli.options import Commands, Options, add_command, add_json
+from cni_bridge.cli.terminal import Text
 from cni_bridge.errors import InvalidConfig, IOFailure
 from cni_bridge.journal import LOG_VARIABLE
 
@@ -113,7 +113,7 @@ def _follow(files: tuple[Path, ...], options: Options) -> None:
 
 def _print_followed(each: RecordedCall, show: Any, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(vars(each)), flush=True)
+        terminal.print_json(vars(each), indent=None)
     else:
         show(_details(each))
 
@@ -130,9 +130,9 @@ def _state(files: tuple[Path, ...]) -> list[tuple[int, int]]:
 def _table(chosen: list[RecordedCall]) -> RenderableType:
     if not chosen:
         return Text("no call is recorded")
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    for title in ("began", "command", "container", "interface", "network", "ms", "outcome"):
-        table.add_column(title, overflow="fold")
+    table = terminal.table(
+        *("began", "command", "container", "interface", "network", "ms", "outcome")
+    )
     for each in chosen:
         failure = f": {each.error['msg']}" if each.error else ""
         table.add_row(
@@ -167,7 +167,7 @@ def _details(each: RecordedCall) -> Tree:
 
 def _steps(each: RecordedCall) -> Table:
     """Draw the steps as bars; time after the last step was spent on the answer or the failure."""
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    table = terminal.table()
     table.add_column()
     table.add_column(justify="right")
     table.add_column(no_wrap=True)

@@ -4,13 +4,11 @@ import argparse
 import os
 from collections.abc import Callable, Iterable
 
-from rich.console import Console
-from rich.text import Text
-
 from cni_bridge import plugin
 from cni_bridge.cli import conflists, terminal
 from cni_bridge.cli.doctor.findings import Diagnosis
 from cni_bridge.cli.options import Commands, Options, add_command, add_json, add_state_dir
+from cni_bridge.cli.terminal import Screen, Text
 from cni_bridge.errors import CniError, IOFailure
 from cni_bridge.lean.record import replace
 
@@ -108,7 +106,7 @@ def _look(options: Options, more: More) -> tuple[Found, tuple[str, ...]]:
     return [*checks.judge(known), *more()], known.unconfigured
 
 
-def _fix(found: Found, screen: Console | None) -> list[str]:
+def _fix(found: Found, screen: Screen | None) -> list[str]:
     """Apply each fix once; return those that were applied."""
     fixes = {finding.fix.what: finding.fix for _, finding in found if finding.fix}
     done = []
@@ -131,7 +129,7 @@ def _as_json(check: str, finding: Diagnosis) -> dict[str, object]:
     return {"check": check, **facts, "is_fixable": finding.fix is not None}
 
 
-def _print(screen: Console, found: Found) -> None:
+def _print(screen: Screen, found: Found) -> None:
     for check, finding in found:
         screen.print(Text.assemble((f"{check}: ", "bold red"), finding.cause), soft_wrap=True)
         screen.print(Text.assemble("  effect  ", (finding.effect, "yellow")), soft_wrap=True)

@@ -3,11 +3,10 @@
 import ipaddress
 import os
 
-from rich.text import Text
-
 from cni_bridge.cli import conflists, inventory, terminal
 from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.cli.options import Commands, Options, add_command, add_json, add_state_dir
+from cni_bridge.cli.terminal import Text
 from cni_bridge.errors import InvalidConfig, IOFailure
 from cni_bridge.kernel.netns import OWN_NETNS
 from cni_bridge.lean.record import replace

@@ -57,12 +57,12 @@ def draw(found: Inventory, options: Options) -> int:
     if options.format == "text" and options.output is None:
         terminal.console().print(text.render(picture))
         return 0
-    drawing = NOTATIONS[options.format](picture) + "\n"
+    drawing = NOTATIONS[options.format](picture)
     if options.output is None:
-        print(drawing, end="")
+        terminal.write(drawing)
         return 0
     try:
-        Path(options.output).write_text(drawing, encoding="utf-8")
+        Path(options.output).write_text(drawing + "\n", encoding="utf-8")
     except OSError as error:
         raise IOFailure(f"cannot write {options.output}: {error.strerror}") from error
     return 0

@@ -72,8 +72,8 @@ def _peers(picture: Picture) -> Iterator[str]:
 
 
 def _name(*what: str) -> str:
-    return json.dumps(" ".join(what))
+    return json.dumps(" ".join(what), ensure_ascii=False)
 
 
 def _quoted(lines: Iterable[str]) -> str:
-    return json.dumps("\n".join(lines))
+    return json.dumps("\n".join(lines), ensure_ascii=False)

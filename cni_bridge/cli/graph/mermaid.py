@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from cni_bridge.cli.graph.picture import Picture, direct_wires
 
+ENTITIES = str.maketrans({"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;"})
+
 
 def render(picture: Picture) -> str:
     """Return the text of a flowchart."""
@@ -63,5 +65,5 @@ class _Names:
 
 
 def _quoted(lines: Iterable[str]) -> str:
-    text = "<br/>".join(line.replace("#", "#35;").replace('"', "#quot;") for line in lines)
+    text = "<br/>".join(line.translate(ENTITIES) for line in lines)
     return f'"{text}"'

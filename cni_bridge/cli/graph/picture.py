@@ -3,12 +3,14 @@
 Made from an inventory; each notation decides how it looks.
 """
 
+from typing import Any
+
 from cni_bridge import address
-from cni_bridge.cli import inventory, units
+from cni_bridge.cli import inventory, terminal, units
 from cni_bridge.cli.clusters import Cluster
 from cni_bridge.cli.host_state import HOST, KernelInterface, Space
 from cni_bridge.cli.inventory import Attached, Inventory
-from cni_bridge.lean.record import record
+from cni_bridge.lean.record import record, replace
 
 LATEST = 1 << 63
 PEERS_SHOWN = 5  # of a cluster network
@@ -89,12 +91,15 @@ def draw(found: Inventory) -> Picture:
     boxes = [_container(key, rows) for key, rows in containers.items()]
     seen = {HOST, *containers}
     boxes += [_space(each) for each in found.spaces if each.name not in seen]
-    return Picture(
-        boxes=tuple(boxes),
-        bars=tuple(_bar(each, found) for each in found.bridges),
-        uplinks=tuple(_uplinks(found.host)),
-        peers=tuple(peer for each in found.clusters for peer in _peers(each)),
+    picture: Picture = _cleaned(
+        Picture(
+            boxes=tuple(boxes),
+            bars=tuple(_bar(each, found) for each in found.bridges),
+            uplinks=tuple(_uplinks(found.host)),
+            peers=tuple(peer for each in found.clusters for peer in _peers(each)),
+        )
     )
+    return picture
 
 
 def direct_wires(picture: Picture) -> list[tuple[Box, Chip, Box, Chip]]:
@@ -106,6 +111,17 @@ def direct_wires(picture: Picture) -> list[tuple[Box, Chip, Box, Chip]]:
         if other in chips:
             pairs.setdefault(frozenset(((key, name), other)), (box, chip, *chips[other]))
     return list(pairs.values())
+
+
+def _cleaned(value: Any) -> Any:
+    """Return a picture without letters that a notation or a terminal may not hold."""
+    if isinstance(value, str):
+        return terminal.clean(value)
+    if isinstance(value, tuple):
+        return tuple(map(_cleaned, value))
+    if hasattr(value, "__dict__"):
+        return replace(value, **{name: _cleaned(inner) for name, inner in vars(value).items()})
+    return value
 
 
 def _in_order(attachments: tuple[Attached, ...]) -> list[Attached]:

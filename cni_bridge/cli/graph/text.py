@@ -2,11 +2,11 @@
 
 from io import StringIO
 
-from rich.console import Console
-from rich.text import Text
 from rich.tree import Tree
 
+from cni_bridge.cli import terminal
 from cni_bridge.cli.graph.picture import Bar, Box, Chip, Picture
+from cni_bridge.cli.terminal import Text
 
 BAD = "bold red"
 WIDTH = 200
@@ -35,8 +35,8 @@ def render(picture: Picture) -> Tree:
 def as_plain_text(picture: Picture) -> str:
     """Return the tree for a file."""
     file = StringIO()
-    Console(width=WIDTH, file=file, emoji=False).print(render(picture))
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+    terminal.screen(file, WIDTH).print(render(picture))
+    return file.getvalue().rstrip("\n")
 
 
 def _grow_bar(root: Tree, bar: Bar, boxes: tuple[Box, ...]) -> None:

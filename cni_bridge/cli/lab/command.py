@@ -8,15 +8,13 @@ import os
 import subprocess
 import sys
 
-from rich.table import Table
-from rich.text import Text
-
 from cni_bridge.cli import inventory, terminal
 from cni_bridge.cli.doctor import command as doctor_command
 from cni_bridge.cli.graph import command as graph_command
 from cni_bridge.cli.inventory import Inventory
 from cni_bridge.cli.lab import spaces, topologies
 from cni_bridge.cli.options import Commands, Options, add_command, add_json
+from cni_bridge.cli.terminal import Text
 from cni_bridge.edge.config import STATE_DIR
 from cni_bridge.errors import InvalidConfig, IOFailure
 
@@ -134,9 +132,7 @@ def _ping(options: Options) -> int:
             ]
         )
         return 0
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    for title in ("from", *(f"{title}\n{address}" for title, address in columns.items())):
-        table.add_column(title)
+    table = terminal.table("from", *(terminal.lines(each) for each in columns.items()))
     for name in rows:
         ticks = [
             Text("✓", style="green") if (name, address) in heard else Text("✗", style="red")

@@ -4,13 +4,13 @@ A dry run: no lease is taken, nothing is made, no other plugin is run.
 """
 
 from rich.table import Table
-from rich.text import Text
 
 from cni_bridge import attachments, plan
 from cni_bridge.cli import host_state, stdin, terminal
 from cni_bridge.cli.options import Commands, Options, add_command, add_json
 from cni_bridge.cli.plan import steps
 from cni_bridge.cli.plan.steps import Situation, Step
+from cni_bridge.cli.terminal import Text
 from cni_bridge.edge import config
 from cni_bridge.edge.request import Request
 from cni_bridge.errors import InvalidEnvironment, NotAsPlanned
@@ -128,7 +128,7 @@ def _print_differences(
 
 
 def _table(taken: list[Step]) -> Table:
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    table = terminal.table()
     table.add_column(no_wrap=True)
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(overflow="fold")

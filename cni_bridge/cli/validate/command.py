@@ -6,11 +6,9 @@ Reads files only; the host is not inspected.
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from cni_bridge.cli import stdin, terminal
 from cni_bridge.cli.options import Commands, Options, add_command
+from cni_bridge.cli.terminal import Screen, Text
 from cni_bridge.cli.validate import errors, json_positions, unknown_keys, warnings
 from cni_bridge.cli.validate.findings import ERROR, WARNING, ConfigFinding
 from cni_bridge.cli.validate.json_positions import Node, Span
@@ -217,7 +215,7 @@ def _as_json(report: Report) -> dict[str, Any]:
     return {"file": report.name, "valid": not report.count(ERROR), "findings": findings}
 
 
-def _print(screen: Console, reports: list[Report]) -> None:
+def _print(screen: Screen, reports: list[Report]) -> None:
     for report in reports:
         for finding in report.findings:
             _print_finding(screen, report, finding)
@@ -233,7 +231,7 @@ def _print(screen: Console, reports: list[Report]) -> None:
         screen.print(", ".join(words))
 
 
-def _print_finding(screen: Console, report: Report, finding: ConfigFinding) -> None:
+def _print_finding(screen: Screen, report: Report, finding: ConfigFinding) -> None:
     """Print `FILE:LINE:COLUMN: error: ...` like a compiler, then the line with a marker."""
     line, column = codec.position(report.text, finding.span.start)
     style = STYLES[finding.severity]
