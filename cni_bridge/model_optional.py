@@ -36,10 +36,10 @@ class Tuning:
 
 @record
 class Limit:
-    """A rate limit: bytes per second, and the burst in bytes."""
+    """A rate limit and its burst."""
 
-    rate: int
-    burst: int
+    bytes_per_second: int
+    burst_bytes: int
 
 
 @record

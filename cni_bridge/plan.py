@@ -224,4 +224,4 @@ def _shaping(attachment: Attachment, config: NetworkConfig) -> "Shaping | None":
 
 def _passable(limit: "Limit | None", frame: int) -> "Limit | None":
     """Raise the burst to the size of one frame: a smaller bucket would never let one pass."""
-    return replace(limit, burst=max(limit.burst, frame)) if limit else None
+    return replace(limit, burst_bytes=max(limit.burst_bytes, frame)) if limit else None

@@ -76,4 +76,4 @@ def _limit(source: "Json", path: str, direction: str) -> Limit | None:
         raise InvalidConfig("burst cannot be more than 4GB", found)
     if 0 < rate < 8:
         raise InvalidConfig("rate cannot be less than a byte a second", found)
-    return Limit(rate=rate // 8, burst=burst // 8) if rate else None
+    return Limit(bytes_per_second=rate // 8, burst_bytes=burst // 8) if rate else None

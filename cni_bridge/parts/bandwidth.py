@@ -28,12 +28,12 @@ def require(host: "Socket", desired: Bandwidth) -> None:
     """Raise UnsupportedField if the kernel lacks what the limits need; change nothing."""
     if desired.ingress and not _offers(host, "tbf"):
         raise UnsupportedField(
-            f"ingressRate {desired.ingress.rate * 8}: this kernel can't limit what a container receives",
+            f"ingressRate {desired.ingress.bytes_per_second * 8}: this kernel can't limit what a container receives",
             "the kernel module sch_tbf is missing: load or install it, or remove the key",
         )
     if desired.egress and not (_offers(host, *FOR_SHAPING) or _offers(host, "police")):
         raise UnsupportedField(
-            f"egressRate {desired.egress.rate * 8}: this kernel can't limit what a container sends",
+            f"egressRate {desired.egress.bytes_per_second * 8}: this kernel can't limit what a container sends",
             "the kernel needs the modules sch_tbf, ifb and act_mirred, or act_police: "
             "load or install them, or remove the key",
         )
@@ -49,8 +49,8 @@ def apply(host: "Socket", desired: Shaping) -> tuple[Interface, ...]:
     host.run(shaping.add_ingress(outer.index))
     if _offers(host, *FOR_SHAPING):
         return (_shape(host, outer, desired.ifb_name, desired.egress),)
-    burst = max(desired.egress.burst, POLICED_BURST)
-    host.run(shaping.police(outer.index, rate=desired.egress.rate, burst=burst))
+    burst = max(desired.egress.burst_bytes, POLICED_BURST)
+    host.run(shaping.police(outer.index, rate=desired.egress.bytes_per_second, burst=burst))
     return ()
 
 
@@ -73,9 +73,9 @@ def problems(host: "Socket", desired: Shaping) -> "Iterator[str]":
         yield from _ifb_problems(host, desired.ifb_name, actions["mirred"].target, desired.egress)
     elif "police" not in actions:
         yield f"filter of {outer.name}: expected a limit of {_text(desired.egress)}, found none"
-    elif actions["police"].rate != desired.egress.rate:
+    elif actions["police"].rate != desired.egress.bytes_per_second:
         found = actions["police"].rate
-        yield f"policing of {outer.name}: expected {desired.egress.rate} bytes/s, found {found} bytes/s"
+        yield f"policing of {outer.name}: expected {desired.egress.bytes_per_second} bytes/s, found {found} bytes/s"
 
 
 def _shape(host: "Socket", outer: "Link", ifb_name: str, limit: Limit) -> Interface:
@@ -106,11 +106,13 @@ def _probe(kind: str) -> "Request":
 
 
 def _bucket(index: int, limit: Limit) -> "Request":
-    return shaping.add_bucket(index, rate=limit.rate, burst=limit.burst, limit=_queue(limit))
+    return shaping.add_bucket(
+        index, rate=limit.bytes_per_second, burst=limit.burst_bytes, limit=_queue(limit)
+    )
 
 
 def _queue(limit: Limit) -> int:
-    return min(limit.rate // QUEUES_PER_SECOND + limit.burst, QUEUE_LIMIT)
+    return min(limit.bytes_per_second // QUEUES_PER_SECOND + limit.burst_bytes, QUEUE_LIMIT)
 
 
 def _bucket_problems(host: "Socket", link: "Link", desired: Limit) -> "Iterator[str]":
@@ -122,7 +124,7 @@ def _bucket_problems(host: "Socket", link: "Link", desired: Limit) -> "Iterator[
         found = None
     if found is None:
         yield f"queueing of {link.name}: expected a limit of {_text(desired)}, found none"
-    elif (found.rate, found.limit) != (desired.rate, _queue(desired)):
+    elif (found.rate, found.limit) != (desired.bytes_per_second, _queue(desired)):
         yield (
             f"queueing of {link.name}: expected {_text(desired)} with a queue of {_queue(desired)} bytes"
             f", found {found.rate} bytes/s with a queue of {found.limit} bytes"
@@ -143,4 +145,4 @@ def _ifb_problems(host: "Socket", name: str, target: int, desired: Limit) -> "It
 
 
 def _text(limit: Limit) -> str:
-    return f"{limit.rate} bytes/s"
+    return f"{limit.bytes_per_second} bytes/s"

@@ -70,7 +70,7 @@ def test_a_directory_that_is_none_is_refused(host: Host) -> None:
     words = (PLUGIN, "adopt", "host-local", "/nowhere")
     run = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert (run.returncode, run.stdout) == (1, "")
-    assert "/nowhere is no directory" in run.stderr
+    assert "/nowhere is not a directory" in run.stderr
 
 
 def test_without_a_reference_nothing_is_reserved(host: Host) -> None:

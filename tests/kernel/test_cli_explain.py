@@ -94,7 +94,7 @@ DROPS: dict[str, tuple[Harm, str, str, str]] = {
             ip("link", "set", host_end("a2"), "down"),
             ip("link", "set", host_end("a2"), "up"),
         ],
-        *("a1", "a2:80", "of br-a is listening: STP of br-a decides"),
+        *("a1", "a2:80", "of br-a is listening: by STP of br-a"),
     ),
     "bridge down": (
         lambda _: ip("link", "set", "br-a", "down"),
@@ -160,8 +160,11 @@ DROPS: dict[str, tuple[Harm, str, str, str]] = {
         lambda town: town.containers["a1"].ip("route", "del", "default"),
         *("8080", "", "a1 has no default route"),
     ),
-    "a port that is not published": (lambda _: None, *("8081", "", "nothing listens on port 8081")),
-    "nobody's address": (lambda _: None, *("a1", "10.1.0.77:80", "10.1.0.77 is nobody's on br-a")),
+    "a port that is not published": (lambda _: None, *("8081", "", "nothing listens on tcp/8081")),
+    "nobody's address": (
+        lambda _: None,
+        *("a1", "10.1.0.77:80", "no container on br-a has 10.1.0.77"),
+    ),
     "nobody's address out there": (
         lambda _: None,
         *("a1", "192.0.2.77:80", "192.0.2.77 does not answer on uplink0"),

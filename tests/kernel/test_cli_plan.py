@@ -126,7 +126,7 @@ def test_another_ipam_plugin_is_named_and_not_run(host: Host, make_network: Make
     host.container()
     network = make_network()
     texts = [text for _, text in steps(host, network, ipam={"type": "dhcp"})]
-    assert "addresses from plugin dhcp, which is not run now" in texts
+    assert "addresses from IPAM plugin dhcp, which is not run now" in texts
 
 
 def test_the_firewalls_part_is_planned_too(host: Host, network: Network) -> None:

@@ -184,13 +184,18 @@ def test_the_first_ifname_in_a_sysctl_is_the_interfaces_and_the_last_value_wins(
 
 
 def test_limits_belong_to_the_attachments_own_devices() -> None:
-    small, large = Limit(rate=1000, burst=1), Limit(rate=1000, burst=5000)
+    small, large = (
+        Limit(bytes_per_second=1000, burst_bytes=1),
+        Limit(bytes_per_second=1000, burst_bytes=5000),
+    )
     made = build(replace(CONFIG, bandwidth=Bandwidth(ingress=small, egress=large))).shaping
     assert made
     assert made.host_name == build(CONFIG).veth.host_name
     assert made.ifb_name[4:] == made.host_name[4:]
     assert made.egress == large
-    assert made.ingress == Limit(rate=1000, burst=1518), "a bucket has to hold a frame"
+    assert made.ingress == Limit(bytes_per_second=1000, burst_bytes=1518), (
+        "a bucket has to hold a frame"
+    )
 
 
 def test_a_network_that_asks_for_neither_is_neither_tuned_nor_limited() -> None:

@@ -18,7 +18,7 @@ from cni_bridge.parts import bandwidth, vlan
 
 BRIDGE, VETH, RULES, SPOOF = "bridge", "veth", "nftables", "nftables of bridges"
 VLANS, INGRESS, EGRESS = "VLANs", "ingress limits", "egress limits"
-SOME = Limit(rate=1_000_000, burst=1_000_000)
+SOME = Limit(bytes_per_second=1_000_000, burst_bytes=1_000_000)
 
 Missing = dict[str, str]  # what, and why
 

@@ -116,7 +116,7 @@ def _fault_on_host(found: Inventory, name: str, outer: KernelInterface) -> tuple
     if bridge is None or not bridge.is_up:
         return BRIDGE, f"bridge {outer.master} is down"
     if outer.port_state != host_state.FORWARDING:
-        why = f"STP of {bridge.name} blocks it" if bridge.has_stp else "it was set so by hand"
+        why = f"by STP of {bridge.name}" if bridge.has_stp else "it was set so by hand"
         return BRIDGE, f"port {outer.name} of {bridge.name} is {outer.port_state}: {why}"
     return None
 

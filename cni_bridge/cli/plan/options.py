@@ -33,7 +33,7 @@ def of_plan(plan: Plan) -> Iterator[tuple[str, str]]:
         for name in ("ingress", "egress"):
             limit: Limit | None = getattr(plan.shaping, name)
             if limit:
-                yield "host", f"{name} limited to {limit.rate} bits a second"
+                yield "host", f"{name} limited to {limit.bytes_per_second * 8} bits/s"
 
 
 def _firewall(firewall: Firewall) -> Iterator[str]:

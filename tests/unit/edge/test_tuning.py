@@ -100,15 +100,18 @@ EGRESS = {"egressRate": 16000, "egressBurst": 1600}
 
 def test_limits_are_bits_in_the_config_and_bytes_here() -> None:
     assert parse({**INGRESS, **EGRESS}).bandwidth == Bandwidth(
-        ingress=Limit(rate=1000, burst=11), egress=Limit(rate=2000, burst=200)
+        ingress=Limit(bytes_per_second=1000, burst_bytes=11),
+        egress=Limit(bytes_per_second=2000, burst_bytes=200),
     )
 
 
 def test_the_runtimes_limits_count_where_the_config_has_none() -> None:
     asked: Json = {"runtimeConfig": {"bandwidth": INGRESS}}
-    assert parse(asked).bandwidth == Bandwidth(ingress=Limit(rate=1000, burst=11), egress=None)
+    assert parse(asked).bandwidth == Bandwidth(
+        ingress=Limit(bytes_per_second=1000, burst_bytes=11), egress=None
+    )
     assert parse(asked | EGRESS).bandwidth == Bandwidth(
-        ingress=None, egress=Limit(rate=2000, burst=200)
+        ingress=None, egress=Limit(bytes_per_second=2000, burst_bytes=200)
     )
     assert parse({**asked, "egressRate": 0}).bandwidth is None
 

@@ -11,7 +11,7 @@ from cni_bridge.model_optional import Bandwidth, Limit, Shaping
 from cni_bridge.parts import bandwidth
 from tests.unit.kernel.oracle import link
 
-LIMIT = Limit(rate=1000, burst=2000)
+LIMIT = Limit(bytes_per_second=1000, burst_bytes=2000)
 INGRESS = Bandwidth(ingress=LIMIT, egress=None)
 EGRESS = Bandwidth(ingress=None, egress=LIMIT)
 WANTED = Shaping(host_name="veth01", ifb_name="ifb-01", ingress=LIMIT, egress=LIMIT)
