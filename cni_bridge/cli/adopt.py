@@ -45,7 +45,7 @@ def register(parsers: Commands) -> None:
         run,
         summary="list host-local's reservations and whether they are honoured",
         description="Lists the reservations of the host-local plugin, whether a container uses the "
-        "address,\nand whether a config points to them. Nothing has to be imported: ADD honours "
+        "address,\nand whether a config points to them. No import is needed: ADD honours "
         "reservations\nin place, DEL removes them. Exit status 1 if one in use is ignored.",
         examples="  cni-bridge adopt host-local\n  cni-bridge adopt host-local /srv/ipam --json",
     )

@@ -20,9 +20,9 @@ from cni_bridge.recovery import stale
 OK = "ok"
 ADDING = "adding"  # an ADD is at work
 MISSING = "missing"  # recorded, and its container lives, but not all of it is there
-LEAKED = "leaked"  # nobody's any more: a record of something gone
-FOREIGN = "foreign"  # on a bridge of ours, but not ours
-UNKNOWN = "unknown"  # an interface of ours that no ledger looked at records: another may
+LEAKED = "leaked"  # recorded, but the container is gone
+FOREIGN = "foreign"  # on a cni-bridge bridge, but not made by cni-bridge
+UNKNOWN = "unknown"  # a cni-bridge veth that no inspected ledger records
 
 
 @record
@@ -237,7 +237,7 @@ def _owner(interface: KernelInterface) -> Attachment | None:
 def _unrecorded(interface: KernelInterface, where: str) -> Attached:
     attachment = _owner(interface)
     if attachment is None:
-        raise ValueError(f"{interface.name} is not ours")
+        raise ValueError(f"{interface.name} was not made by cni-bridge")
     return Attached(
         attachment=attachment,
         health=UNKNOWN,

@@ -105,7 +105,7 @@ def write(text: str, *, stderr: bool = False) -> None:
 
 
 def print_json(value: object, *, indent: int | None = 2) -> None:
-    """Print a value for programs: JSON escapes what would have to be cleaned."""
+    """Print a value for programs: JSON escapes what is not printable."""
     write(json.dumps(value, indent=indent))
     sys.stdout.flush()
 

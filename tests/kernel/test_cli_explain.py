@@ -149,13 +149,13 @@ DROPS: dict[str, tuple[Harm, str, str, str]] = {
     ),
     "nothing listens": (
         lambda town: town.servers.end("a2"),
-        *("a1", "a2:80", "nothing listens on port 80/tcp in a2"),
+        *("a1", "a2:80", "nothing listens on tcp/80 in a2"),
     ),
     "nothing listens behind a published port": (
         lambda town: town.servers.end("a1"),
-        *("8080", "", "nothing listens on port 80/tcp in a1"),
+        *("8080", "", "nothing listens on tcp/80 in a1"),
     ),
-    "a closed port": (lambda _: None, *("a1", "a2:82", "nothing listens on port 82/tcp in a2")),
+    "a closed port": (lambda _: None, *("a1", "a2:82", "nothing listens on tcp/82 in a2")),
     "no way back": (
         lambda town: town.containers["a1"].ip("route", "del", "default"),
         *("8080", "", "a1 has no default route"),

@@ -40,7 +40,6 @@ LATER = (
     "build/",
     "docs/",
     "schemas/",
-    "cni_bridge/cli/",
     "cni_bridge/cluster/",
     "cni_bridge/commands.py",
     "cni_bridge/edge/",

@@ -46,7 +46,7 @@ class Facts:
     networks: tuple[Network, ...]
     plans: dict[Attachment, Plan]
     dead: dict[str, list[Holding]]  # by state directory
-    tables: dict[str, tuple[str, ...]]  # what is wrong with each nftables table of ours
+    tables: dict[str, tuple[str, ...]]  # problems of each nftables table of cni-bridge
     obstacles: dict[Obstacle, str]  # chains of others that drop what is forwarded; their rules
     features: features.Missing
     sysctls: dict[str, str | None]

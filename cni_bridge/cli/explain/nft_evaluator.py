@@ -50,7 +50,7 @@ class Judgement:
 
     verdict: str
     flow: Flow
-    end: RuleEnd | None = None  # who drops it, for certain or perhaps
+    end: RuleEnd | None = None  # what drops it, for certain or perhaps
     translation: RuleEnd | None = None
 
 

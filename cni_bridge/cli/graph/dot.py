@@ -35,7 +35,7 @@ def _host(picture: Picture) -> Iterator[str]:
         label = _quoted([bar.name, *bar.facts])
         yield f"  {_name('bar', bar.name)} [label={label}, shape=hexagon, fillcolor=moccasin]"
         for name in bar.foreign:
-            yield f"  {_name('foreign', name)} [label={_quoted([name, 'not ours'])}, style=dashed]"
+            yield f"  {_name('foreign', name)} [label={_quoted([name, 'foreign'])}, style=dashed]"
     for uplink in picture.uplinks:
         yield f"  {_name('uplink', uplink.name)} [label={_quoted([uplink.name, *uplink.lines])}]"
     yield "}"

@@ -89,7 +89,7 @@ def _place(grid: Grid, box: Box, place: Rectangle) -> None:
 
 
 def _drop(grid: Grid, column: tuple[Box, ...], right: float) -> None:
-    """Route the lowest box's wires straight down, and the others' in lanes beside the column.
+    """Route the lowest box's wires straight down, and all other wires in lanes beside the column.
 
     Wires that begin higher or further right get a lane further right, so that none cross.
     """

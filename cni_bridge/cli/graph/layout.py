@@ -76,7 +76,7 @@ def arrange(picture: Picture) -> Layout:
 
 def bar_text(bar: Bar) -> str:
     """Return the line below a bridge's name."""
-    others = [f"and not ours: {', '.join(bar.foreign)}"] if bar.foreign else []
+    others = [f"foreign: {', '.join(bar.foreign)}"] if bar.foreign else []
     return " ".join((*bar.facts, *others)) or "bridge"
 
 

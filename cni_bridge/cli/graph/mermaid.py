@@ -23,7 +23,7 @@ def _lines(picture: Picture) -> Iterator[str]:
     for bar in picture.bars:
         yield f"  {names.of('bar', bar.name)}{{{{{_quoted([bar.name, *bar.facts])}}}}}"
         for name in bar.foreign:
-            yield f"  {names.of('foreign', name)}([{_quoted([name, 'not ours'])}])"
+            yield f"  {names.of('foreign', name)}([{_quoted([name, 'foreign'])}])"
     for uplink in picture.uplinks:
         yield f"  {names.of('uplink', uplink.name)}[{_quoted([uplink.name, *uplink.lines])}]"
     yield "end"

@@ -51,7 +51,7 @@ def _grow_bar(root: Tree, bar: Bar, boxes: tuple[Box, ...]) -> None:
                 line.append(" in ").append(box.title, "bold cyan")
                 branch.add(line.append(f"  {' '.join(chip.lines)}"))
     for name in bar.foreign:
-        branch.add(Text(f"{name}  not ours", style="dim"))
+        branch.add(Text(f"{name}  foreign", style="dim"))
 
 
 def _chip(chip: Chip, boxes: tuple[Box, ...]) -> Text:

@@ -11,7 +11,7 @@ from cni_bridge.cli.validate.findings import ConfigFinding, warning
 from cni_bridge.cli.validate.json_positions import Node
 
 CUTOFF = 0.7  # `isGatway` is near to `isGateway`; `isolate` is not to `isGateway`
-MARKS = ("$", "_", "/", ".")  # editors' keys, comments, and what is somebody's namespace
+MARKS = ("$", "_", "/", ".")  # editors' keys, comments, and namespaced keys
 
 Schema = dict[str, Any]
 

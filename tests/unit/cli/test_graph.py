@@ -18,7 +18,7 @@ CABLES = replace(
     CROWD, boxes=(*CROWD.boxes[:MANY], *(box for box in PICTURE.boxes if not box.chips[0].bar))
 )
 FACTS = (
-    *("web0", "db0", "10.1.0.1/24", "10.2.0.1/24", "ens3", "192.0.2.7/24", "tap9", "not ours"),
+    *("web0", "db0", "10.1.0.1/24", "10.2.0.1/24", "ens3", "192.0.2.7/24", "tap9", "foreign"),
     *("8080/tcp to 80", "192.0.2.7:53/udp to 53", "masquerade", "strictly isolated"),
     *("front", "store", "gone", "leaked", "10.1.0.2/24", "one", "two", "fresh", "10.0.1.1/24"),
 )
