@@ -72,7 +72,7 @@ def test_the_commands_that_the_labs_doctor_tells_are_for_the_lab(host: Host) -> 
     assert printed("lab", "doctor") == "nothing is wrong\n"
     host_end = in_lab("host", "sh", "-c", "ip -br link show type veth").split("@")[0]
     in_lab("host", "ip", "link", "del", host_end)
-    assert "  mend    cni-bridge lab down; cni-bridge lab up" in command("lab", "doctor").stdout
+    assert "  fix     cni-bridge lab down; cni-bridge lab up" in command("lab", "doctor").stdout
     printed("lab", "down")
     host.assert_as_before()
 
@@ -88,7 +88,7 @@ def test_a_cable_that_is_broken_is_found_and_mended(host: Host) -> None:
         assert not answers() & whole
         assert complaint in command("lab", "doctor").stdout
         fixed = printed("lab", "doctor", "--fix")
-        assert fixed == "fixed: give two its end of the cable back\nnothing is wrong\n"
+        assert fixed == "fixed: restore the cable's end in two\nnothing is wrong\n"
         assert answers() >= whole
     in_lab("one", "ip", "link", "del", "eth0")
     (first, _) = json.loads(command("lab", "doctor", "--json").stdout)["findings"]

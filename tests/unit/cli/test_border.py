@@ -26,7 +26,7 @@ FORGED = "\ncni-bridge: forged"
 
 
 def spoilt(value: Any) -> Any:
-    """The value with every string of it made hostile, addresses aside."""
+    """Return the value with every string but addresses made hostile."""
     if isinstance(value, str):
         return value if not value or value[0].isdigit() or value == "ok" else value + HOSTILE
     if isinstance(value, tuple):
@@ -68,7 +68,7 @@ PICTURES: dict[str, Callable[[], Any]] = {
 
 
 def raw(printed: str) -> set[str]:
-    """The letters that must not be printed."""
+    """Return the letters that must not be printed."""
     return {letter for letter in printed if letter != "\n" and not letter.isprintable()}
 
 
