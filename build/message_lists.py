@@ -41,12 +41,12 @@ CONSTANTS: Constants = (
     (ifinfmsg, "IFF_UP IFF_PROMISC IFF_ALLMULTI"),
     (ifinfmsg, "BRIDGE_VLAN_INFO_PVID BRIDGE_VLAN_INFO_UNTAGGED"),
     (ifinfmsg, "BRIDGE_VLAN_INFO_RANGE_BEGIN BRIDGE_VLAN_INFO_RANGE_END"),
-    (ifaddrmsg, "IFA_F_NODAD IFA_F_DADFAILED IFA_F_TENTATIVE"),
+    (ifaddrmsg, "IFA_F_NODAD IFA_F_DADFAILED IFA_F_PERMANENT IFA_F_TENTATIVE"),
 )
 
 NAMED_VALUES: Named = (
     (rtnl.rtypes, "RTN_UNICAST"),
-    (rtnl.rtprotos, "RTPROT_BOOT"),
+    (rtnl.rtprotos, "RTPROT_BOOT RTPROT_RA"),
     (
         {f"IF_OPER_{name}": value for value, name in enumerate(ifinfmsg.states)},
         "IF_OPER_UP IF_OPER_UNKNOWN",
@@ -88,7 +88,8 @@ NESTED: Tables = (
     (
         "BRIDGE",
         LINKINFO.bridge_data,
-        "IFLA_BR_VLAN_FILTERING IFLA_BR_VLAN_PROTOCOL IFLA_BR_VLAN_DEFAULT_PVID",
+        "IFLA_BR_FORWARD_DELAY IFLA_BR_VLAN_FILTERING IFLA_BR_VLAN_PROTOCOL "
+        "IFLA_BR_VLAN_DEFAULT_PVID",
     ),
     (
         "BRIDGE_PORT",

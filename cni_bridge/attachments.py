@@ -59,7 +59,7 @@ def attach(
     if not addresses.is_delegated:
         veth.create(host, container, shared.index, planned.veth)
         timings.done("pair")
-    outer, inner = veth.configure(host, container, planned.veth)
+    outer, inner = veth.configure(host, container, planned.veth, optional_parts.prepare(planned))
     others = () if gateway is shared else (bridge.describe(gateway),)
     more = optional_parts.apply(host, container, planned)
     return planned, (bridge.describe(shared), outer, inner, *others, *more)

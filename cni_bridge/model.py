@@ -160,6 +160,8 @@ class Bridge:
     is_promiscuous: bool
     filters_vlans: bool
     has_blocks: bool = False  # a cluster network: other blocks' gateways belong to it too
+    is_default_gateway: bool = False
+    routed: tuple[Prefix, ...] = ()  # subnets without an address on the bridge: link-local gateway
     gateway_vlan: int = 0  # 0: the bridge has the gateways; else an access port of that VLAN
 
 

@@ -8,7 +8,7 @@ from cni_bridge.ledger import host_ledger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from cni_bridge.kernel.links import Link
     from cni_bridge.kernel.netlink import Socket
@@ -43,6 +43,16 @@ def ensure_gateway(host: "Socket", shared: "Link", desired: "Bridge") -> "Link":
     from cni_bridge.parts import vlan
 
     return vlan.ensure_gateway(host, shared, desired)
+
+
+def prepare(planned: "Plan") -> "Callable[[], None] | None":
+    """Return what to run in the container's namespace before its interface comes up, if anything."""
+    tuned = planned.tuned
+    if not tuned:
+        return None
+    from cni_bridge.parts import tuning
+
+    return lambda: tuning.set_sysctls(tuned.tuning.sysctls)
 
 
 def apply(host: "Socket", container: "OpenNetns", planned: "Plan") -> "tuple[Interface, ...]":

@@ -56,6 +56,8 @@ def _bridge(config: NetworkConfig, leases: tuple[Lease, ...]) -> Bridge:
         name=config.bridge,
         mtu=config.mtu,
         gateways=_bridge_addresses(leases) if config.is_gateway else (),
+        is_default_gateway=config.is_default_gateway,
+        routed=_routed_subnets(leases) if config.is_gateway else (),
         replaces_address=config.force_address,
         is_promiscuous=config.promisc_mode,
         filters_vlans=config.vlan is not None,
@@ -151,6 +153,15 @@ def _bridge_addresses(leases: tuple[Lease, ...]) -> tuple[Prefix, ...]:
         Prefix(ip=lease.gateway, length=lease.address.length) for lease in leases if lease.gateway
     ]
     return tuple(dict.fromkeys(gateways))
+
+
+def _routed_subnets(leases: tuple[Lease, ...]) -> tuple[Prefix, ...]:
+    """Return the subnets that the host reaches by a route, as their gateway is link-local."""
+    return tuple(
+        address.subnet(lease.address)
+        for lease in leases
+        if lease.gateway and len(lease.gateway) == 16 and address.is_link_local(lease.gateway)
+    )
 
 
 def _default_routes(

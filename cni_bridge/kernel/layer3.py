@@ -11,6 +11,7 @@ from cni_bridge.kernel.messages import (
     IFA_ADDRESS,
     IFA_BROADCAST,
     IFA_F_DADFAILED,
+    IFA_F_PERMANENT,
     IFA_F_TENTATIVE,
     IFA_FLAGS,
     IFA_LOCAL,
@@ -57,6 +58,7 @@ class InterfaceAddress:
     interface: int  # its index
     address: Prefix
     scope: int  # RT_SCOPE_*
+    is_permanent: bool  # False: it was configured by a router or has a lifetime
     is_tentative: bool
     is_duplicate: bool  # duplicate address detection found another holder
 
@@ -75,6 +77,7 @@ class InstalledRoute:
     priority: int
     scope: int  # RT_SCOPE_*
     kind: int  # RTN_*
+    protocol: int  # RTPROT_*
     mtu: int | None
     advmss: int | None
     gateways: tuple[bytes, ...] = ()
@@ -118,6 +121,7 @@ def parse_address(payload: bytes) -> InterfaceAddress:
         interface=interface,
         address=Prefix(ip=ip, length=length),
         scope=scope,
+        is_permanent=bool(flags & IFA_F_PERMANENT),
         is_tentative=bool(flags & IFA_F_TENTATIVE),
         is_duplicate=bool(flags & IFA_F_DADFAILED),
     )
@@ -169,7 +173,7 @@ def add_route(interface: int, route: Route) -> Request:
 
 def parse_route(payload: bytes) -> InstalledRoute:
     """Parse the route in an answer."""
-    (ip_family, length, _, _, low_table, _, scope, kind, _), values = decode(ROUTE, payload)
+    (ip_family, length, _, _, low_table, protocol, scope, kind, _), values = decode(ROUTE, payload)
     metrics = values.nested(RTA_METRICS, METRICS)
     anywhere = bytes(4 if ip_family == AF_INET else 16)
     return InstalledRoute(
@@ -180,6 +184,7 @@ def parse_route(payload: bytes) -> InstalledRoute:
         priority=values.number(RTA_PRIORITY) or 0,
         scope=scope,
         kind=kind,
+        protocol=protocol,
         mtu=metrics.number(RTAX_MTU),
         advmss=metrics.number(RTAX_ADVMSS),
         gateways=tuple(_next_hops(values.raw(RTA_MULTIPATH))),

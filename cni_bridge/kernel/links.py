@@ -9,6 +9,7 @@ from cni_bridge.kernel.messages import (
     IFF_PROMISC,
     IFF_UP,
     IFLA_ADDRESS,
+    IFLA_BR_FORWARD_DELAY,
     IFLA_BR_VLAN_FILTERING,
     IFLA_BRPORT_ISOLATED,
     IFLA_BRPORT_MODE,
@@ -50,7 +51,9 @@ if TYPE_CHECKING:
 
     Who = int | str  # an interface, by index or by name
 
-BR_STATE_FORWARDING = 3  # linux/if_bridge.h
+BR_STATE_DISABLED = 0  # linux/if_bridge.h
+BR_STATE_FORWARDING = 3
+STP_STATES = {1: "listening", 2: "learning", 4: "blocking"}  # of BR_STATE_*
 NO_NETNS = 0xFFFFFFFF  # not a valid descriptor
 RTEXT_FILTER_SKIP_STATS = 8  # linux/rtnetlink.h
 
@@ -87,6 +90,7 @@ class Link:
     peer_netns: int | None
     port: BridgePort | None
     filters_vlans: bool  # of a bridge
+    forward_delay: int = 0  # of a bridge: hundredths of a second that STP listens, and then learns
 
 
 def get(who: "Who") -> Request:
@@ -265,6 +269,7 @@ def parse(payload: bytes) -> Link:
         peer_netns=link.number(IFLA_LINK_NETNSID),
         port=_port(info),
         filters_vlans=bridge is not None and bool(bridge.number(IFLA_BR_VLAN_FILTERING)),
+        forward_delay=(bridge.number(IFLA_BR_FORWARD_DELAY) or 0) if bridge else 0,
     )
 
 

@@ -6,6 +6,12 @@ names with dots in them work.
 
 import posix
 
+from cni_bridge import errors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ROOT = "/proc/sys/"
 VALUE_LIMIT = 4096
 
@@ -24,6 +30,8 @@ def read(key: str) -> "str | None":
 
 def write(key: str, value: str, *, is_rehearsal: bool = False) -> bool:
     """Set a value unless it is set already; return whether it was changed. Raise OSError.
+
+    A rehearsal only finds out whether the value could be set.
 
     Reading first costs microseconds, avoids a contended lock (writing `forwarding` takes the one of
     all netlink requests), and works where /proc/sys is read-only but correct.
@@ -45,3 +53,55 @@ def try_write(key: str, value: str) -> None:
         write(key, value)
     except OSError:
         pass
+
+
+def require(key: str, value: str, purpose: str, *, is_rehearsal: bool = False) -> None:
+    """Set a value that a promise depends on. Raise KernelRefused with the purpose."""
+    try:
+        write(key, value, is_rehearsal=is_rehearsal)
+    except FileNotFoundError:
+        raise errors.KernelRefused(
+            f"sysctl {key.replace('/', '.')} does not exist", f"{purpose} needs it to be {value}"
+        ) from None
+    except OSError as error:
+        raise errors.KernelRefused(
+            f"sysctl {key.replace('/', '.')} is {read(key)} and can't be set to {value}: "
+            f"{error.strerror}",
+            f"{purpose} needs it; set it on the host, or make /proc/sys writable",
+        ) from error
+
+
+def accepts_routers(interface: str) -> bool:
+    """Return whether the kernel takes routes from router advertisements on an interface."""
+    accept_ra = read(f"net/ipv6/conf/{interface}/accept_ra")
+    if accept_ra == "1":  # unless the interface forwards
+        return read(f"net/ipv6/conf/{interface}/forwarding") == "0"
+    return accept_ra not in (None, "0")
+
+
+def router_problems(interface: str) -> "Iterator[str]":
+    """Yield the problem if the kernel takes routes from router advertisements on an interface."""
+    if accepts_routers(interface):
+        key = f"net/ipv6/conf/{interface}/accept_ra"
+        yield (
+            f"sysctl {key}: expected 0, found {read(key)}: a container could make itself this host's "
+            "IPv6 router"
+        )
+
+
+def refuse_routers(interface: str, *, is_rehearsal: bool = False) -> None:
+    """Ignore router advertisements on an interface. Raise KernelRefused if that is impossible.
+
+    Otherwise a container that sends them becomes this host's router (CVE-2020-10749).
+    """
+    key = f"net/ipv6/conf/{interface}/accept_ra"
+    try:
+        write(key, "0", is_rehearsal=is_rehearsal)
+    except OSError as error:
+        if accepts_routers(interface):
+            raise errors.KernelRefused(
+                f"sysctl {key.replace('/', '.')} is {read(key)} and can't be set to 0: "
+                f"{error.strerror}",
+                "a container could make itself this host's IPv6 router; make /proc/sys writable, or "
+                "set net.ipv6.conf.default.accept_ra to 0 on the host before the bridge is created",
+            ) from error

@@ -44,21 +44,31 @@ def require(desired: Tuning) -> None:
 
 
 def apply(container: "OpenNetns", desired: TunedInterface) -> None:
-    """Apply all settings. Raise UnsupportedField, KernelRefused."""
+    """Apply the settings of the interface. Raise KernelRefused."""
     tuning = desired.tuning
-    inside = netns.inside(container, lambda: _enter(tuning.sysctls))
+    if (tuning.promisc, tuning.allmulti, tuning.tx_queue_length) == (None, None, None):
+        return
+    inside = netns.inside(container, Socket)
     try:
-        if (tuning.promisc, tuning.allmulti, tuning.tx_queue_length) != (None, None, None):
-            inside.run(
-                settings.change(
-                    desired.name,
-                    promisc=tuning.promisc,
-                    allmulti=tuning.allmulti,
-                    tx_queue_length=tuning.tx_queue_length,
-                )
+        inside.run(
+            settings.change(
+                desired.name,
+                promisc=tuning.promisc,
+                allmulti=tuning.allmulti,
+                tx_queue_length=tuning.tx_queue_length,
             )
+        )
     finally:
         inside.close()
+
+
+def set_sysctls(sysctls: tuple[Sysctl, ...]) -> None:
+    """Set the sysctls, inside the container's namespace. Raise UnsupportedField, KernelRefused.
+
+    Before the interface comes up, so that `accept_ra`, for one, holds for the first packet.
+    """
+    for item in sysctls:
+        _write(item)
 
 
 def problems(container: "OpenNetns", desired: TunedInterface) -> "Iterator[str]":
@@ -79,12 +89,6 @@ def problems(container: "OpenNetns", desired: TunedInterface) -> "Iterator[str]"
         expected, is_now = getattr(tuning, key), getattr(found, key)
         if expected is not None and expected != is_now:
             yield f"{key} of {desired.name}: expected {expected}, found {is_now}"
-
-
-def _enter(sysctls: tuple[Sysctl, ...]) -> Socket:
-    for item in sysctls:
-        _write(item)
-    return Socket()
 
 
 def _write(item: Sysctl) -> None:

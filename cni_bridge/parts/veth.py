@@ -17,7 +17,7 @@ from cni_bridge.model import Interface, Port, Route, Veth
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from cni_bridge.kernel.links import Link
     from cni_bridge.kernel.netlink import Request
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FEW = 2  # the most interfaces of one attachment
 GROUPS = 0x63000000  # plus the process id: a group number that is unlikely to be used
-BR_STATE_DISABLED = 0  # linux/if_bridge.h
+STATES = ("down", "up")
 PORT_UP_TIMEOUT_S = 2.5  # the reference waits as long
 
 
@@ -61,7 +61,7 @@ def create(host: "Socket", container: "OpenNetns", bridge_index: int, desired: V
             desired.host_name, hairpin=port.hairpin, isolated=port.isolated, alias=desired.alias
         )
     )
-    sysctl.try_write(f"net/ipv6/conf/{desired.host_name}/accept_ra", "0")
+    sysctl.refuse_routers(desired.host_name)
     if port.vlan:
         from cni_bridge.kernel import vlans  # few networks have VLANs
 
@@ -70,9 +70,17 @@ def create(host: "Socket", container: "OpenNetns", bridge_index: int, desired: V
         host.run(links.set_up(desired.host_name))
 
 
-def configure(host: "Socket", container: "OpenNetns", desired: Veth) -> tuple[Interface, Interface]:
-    """Configure the pair as planned; return the host end and the container end."""
-    inside, events, inner = populate(container, desired)
+def configure(
+    host: "Socket",
+    container: "OpenNetns",
+    desired: Veth,
+    prepare: "Callable[[], None] | None" = None,
+) -> tuple[Interface, Interface]:
+    """Configure the pair as planned; return the host end and the container end.
+
+    `prepare` runs in the container's namespace before its end gets addresses and comes up.
+    """
+    inside, events, inner = populate(container, desired, prepare)
     outer = wait_until_up(host, desired) if desired.is_up else _link(host, desired.host_name)
     timings.done("port up")
     if desired.is_up and desired.addresses:
@@ -89,12 +97,14 @@ def configure(host: "Socket", container: "OpenNetns", desired: Veth) -> tuple[In
     )
 
 
-def populate(container: "OpenNetns", desired: Veth) -> "tuple[Socket, Socket | None, Link]":
-    """Configure the container end as planned.
+def populate(
+    container: "OpenNetns", desired: Veth, prepare: "Callable[[], None] | None" = None
+) -> "tuple[Socket, Socket | None, Link]":
+    """Configure the container end as planned, after `prepare` inside its namespace.
 
     Return a netlink socket inside, one for its events or None, and the end.
     """
-    inside, events = netns.inside(container, lambda: _enter(desired))
+    inside, events = netns.inside(container, lambda: _enter(desired, prepare))
     inner = _link(inside, desired.container_name)
     inside.run(*configuration(inner, desired))
     timings.done("addresses and routes")
@@ -176,7 +186,11 @@ def configuration(inner: "Link", desired: Veth) -> "list[Request]":
 
 
 def wait_until_up(host: "Socket", desired: Veth) -> "Link":
-    """Return the host end once frames pass in both directions: one or two turns of a work queue."""
+    """Return the host end once frames pass in both directions: one or two turns of a work queue.
+
+    If the spanning tree protocol (STP) holds the port back, return it as it is, with a remark: a later
+    ADD would find the port no further.
+    """
     outer = _link(host, desired.host_name)
     if _is_passing(host, outer):
         return outer
@@ -185,6 +199,11 @@ def wait_until_up(host: "Socket", desired: Veth) -> "Link":
         deadline = time.monotonic() + PORT_UP_TIMEOUT_S
         while not _is_passing(host, outer := _link(host, desired.host_name)):
             left = deadline - time.monotonic()
+            if outer.port and outer.port.state in links.STP_STATES:
+                from cni_bridge.parts import spanning_tree  # few bridges use it
+
+                if spanning_tree.holds_back(host, outer, left):
+                    return outer
             if left <= 0:
                 raise errors.TryAgainLater(
                     f"bridge port in error state: {desired.host_name} did not come up",
@@ -196,19 +215,35 @@ def wait_until_up(host: "Socket", desired: Veth) -> "Link":
         events.close()
 
 
-def sysctls(desired: Veth) -> "Iterator[tuple[str, str]]":
-    """Yield the sysctls of the container's namespace, which the kernel may lack or refuse."""
+def sysctls(desired: Veth) -> "Iterator[tuple[str, str, str]]":
+    """Yield key, value and purpose of the sysctls of the container's namespace.
+
+    Without a purpose, the kernel may lack or refuse the key.
+    """
     name = desired.container_name
+    needs_detection = ""
     if has_ipv6(desired):
-        yield "net/ipv6/conf/lo/disable_ipv6", "0"
-        yield f"net/ipv6/conf/{name}/disable_ipv6", "0"
-        yield f"net/ipv6/conf/{name}/keep_addr_on_down", "1"
-        yield f"net/ipv6/conf/{name}/ndisc_notify", "1"
+        yield "net/ipv6/conf/lo/disable_ipv6", "0", ""
+        yield f"net/ipv6/conf/{name}/disable_ipv6", "0", "an IPv6 address of the container"
+        yield f"net/ipv6/conf/{name}/keep_addr_on_down", "1", ""
+        yield f"net/ipv6/conf/{name}/ndisc_notify", "1", ""
+        needs_detection = "enabledad"
     if desired.addresses:
-        yield f"net/ipv4/conf/{name}/arp_notify", "1"
-        yield f"net/ipv6/conf/{name}/accept_dad", "1" if desired.detects_duplicates else "0"
+        yield f"net/ipv4/conf/{name}/arp_notify", "1", ""
+        if not desired.detects_duplicates:
+            yield f"net/ipv6/conf/{name}/accept_dad", "0", ""
     if desired.detects_duplicates:
-        yield f"net/ipv6/conf/{name}/enhanced_dad", "1"
+        yield f"net/ipv6/conf/{name}/accept_dad", "1", needs_detection
+        yield f"net/ipv6/conf/{name}/enhanced_dad", "1", needs_detection
+
+
+def set_sysctls(desired: Veth) -> None:
+    """Set the sysctls of the container's namespace, inside it. Raise KernelRefused."""
+    for key, value, purpose in sysctls(desired):
+        if purpose:
+            sysctl.require(key, value, purpose)
+        else:
+            sysctl.try_write(key, value)
 
 
 def has_ipv6(desired: Veth) -> bool:
@@ -216,13 +251,14 @@ def has_ipv6(desired: Veth) -> bool:
     return any(family(item.ip) == AF_INET6 for item in desired.addresses)
 
 
-def _enter(desired: Veth) -> "tuple[Socket, Socket | None]":
+def _enter(desired: Veth, prepare: "Callable[[], None] | None") -> "tuple[Socket, Socket | None]":
     """Run inside the netns: set its sysctls, and open sockets that keep working from outside.
 
     The second receives notifications of IPv6 addresses; it is None if there are none.
     """
-    for key, value in sysctls(desired):
-        sysctl.try_write(key, value)
+    set_sysctls(desired)
+    if prepare:
+        prepare()
     events = Socket(groups=RTMGRP_IPV6_IFADDR) if has_ipv6(desired) else None
     return Socket(), events
 
@@ -238,8 +274,11 @@ def announcement(inner: "Link") -> "Request":
 
 def _is_passing(host: "Socket", outer: "Link") -> bool:
     """Return whether the port forwards and the bridge sends, which it does not without a port."""
-    is_forwarding = outer.port is not None and outer.port.state != BR_STATE_DISABLED
-    if outer.operstate != IF_OPER_UP or not is_forwarding:
+    if (
+        outer.operstate != IF_OPER_UP
+        or outer.port is None
+        or outer.port.state != links.BR_STATE_FORWARDING
+    ):
         return False
     bridge = links.parse(host.ask(links.get(outer.master)))
     # A bridge that had a carrier from the start reports unknown, which counts as up (netif_oper_up).
@@ -284,6 +323,7 @@ def problems(
             f"MTU of {inner.name}: expected {outer.mtu} at most, found {inner.mtu}: "
             "the host end drops what is larger"
         )
+    yield from sysctl.router_problems(outer.name)
     if desired.port:
         yield from _port_problems(host, outer, desired.port)
 
@@ -307,7 +347,7 @@ def inside_problems(inside: "Socket", inner: "Link", desired: Veth, mac: str) ->
     if inner.kind != "veth":
         yield f"interface {name}: expected a veth, found {inner.kind or 'another kind'}"
     if inner.is_up != desired.is_up:
-        yield f"interface {name}: expected {_state(desired.is_up)}, found {_state(inner.is_up)}"
+        yield f"interface {name}: expected {STATES[desired.is_up]}, found {STATES[inner.is_up]}"
     yield from _address_problems(inside, inner, desired.addresses)
     own = tuple(Route(destination=each) for each in connected(desired))
     yield from _route_problems(inside, inner, own + desired.routes)
@@ -357,7 +397,3 @@ def _port_problems(host: "Socket", outer: "Link", desired: Port) -> "Iterator[st
         expected, found = getattr(desired, flag), getattr(outer.port, flag)
         if expected != found:
             yield f"bridge port {outer.name} {flag}: expected {expected}, found {found}"
-
-
-def _state(is_up: bool) -> str:
-    return "up" if is_up else "down"

@@ -5,7 +5,7 @@ Not for ADD, which must not adopt an interface that it finds: that interface has
 
 from errno import EEXIST
 
-from cni_bridge.kernel import links, netns, sysctl
+from cni_bridge.kernel import links, netns
 from cni_bridge.kernel.netlink import Socket
 from cni_bridge.parts import veth
 
@@ -47,6 +47,5 @@ def restore(host: Socket, container: "OpenNetns", bridge: "Link", desired: "Veth
 
 
 def _enter(desired: "Veth") -> Socket:
-    for key, value in veth.sysctls(desired):
-        sysctl.try_write(key, value)
+    veth.set_sysctls(desired)
     return Socket()

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from cni_bridge.kernel.vlans import PortVlans
 
 
-BR_STATE_DISABLED = 0  # linux/if_bridge.h
 UP_TIMEOUT_S = 2.5  # as for a container's port
 UP_STEP_S = 0.001
 
@@ -68,8 +67,15 @@ def ensure_gateway(host: "Socket", bridge: "Link", desired: Bridge) -> "Link":
 
 
 def _find_gateway(host: "Socket", desired: Bridge) -> "Link | None":
-    answer = host.find(links.get(names.gateway(desired.name, desired.gateway_vlan)))
-    return links.parse(answer) if answer else None
+    name = names.gateway(desired.name, desired.gateway_vlan)
+    answer = host.find(links.get(name))
+    link = links.parse(answer) if answer else None
+    if link and link.name != name:
+        raise NameTaken(
+            f'"{name}" is an alternative name of interface "{link.name}"',
+            "the gateway of a VLAN has this name; remove the alternative name",
+        )
+    return link
 
 
 def _create_gateway(host: "Socket", bridge: "Link", desired: Bridge) -> "Link":
@@ -78,7 +84,7 @@ def _create_gateway(host: "Socket", bridge: "Link", desired: Bridge) -> "Link":
     creation = links.create_veth(port, name, bridge=bridge.index, netns=None, mtu=bridge.mtu)
     host.run(creation, tolerate=EEXIST)  # another ADD may have made it first
     for end in (name, port):
-        sysctl.try_write(f"net/ipv6/conf/{end}/accept_ra", "0")
+        sysctl.refuse_routers(end)
     return links.parse(host.ask(links.get(name)))
 
 
@@ -97,8 +103,8 @@ def _wait_until_up(host: "Socket", gateway: int) -> "Link":
 
 def _is_passing(host: "Socket", gateway: "Link") -> bool:
     port = _port(host, gateway)
-    state = port.port.state if port and port.port else BR_STATE_DISABLED
-    return gateway.operstate == IF_OPER_UP and state != BR_STATE_DISABLED
+    state = port.port.state if port and port.port else links.BR_STATE_DISABLED
+    return gateway.operstate == IF_OPER_UP and state != links.BR_STATE_DISABLED
 
 
 def _port(host: "Socket", gateway: "Link") -> "Link | None":
@@ -136,6 +142,7 @@ def _gateway_problems(host: "Socket", gateway: "Link", desired: Bridge) -> "Iter
     for end in (gateway, port):
         if not end.is_up:
             yield f"interface {end.name}: expected up, found down"
+        yield from sysctl.router_problems(end.name)
     yield from _port_problems(host, port, VlanFilter(access=desired.gateway_vlan))
 
 

@@ -164,7 +164,7 @@ def _part(host: "Socket", end: "WireEnd", other: "Holding | None") -> None:
 
 
 def _populate(host: "Socket", container: "OpenNetns", planned: "Plan") -> "Link":
-    _, _, inner = veth.populate(container, planned.veth)
+    _, _, inner = veth.populate(container, planned.veth, optional_parts.prepare(planned))
     optional_parts.apply(host, container, planned)
     return inner
 

@@ -1,5 +1,7 @@
 """Traffic passes from the first packet on, whatever the neighbours remember of a reused address."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.kernel.conftest import GATEWAY4, GATEWAY6, MakeNetwork
@@ -88,3 +90,26 @@ def test_a_duplicate_is_found_and_undone(host: Host, make_network: MakeNetwork) 
     assert error["code"] == 101
     assert "fd00:88::77/64 is a duplicate" in error["msg"]
     assert container.links() == {"lo"}
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_a_container_on_two_networks_answers_despite_strict_reverse_path_filtering(
+    host: Host, make_network: MakeNetwork, everywhere: bool
+) -> None:
+    for interface in ("all", "default") if everywhere else ("default",):
+        Path(f"/proc/sys/net/ipv4/conf/{interface}/rp_filter").write_text("1")
+    container, neighbour = host.container(), host.container("lan")
+    ip("link", "add", "up0", "type", "veth", "peer", "name", "eth0", "netns", neighbour.name)
+    ip("addr", "add", "192.0.2.1/24", "dev", "up0")
+    ip("link", "set", "up0", "up")
+    neighbour.ip("addr", "add", "192.0.2.9/24", "dev", "eth0")
+    neighbour.ip("link", "set", "eth0", "up")
+    neighbour.ip("route", "add", "default", "via", "192.0.2.1")
+    first = make_network(name="first", bridge="first0", isDefaultGateway=True)
+    ranges = {"ranges": [[{"subnet": "10.89.0.0/24"}]]}
+    second = make_network(ranges, name="second", bridge="second0", isDefaultGateway=True)
+    result = first.add(container).result()
+    second.add(container, "eth1").result()
+    container.ip("route", "del", "default", "via", "10.88.0.1")
+    assert neighbour.can_ping(bare(addresses_in(result)[0]))
+    ip("link", "del", "up0")

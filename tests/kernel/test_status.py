@@ -37,6 +37,11 @@ def without_ipv6() -> None:
 
 def read_only_sysctls() -> None:
     write("/proc/sys/net/ipv4/ip_forward", "0")
+    write("/proc/sys/net/ipv6/conf/default/accept_ra", "0")
+    freeze_sysctls()
+
+
+def freeze_sysctls() -> None:
     mount("/proc/sys", "/proc/sys", flags=MS_BIND)
     mount("none", "/proc/sys", flags=MS_BIND | MS_REMOUNT | MS_RDONLY)
 
@@ -56,6 +61,7 @@ HARMS: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "no bridge": (add_veth, "already exists but is not a bridge"),
     "IPv6 disabled": (without_ipv6, "IPv6"),
+    "read-only sysctls that let a container be a router": (freeze_sysctls, "accept_ra"),
     "read-only sysctls": (read_only_sysctls, "net/ipv4/ip_forward"),
     "state directory of everyone": (open_state_directory, "/run/cni-bridge"),
 }
@@ -81,7 +87,8 @@ def harm(request: pytest.FixtureRequest, host: Host) -> str:
 def test_status_and_add_agree(
     harm: str, ipam_type: str, host: Host, make_network: MakeNetwork
 ) -> None:
-    network = make_network({"type": ipam_type})
+    # A default gateway needs a host with IPv6; what is only a gateway does not.
+    network = make_network({"type": ipam_type}, isDefaultGateway=True)
     container = host.container()
     before = host.state()
     status = network.do("STATUS", container, "eth0")

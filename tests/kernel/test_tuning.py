@@ -57,6 +57,16 @@ def test_everything_is_set_and_reported(
         network.check(container).assert_silent_success()
 
 
+def test_sysctls_of_the_interface_hold_before_it_is_up(
+    host: Host, make_network: MakeNetwork
+) -> None:
+    no_link_local = {"net.ipv6.conf.IFNAME.addr_gen_mode": "1"}  # the kernel looks when it comes up
+    container = host.container()
+    make_network(sysctl=no_link_local).add(container).result()
+    assert "fe80::" not in str(container.addresses())
+    assert "fe80::" not in container.ip("-6", "addr", "show", "dev", "eth0")
+
+
 def test_without_the_keys_nothing_is_touched(host: Host, network: Network) -> None:
     container = host.container()
     before = parameter(container, RANGE)

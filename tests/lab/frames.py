@@ -18,6 +18,7 @@ ETH_P_ARP = 0x0806
 ETH_P_8021Q = 0x8100
 ETH_P_IPV6 = 0x86DD
 BROADCAST = "ff:ff:ff:ff:ff:ff"
+ROUTER_ADVERTISEMENT = 134
 NEIGHBOR_ADVERTISEMENT = 136
 PATIENCE = 0.4  # seconds
 
@@ -41,6 +42,15 @@ def advertisement(source: str, to: str, claimed: str, hardware: str, nonce: byte
     head = struct.pack("!BBHI", NEIGHBOR_ADVERTISEMENT, 0, 0, solicited_override)
     target_address = struct.pack("!BB6s", 2, 1, _mac(hardware))
     body = head + _packed(claimed) + target_address + struct.pack("!BB6s", 14, 1, nonce)
+    summed = _with_checksum(body, 2, source, to, socket.IPPROTO_ICMPV6)
+    return _ip(source, to, socket.IPPROTO_ICMPV6, summed, hops=255)
+
+
+def router_advertisement(source: str, to: str, prefix: str = "2001:db8:1::") -> bytes:
+    """Advertise a router that is everybody's default gateway, and a /64 for addresses."""
+    lifetimes = struct.pack("!BBHBBHII", ROUTER_ADVERTISEMENT, 0, 0, 64, 0, 1800, 0, 0)
+    on_link_autonomous = struct.pack("!BBBBIII", 3, 4, 64, 0xC0, 86400, 14400, 0)
+    body = lifetimes + on_link_autonomous + _packed(prefix)
     summed = _with_checksum(body, 2, source, to, socket.IPPROTO_ICMPV6)
     return _ip(source, to, socket.IPPROTO_ICMPV6, summed, hops=255)
 

@@ -159,6 +159,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "firewall.tables": {"lean.bundle", "firewall.elements", "kernel"},
     "firewall.foreign": {"kernel"},
     "parts.veth_repair": {"kernel", "parts.veth"},
+    "parts.host_ipv6": {"kernel"},
+    "parts.spanning_tree": {"kernel", "stderr"},
     "parts.tuning": {"lean.bundle", "kernel"},
     "parts.veth": {"kernel", "names"},
     "parts.vlan": {"kernel", "names"},

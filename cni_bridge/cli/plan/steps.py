@@ -145,7 +145,7 @@ def _wire(plan: Plan, found: Situation) -> Iterator[Step]:
 
 def _inside(plan: Plan, found: KernelInterface | None) -> Iterator[Step]:
     want = plan.veth
-    for key, value in veth.sysctls(want):
+    for key, value, _ in veth.sysctls(want):
         yield Step(mark=NEW, place="container", text=f"sysctl {key} = {value}")
     present = found.addresses if found else ()
     for item in map(prefix_text, want.addresses):

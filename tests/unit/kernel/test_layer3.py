@@ -171,6 +171,7 @@ def test_an_ipv4_address_is_its_local_side() -> None:
         interface=3,
         address=parse_prefix("10.1.2.3/32"),
         scope=253,
+        is_permanent=True,
         is_tentative=False,
         is_duplicate=False,
     )
@@ -213,6 +214,7 @@ def test_a_route_with_all_attributes_is_understood() -> None:
         priority=50,
         scope=200,
         kind=messages.RTN_UNICAST,
+        protocol=messages.RTPROT_BOOT,
         mtu=1400,
         advmss=1300,
     )
