@@ -27,7 +27,7 @@ FAMILY_NAMES = {NFPROTO_INET: "inet", NFPROTO_BRIDGE: "bridge"}
 # The file with each table's rules, and a digest of its text: a table that was loaded from other text
 # is loaded again.
 RULES = {
-    NFPROTO_INET: ("firewall/ruleset.nft", "8f1f7497bf54e204"),
+    NFPROTO_INET: ("firewall/ruleset.nft", "3fd6bc406093bc14"),
     NFPROTO_BRIDGE: ("firewall/spoof.nft", "8ef302054835579c"),
 }
 SETS = {

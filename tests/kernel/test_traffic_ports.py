@@ -8,7 +8,7 @@ import pytest
 from tests.lab.town import HOST_PORT, Town
 from tests.traffic.rows import Setting, answers, published
 from tests.traffic.scenes import MASQ_ALL, NO_SNAT, PORTS, SPELLING
-from tests.traffic.trials import CONFLICTS, LOOPBACK, MANY, Trial
+from tests.traffic.trials import CONFLICTS, LOOPBACK, LOOPBACK_FROM_OUTSIDE, MANY, Trial
 
 
 @pytest.mark.parametrize("setting", [PORTS, SPELLING, NO_SNAT, MASQ_ALL], ids=str)
@@ -17,7 +17,7 @@ def test_ports_answer_where_they_should(town: Town, setting: Setting) -> None:
     answers(town, setting.rows).assert_wanted()
 
 
-@pytest.mark.parametrize("trial", [*MANY, *LOOPBACK, *CONFLICTS], ids=str)
+@pytest.mark.parametrize("trial", [*MANY, *LOOPBACK, *LOOPBACK_FROM_OUTSIDE, *CONFLICTS], ids=str)
 def test_trials_end_as_they_should(town: Town, trial: Trial) -> None:
     assert trial.outcome(town) == trial.want
 

@@ -146,11 +146,11 @@ class Conversation:
 
     def __init__(self, question: Question) -> None:
         self._socket = _open(question)
-        self._socket.settimeout(PATIENCE)
         self._peer: tuple[str, int] | None = (question.address, question.port)
 
-    def say(self) -> str:
+    def say(self, patience: float = PATIENCE) -> str:
         """Send something; the answer, or in one word how it failed."""
+        self._socket.settimeout(patience)
         try:
             if self._peer:
                 self._socket.connect(self._peer)

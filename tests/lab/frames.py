@@ -20,6 +20,7 @@ ETH_P_IPV6 = 0x86DD
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 ROUTER_ADVERTISEMENT = 134
 NEIGHBOR_ADVERTISEMENT = 136
+SYN, RST, FIN_ACK = 0x02, 0x04, 0x11  # of TCP
 PATIENCE = 0.4  # seconds
 
 
@@ -34,6 +35,13 @@ def udp(source: str, to: str, port: int, data: bytes) -> bytes:
     unsummed = struct.pack("!HHHH", port, port, 8 + len(data), 0) + data
     summed = _with_checksum(unsummed, 6, source, to, socket.IPPROTO_UDP)
     return _ip(source, to, socket.IPPROTO_UDP, summed)
+
+
+def tcp(source: str, to: str, ports: tuple[int, int], flags: int, data: bytes = b"") -> bytes:
+    """An IP packet with one TCP segment of these flags, from the first port to the second."""
+    head = struct.pack("!HHIIBBHHH", *ports, 1, 1, 0x50, flags, 1024, 0, 0)
+    summed = _with_checksum(head + data, 16, source, to, socket.IPPROTO_TCP)
+    return _ip(source, to, socket.IPPROTO_TCP, summed)
 
 
 def advertisement(source: str, to: str, claimed: str, hardware: str, nonce: bytes) -> bytes:

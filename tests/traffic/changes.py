@@ -6,7 +6,8 @@ Each says in a few words what came of it; whether that is right stands in `trial
 import subprocess
 from dataclasses import replace
 
-from tests.lab.echo import Conversation, ask
+from tests.lab.echo import Conversation, Question, ask
+from tests.lab.plugin import Json
 from tests.lab.town import HOST_PORT, Town
 from tests.traffic.rows import published
 
@@ -92,6 +93,48 @@ def connection_through_a_flush(town: Town) -> str:
     nft("flush ruleset")
     town.attach("a2")
     return _closing(town, talk)
+
+
+def closed_off_later(config: Json, ways: tuple[tuple[str, str], ...], town: Town) -> str:
+    """Connections that were open when their network was given a key that does not allow them."""
+    talks = {}
+    for number, (asker, target) in enumerate(ways):
+        for name in (asker, target):
+            if name not in (*town.containers, "host"):
+                town.attach(name)
+        talks[f"{asker} to {target}"] = Conversation(
+            town.question(asker, target, 80, family=4 if number % 2 else 6)
+        )
+    opened = [talk.say(patience=4.0) for talk in talks.values()]
+    assert all("saw" in answer for answer in opened), dict(zip(talks, opened, strict=True))
+    for letter, network in town.networks.items():
+        if letter in "ab":
+            network.config.update(config)
+            town.attach(f"{letter}9")
+    answers = {way: town.named(talk.say()) for way, talk in talks.items()}
+    for talk in talks.values():
+        talk.close()
+    return ", ".join(way for way, answer in answers.items() if "saw" in answer) or "none goes on"
+
+
+def service(own: bool, family: int, town: Town) -> str:
+    """What a2 sees when a1 asks it at an address that another program translates, as kube-proxy does.
+
+    With `own`, a2 publishes a port of the same number, which is not what was asked.
+    """
+    town.attach("a1")
+    town.attach("a2", *published(80 if own else PORT))
+    town.filter_bridged(True)  # as Kubernetes requires
+    address, ip = ("10.96.0.10", "ip") if family == 4 else ("fd96::10", "ip6")
+    target = town.address("a2", family)
+    nft(
+        f"add table {ip} services; add chain {ip} services pre "
+        "{ type nat hook prerouting priority -100; }; add rule "
+        f"{ip} services pre {ip} daddr {address} tcp dport 80 dnat to {target}"
+    )
+    said = town.named(ask(Question(town.netns("a1"), address, 80)))
+    nft(f"delete table {ip} services")
+    return said
 
 
 def left_by_del(town: Town) -> str:

@@ -7,8 +7,21 @@ import socket
 import struct
 
 from tests.lab import namespaces
-from tests.lab.frames import ETH_P_IP, ethernet, heard_by, send, udp
-from tests.lab.town import OUTSIDE, Town
+from tests.lab.frames import (
+    ETH_P_IP,
+    ETH_P_IPV6,
+    FIN_ACK,
+    RST,
+    SYN,
+    ethernet,
+    heard,
+    heard_by,
+    send,
+    tcp,
+    udp,
+)
+from tests.lab.iproute import ip_json
+from tests.lab.town import FAMILIES, OUTSIDE, UPLINK, Town
 from tests.traffic.rows import KEPT_OUT, fits, published
 
 PORT = 8080
@@ -55,6 +68,42 @@ def service_on_loopback(town: Town, source: str = "") -> str:
         return "heard" if heard_by(service) else NOT_HEARD
 
 
+def loopback_from_outside(asker: str, town: Town) -> str:
+    """Frames for 127.0.0.1 from outside of the host, to ports that are published there or everywhere."""
+    ports = {8082: published(8082, at="127.0.0.1"), 8083: published(8083)}
+    town.attach("a1", *ports[8082], *ports[8083])
+    if asker != "world":
+        town.network(asker[0])  # without a key of the firewall's
+        town.attach(asker)
+    speaker = town.containers[asker]
+    to = _link_address(UPLINK) if asker == "world" else town.bridge_mac(asker[0])
+    pair, marks = (town.address(asker, 4), "127.0.0.1"), {}
+    for port in ports:
+        over_udp, over_tcp = b"udp %d" % port, b"tcp %d" % port
+        marks[over_udp] = udp(*pair, port, over_udp)
+        marks[over_tcp] = tcp(*pair, (40000, port), SYN, over_tcp)
+    frames = [
+        ethernet(to, speaker.link()["address"], ETH_P_IP, packet) for packet in marks.values()
+    ]
+    arrived = heard(frames, speaker.netns, town.containers["a1"].netns, marks)
+    return ", ".join(sorted(mark.decode() for mark in arrived)) or NOT_HEARD
+
+
+def leaving_late(town: Town) -> str:
+    """The sources of segments that leave a masqueraded container after their connection ended."""
+    town.attach("a1")
+    speaker, world = town.containers["a1"], town.containers["world"]
+    marks = {}
+    for family, kind in zip(FAMILIES, (ETH_P_IP, ETH_P_IPV6), strict=True):
+        pair = (town.address("a1", family), town.address("world", family))
+        for flags, name in ((RST, "RST"), (FIN_ACK, "FIN")):
+            mark = f"late {name}, IPv{family}".encode()
+            packet = tcp(*pair, (80, 45020), flags, mark)
+            marks[mark] = ethernet(town.bridge_mac("a"), speaker.link()["address"], kind, packet)
+    arrived = heard(marks.values(), speaker.netns, world.netns, marks)
+    return ", ".join(sorted(mark.decode() for mark in arrived)) or NOT_HEARD
+
+
 def detour(family: int, town: Town) -> str:
     """Siblings that may not talk send to each other by way of the bridge's MAC."""
     for name in ("a1", "a2"):
@@ -92,6 +141,11 @@ def _crc32c(data: bytes) -> int:
         for _ in range(8):
             crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
     return crc ^ 0xFFFFFFFF
+
+
+def _link_address(device: str) -> str:
+    (link,) = ip_json("link", "show", device)
+    return str(link["address"])
 
 
 def _sctp_socket(town: Town, name: str) -> socket.socket:

@@ -55,6 +55,14 @@ LOOPBACK = (
         "and with 127.0.0.5 as source", partial(packets.guarded_loopback, "127.0.0.5"), NOT_HEARD
     ),
 )
+LOOPBACK_FROM_OUTSIDE = tuple(
+    _trial(
+        f"127.0.0.1 of the host, from {name}, at published ports",
+        partial(packets.loopback_from_outside, asker),
+        NOT_HEARD,
+    )
+    for asker, name in (("world", "the link"), ("c1", "a network without the firewall"))
+)
 _FIRST_ANSWERS = "refused, a1:80 saw world"
 _HOST4 = OUTSIDE["host"][0]
 CONFLICTS = (
@@ -103,6 +111,29 @@ RULESET = (
     _trial("and open connections go on", changes.connection_through_a_flush, "a1:80 saw world"),
     _trial("DEL without a namespace leaves nothing", changes.left_by_del, "nothing left"),
 )
+SERVICES = tuple(
+    _trial(
+        f"a Service of kube-proxy's{about}, IPv{family}",
+        partial(changes.service, own, family),
+        "a2:80 saw a1",
+    )
+    for own, about in ((False, ""), (True, ", its port published by the same container"))
+    for family in (4, 6)
+)
+LATE = (_trial("a late RST and FIN", packets.leaving_late, NOT_HEARD),)
+BECOMING = tuple(
+    Trial(
+        f"{next(iter(config))} is switched on under open connections",
+        partial(changes.closed_off_later, config, ways),
+        "none goes on",
+        {"a": MASQUERADED, "b": MASQUERADED},
+    )
+    for config, ways in (
+        ({"internal": True}, (("a1", "world"), ("a2", "world"), ("world", "a1"), ("a1", "b1"))),
+        ({"isolation": "on"}, (("a1", "b1"), ("b1", "a1"))),
+        ({"closed": True}, (("world", "a1"), ("b1", "a1"), ("world", "a2"))),
+    )
+)
 DETOURS = tuple(
     _trial(
         f"icc: false, by way of the bridge's MAC, IPv{family}",
@@ -112,4 +143,16 @@ DETOURS = tuple(
     )
     for family in (4, 6)
 )
-TRIALS = (*UNTOUCHED, *LOOPBACK, *CONFLICTS, *MANY, *DETOURS, *CONNTRACK, *RULESET)
+TRIALS = (
+    *(
+        *UNTOUCHED,
+        *LOOPBACK,
+        *LOOPBACK_FROM_OUTSIDE,
+        *CONFLICTS,
+        *MANY,
+        *SERVICES,
+        *LATE,
+        *BECOMING,
+    ),
+    *(*DETOURS, *CONNTRACK, *RULESET),
+)

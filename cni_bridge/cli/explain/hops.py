@@ -32,6 +32,7 @@ class Flow:
     leaves: str = ""
     mac: str = ""  # the sender's
     mark: int | None = 0
+    connection_mark: int | None = 0
     state: str = NEW
     is_redirected: bool = False  # its destination is translated
     is_masked: bool = False  # its source is

@@ -144,9 +144,12 @@ class _Walk:
         if kind == "xt":
             return nft_matching.is_extension_met(body, rule.text, sight)
         if kind == "mangle":
+            found = nft_matching.value(body["value"], sight)
+            mark = found if isinstance(found, int) else None
             if body["key"] == {"meta": {"key": "mark"}}:
-                mark = nft_matching.value(body["value"], sight)
-                self.flow = replace(self.flow, mark=mark if isinstance(mark, int) else None)
+                self.flow = replace(self.flow, mark=mark)
+            elif body["key"] == {"ct": {"key": "mark"}}:
+                self.flow = replace(self.flow, connection_mark=mark)
             return True
         return None
 

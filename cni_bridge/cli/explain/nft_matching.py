@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from cni_bridge.cli.explain.hops import Flow
+from cni_bridge.cli.explain.hops import NEW, Flow
 from cni_bridge.cli.explain.ruleset import Chain, Ruleset
 from cni_bridge.lean.record import record
 
@@ -98,6 +98,7 @@ def _meta(body: dict[str, Any], sight: Sight) -> Any:
         "nfproto": "ipv6" if flow.is_ipv6 else "ipv4",
         "protocol": "ip6" if flow.is_ipv6 else "ip",
         "mark": UNKNOWN if flow.mark is None else flow.mark,
+        "iifgroup": 0,  # only frames past the bridge enter by a host end, whose group is another
     }
     return known.get(body["key"], UNKNOWN)
 
@@ -132,6 +133,8 @@ def _tracked(key: str, sight: Sight) -> Any:
     known = {
         "state": frozenset({flow.state}),
         "status": frozenset(word for word, is_so in translated if is_so),
+        "direction": "original" if flow.state == NEW else "reply",
+        "mark": UNKNOWN if flow.connection_mark is None else flow.connection_mark,
     }
     return known.get(key, UNKNOWN)
 

@@ -25,6 +25,7 @@ SENTENCES: dict[Conditions, str] = {
     _sides("", "closed"): "{leaves} is closed: only published ports can be reached",
     _sides("no_icc"): "icc is false on {enters}: its containers cannot reach each other",
     _sides("apart", "apart"): "icc is false: {enters} and {leaves} cannot reach each other",
+    (): "it belongs to no connection, so it would leave with a private address",
     _sides("bridges"): "containers cannot reach 127.0.0.0/8 of this host",
 }
 SPOOFED = "the sender's address is not one that it was given"
