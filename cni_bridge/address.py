@@ -53,7 +53,7 @@ def parse_mac(text: str) -> bytes:
         mac = bytes.fromhex("".join(letter for letter in text if letter not in ":-."))
     except ValueError:
         mac = b""
-    notations = (mac.hex(":"), mac.hex("-"), mac.hex(".", 2))
+    notations = (mac.hex(":"), mac.hex("-"), mac.hex(".", 2), mac.hex())
     if len(mac) != 6 or text.lower() not in notations:
         raise ValueError("like 02:00:00:00:00:05")
     if mac[0] & 1 or not any(mac):

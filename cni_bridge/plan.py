@@ -20,6 +20,7 @@ from cni_bridge.model import (
 
 ETH_DATA_LEN = 1500  # linux/if_ether.h: the kernel's default MTU
 VLAN_ETH_HLEN = 18  # linux/if_vlan.h
+RT_TABLE_UNSPEC, RT_TABLE_MAIN = 0, 254  # linux/rtnetlink.h
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cni_bridge.firewall.model import Firewall, FirewallConfig
@@ -34,7 +35,8 @@ DEFAULT = {
 def build(attachment: Attachment, config: NetworkConfig, grant: Grant) -> Plan:
     """Return the desired state of one attachment."""
     leases = tuple(_with_gateway(lease, config) for lease in grant.leases)
-    given = grant.routes + _cluster_routes(leases, config)
+    config = _with_possible_ports(config, leases)
+    given = _reachable(grant.routes, leases, config) + _cluster_routes(leases, config)
     reported = given + _default_routes(leases, given, config)
     firewall = _firewall(attachment, config, leases)
     veth = _veth(attachment, config, leases, reported)
@@ -99,6 +101,21 @@ def _port(config: NetworkConfig) -> Port:
         isolated=config.port_isolation or _is_apart(rules),
         vlan=config.vlan,
     )
+
+
+def _with_possible_ports(config: NetworkConfig, leases: tuple[Lease, ...]) -> NetworkConfig:
+    """Leave out ports published on all host addresses of a family that the container lacks.
+
+    The reference ignores them too. A single host address of that family stays, and is refused.
+    """
+    rules = config.firewall
+    if rules is None or not rules.ports:
+        return config
+    sizes = {0, *(len(lease.address.ip) for lease in leases)}
+    possible = tuple(
+        port for port in rules.ports if any(port.host_ip) or len(port.host_ip) in sizes
+    )
+    return replace(config, firewall=replace(rules, ports=possible))
 
 
 def _is_apart(rules: "FirewallConfig | None") -> bool:
@@ -171,7 +188,7 @@ def _default_routes(
 
     The reference adds a second where the config's has no gateway, and then fails with EEXIST.
     """
-    if not config.is_default_gateway:
+    if not config.is_default_gateway or _is_internal(config):
         return ()
     present = {route.destination for route in routes}
     gateways: dict[Prefix, bytes] = {}
@@ -180,6 +197,30 @@ def _default_routes(
         if lease.gateway and default not in present:
             gateways.setdefault(default, lease.gateway)
     return tuple(Route(destination=default, gateway=ip) for default, ip in gateways.items())
+
+
+def _is_internal(config: NetworkConfig) -> bool:
+    return config.firewall is not None and config.firewall.is_internal
+
+
+def _reachable(
+    routes: tuple[Route, ...], leases: tuple[Lease, ...], config: NetworkConfig
+) -> tuple[Route, ...]:
+    """Return the routes without the default routes of an internal network.
+
+    Its bridge forwards nothing to other networks, so such a route would only take a container's way
+    out over its other networks. One through another container of the network stays.
+    """
+    if not _is_internal(config):
+        return routes
+    dead_ends = {None, *(lease.gateway for lease in leases), *map(bytes, (4, 16))}
+    return tuple(
+        route
+        for route in routes
+        if route.destination.length
+        or route.gateway not in dead_ends
+        or route.table not in (None, RT_TABLE_UNSPEC, RT_TABLE_MAIN)
+    )
 
 
 def _cluster_routes(leases: tuple[Lease, ...], config: NetworkConfig) -> tuple[Route, ...]:
@@ -193,15 +234,19 @@ def _cluster_routes(leases: tuple[Lease, ...], config: NetworkConfig) -> tuple[R
 
 
 def _kernel_routes(leases: tuple[Lease, ...], routes: tuple[Route, ...]) -> tuple[Route, ...]:
-    """Return the routes for the kernel: gateways filled in, without duplicates."""
+    """Return the routes for the kernel: gateways filled in, without duplicates.
+
+    An all-zero gateway means that the destination is on the link; the kernel reports none then.
+    """
     gateways: dict[int, bytes] = {}
     for lease in leases:
         if lease.gateway:
             gateways.setdefault(address.family(lease.gateway), lease.gateway)
-    resolved = [
-        replace(route, gateway=route.gateway or gateways.get(address.family(route.destination.ip)))
-        for route in routes
-    ]
+    resolved = []
+    for route in routes:
+        gateway = route.gateway or gateways.get(address.family(route.destination.ip))
+        is_on_link = gateway is None or not any(gateway)
+        resolved.append(replace(route, gateway=None if is_on_link else gateway))
     return tuple(dict.fromkeys(resolved))
 
 

@@ -7,6 +7,7 @@ from cni_bridge import address, errors
 from cni_bridge.edge import ipam_config
 from cni_bridge.firewall.model import FirewallConfig, PublishedPort
 from cni_bridge.lean.csocket import csocket
+from cni_bridge.lean.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ PROTOCOLS = {
     "udp": csocket.IPPROTO_UDP,
     "sctp": csocket.IPPROTO_SCTP,
 }
+EVERY_ADDRESS = (bytes(4), bytes(16))  # of one family; of both it is empty
+LOOPBACK6 = bytes(15) + b"\1"
 MAPPINGS = "runtimeConfig.portMappings"
 
 
@@ -51,15 +54,24 @@ def parse(document: "Json") -> FirewallConfig | None:
 
 
 def _ports(mappings: "list[Json]") -> tuple[PublishedPort, ...]:
+    """Return each published port once: all addresses of one family are part of all addresses."""
     ports = [_port(item, f"{MAPPINGS}[{index}]") for index, item in enumerate(mappings)]
-    distinct = tuple(dict.fromkeys(ports))
-    fixed = [(item.protocol, item.host_port, item.host_ip) for item in distinct if item.host_port]
-    if len(set(fixed)) < len(fixed):
-        twice = next(item for item in fixed if fixed.count(item) > 1)
-        raise errors.InvalidConfig(
-            f"{MAPPINGS}: host port {twice[1]} is mapped to two container ports"
-        )
-    return distinct
+    distinct = dict.fromkeys(ports)
+    leads_to: dict[tuple[int, int, bytes], int] = {}
+    for port in distinct:
+        for ip in (port.host_ip,) if port.host_ip else EVERY_ADDRESS:
+            key = (port.protocol, port.host_port, ip)
+            other = leads_to.setdefault(key, port.container_port)
+            if port.host_port and other != port.container_port:
+                raise errors.InvalidConfig(
+                    f"{MAPPINGS}: host port {port.host_port} is mapped to two container ports, "
+                    f"{other} and {port.container_port}"
+                )
+    return tuple(
+        port
+        for port in distinct
+        if port.host_ip not in EVERY_ADDRESS or replace(port, host_ip=b"") not in distinct
+    )
 
 
 def _port(mapping: "Json", path: str) -> PublishedPort:
@@ -80,6 +92,12 @@ def _host_ip(text: str, path: str) -> bytes:
     if not text:
         return b""
     try:
-        return address.parse(text.removeprefix("[").removesuffix("]"))
+        ip = address.parse(text.removeprefix("[").removesuffix("]"))
     except ValueError as error:
         raise errors.InvalidConfig(f"{path}: {error}") from None
+    if ip == LOOPBACK6:
+        raise errors.UnsupportedField(
+            f"{path}: a port cannot be published on {text}",
+            "the kernel does not route packets from ::1; use 127.0.0.1, or an address of the host",
+        )
+    return ip

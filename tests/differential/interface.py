@@ -22,6 +22,7 @@ ROWS = (
         config={"runtimeConfig": {"mac": MAC}},
         steps=(add(), check(), delete()),
     ),
+    Row("MAC without separators", config={"runtimeConfig": {"mac": MAC.replace(":", "")}}),
     Row("MAC by args", config={"args": {"cni": {"mac": MAC}}}),
     Row("MAC by CNI_ARGS", steps=(add(environment={"CNI_ARGS": f"IgnoreUnknown=1;MAC={MAC}"}),)),
     Row(

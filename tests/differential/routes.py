@@ -35,6 +35,22 @@ ROWS = (
         steps=(add(), check()),
     ),
     Row(
+        "route on the link, by an all-zero gateway",
+        ipam=routes({"dst": "192.0.2.0/24", "gw": "0.0.0.0"}),
+        steps=(add(), check()),
+        differs=("check-finds-routes",),
+    ),
+    Row(
+        "default route on the link",
+        config={"isDefaultGateway": True},
+        ipam=routes({"dst": "0.0.0.0/0", "gw": "0.0.0.0"}, ranges=[[{"subnet": SUBNET4}]]),
+    ),
+    Row(
+        "IPv6 route on the link, by an all-zero gateway",
+        ipam=routes({"dst": "2001:db8::/32", "gw": "::"}),
+        differs=("route-on-link",),
+    ),
+    Row(
         "default routes without a gateway",
         ipam=routes({"dst": "0.0.0.0/0"}, {"dst": "::/0"}),
         steps=WHOLE,

@@ -121,6 +121,47 @@ def test_routes_of_the_config_are_set_through_the_gateway(
     assert found["198.51.100.0/24"] == "10.88.0.9"
 
 
+@pytest.mark.parametrize("order", [("outer", "inner"), ("inner", "outer")])
+def test_an_internal_network_leaves_the_default_route_to_the_other_one(
+    order: tuple[str, str], host: Host, make_network: MakeNetwork
+) -> None:
+    networks = {
+        "outer": make_network(isDefaultGateway=True),
+        "inner": make_network(
+            {"ranges": [[{"subnet": "10.89.0.0/16"}]], "routes": [{"dst": "0.0.0.0/0"}]},
+            name="inner",
+            bridge="cni1",
+            internal=True,
+            isDefaultGateway=True,
+        ),
+    }
+    container = host.container()
+    for index, name in enumerate(order):
+        networks[name].add(container, f"eth{index}").result()
+    (default,) = container.ip("-4", "route", "show", "default").splitlines()
+    assert f"via {GATEWAY4} dev eth{order.index('outer')}" in default
+    if networks["inner"].has_check:
+        networks["inner"].check(container, f"eth{order.index('inner')}").assert_silent_success()
+        assert container.can_ping("10.89.0.1")
+
+
+@pytest.mark.parametrize("more", ["::", "0.0.0.0", "[::]"])
+def test_a_port_may_be_published_on_every_address_and_on_those_of_a_family(
+    more: str, host: Host, make_network: MakeNetwork
+) -> None:
+    mappings = [
+        {"hostPort": 8080, "containerPort": 80, "protocol": "tcp", "hostIP": ip}
+        for ip in ("", more)
+    ]
+    for runtime in ({"portMappings": mappings}, {"portMappings": mappings[::-1]}):
+        network = make_network(runtimeConfig=runtime)
+        container = host.container()
+        network.add(container).result()
+        if network.has_check:
+            network.check(container).assert_silent_success()
+        network.delete(container).assert_silent_success()
+
+
 def test_forwarding_is_on_for_a_gateway(host: Host, network: Network) -> None:
     network.add(host.container()).result()
     for key in ("/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"):

@@ -1,7 +1,10 @@
 """The plan of an attachment, by example: every rule of what should exist."""
 
+import pytest
+
 from cni_bridge import address, names, plan
 from cni_bridge.address import Prefix
+from cni_bridge.firewall.model import FirewallConfig
 from cni_bridge.lean.record import replace
 from cni_bridge.model import (
     Attachment,
@@ -126,6 +129,32 @@ def test_a_route_without_gateway_takes_the_first_one_of_its_family() -> None:
 def test_a_route_without_any_gateway_is_on_link() -> None:
     made = build(CONFIG, lease("10.1.0.2/24"), routes=(route("10.9.0.0/16"),))
     assert made.veth.routes == (route("10.9.0.0/16"),)
+
+
+@pytest.mark.parametrize(
+    ("destination", "zero"), [("10.9.0.0/16", "0.0.0.0"), ("fd09::/16", "::"), ("::/0", "::")]
+)
+def test_an_all_zero_gateway_puts_a_route_on_the_link(destination: str, zero: str) -> None:
+    made = build(GATEWAY, *DUAL, routes=(route(destination, zero),))
+    assert made.routes == (route(destination, zero),), "the result repeats what was asked for"
+    assert made.veth.routes == (route(destination),)
+
+
+INTERNAL = replace(DEFAULT_GATEWAY, firewall=FirewallConfig(is_internal=True))
+
+
+def test_an_internal_network_has_no_default_route() -> None:
+    other = route("10.9.0.0/16")
+    given = (route("0.0.0.0/0"), route("::/0", "fd00::1"), route("0.0.0.0/0", "0.0.0.0"), other)
+    made = build(INTERNAL, *DUAL, routes=given)
+    assert made.routes == (other,)
+    assert made.veth.routes == (route("10.9.0.0/16", "10.1.0.1"),)
+    assert bridge(made).gateways, "the gateway is reached nevertheless"
+
+
+def test_an_internal_network_keeps_a_default_route_by_another_container_or_in_a_table() -> None:
+    given = (route("0.0.0.0/0", "10.1.0.9"), route("::/0", table=100))
+    assert build(INTERNAL, *DUAL, routes=given).routes == given
 
 
 def test_the_same_route_twice_reaches_the_kernel_once() -> None:

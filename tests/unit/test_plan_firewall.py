@@ -1,9 +1,11 @@
 """What the plan of an attachment says about the firewall, and what follows for the bridge port."""
 
+import pytest
+
 from cni_bridge.address import parse, parse_prefix
 from cni_bridge.firewall.model import Firewall, FirewallConfig, PublishedPort
 from cni_bridge.lean.record import replace
-from cni_bridge.model import Ipam, Range
+from cni_bridge.model import Ipam, Lease, Range
 from cni_bridge.model_optional import VlanFilter
 from tests.unit.test_plan import CONFIG, DUAL, GATEWAY, build, port
 
@@ -54,6 +56,28 @@ def test_published_ports_make_the_bridge_port_a_hairpin_unless_promiscuous() -> 
     rules = FirewallConfig(ports=PORTS)
     assert port(build(replace(CONFIG, firewall=rules))).hairpin
     assert not port(build(replace(CONFIG, promisc_mode=True, firewall=rules))).hairpin
+
+
+@pytest.mark.parametrize(
+    ("host_ip", "leases", "is_possible"),
+    [
+        (b"", DUAL[:1], True),
+        (bytes(4), DUAL[:1], True),
+        (bytes(16), DUAL[:1], False),
+        (bytes(4), DUAL[1:], False),
+        (bytes(16), DUAL, True),
+        (parse("fd00::9"), DUAL[:1], True),  # and refused, when the port is claimed
+    ],
+)
+def test_a_port_on_all_addresses_of_a_family_that_the_container_lacks_is_left_out(
+    host_ip: bytes, leases: tuple[Lease, ...], is_possible: bool
+) -> None:
+    wanted = PublishedPort(protocol=6, host_port=80, container_port=80, host_ip=host_ip)
+    rules = FirewallConfig(masquerades=True, ports=(wanted,))
+    made = build(replace(CONFIG, firewall=rules), *leases)
+    assert made.firewall
+    assert made.firewall.rules.ports == ((wanted,) if is_possible else ())
+    assert port(made).hairpin == is_possible
 
 
 def test_containers_that_may_not_talk_have_isolated_ports() -> None:

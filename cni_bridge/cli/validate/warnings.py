@@ -102,6 +102,12 @@ def _on_reach(checked: Checked) -> Iterator[ConfigFinding]:
             "containers can send to the internet but replies never come back",
             "set `ipMasq`, or route the subnet to this host",
         )
+    if config.is_default_gateway and rules is not None and rules.is_internal:
+        yield warning(
+            _node(checked, "isDefaultGateway"),
+            "no effect: containers of an internal network get no default route",
+            "set isGateway instead, which gives the bridge its address",
+        )
     for index, route in enumerate(config.ipam.routes):
         if checked.subnets and not config.is_gateway and _leads_to_default_gateway(route):
             yield warning(

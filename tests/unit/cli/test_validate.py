@@ -174,6 +174,7 @@ def test_another_ipam_plugins_keys_are_its_own_business() -> None:
         ({"bridge": "docker0"}, "Docker's bridge"),
         ({"promiscMode": True}, "twice"),
         ({"ipMasq": None}, "replies never come back"),
+        ({"internal": True}, "no default route"),
         ({"subnet": "10.1.0.0/24"}, "belongs in `ipam`"),
         ({"runtimeConfig": {}}, "written by the runtime"),
         ({"ipam": {"type": "cni-bridge", "subnet": "8.8.8.0/24"}}, "public"),

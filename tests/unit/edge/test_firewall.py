@@ -104,6 +104,59 @@ def test_the_same_mapping_twice_is_one() -> None:
     assert len(ports(mapping, mapping)) == 1
 
 
+EVERY, ANY4, ANY6 = "", "0.0.0.0", "::"
+
+
+@pytest.mark.parametrize(
+    ("spellings", "kept"),
+    [
+        ((EVERY, ANY6), [b""]),
+        ((ANY6, EVERY), [b""]),
+        ((EVERY, ANY4), [b""]),
+        ((ANY4, EVERY, ANY6, "[::]"), [b""]),
+        ((ANY4, ANY6), [bytes(4), bytes(16)]),
+        (("::ffff:0.0.0.0", ANY4), [bytes(4)]),
+        ((EVERY, "192.0.2.1"), [b"", ip("192.0.2.1")]),
+    ],
+)
+def test_every_address_includes_those_of_one_family(
+    spellings: tuple[str, ...], kept: list[bytes]
+) -> None:
+    base: Json = {"hostPort": 8080, "containerPort": 80}
+    found = ports(*({**base, "hostIP": each} for each in spellings))
+    assert [port.host_ip for port in found] == kept
+
+
+@pytest.mark.parametrize(
+    "spellings", [(EVERY, ANY6), (ANY6, EVERY), (ANY4, EVERY), (EVERY, EVERY), (ANY6, "[::]")]
+)
+def test_no_spelling_leads_to_two_container_ports(spellings: tuple[str, str]) -> None:
+    mappings = [
+        {"hostPort": 8080, "containerPort": 80 + index, "hostIP": each}
+        for index, each in enumerate(spellings)
+    ]
+    error = refusal({"runtimeConfig": {"portMappings": mappings}})
+    assert error.code == 7
+    assert "host port 8080 is mapped to two container ports, 80 and 81" in error.msg
+
+
+def test_one_host_address_may_lead_elsewhere() -> None:
+    mappings: list[Json] = [
+        {"hostPort": 8080, "containerPort": 80},
+        {"hostPort": 8080, "containerPort": 81, "hostIP": "192.0.2.1"},
+        {"hostPort": 8080, "containerPort": 82, "protocol": "udp"},
+    ]
+    assert len(ports(*mappings)) == 3
+
+
+@pytest.mark.parametrize("text", ["::1", "[::1]", "0:0::1"])
+def test_a_port_cannot_be_published_on_the_loopback_of_ipv6(text: str) -> None:
+    mapping = {"hostPort": 8080, "containerPort": 80, "hostIP": text}
+    error = refusal({"runtimeConfig": {"portMappings": [mapping]}})
+    assert error.code == 2
+    assert f"portMappings[0].hostIP: a port cannot be published on {text}" in error.msg
+
+
 def test_host_port_zero_can_be_asked_for_several_times() -> None:
     assert (
         len(ports({"hostPort": 0, "containerPort": 80}, {"hostPort": 0, "containerPort": 81})) == 2
