@@ -38,7 +38,7 @@ def udp(source: str, to: str, port: int, data: bytes) -> bytes:
 
 
 def tcp(source: str, to: str, ports: tuple[int, int], flags: int, data: bytes = b"") -> bytes:
-    """An IP packet with one TCP segment of these flags, from the first port to the second."""
+    """Return an IP packet with one TCP segment of these flags, from the first port to the second."""
     head = struct.pack("!HHIIBBHHH", *ports, 1, 1, 0x50, flags, 1024, 0, 0)
     summed = _with_checksum(head + data, 16, source, to, socket.IPPROTO_TCP)
     return _ip(source, to, socket.IPPROTO_TCP, summed)

@@ -96,7 +96,7 @@ def connection_through_a_flush(town: Town) -> str:
 
 
 def closed_off_later(config: Json, ways: tuple[tuple[str, str], ...], town: Town) -> str:
-    """Connections that were open when their network was given a key that does not allow them."""
+    """List connections that were open when their network was given a key that does not allow them."""
     talks = {}
     for number, (asker, target) in enumerate(ways):
         for name in (asker, target):
@@ -118,7 +118,7 @@ def closed_off_later(config: Json, ways: tuple[tuple[str, str], ...], town: Town
 
 
 def service(own: bool, family: int, town: Town) -> str:
-    """What a2 sees when a1 asks it at an address that another program translates, as kube-proxy does.
+    """Tell what a2 sees when a1 asks it at an address that another program translates, as kube-proxy does.
 
     With `own`, a2 publishes a port of the same number, which is not what was asked.
     """

@@ -90,7 +90,7 @@ def loopback_from_outside(asker: str, town: Town) -> str:
 
 
 def leaving_late(town: Town) -> str:
-    """The sources of segments that leave a masqueraded container after their connection ended."""
+    """List the sources of segments that leave a masqueraded container after their connection ended."""
     town.attach("a1")
     speaker, world = town.containers["a1"], town.containers["world"]
     marks = {}
