@@ -70,7 +70,7 @@ def detach(
     ledger: "Ledger | None",
     attachments: "Sequence[Attachment]",
     release: "Callable[[], None] | None" = None,
-    addresses: "tuple[bytes, ...]" = (),
+    reported: "Callable[[], tuple[bytes, ...]]" = tuple,
 ) -> list[Exception]:
     """Remove everything named after the attachments; return the failures.
 
@@ -78,11 +78,11 @@ def detach(
     is attached is still protected.
 
     The ledger forgets last, and only if nothing else is left: an address in use is never free.
-    Then `release` frees what others keep, such as a delegated IPAM plugin. `addresses` are the
-    containers', to find the firewall's elements by when the ledger can't be read.
+    Then `release` frees what others keep, such as a delegated IPAM plugin. `reported` returns the
+    addresses that the runtime reports, for what the ledger does not tell.
     """
     failures: list[Exception] = []
-    guard = _collect_failure(failures, lambda: _unprotect(host, ledger, attachments, addresses))
+    guard = _collect_failure(failures, lambda: _unprotect(host, ledger, attachments, reported))
     timings.done("firewall removed")
     _collect_failure(failures, lambda: optional_parts.remove(host, ledger, attachments))
     interfaces = [name for item in attachments for name in names.of_host(item)]
@@ -157,28 +157,33 @@ def _unprotect(
     host: netlink.Socket,
     ledger: "Ledger | None",
     attachments: "Sequence[Attachment]",
-    addresses: tuple[bytes, ...],
+    reported: "Callable[[], tuple[bytes, ...]]",
 ) -> "netlink.Socket | None":
     """Remove the attachments' firewall elements; return a socket that must be closed last.
 
     An attachment that can't be taken off its bridge keeps them.
     """
-    host_ends = [names.host_name(item) for item in attachments]
     try:
         register = host_ledger.find_register(ledger, attachments)
     except errors.LedgerUnusable:
-        veth.detach(host, *host_ends)
-        _withdraw(attachments, addresses)
+        _take_off(host, attachments)
+        _withdraw(attachments, reported())
         raise
     if register or ledger is None:
-        veth.detach(host, *host_ends)
+        _take_off(host, attachments)
     if register:
         from cni_bridge.firewall import apply
 
-        return apply.remove(register, attachments)
+        held = [ledger.find(item) for item in attachments] if ledger else []
+        leased = [lease.address.ip for each in held if each for lease in each.leases]
+        return apply.remove(register, attachments, leased or reported())
     if ledger is None:
-        _withdraw(attachments, addresses)
+        _withdraw(attachments, reported())
     return None
+
+
+def _take_off(host: netlink.Socket, attachments: "Sequence[Attachment]") -> None:
+    veth.detach(host, *(names.host_name(item) for item in attachments))
 
 
 def _withdraw(attachments: "Sequence[Attachment]", addresses: tuple[bytes, ...]) -> None:

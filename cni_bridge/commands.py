@@ -83,21 +83,13 @@ def delete(request: "Request") -> None:
 
         wire_attachments.remove_unrecorded(host, request.netns_path, attachment)
 
+    def reported() -> tuple[bytes, ...]:
+        return ipam_config.reported_addresses(document)
+
     def release() -> None:
-        reserved = sources.predecessor(config.reservations_dir(document))
-        if held := reserved.of(attachment) if reserved else []:
-            from cni_bridge.recovery import (
-                reference_bridge,  # only for what the reference plugin attached
-            )
+        _release(host, request, attachment)
 
-            reference_bridge.remove(host, request, held)
-        addresses = sources.find(request, config.ipam_type(document))
-        addresses.forward("DEL")
-        if reserved and not addresses.is_delegated:
-            reserved.release(attachment)
-
-    addresses = () if ledger else ipam_config.reported_addresses(document)
-    failures += attachments.detach(host, ledger, (attachment,), release, addresses)
+    failures += attachments.detach(host, ledger, (attachment,), release, reported)
     who = f"{attachment.container} {attachment.ifname}"
     # A stale record is reclaimed when its address is needed: no reason to fail, as the runtime
     # would retry forever.
@@ -109,6 +101,20 @@ def delete(request: "Request") -> None:
         [failure for failure in failures if not isinstance(failure, errors.LedgerUnusable)],
         f"could not remove everything of {who}",
     )
+
+
+def _release(host: netlink.Socket, request: "Request", attachment: "Attachment") -> None:
+    """Free what other plugins keep for the attachment: the reference, and the IPAM plugin."""
+    document = request.document
+    reserved = sources.predecessor(config.reservations_dir(document))
+    if held := reserved.of(attachment) if reserved else []:
+        from cni_bridge.recovery import reference_bridge  # only for what the reference attached
+
+        reference_bridge.remove(host, request, held)
+    addresses = sources.find(request, config.ipam_type(document))
+    addresses.forward("DEL")
+    if reserved and not addresses.is_delegated:
+        reserved.release(attachment)
 
 
 def check(request: "Request") -> None:

@@ -4,8 +4,8 @@ Loaded only for networks that use the firewall. The ledger is the truth: what th
 restored from it.
 """
 
-from cni_bridge import errors
-from cni_bridge.firewall import elements, foreign, foreign_checks, host_ports, tables
+from cni_bridge import address, errors
+from cni_bridge.firewall import connections, elements, foreign, foreign_checks, host_ports, tables
 from cni_bridge.firewall.model import Element, Firewall
 from cni_bridge.kernel import machine, nftables, sysctl
 from cni_bridge.kernel.netlink import KernelError
@@ -28,6 +28,7 @@ class Claimed:
     network: tuple[Element, ...]
     own: tuple[Element, ...]
     others: "foreign_checks.Others"
+    is_stricter: bool  # the network got a flag that its running containers did not have
 
 
 @record
@@ -52,7 +53,10 @@ def apply(register: "Register", attachment: Attachment, desired: Firewall) -> No
             claimed = _claim(socket, register, attachment, desired)
         with register.transaction():
             _apply(socket, register, attachment, claimed)
-        host_ports.forget_udp(claimed.own, has_begun=True)
+        connections.forget(socket, desired.addresses, claimed.own)
+        if claimed.is_stricter:
+            subnets = [(address.first(each), address.last(each)) for each in desired.subnets]
+            connections.forget_subnets(socket, subnets)
     finally:
         socket.close()
     foreign_checks.warn(attachment, claimed.others)
@@ -63,8 +67,12 @@ def without_ports(desired: Firewall) -> Firewall:
     return replace(desired, rules=replace(desired.rules, ports=()))
 
 
-def remove(register: "Register", attachments: "Sequence[Attachment]") -> Netfilter:
+def remove(
+    register: "Register", attachments: "Sequence[Attachment]", addresses: "Iterable[bytes]" = ()
+) -> Netfilter:
     """Remove all elements of the attachments; their identity is all that is needed.
+
+    Then no connection of them is tracked any more; `addresses` are theirs as far as they are known.
 
     Close the returned socket after everything else is removed: closing it waits until the kernel
     has destroyed what was deleted.
@@ -77,8 +85,7 @@ def remove(register: "Register", attachments: "Sequence[Attachment]") -> Netfilt
     except errors.LedgerUnusable:  # readable, but not writable
         _take_out(socket, own)
         raise
-    ports = [item for item in own if item.set_name in elements.PORT_MAPS]
-    host_ports.forget_udp(ports, has_begun=False)
+    connections.forget(socket, (*addresses, *elements.addresses_of(own)))
     return socket
 
 
@@ -136,12 +143,14 @@ def _claim(
 ) -> Claimed:
     assigned = host_ports.assign_ports(register, attachment, desired)
     network, own = elements.of_network(assigned), elements.of_attachment(assigned)
+    before = register.of_network(attachment.network)
     register.insert(attachment, network, own)
     host_ports.refuse_bound(attachment, assigned, desired)
     return Claimed(
         firewall=assigned,
         network=network,
         own=own,
+        is_stricter=bool(before) and not elements.flags(network) <= elements.flags(before),
         others=foreign_checks.look(socket, register, desired.bridge),
     )
 

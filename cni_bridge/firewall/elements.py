@@ -104,6 +104,25 @@ def port_of(element: Element) -> tuple[int, int, bytes]:
     return protocol, number, element.key[:-PORT_KEY_SIZE]
 
 
+def flags(network: "Iterable[Element]") -> "set[Element]":
+    """Return the flags among a network's elements."""
+    return {item for item in network if item.set_name in FLAGS}
+
+
+def is_udp_port(element: Element) -> bool:
+    """Return whether it is a published port of UDP."""
+    return element.set_name in PORT_MAPS and port_of(element)[0] == csocket.IPPROTO_UDP
+
+
+def addresses_of(own: "Iterable[Element]") -> "Iterator[bytes]":
+    """Yield the container's addresses in an attachment's elements."""
+    for item in own:
+        if item.set_name in (*ADDRESS_SETS, *PORT_MAPS):
+            yield address_behind(item)
+        elif item.set_name in ("ip4_ok", "ip6_ok"):
+            yield item.key[IFNAMSIZ:]
+
+
 def published_port(element: Element) -> PublishedPort:
     """Return the port that `of_port` made this element of."""
     assert element.data is not None, "only elements of maps publish ports"

@@ -1,24 +1,21 @@
-"""Choose and check host ports, and forget connections of UDP ports that changed hands.
+"""Choose and check host ports.
 
 Nothing here changes the firewall; `elements` says what a port looks like there.
 """
 
 from cni_bridge import address, errors
 from cni_bridge.firewall import elements
-from cni_bridge.firewall.model import Element, Firewall, PublishedPort
+from cni_bridge.firewall.model import Firewall, PublishedPort
 from cni_bridge.kernel import hostports
-from cni_bridge.kernel.netlink import KernelError
-from cni_bridge.kernel.nftables import Netfilter
 from cni_bridge.lean.csocket import csocket
 from cni_bridge.lean.record import replace
 from cni_bridge.model import Attachment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from cni_bridge.firewall.register import Register
-    from cni_bridge.kernel.conntrack import Connection
 
 ATTEMPTS = 64  # to find a free port, each suggested by the kernel
 PORTS_ONE_BY_ONE = 4  # up to this many are looked up one by one, more in one list
@@ -74,38 +71,6 @@ def _listener_filter(ports: tuple[PublishedPort, ...]) -> "Callable[[PublishedPo
     return may_listen
 
 
-def forget_udp(ports: "Iterable[Element]", *, has_begun: bool) -> None:
-    """Make clients that keep sending from one port reach what the host port leads to now.
-
-    A connection in conntrack is never looked up in the maps again.
-    """
-    published: dict[int, dict[int, list[Element]]] = {}
-    for item in ports:
-        if item.data is not None and elements.port_of(item)[0] == csocket.IPPROTO_UDP:
-            number = elements.port_of(item)[1]
-            family = address.family(elements.address_behind(item))
-            published.setdefault(family, {}).setdefault(number, []).append(item)
-    if not published:
-        return
-    from cni_bridge.kernel import conntrack  # UDP only
-
-    socket = Netfilter()
-    for family, by_port in published.items():
-        groups = [[number] for number in by_port]
-        if len(groups) > PORTS_ONE_BY_ONE:
-            groups = [list(by_port)]
-        for group in groups:
-
-            def is_stale(found: "Connection", by_port: dict[int, list[Element]] = by_port) -> bool:
-                return any(_concerns(item, found, has_begun) for item in by_port[found.port])
-
-            try:
-                conntrack.forget_udp(socket, family, set(group), is_stale)
-            except KernelError:
-                return  # a kernel without ctnetlink
-    socket.close()
-
-
 def _choose(
     register: "Register",
     attachment: Attachment,
@@ -137,12 +102,3 @@ def _suggestion(protocol: int, ip: bytes) -> int:
         return hostports.choose(protocol, ip)
     except OSError:  # this host does not have the protocol or, yet, the address
         return hostports.choose(csocket.IPPROTO_TCP, bytes(4))
-
-
-def _concerns(item: Element, found: "Connection", has_begun: bool) -> bool:
-    """Return whether a port that was published, or is no longer, makes the connection wrong."""
-    leads_to = elements.address_behind(item)
-    if not has_begun:
-        return found.answerer == leads_to
-    ip = elements.port_of(item)[2]
-    return found.answerer != leads_to and ip in (b"", found.destination)

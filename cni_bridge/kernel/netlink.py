@@ -29,7 +29,7 @@ from cni_bridge.lean.record import record
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     Table = Mapping[int, str]  # attribute number: struct format, "text", "bytes" or "nested"
     Message = tuple[str, Table]  # struct format of the header; the attributes after it
@@ -134,6 +134,28 @@ class Socket:
             if is_consistent:
                 break
         return answers
+
+    def stream(self, request: Request, needles: "Collection[bytes]" = ()) -> "Iterator[bytes]":
+        """Yield the answers to a request one by one: for lists too long to be held.
+
+        Given `needles`, whole datagrams without any of them are skipped.
+        """
+        self._send((request,), NLM_F_DUMP)
+        while True:
+            try:
+                data = self._receive(csocket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return  # the kernel continues within recv: there is no more
+            is_last = unpack_from("H", data, 4)[0] in (NLMSG_DONE, NLMSG_ERROR)
+            if needles and not is_last and not any(needle in data for needle in needles):
+                continue
+            for kind, flags, _, _, payload in _messages(data):
+                if kind in (NLMSG_DONE, NLMSG_ERROR):
+                    echoed = 0 if kind == NLMSG_DONE else HEADER_SIZE
+                    if refusal := failure(request, flags, payload, echoed):
+                        raise refusal
+                    return
+                yield payload
 
     def wait(self, timeout_ms: int) -> list[bytes]:
         """Return the next notifications of the socket's groups.

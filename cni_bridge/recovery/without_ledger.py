@@ -5,7 +5,7 @@ stay: other attachments may need them; they go when the table is next filled fro
 """
 
 from cni_bridge import names
-from cni_bridge.firewall import elements, tables
+from cni_bridge.firewall import connections, elements, tables
 from cni_bridge.kernel import nflisting, nftables
 from cni_bridge.kernel.netlink import KernelError
 
@@ -25,6 +25,7 @@ def withdraw(attachments: "Sequence[Attachment]", addresses: tuple[bytes, ...]) 
     try:
         for family, some in tables.by_family(_of(socket, hosts, addresses)).items():
             tables.change(socket, family, (), some)
+        connections.forget(socket, addresses)
     except KernelError as error:
         raise tables.refusal(error) from error
     finally:

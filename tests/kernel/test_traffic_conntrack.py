@@ -1,11 +1,16 @@
 """Connections and rules while containers come and go: UDP follows the ports, TCP goes on, nothing is left."""
 
 import json
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
-from tests.lab.town import Town
+from tests.lab import Attachment
+from tests.lab.echo import BLOCKED, Question, ask, ask_all
+from tests.lab.state import LEDGER
+from tests.lab.town import FAMILIES, Town
+from tests.lab.tracked import connections
 from tests.traffic import packets
 from tests.traffic.changes import nft
 from tests.traffic.packets import NOT_HEARD
@@ -18,6 +23,7 @@ REMOVALS = (
     "delete table inet cni_bridge; add table inet cni_bridge",
 )
 FLUSHES = ("flush table inet cni_bridge", "flush chain inet cni_bridge publish")
+BOTH = tuple(product(("a1", "a2"), FAMILIES))
 DAMAGES = tuple(product(("ADD", "DEL"), (*REMOVALS, *FLUSHES)))
 
 
@@ -69,3 +75,90 @@ def test_del_needs_nothing_but_who_it_is(town: Town) -> None:
     name = network.config["name"]
     bare = {"cniVersion": "1.0.0", "name": name, "type": network.config["type"]}
     town.detach("a1", environment={"CNI_NETNS": None}, stdin=json.dumps(bare))
+
+
+# ---------------------------------------------------------------- connections and their container
+
+
+@pytest.mark.parametrize("ending", ["DEL", "DEL without netns", "DEL without ledger", "GC"])
+def test_no_connection_outlives_its_container(town: Town, ending: str) -> None:
+    network = town.network("a", ipMasq=True)
+    for name in ("a1", "a2"):
+        town.attach(name, *published({"a1": 8080, "a2": 8081}[name]))
+    for family, protocol in product(FAMILIES, ("tcp", "udp")):
+        for name, port in (("a1", 8080), ("a2", 8081)):
+            assert town.ask(name, "world", 80, protocol, family) == "world:80 saw host"
+            assert town.ask("world", "host", port, protocol, family) == f"{name}:80 saw world"
+    assert all(connections(town.address(name, family)) for name, family in BOTH)
+    if ending == "GC":
+        listed = [{"containerID": "a2", "ifname": "eth0"}]
+        valid = {"cniVersion": "1.1.0", "cni.dev/valid-attachments": listed}
+        network.do("GC", town.containers["a1"], "eth0", config=valid).assert_silent_success()
+        network.results.pop(Attachment(town.containers["a1"]))
+    elif ending == "DEL without ledger":
+        kept = LEDGER.rename(LEDGER.with_name("kept"))
+        town.detach("a1")
+        kept.rename(LEDGER)
+        network.delete(town.containers["a1"]).assert_silent_success()
+    else:
+        town.detach("a1", environment={"CNI_NETNS": None} if "netns" in ending else {})
+    for name, family in BOTH:
+        assert bool(connections(town.address(name, family))) == (name == "a2"), (name, family)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_connection_awaits_the_next_holder_of_an_address(town: Town, family: int) -> None:
+    town.network("a", ipMasq=True)
+    town.attach("a1")
+    address = town.address("a1", family)
+    town.detach("a1")
+    question = Question(town.netns("world"), address, 80, "udp", 4444)
+    ask_all([question], patience=0.05)  # nobody is there, but the kernel remembers the question
+    assert connections(address)
+    asked = {"args": {"cni": {"ips": [address]}}}
+    town.networks["a"].add(town.containers["a1"], config=asked).result()
+    assert address in {each.partition("/")[0] for each in town.containers["a1"].addresses()}
+    assert not connections(address)
+
+
+def test_publishing_a_udp_port_does_not_cut_others_connections_to_that_port(town: Town) -> None:
+    town.network("a", ipMasq=True)
+    town.attach("a1")
+    for family in FAMILIES:
+        assert town.ask("a1", "world", 80, "udp", family) == "world:80 saw host"
+    before = [connections(town.address("a1", family)) for family in FAMILIES]
+    town.attach("a2", *published(80))
+    town.detach("a2")
+    assert [connections(town.address("a1", family)) for family in FAMILIES] == before
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "stricter", [{"internal": True}, {"closed": True}], ids=lambda config: next(iter(config))
+)
+def test_no_flow_survives_a_network_that_becomes_stricter(
+    town: Town, family: int, stricter: dict[str, bool]
+) -> None:
+    network = town.network("a", ipMasq=True)
+    town.attach("a1")
+    flow = replace(town.question("world", "a1", 80, "udp", family), source_port=4444)
+    assert town.named(ask(flow)) == "a1:80 saw world"
+    network.config |= stricter
+    town.attach("a2")
+    assert ask(flow) in BLOCKED
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("isolation", ["on", "strict"])
+def test_no_flow_survives_networks_that_become_isolated(
+    town: Town, family: int, isolation: str
+) -> None:
+    for letter in ("a", "b"):
+        town.network(letter, ipMasq=True)
+        town.attach(f"{letter}1")
+    flow = replace(town.question("b1", "a1", 80, "udp", family), source_port=4444)
+    assert ask(flow) not in BLOCKED
+    for letter in ("a", "b"):
+        town.networks[letter].config |= {"isolation": isolation}
+        town.attach(f"{letter}2")
+    assert ask(flow) in BLOCKED

@@ -66,7 +66,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "names": set(),
     "firewall.foreign_checks": {"kernel", "firewall.tables", "firewall.foreign"},
     "plan": {"names"},
+    "firewall.connections": {"firewall.elements", "kernel"},
     "firewall.apply": {
+        "firewall.connections",
         "firewall.elements",
         "kernel",
         "firewall.foreign_checks",
@@ -116,7 +118,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         "plan",
         "stderr",
     },
-    "recovery.without_ledger": {"firewall.elements", "kernel", "names", "firewall.tables"},
+    "recovery.without_ledger": {
+        "firewall.connections",
+        "firewall.elements",
+        "kernel",
+        "names",
+        "firewall.tables",
+    },
     # the wire, in and out
     "edge": set(),
     "edge.arguments": set(),
@@ -169,7 +177,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "kernel": set(),
     "kernel.chains": {"kernel.messages", "kernel.netlink", "kernel.nfmessages"},
     "kernel.child": set(),
-    "kernel.conntrack": {"kernel.netlink", "kernel.nfmessages"},
+    "kernel.conntrack": {"kernel.netlink", "kernel.nfmessages", "kernel.sysctl"},
     "kernel.duplicates": {"kernel.layer3", "kernel.messages", "kernel.netlink"},
     "kernel.hostports": {"kernel.netlink"},
     "kernel.layer3": {"kernel.messages", "kernel.netlink"},
