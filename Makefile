@@ -109,6 +109,7 @@ test: check check-kernel check-cluster check-runtimes check-packages ## everythi
 build: dist/cni-bridge/cni-bridge ## build the executable, both shapes, into dist/
 
 dist/cni-bridge/cni-bridge: $(READY) $(SOURCES)
+	@build/sources.sh $(PYTHON) $(CURDIR)/.cache
 	PYTHONHASHSEED=0 PYTHONNODEBUGRANGES=1 $(PYTHON) -m PyInstaller --noconfirm --log-level WARN \
 		--workpath .cache/pyinstaller --distpath dist build/cni-bridge.spec
 	@touch $@

@@ -12,6 +12,7 @@ The portable program carries the latter two, too, and unpacks them when they are
 import ast
 import importlib.util
 import marshal
+import sysconfig
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -45,74 +46,14 @@ UNUSED = [
     # requests imports it for old Pythons; trustme, a test dependency, brings it.
     "cryptography",
 ]
-# Modules that are used in the same runs are read at once: what they have in common, names above
-# all, is then made once. Who is missing matters for nothing but time; so does a size of 128 kB, from
-# which on memory is mapped anew, page by page.
-USED_TOGETHER = (
-    (  # by every command
-        *(
-            "plugin",
-            "journal",
-            "timings",
-            "stderr",
-            "lean.record",
-            "address",
-            "lean.csocket",
-            "lean.cstruct",
-            "model",
-        ),
-        *(
-            "edge.codec",
-            "edge.config",
-            "edge.request",
-            "edge.result_versions",
-            "ledger.state_directory",
-        ),
-        "kernel.signals",
-    ),
-    (
-        *(
-            "commands",
-            "attachments",
-            "optional_parts",
-            "ipam.sources",
-            "names",
-            "lean.csqlite",
-            "ledger.database",
-        ),
-        *(
-            "ledger.host_ledger",
-            "ledger.store",
-            "kernel.links",
-            "kernel.messages",
-            "kernel.netlink",
-        ),
-        "parts.veth",
-    ),
-    (  # by ADD
-        *(
-            "edge.arguments",
-            "edge.ipam_config",
-            "edge.result",
-            "ledger.ranges",
-            "ipam.resolver",
-            "plan",
-        ),
-        *("kernel.layer3", "kernel.libc", "kernel.machine", "kernel.netns", "kernel.sysctl"),
-        "parts.bridge",
-    ),
-    (  # where there is a firewall
-        *(
-            "firewall.apply",
-            "firewall.host_ports",
-            "firewall.foreign_checks",
-            "firewall.elements",
-            "firewall.model",
-            "firewall.register",
-        ),
-        *("kernel.nfmessages", "kernel.nftables", "firewall.tables", "firewall.foreign"),
-    ),
-    ("edge.cluster", "ledger.blocks"),  # where a network is over many hosts
+# What `_sqlite3` imports, with all that this imports.
+OF_THE_LIBRARY = (
+    "collections/*.py",
+    "functools.py",
+    "keyword.py",
+    "operator.py",
+    "reprlib.py",
+    "types.py",
 )
 # C modules that a plugin run may load, where the interpreter has them not built in.
 PLUGIN_PATH_MODULES = ("_blake2", "_json", "_socket", "_sqlite3", "_struct", "fcntl", "select")
@@ -138,32 +79,38 @@ class Carried:
 def programs(
     root: Path, work: Path, binaries: "Iterable[Entry]"
 ) -> "Callable[[Path | None], bytes]":
-    """Return a compiler of programs that lend the plugin path's code to build/starter.py.
+    """Return a compiler of programs.
 
-    It takes the directory whose files the program is to carry, or None where they lie beside it.
+    It takes the directory whose files the program must carry, or None where they lie beside it.
     """
     extensions = _extensions(binaries)
-    sources = dict(sorted(_plugin_path(root)))
+    sources = dict(_plugin_path(root))
 
     def compiled(beside: Path | None) -> bytes:
         carried = Carried()
-        places = dict(_places(root, sources, carried))
         files = {
             name: carried.add(path.read_bytes())
             for name, path in (*_data_files(root), *_files_below(beside))
         }
         tables = {
-            "PLACES": places,
-            "PACKAGES": frozenset(n for n, source in sources.items() if source.stem == "__init__"),
+            "MODULES": tuple(sources),
             "EXTENSIONS": extensions,
             "FILES": files,
         }
-        script = compiling.untyped(root / "build/starter.py")
+        starter = compiling.untyped(root / "build/starter.py")
         filled = "\n".join(f"{name} = {table!r}" for name, table in tables.items())
-        script.body += ast.parse(f"{filled}\nraise SystemExit(start())").body
+        starter.body += ast.parse(f"{filled}\n_begin()").body
+        codes = {"cni_bridge_starter": compiling.compiled(starter, "build/starter.py")}
+        for name, source in sources.items():
+            path = _pyc_path(name, source).removesuffix("c")
+            codes[name] = compiling.compiled(compiling.untyped(source), path)
+        packages = {name for name, source in sources.items() if source.stem == "__init__"}
         return launcher.compiled(
             work / ("portable" if beside else "directory"),
-            starter=marshal.dumps(compiling.compiled(script, "build/starter.py")),
+            modules=[
+                (name, *carried.add(marshal.dumps(code)), name in packages)
+                for name, code in codes.items()
+            ],
             carried=bytes(carried.content),
             is_portable=beside is not None,
         )
@@ -196,9 +143,9 @@ def split_library(analysis: "Analysis", root: Path, work: Path) -> "list[Entry]"
 
 
 def beside_program(binaries: "Iterable[Entry]", work: Path) -> "Iterator[Entry]":
-    """Return the binaries that the program has not in it, told so where a plugin run loads them."""
+    """Yield the binaries that are not part of the program; those of a plugin run are told so."""
     for name, source, kind in binaries:
-        if name.startswith(LINKED_IN):
+        if name.startswith(LINKED_IN) or _module(name) in launcher.linked_in_modules():
             continue
         if source and _is_for_plugin_path(name):
             content = needed.without(Path(source).read_bytes(), LINKED_IN)
@@ -214,26 +161,17 @@ def library_data() -> list[tuple[str, str]]:
 
 
 def _plugin_path(root: Path) -> Iterator[tuple[str, Path]]:
-    """Name and source of each module that a plugin run may import."""
+    """Yield name and source of each module that a plugin run may import."""
+    library = Path(sysconfig.get_path("stdlib"))
+    for pattern in OF_THE_LIBRARY:
+        yield from ((_name(source, library), source) for source in sorted(library.glob(pattern)))
     for source in sorted((root / "cni_bridge").rglob("*.py")):
-        path = source.relative_to(root)
-        if path.parts[1] not in FOR_PEOPLE:
-            yield ".".join(path.with_suffix("").parts).removesuffix(".__init__"), source
+        if source.relative_to(root).parts[1] not in FOR_PEOPLE:
+            yield _name(source, root), source
 
 
-def _places(
-    root: Path, sources: dict[str, Path], carried: Carried
-) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Where each module's code is, together with that of the others of its group."""
-    for names in _read_at_once(sources):
-        codes = {
-            name: compiling.compiled(
-                compiling.untyped(sources[name]), str(sources[name].relative_to(root))
-            )
-            for name in names
-        }
-        place = carried.add(marshal.dumps(codes))
-        yield from ((name, place) for name in names)
+def _name(source: Path, below: Path) -> str:
+    return ".".join(source.relative_to(below).with_suffix("").parts).removesuffix(".__init__")
 
 
 def _data_files(root: Path) -> Iterator[tuple[str, Path]]:
@@ -253,14 +191,8 @@ def _files_below(directory: Path | None) -> Iterator[tuple[str, Path]]:
 def _extensions(binaries: "Iterable[Entry]") -> dict[str, str]:
     """Return the files of the C modules that a plugin run loads."""
     files = {PurePosixPath(name).name.partition(".")[0]: name for name, _, _ in binaries}
-    return {name: files[name] for name in PLUGIN_PATH_MODULES if name in files}
-
-
-def _read_at_once(carried: Iterable[str]) -> Iterator[tuple[str, ...]]:
-    """All modules, those that are used together in one tuple."""
-    groups = [tuple(f"cni_bridge.{name}" for name in group) for group in USED_TOGETHER]
-    yield from groups
-    yield from ((name,) for name in carried if not any(name in group for group in groups))
+    wanted = set(PLUGIN_PATH_MODULES) - set(launcher.linked_in_modules())
+    return {name: files[name] for name in sorted(wanted & files.keys())}
 
 
 def _with_source(entries: "Iterable[Entry]") -> Iterator[tuple[str, Path]]:
@@ -284,8 +216,13 @@ def _packages_with_compiled_parts(binaries: "Iterable[Entry]") -> set[str]:
 
 
 def _is_for_plugin_path(name: str) -> bool:
+    return _module(name) in PLUGIN_PATH_MODULES
+
+
+def _module(name: str) -> str | None:
+    """Return the interpreter's own C module that a binary is."""
     file = PurePosixPath(name)
-    return file.parent.name == "lib-dynload" and file.name.partition(".")[0] in PLUGIN_PATH_MODULES
+    return file.name.partition(".")[0] if file.parent.name == "lib-dynload" else None
 
 
 def _kept(path: Path, content: bytes) -> Path:

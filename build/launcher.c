@@ -1,22 +1,26 @@
 /* The executable: CPython, and the code of a plugin run, in one file.
  *
- * The interpreter starts in two phases. The first makes the language and its builtins; the second
- * what finds modules in files, the codecs, sys.stdin and its like, at half of the cost. A plugin run
- * does without the second: `complete` makes up for it when the standard library is wanted after all,
- * by a command for people or to explain an error. (PEP 587, "Multi-Phase Initialization"; docs of the
- * C API, "Python Initialization Configuration".)
+ * CPython starts in two phases. The first makes the language and its builtins. The second makes what
+ * finds modules in files, the codecs, sys.stdin and the like, and takes as long again. A plugin run
+ * does without the second; `complete` runs it when the standard library is needed after all, to explain
+ * an error or for a command. (PEP 587, "Multi-Phase Initialization"; C API documentation, "Python
+ * Initialization Configuration".)
  *
- * build/starter.py, compiled, is run after the first phase; what it is given is the builtin module
- * below. build/launcher.py says how this is compiled.
+ * A plugin run does without the first phase, too, where the program holds an image: the memory of an
+ * interpreter that has imported the plugin path, made by the build and mapped at the same addresses.
+ * docs/internals/startup.md explains it. build/launcher.py compiles this file; build/heap.c is the allocator.
  */
 
 #define _GNU_SOURCE
 #define PY_SSIZE_T_CLEAN
+#define Py_BUILD_CORE
 #include <Python.h>
-#include <marshal.h>
+#include <internal/pycore_runtime.h>
 
+#include <elf.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,30 +29,60 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "heap.h"
+
+/* Carried files, and the plugin path's modules in them: written by build/launcher.py. */
 #define CARRY(name, file)                                              \
     __asm__(".pushsection .rodata\n.balign 16\n"                       \
             ".global " #name "\n.global " #name "_end\n"               \
             #name ":\n.incbin \"" file "\"\n" #name "_end:\n.popsection"); \
-    extern const char name[], name##_end[]
+    extern const unsigned char name[], name##_end[]
 
-CARRY(starter, STARTER);
 CARRY(carried, CARRIED);
 
-/* Of CPython's own: what the second phase does before `_signal` can be imported. */
+static const struct _frozen modules[] = {
+#include MODULES
+    {NULL},
+};
+
+/* CPython's private functions and data; docs/internals/startup.md lists all of them. */
 extern int _PySignal_Init(int install_signal_handlers);
+extern int _PyInterpreterState_SetConfig(const PyConfig *config);
+#if PY_VERSION_HEX < 0x030C0000
+#define THREAD_KEY _PyRuntime.gilstate.autoTSSkey
+#else
+#define THREAD_KEY _PyRuntime.autoTSSkey
+extern _Thread_local PyThreadState *_Py_tss_tstate;
+#endif
 
 static char executable[PATH_MAX];
-static char home[PATH_MAX + sizeof "/_internal"]; /* of libraries, data files, people's modules */
+static char home[PATH_MAX + sizeof "/_internal"]; /* of libraries, data files, commands' modules */
+static struct {
+    int count;
+    char **values;
+} arguments;
+
+static PyStatus configure(PyConfig *config);
 
 static PyObject *complete(PyObject *self, PyObject *none)
 {
-    PyStatus status = _Py_InitializeMain();
+    PyConfig config; /* the paths of this run, where an image was made with others */
+    PyConfig_InitIsolatedConfig(&config);
+    PyStatus status = configure(&config);
+    if (!PyStatus_Exception(status))
+        status = PyConfig_Read(&config);
+    if (!PyStatus_Exception(status) && _PyInterpreterState_SetConfig(&config))
+        status = PyStatus_NoMemory();
+    PyConfig_Clear(&config);
+    if (!PyStatus_Exception(status))
+        status = _Py_InitializeMain();
     if (PyStatus_Exception(status)) {
-        PyErr_Format(PyExc_ImportError, "%s: %s", status.func, status.err_msg);
+        PyErr_Format(PyExc_ImportError, "%s: %s", home, status.err_msg);
         return NULL;
     }
     PyGC_Enable();
-    Py_RETURN_NONE;
+    PyObject *time = PyImport_ImportModule("time"); /* an image knows the build's time zone */
+    return time ? PyObject_CallMethod(time, "tzset", NULL) : NULL;
 }
 
 static PyObject *enter(PyObject *self, PyObject *arguments)
@@ -87,7 +121,7 @@ static PyObject *make_module(void)
     return made;
 }
 
-/* The runtime gets its JSON too, as far as possible: code 5 of docs/errors.md. */
+/* Report to the runtime in JSON as well: code 5 of docs/errors.md. */
 static int give_up(const char *why)
 {
     fprintf(stderr, "cni-bridge: can't run: %s\n", why);
@@ -102,7 +136,7 @@ static int find_places(void)
     if (length < 0)
         return -1;
 #if IS_PORTABLE
-    /* Made when it is needed, by whoever unpacks into it: mkdir(2) is what must be safe, not the name. */
+    /* Created when something is unpacked into it: mkdir(2) is what must be safe, not the name. */
     const char *temporary = getenv("TMPDIR");
     unsigned long long number = 0;
     if (getrandom(&number, sizeof number, GRND_NONBLOCK) < 0)
@@ -122,7 +156,7 @@ static PyStatus set_path(PyConfig *config, wchar_t **field, const char *suffix)
     return PyConfig_SetBytesString(config, field, path);
 }
 
-static PyStatus configure(PyConfig *config, int argc, char **argv)
+static PyStatus configure(PyConfig *config)
 {
     static const char *const search[] = {"/people.zip", "/" EXTENSIONS, ""};
     wchar_t **prefixes[] = {
@@ -144,39 +178,51 @@ static PyStatus configure(PyConfig *config, int argc, char **argv)
     config->site_import = 0;
     config->write_bytecode = 0;
     config->optimization_level = 2;
-    config->install_signal_handlers = 1; /* in the second phase: Ctrl-C is for people */
+    config->install_signal_handlers = 1; /* by the second phase: Ctrl-C is for commands */
     config->parse_argv = 0;
     config->_init_main = 0;
+    config->use_hash_seed = is_making; /* seed 0: an image is the same in each build */
     if (!PyStatus_Exception(status))
-        status = PyConfig_SetBytesArgv(config, argc, argv);
+        status = PyConfig_SetBytesArgv(config, arguments.count, arguments.values);
     return status;
 }
 
-static PyStatus start(int argc, char **argv)
+static int set_arguments(void)
+{
+    PyObject *words = PyList_New(0);
+    for (int each = 0; words && each < arguments.count; each++) {
+        PyObject *word = PyUnicode_DecodeFSDefault(arguments.values[each]);
+        if (!word || PyList_Append(words, word))
+            return -1;
+        Py_DECREF(word);
+    }
+    return words ? PySys_SetObject("argv", words) : -1;
+}
+
+/* The first phase. Returns what failed. */
+static const char *start(void)
 {
     PyPreConfig before;
     PyPreConfig_InitIsolatedConfig(&before);
     before.utf8_mode = 1; /* without it the locale's files are read */
+    if (is_making)
+        before.allocator = PYMEM_ALLOCATOR_MALLOC; /* all of the image in one place */
     PyStatus status = Py_PreInitialize(&before);
+    PyImport_FrozenModules = modules;
+    if (!PyStatus_Exception(status) && PyImport_AppendInittab(module.m_name, make_module))
+        status = PyStatus_NoMemory();
     if (PyStatus_Exception(status))
-        return status;
+        return status.err_msg;
     PyConfig config;
     PyConfig_InitIsolatedConfig(&config);
-    status = configure(&config, argc, argv);
+    status = configure(&config);
     if (!PyStatus_Exception(status))
         status = Py_InitializeFromConfig(&config);
-    if (!PyStatus_Exception(status)) {
-        PyObject *words = PyList_New(0);
-        for (Py_ssize_t each = 0; each < config.argv.length; each++) {
-            PyObject *word = PyUnicode_FromWideChar(config.argv.items[each], -1);
-            if (!words || !word || PyList_Append(words, word))
-                status = PyStatus_NoMemory();
-            Py_XDECREF(word);
-        }
-        PySys_SetObject("argv", words);
-    }
     PyConfig_Clear(&config);
-    return status;
+    if (PyStatus_Exception(status))
+        return status.err_msg;
+    PyGC_Disable(); /* a plugin run is over before collecting could pay */
+    return set_arguments() || _PySignal_Init(0) ? "out of memory" : NULL;
 }
 
 /* A closed stream's number would be that of the next file to be opened: what is written to the stream
@@ -188,35 +234,202 @@ static void keep_streams_apart(void)
             open("/dev/null", O_RDONLY);
 }
 
-/* The interpreter writes to nearly every page of its data as it starts; all at once are had for less. */
-static void populate_data(void)
+/* Writing to each page for the first time costs a fault; populating all at once costs less. */
+static void populate(char *start, char *end)
 {
 #ifdef MADV_POPULATE_WRITE
-    extern char __data_start[], _end[];
-    uintptr_t start = (uintptr_t)__data_start & -(uintptr_t)sysconf(_SC_PAGESIZE);
-    madvise((void *)start, (uintptr_t)_end - start, MADV_POPULATE_WRITE);
+    uintptr_t first = (uintptr_t)start & -(uintptr_t)PAGE;
+    madvise((void *)first, (uintptr_t)end - first, MADV_POPULATE_WRITE);
 #endif
+}
+
+/* ---------------------------------------------------------------- the image: docs/internals/startup.md */
+
+/* Set by build/image.ld: CPython's variables and the heap, which the image takes the place of, and
+ * the image itself. */
+extern char state_start[], state_end[], image_start[], image_end[];
+extern ElfW(Dyn) _DYNAMIC[];
+
+#define RELOCATIONS 64 /* in the state; x86-64 has 31, most of them in SQLite's table of system calls */
+
+static PyThreadState *made_thread; /* the thread that made the image */
+
+static int has_image(void)
+{
+    return image_end - image_start > PAGE;
+}
+
+/* Words of the state that the dynamic linker sets, to functions of the C library. */
+static int find_relocations(uintptr_t **found)
+{
+    ElfW(Rela) *table = NULL;
+    size_t size = 0;
+    for (ElfW(Dyn) *entry = _DYNAMIC; entry->d_tag != DT_NULL; entry++) {
+        if (entry->d_tag == DT_RELA)
+            table = (void *)entry->d_un.d_ptr;
+        if (entry->d_tag == DT_RELASZ)
+            size = entry->d_un.d_val;
+    }
+    int count = 0;
+    for (size_t each = 0; each < size / sizeof *table; each++) {
+        char *place = (char *)table[each].r_offset;
+        if (place < state_start || place >= state_end)
+            continue;
+        if (count == RELOCATIONS)
+            abort(); /* as the build would see */
+        found[count++] = (uintptr_t *)place;
+    }
+    return count;
+}
+
+/* Move the image over the state and the heap. Returns 0 where the kernel refuses. */
+static int map_image(void)
+{
+    uintptr_t *places[RELOCATIONS], values[RELOCATIONS];
+    int count = find_relocations(places);
+    for (int each = 0; each < count; each++)
+        values[each] = *places[each];
+    size_t size = image_end - image_start;
+    if (mremap(image_start, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, state_start) == MAP_FAILED)
+        return 0;
+    for (int each = 0; each < count; each++)
+        *places[each] = values[each];
+    return 1;
+}
+
+static int fill_environment(void)
+{
+    PyObject *posix = PyImport_ImportModule("posix");
+    PyObject *variables = posix ? PyObject_GetAttrString(posix, "environ") : NULL;
+    for (char **each = environ; variables && *each; each++) {
+        char *equals = strchr(*each, '=');
+        if (!equals)
+            continue;
+        PyObject *name = PyBytes_FromStringAndSize(*each, equals - *each);
+        PyObject *value = PyBytes_FromString(equals + 1);
+        if (!name || !value || !PyDict_SetDefault(variables, name, value)) /* the first one counts */
+            return -1;
+        Py_DECREF(name);
+        Py_DECREF(value);
+    }
+    return variables ? 0 : -1;
+}
+
+/* What Python's `_signal` read when it was imported, it must read again. */
+static int refresh_signals(void)
+{
+    PyObject *signals = PyImport_ImportModule("_signal");
+    for (int number = 1; signals && number < NSIG; number++) {
+        struct sigaction found;
+        if (number == SIGPIPE || sigaction(number, NULL, &found))
+            continue;
+        int is_ignored = found.sa_handler == SIG_IGN;
+        if (!is_ignored && number != SIGINT)
+            continue;
+        PyObject *handler = PyObject_GetAttrString(signals, is_ignored ? "SIG_IGN" : "default_int_handler");
+        PyObject *done = handler ? PyObject_CallMethod(signals, "signal", "iO", number, handler) : NULL;
+        if (!done)
+            return -1;
+        Py_DECREF(done);
+        Py_DECREF(handler);
+    }
+    return signals ? 0 : -1;
+}
+
+/* Give the interpreter of the image what differs from run to run. Returns what failed. */
+static const char *resume(void)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    _Py_tss_tstate = made_thread;
+#endif
+    made_thread->thread_id = _PyRuntime.main_thread = PyThread_get_thread_ident();
+    made_thread->native_thread_id = PyThread_get_thread_native_id();
+    if (PyThread_tss_create(&THREAD_KEY) || PyThread_tss_set(&THREAD_KEY, made_thread))
+        return "no thread-specific storage";
+    PyObject *launcher = PyImport_ImportModule(module.m_name);
+    PyObject *directory = PyUnicode_DecodeFSDefault(home);
+    if (!launcher || !directory || PyObject_SetAttrString(launcher, "home", directory)
+        || set_arguments() || fill_environment() || refresh_signals())
+        return "out of memory";
+    return NULL;
+}
+
+/* Write the image to stdout: a build's program of which the image is yet to be made is run once. */
+static int make_image(void)
+{
+    static char *words[] = {"cni-bridge", NULL};
+    clearenv();
+    setenv("TZ", "UTC0", 1);
+    for (int number = 1; number < NSIG; number++)
+        signal(number, number == SIGPIPE ? SIG_IGN : SIG_DFL);
+    strcpy(executable, "/cni-bridge");
+    strcpy(home, "/_internal");
+    arguments.count = 1;
+    arguments.values = words;
+
+    PyMemAllocatorEx objects, memory;
+    PyMem_GetAllocator(PYMEM_DOMAIN_OBJ, &objects);
+    PyMem_GetAllocator(PYMEM_DOMAIN_MEM, &memory);
+    PyObject_SetArenaAllocator(&(PyObjectArenaAllocator){NULL, take_arena, give_arena});
+    const char *failure = start();
+    if (failure)
+        return give_up(failure);
+    PyObject *starter = PyImport_ImportModule("cni_bridge_starter");
+    if (!starter || !PyObject_CallMethod(starter, "prepare", NULL)) {
+        PyErr_Print();
+        return 1;
+    }
+    PyMem_SetAllocator(PYMEM_DOMAIN_OBJ, &objects);
+    PyMem_SetAllocator(PYMEM_DOMAIN_MEM, &memory);
+
+    made_thread = PyThreadState_Get();
+    made_thread->thread_id = _PyRuntime.main_thread = made_thread->native_thread_id = 0;
+    memset(&THREAD_KEY, 0, sizeof THREAD_KEY);
+    memset(&arguments, 0, sizeof arguments);
+    uintptr_t *places[RELOCATIONS];
+    int count = find_relocations(places);
+    for (int each = 0; each < count; each++)
+        *places[each] = 0;
+    for (char *from = state_start; from < heap_used; ) {
+        ssize_t written = write(STDOUT_FILENO, from, heap_used - from);
+        if (written < 0)
+            return 1;
+        from += written;
+    }
+    return 0;
+}
+
+/* ---------------------------------------------------------------- */
+
+/* As cni_bridge/__main__.py decides. */
+static int is_plugin_run(int argc)
+{
+    for (char **each = environ; argc == 1 && *each; each++)
+        if (!strncmp(*each, "CNI_", 4))
+            return 1;
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
-    populate_data();
+    is_making = !has_image() && !strcmp(image_start, "make");
+    if (is_making)
+        return make_image();
     keep_streams_apart();
+    int is_mapped = has_image() && is_plugin_run(argc) && map_image();
+    if (!is_mapped)
+        populate(state_start, state_end);
+    arguments.count = argc;
+    arguments.values = argv;
     if (find_places())
         return give_up("/proc/self/exe can't be read");
-    if (PyImport_AppendInittab(module.m_name, make_module))
-        return give_up("out of memory");
-    PyStatus status = start(argc, argv);
-    if (PyStatus_Exception(status))
-        return give_up(status.err_msg);
-    PyGC_Disable(); /* a plugin run is over before collecting could pay */
-    signal(SIGPIPE, SIG_IGN); /* who does not read our answer is told of, not died of */
-    if (_PySignal_Init(0))
-        return give_up("out of memory");
-    PyObject *names = PyModule_GetDict(PyImport_AddModule("__main__"));
-    PyObject *code = PyMarshal_ReadObjectFromString(starter, starter_end - starter);
-    if (code && !PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins()))
-        PyEval_EvalCode(code, names, names);
-    PyErr_Print(); /* the starter ends with SystemExit, which exits */
-    return 1;
+    const char *failure = is_mapped ? resume() : start();
+    if (failure)
+        return give_up(failure);
+    signal(SIGPIPE, SIG_IGN); /* if the runtime stops reading, writing the answer must fail, not kill */
+    PyObject *starter = PyImport_ImportModule("cni_bridge_starter");
+    PyObject *status = starter ? PyObject_CallMethod(starter, "start", NULL) : NULL;
+    if (!status)
+        PyErr_Print(); /* exits by itself after SystemExit */
+    Py_Exit(status ? PyLong_AsLong(status) : 1); /* flushes streams, runs what atexit has registered */
 }

@@ -1,53 +1,48 @@
-"""The executable's entry script: makes the plugin path's modules, and runs each when it is used.
+"""The executable's entry module, imported by build/launcher.c: prepares an image, or starts cni-bridge.
 
-The program (build/launcher.c) carries their code in its memory: looking modules up on `sys.path`
-would take longer than running them. The build appends where each is, and the call of `start`
-(build/bundling.py).
+Modules of the plugin path come from the program itself, as CPython's frozen modules do. The build
+appends the tables below (build/bundling.py).
 """
 
 import _imp
-import builtins
-import marshal
 import posix
 import sys
+from _frozen_importlib import ModuleSpec
 
 import cni_bridge_launcher as launcher
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from types import CodeType, ModuleType
-    from typing import Any
+    from types import ModuleType
 else:
-    ModuleType = type(sys)  # importing `types` would take a millisecond
+    ModuleType = type(sys)
 
-PLACES: dict[str, tuple[int, int]] = {}  # where a module's code is carried, maybe with others'
-PACKAGES: frozenset[str] = frozenset()
-EXTENSIONS: dict[
-    str, str
-] = {}  # files of the C modules that a plugin run may use, and are not built in
-FILES: dict[str, tuple[int, int]] = {}  # where data files are carried; all others where portable
+MODULES: tuple[str, ...] = ()  # those that a plugin run may import
+# Files of the C modules that a plugin run may import and that are not built in.
+EXTENSIONS: dict[str, str] = {}
+FILES: dict[str, tuple[int, int]] = {}  # where data files are carried, or all files if portable
 
-BUILT_IN = frozenset(sys.builtin_module_names)
-_codes: "dict[str, CodeType]" = {}  # what has been unmarshalled
-_import = builtins.__import__
 RTLD_LAZY = 1  # dlfcn.h
-
-FINDERS = "_frozen_importlib_external"  # of modules in files; there from `launcher.complete` on
 LAST_RESORT = """\
 {"cniVersion": "1.1.0", "code": %d, "msg": "cni-bridge can't run: %s", "details": "See stderr."}
 """
 
 
+def prepare() -> None:
+    """Import everything that a plugin run may need; the image is made of that."""
+    for name in MODULES:
+        __import__(name)
+    import gc
+
+    gc.collect()
+    gc.freeze()
+    posix.environ.clear()
+
+
 def start() -> object:
-    """Run cni-bridge; where not even its own catch-all could be read, a runtime gets its JSON too."""
+    """Run cni-bridge; report to the runtime in JSON even if cni-bridge itself can't be loaded."""
     try:
-        # Of hundreds of functions that C modules name, few are called.
-        sys.setdlopenflags(RTLD_LAZY)
-        launcher.files = FILES
-        builtins.__import__ = _imported
-        _made("cni_bridge")
         from cni_bridge.__main__ import main
 
         return main()
@@ -60,92 +55,45 @@ def start() -> object:
         raise
 
 
-def _imported(
-    name: str,
-    globals: "Mapping[str, object] | None" = None,
-    locals: "Mapping[str, object] | None" = None,
-    fromlist: "Sequence[str] | None" = (),
-    level: int = 0,
-) -> ModuleType:
-    """Return what `import` does, but where our modules are it need not find out."""
-    if (name in BUILT_IN or name in EXTENSIONS) and FINDERS not in sys.modules:
-        return sys.modules.get(name) or _loaded(name)
-    if not fromlist or name not in PLACES:
-        return _import(name, globals, locals, fromlist, level)
-    module = sys.modules.get(name) or _made(name)
-    if name in PACKAGES:
-        for each in fromlist:
-            if each not in module.__dict__ and f"{name}.{each}" in PLACES:
-                setattr(module, each, sys.modules.get(f"{name}.{each}") or _made(f"{name}.{each}"))
-    elif module.__class__ is Unread:
-        _read(module)
-    return module
-
-
-def _made(name: str) -> ModuleType:
-    module = sys.modules[name] = ModuleType(name) if name in PACKAGES else Unread(name)
-    if name in PACKAGES:
-        module.__path__ = []
-        _run_code(module)
-    return module
-
-
-class Unread(ModuleType):
-    """A module whose code is run when anything in it is first asked for."""
+class Extension(ModuleType):
+    """A C module in a file, loaded when it is first used: an image can't hold it."""
 
     def __getattr__(self, name: str) -> object:
-        _read(self)
+        if name.startswith("__"):  # asked for by the import itself
+            raise AttributeError(name)
+        spec = ModuleSpec(self.__name__, None, origin=_path(EXTENSIONS[self.__name__]))
+        loaded = _imp.create_dynamic(spec)
+        _imp.exec_dynamic(loaded)
+        self.__dict__.update(loaded.__dict__)
+        self.__class__ = ModuleType  # type: ignore[assignment]  # it is an ordinary one now
         return getattr(self, name)
 
 
-def _read(module: ModuleType) -> None:
-    module.__class__ = ModuleType  # it is an ordinary one now
-    try:
-        _run_code(module)
-    except BaseException:
-        module.__class__ = Unread  # rolling back may need it, and have more luck
-        raise
+class Extensions:
+    """Finds and makes them, until the second phase's finders take over."""
 
+    def find_spec(self, name: str, _path: object, _target: object = None) -> "ModuleSpec | None":
+        is_complete = "_frozen_importlib_external" in sys.modules
+        return ModuleSpec(name, self) if name in EXTENSIONS and not is_complete else None  # type: ignore[arg-type]  # a loader's methods
 
-def _run_code(module: ModuleType) -> None:
-    name = module.__name__
-    if name not in _codes:
-        offset, size = PLACES[name]
-        _codes.update(marshal.loads(launcher.carried[offset : offset + size]))
-    exec(_codes[name], module.__dict__)
+    def create_module(self, spec: "ModuleSpec") -> ModuleType:
+        return Extension(spec.name)
 
-
-class _Spec:
-    """What `_imp` wants to know of a C module."""
-
-    def __init__(self, name: str, origin: str = "built-in") -> None:
-        self.name = name
-        self.origin = origin
-
-
-def _loaded(name: str) -> ModuleType:
-    """Return a C module, without the search for one, which takes longer."""
-    spec: Any
-    if name in EXTENSIONS:
-        spec = _Spec(name, _path(EXTENSIONS[name]))
-        made, run = _imp.create_dynamic(spec), _imp.exec_dynamic
-    else:
-        spec = _Spec(name)
-        made, run = _imp.create_builtin(spec), _imp.exec_builtin
-    sys.modules[name] = made
-    try:
-        run(made)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return made
+    def exec_module(self, module: ModuleType) -> None:
+        """Do nothing: the module loads itself when it is used."""
 
 
 def _path(file: str) -> str:
-    """Where a file is; what this program carries is put into memory that looks like one."""
+    """Return a path of a file; one that the program carries is written to memory first."""
     if file not in FILES:
         return f"{launcher.home}/{file}"
     offset, size = FILES[file]
     memory = posix.memfd_create(file, posix.MFD_CLOEXEC)
     posix.write(memory, launcher.carried[offset : offset + size])
     return f"/proc/self/fd/{memory}"
+
+
+def _begin() -> None:
+    launcher.files = FILES
+    sys.setdlopenflags(RTLD_LAZY)  # of hundreds of functions that C modules name, few are called
+    sys.meta_path.append(Extensions())

@@ -99,8 +99,9 @@ def _role(asked: "Request") -> "Commands":
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Return the first cause: a second way to load the module was tried after it."""
-    return _cause(error.__context__) if error.__context__ else error
+    """Return what failed first: after that, another way to load the same part was tried."""
+    first = error.__context__
+    return _cause(first) if isinstance(first, ImportError | OSError) else error
 
 
 def _traceback(error: BaseException) -> str:

@@ -7,17 +7,23 @@ from cni_bridge import errors
 from cni_bridge.lean import bundle
 
 try:
-    from _json import encode_basestring_ascii, make_scanner
+    import _json as cjson
 except ImportError:  # an interpreter without the C half of json still works, only slower
     from json.decoder import JSONDecoder
     from json.encoder import encode_basestring_ascii
 
-    def make_scanner(rules):  # type: ignore[no-untyped-def,no-redef]  # called as the C one
-        return JSONDecoder(
-            object_pairs_hook=rules.object_pairs_hook,
-            parse_float=rules.parse_float,
-            parse_constant=rules.parse_constant,
-        ).scan_once  # type: ignore[attr-defined]  # there since Python 2.6, not in the stubs
+    class cjson:  # type: ignore[no-redef]  # noqa: N801 - a module
+        """The same names."""
+
+        encode_basestring_ascii = staticmethod(encode_basestring_ascii)
+
+        @staticmethod
+        def make_scanner(rules):  # type: ignore[no-untyped-def]  # called as the C one
+            return JSONDecoder(
+                object_pairs_hook=rules.object_pairs_hook,
+                parse_float=rules.parse_float,
+                parse_constant=rules.parse_constant,
+            ).scan_once  # type: ignore[attr-defined]  # there since Python 2.6, not in the stubs
 
 
 TYPE_CHECKING = False
@@ -142,7 +148,10 @@ class _Rules:
     parse_constant = _constant
 
 
-_scan: "Callable[[str, int], tuple[Json, int]]" = make_scanner(_Rules)  # type: ignore[arg-type]  # a class serves as well
+def _scan(text: str, start: int) -> "tuple[Json, int]":
+    """Return the value that begins there, and where it ends."""
+    scan: Callable[[str, int], tuple[Json, int]] = cjson.make_scanner(_Rules)  # type: ignore[arg-type]  # a class serves as well
+    return scan(text, start)
 
 
 def _is_deeper(value: object, limit: int) -> bool:
@@ -179,7 +188,7 @@ def _fold_inside(value: "Json", table: "Fold", path: str) -> "Json":
 def _write(value: "Json", indent: str, newline: str) -> str:
     """Return JSON text; `newline` starts a line with the indentation of the value's last line."""
     if isinstance(value, str):
-        return encode_basestring_ascii(value)
+        return cjson.encode_basestring_ascii(value)
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -192,7 +201,7 @@ def _write(value: "Json", indent: str, newline: str) -> str:
             newline,
             inner,
             [
-                encode_basestring_ascii(key) + colon + _write(item, indent, inner)
+                cjson.encode_basestring_ascii(key) + colon + _write(item, indent, inner)
                 for key, item in value.items()
             ],
         )

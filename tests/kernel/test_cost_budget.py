@@ -8,8 +8,9 @@ import pytest
 from tests.budget import cost
 from tests.lab import Attachment, Host, Network, Plugin
 
-# Two runs differ by half a per cent at most; the rest is for other builds of the same Python.
-TOLERANCE = 1.04
+# Instructions of two runs differ by half a per cent at most. Page faults are a few more or less with what
+# the page cache holds.
+TOLERANCE = {"instructions": 1.03, "page_faults": 1.06}
 
 
 @pytest.fixture
@@ -29,20 +30,22 @@ def network(host: Host, plugin: Plugin) -> Network:
 
 
 @pytest.mark.parametrize("figure", ["instructions", "page_faults"])
-@pytest.mark.parametrize("command", ["VERSION", "ADD", "DEL"])
+@pytest.mark.parametrize("command", ["VERSION", "ADD", "CHECK", "DEL"])
 def test_a_run_costs_no_more_than_it_did(
     host: Host, network: Network, command: str, figure: str
 ) -> None:
     container = host.container()
     if command == "DEL":
         network.add(container).result()
+    if command == "CHECK":
+        network.config["prevResult"] = network.add(container).result()
     environment, stdin = network.call(command, Attachment(container))
     call = cost.Call((str(network.plugin.path),), environment, stdin)
     measured = getattr(cost, figure)(call)
     expected = cost.baseline()[command][figure]
-    if command == "ADD":
+    if command in ("ADD", "CHECK"):
         network.delete(container).assert_silent_success()
-    assert measured <= expected * TOLERANCE, (
+    assert measured <= expected * TOLERANCE[figure], (
         f"{command}: {measured:.3f} times the bare interpreter's {figure}, it was {expected}; "
         f"if that is worth it, put it into {cost.BASELINE}, and say why in the commit message"
     )

@@ -3,11 +3,13 @@
 import os
 import signal
 import subprocess
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.lab import PLUGIN, PLUGIN_PORTABLE, Host, Network, Plugin
+from tests.lab import PLUGIN, PLUGIN_PORTABLE, Attachment, Host, Network, Plugin
 
 EXECUTABLES = pytest.mark.parametrize(
     "executable", [PLUGIN, PLUGIN_PORTABLE], ids=lambda path: path.name
@@ -28,6 +30,97 @@ def test_an_executable_starts_once_with_the_c_library_alone(executable: Path) ->
         "libc",
         "libm",
     }
+
+
+WITHOUT_IMAGE = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=mremap:error=EPERM")
+STARTS = pytest.mark.parametrize("prefix", [(), WITHOUT_IMAGE], ids=["image", "ordinary"])
+
+
+@EXECUTABLES
+def test_a_plugin_run_maps_the_image_once_and_opens_no_file_of_its_own(
+    executable: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "strace.log"
+    trace = ("strace", "-o", log, "-e", "trace=mremap,openat,readlink,write")
+    environment = {"CNI_COMMAND": "VERSION"}
+    subprocess.run((*trace, executable), env=environment, check=True, stdout=subprocess.DEVNULL)
+    calls = log.read_text().splitlines()
+    mapped = [place for place, call in enumerate(calls) if call.startswith("mremap(")]
+    assert len(mapped) == 1
+    assert "MREMAP_MAYMOVE|MREMAP_FIXED" in calls[mapped[0]]
+    assert [call.partition("(")[0] for call in calls[mapped[0] + 1 :][:2]] == ["readlink", "write"]
+
+
+@EXECUTABLES
+def test_commands_for_people_start_without_the_image(executable: Path, tmp_path: Path) -> None:
+    log = tmp_path / "strace.log"
+    subprocess.run(
+        ("strace", "-o", log, "-e", "trace=mremap", executable, "--version"),
+        env={"PATH": os.environ["PATH"], "CNI_PATH": "/opt/cni/bin"},
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    assert "MREMAP_FIXED" not in log.read_text()
+
+
+@EXECUTABLES
+def test_where_the_image_cannot_be_mapped_a_plugin_run_starts_without(
+    executable: Path, host: Host, network: Network
+) -> None:
+    network.plugin = Plugin.at(executable)
+    network.config["type"] = executable.name
+    container = host.container()
+    network.plugin = replace(network.plugin, prefix=WITHOUT_IMAGE)
+    network.add(container).result()
+    assert container.can_ping("10.88.0.1")
+    network.delete(container).assert_silent_success()
+    network.config["mtu"] = "large"
+    error = network.add(container).error()
+    assert (error["code"], "mtu" in error["msg"]) == (7, True)
+
+
+@STARTS
+@pytest.mark.parametrize("is_ignored", [True, False], ids=["ignored", "default"])
+def test_a_signal_that_the_runtime_ignores_stays_ignored(
+    is_ignored: bool, prefix: tuple[str, ...], host: Host, network: Network
+) -> None:
+    """An image was made by a process that ignored nothing."""
+    container = host.container()
+    environment, stdin = network.call("ADD", Attachment(container))
+    disposition = signal.SIG_IGN if is_ignored else signal.SIG_DFL
+    with subprocess.Popen(
+        (*prefix, network.plugin.path),
+        env={"PATH": os.environ["PATH"], **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, disposition),
+    ) as run:
+        pid = reading_stdin(run.pid)
+        os.kill(pid, signal.SIGINT)
+        assert run.stdin
+        if is_ignored:
+            run.stdin.write(stdin)
+        answer = run.communicate(timeout=20)[0]
+    assert ("KeyboardInterrupt" in answer, run.returncode) == (not is_ignored, not is_ignored)
+    network.delete(container).assert_silent_success()
+
+
+def reading_stdin(pid: int) -> int:
+    """Return the process that reads stdin, when it does: this one, or strace's child."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for each in (*children, str(pid)):
+            try:
+                program = Path(f"/proc/{each}/exe").readlink().name
+                if program == PLUGIN.name and "read" in Path(f"/proc/{each}/wchan").read_text():
+                    return int(each)
+            except FileNotFoundError:  # strace starts a process to see what it may do
+                continue
+        time.sleep(0.005)
+    raise TimeoutError(f"{pid} does not read stdin")
 
 
 def test_a_portable_plugin_run_unpacks_nothing(host: Host, network: Network) -> None:
