@@ -30,7 +30,7 @@ def run() -> int:
     try:
         request.check(variables)
         signals.limit(STDIN_TIMEOUT_S, _give_up_reading)
-        call.stdin = request.read_stdin()
+        call.stdin = request.read_stdin(variables["CNI_COMMAND"])
         signals.limit(0, _give_up_reading)
         asked = request.decode(variables, call.stdin)
         call.is_decodable = True
@@ -91,7 +91,9 @@ def _role(asked: "Request") -> "Commands":
     Another plugin executes this one for its addresses by the name in `ipam.type`.
     """
     name = sys.argv[0].rpartition("/")[2]
-    if config.ipam_type(asked.document) != name or asked.document.get("type", name) == name:
+    caller = asked.document.get("type")
+    is_delegated = isinstance(caller, str) and caller not in ("", name)
+    if not is_delegated or config.ipam_type(asked.document) != name:
         return commands.COMMANDS
     from cni_bridge import ipam_plugin  # a rare role
 

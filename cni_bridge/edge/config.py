@@ -109,7 +109,8 @@ def reservations_dir(document: Json) -> str:
 def ipam_type(document: Json) -> str:
     """Return the type of the IPAM plugin; "" for a layer 2 network without addresses."""
     section = document.get("ipam")
-    return str(section.get("type") or "") if isinstance(section, dict) else ""
+    kind = section.get("type") if isinstance(section, dict) else ""
+    return kind if isinstance(kind, str) else ""
 
 
 def previous_result(document: "dict[str, Any]") -> Json | None:

@@ -157,19 +157,27 @@ def _range(item: "Json", path: str) -> Range:
 
 
 def _requested(folded: "Json", asked: str) -> list[bytes]:
-    """All three sources accumulate; a prefix length is allowed and ignored."""
+    """Return the addresses of runtimeConfig and those of `args.cni`, or else of CNI_ARGS.
+
+    Source: CONVENTIONS of CNI, "args" takes precedence over CNI_ARGS.
+    """
+    by_args = cni_args(folded).get("ips", ())
     sources = [
         (f"{path}[{index}]", text)
         for path, texts in (
             ("runtimeConfig.ips", runtime(folded).get("ips", ())),
-            ("args.cni.ips", cni_args(folded).get("ips", ())),
+            ("args.cni.ips", by_args),
         )
         for index, text in enumerate(texts)
     ]
-    if asked:
+    if asked and not by_args:
         sources.append(("CNI_ARGS IP", asked))
-    wanted = [_address(text.partition("/")[0], path) for path, text in sources]
-    return list(dict.fromkeys(wanted))
+    return list(dict.fromkeys(_requested_address(text, path) for path, text in sources))
+
+
+def _requested_address(text: str, path: str) -> bytes:
+    """Return the address of `10.1.2.3` or `10.1.2.3/24`; the range decides the prefix length."""
+    return _prefix(text, path).ip if "/" in text else _address(text, path)
 
 
 def _lease(item: "Json", path: str) -> Lease:

@@ -6,7 +6,11 @@ from cni_bridge import errors
 from cni_bridge.edge import codec, validators
 from cni_bridge.lean.record import record
 
-STDIN_LIMIT = 1 << 20
+# Bytes of stdin: all ports, published on two addresses of the host, are a document of 11 MB. What ADD
+# accepts, DEL has to accept together with prevResult.
+ADD_LIMIT = 1 << 24
+STDIN_LIMIT = 1 << 26
+CHUNK = 1 << 20
 IFNAME_LIMIT = 15  # IFNAMSIZ less its terminator, linux/if.h
 
 # The variables that each command needs. CNI_PATH is required only where a plugin is delegated to;
@@ -61,20 +65,23 @@ def check(variables: dict[str, str]) -> None:
         raise errors.InvalidEnvironment("; ".join(faults), f"CNI_COMMAND={command}")
 
 
-def read_stdin() -> bytes:
+def read_stdin(command: str) -> bytes:
     """Return all of stdin. Raises IOFailure."""
     chunks: list[bytes] = []
-    size = 0
-    while size <= STDIN_LIMIT:
+    size, limit = 0, ADD_LIMIT if command == "ADD" else STDIN_LIMIT
+    while size <= limit:
         try:
-            chunk = posix.read(0, 1 << 16)
+            chunk = posix.read(0, CHUNK)
         except OSError as error:
             raise errors.IOFailure("error reading from stdin", str(error)) from error
         if not chunk:
             return b"".join(chunks)
         chunks.append(chunk)
         size += len(chunk)
-    raise errors.IOFailure(f"error reading from stdin: more than {STDIN_LIMIT} bytes")
+    raise errors.IOFailure(
+        f"error reading from stdin: expected at most {limit} bytes for {command}, found more",
+        "shorten runtimeConfig.portMappings or prevResult, which are usually the largest part",
+    )
 
 
 def decode(variables: dict[str, str], raw: bytes) -> Request:

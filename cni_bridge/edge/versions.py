@@ -11,10 +11,13 @@ NEWEST = SUPPORTED[-1]
 SINCE = {"CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0"}
 
 
-def answer() -> str:
-    """Return what VERSION prints."""
+def answer(asked: bytes = b"") -> str:
+    """Return what VERSION prints, in the version that stdin asks for if it is a supported one."""
     spoken = ",".join(f'"{version}"' for version in SUPPORTED)
-    return f'{{"cniVersion":"{NEWEST}","supportedVersions":[{spoken}]}}'
+    value = asked.partition(b'"cniVersion"')[2].partition(b'"')[2].partition(b'"')[0]
+    version = value.decode(errors="replace")
+    used = version if version in SUPPORTED else NEWEST
+    return f'{{"cniVersion":"{used}","supportedVersions":[{spoken}]}}'
 
 
 def check(command: str, version: str) -> None:

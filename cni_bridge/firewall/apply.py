@@ -95,7 +95,7 @@ def problems(register: "Register", planned: Plan) -> "Iterator[str]":
     if not register.has(planned.attachment):
         yield "ledger: expected a record of the firewall, found none"
         return
-    own = register.of_attachment(planned.attachment)
+    own = dict.fromkeys(register.of_attachment(planned.attachment))  # may be 200,000
     for item in elements.of_attachment(desired):
         is_chosen_later = item.data is not None and elements.port_of(item)[1] == 0
         if item not in own and not is_chosen_later:

@@ -82,6 +82,21 @@ ROWS = (
         steps=(add(refused=(7, "10.88.7.777")),),
         differs=("no-rollback",),
     ),
+    *(
+        Row(
+            f"requested address with the length {length!r}",
+            config={"runtimeConfig": {"ips": [f"10.88.7.7/{length}"]}},
+            steps=(add(refused=(7, f"10.88.7.7/{length}")),),
+            differs=("no-rollback",),
+        )
+        for length in ("99", "abc", "")
+    ),
+    Row(
+        "address by args and another by CNI_ARGS",
+        config={"args": {"cni": {"ips": ["10.88.7.8"]}}},
+        steps=(add(environment={"CNI_ARGS": "IgnoreUnknown=1;IP=10.88.7.9"}),),
+        differs=("args-first",),
+    ),
     Row(
         "round robin goes on after a requested address",
         steps=(add(environment={"CNI_ARGS": "IgnoreUnknown=1;IP=10.88.7.9"}), add("c2")),

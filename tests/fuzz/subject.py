@@ -48,7 +48,9 @@ class Subject:
         os.lseek(0, 0, os.SEEK_SET)
         try:
             request.check(asked.variables)
-            read = request.decode(asked.variables, request.read_stdin())
+            read = request.decode(
+                asked.variables, request.read_stdin(asked.variables["CNI_COMMAND"])
+            )
             if as_ipam and read.command != "DEL":
                 ipam_plugin._prepared(read)
             _COMMANDS[read.command](read)

@@ -209,6 +209,15 @@ def test_promiscuous_mode_is_set_on_the_bridge(host: Host, make_network: MakeNet
     assert "PROMISC" in bridge["flags"]
 
 
+@pytest.mark.parametrize("plugin_type", ["", None])
+def test_without_a_type_there_is_an_interface(
+    plugin_type: str | None, host: Host, network: Network
+) -> None:
+    container = host.container()
+    network.add(container, config={"type": plugin_type}).result()
+    assert container.link()["operstate"] == "UP"
+
+
 def test_the_runtimes_mac_is_used(host: Host, make_network: MakeNetwork) -> None:
     network = make_network(runtimeConfig={"mac": "02:11:22:33:44:55"})
     container = host.container()

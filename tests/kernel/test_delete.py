@@ -2,12 +2,21 @@
 
 import pytest
 
-from tests.lab import Host, Json, Network
+from cni_bridge.edge import request
+from tests.lab import Attachment, Host, Json, Network
 from tests.lab.iproute import ip, ip_json
 from tests.lab.network import addresses_in, bare
 from tests.lab.state import CNI_DIR, LEDGER
 
-BROKEN: tuple[Json, ...] = ({"isGateway": "yes"}, {"mtu": -1}, {"vlan": "blue"}, {"dns": 7})
+BROKEN: tuple[Json, ...] = (
+    {"isGateway": "yes"},
+    {"mtu": -1},
+    {"vlan": "blue"},
+    {"dns": 7},
+    {"type": 5},
+    {"type": ""},
+    {"ipam": {"type": 5}},
+)
 
 
 @pytest.mark.usefixtures("version")  # each version's prevResult is read
@@ -27,6 +36,33 @@ def test_del_leaves_the_bridge_and_the_others(host: Host, network: Network) -> N
     target = bare(addresses_in(network.add(three).result())[0])
     network.delete(one).assert_silent_success()
     assert two.can_ping(target)
+
+
+def test_what_add_took_can_be_deleted_with_a_prev_result_on_top(
+    host: Host, network: Network
+) -> None:
+    container = host.container()
+    network.config["description"] = "x" * (request.ADD_LIMIT - 2000)
+    network.add(container).result()
+    (result,) = network.results.values()
+    result["more"] = "x" * (1 << 24)
+    network.delete(container).assert_silent_success()
+    network.config["description"] += "x" * 2000
+    error = network.add(container).error()
+    assert (error["code"], "expected at most" in error["msg"]) == (5, True)
+
+
+def test_gc_takes_a_list_of_many(host: Host, network: Network) -> None:
+    kept, stale = host.container(), host.container()
+    for container in (kept, stale):
+        network.add(container).result()
+    others = [f"{number:064x}" for number in range(10_000)]
+    valid = [{"containerID": name, "ifname": "eth0"} for name in (*others, kept.name)]
+    config = {"cniVersion": "1.1.0", "cni.dev/valid-attachments": valid}
+    network.do("GC", kept, "eth0", config=config).assert_silent_success()
+    assert kept.links() == {"lo", "eth0"}
+    assert stale.links() == {"lo"}
+    network.results.pop(Attachment(stale))
 
 
 def test_del_twice_succeeds(host: Host, network: Network) -> None:

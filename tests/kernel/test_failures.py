@@ -22,6 +22,9 @@ MALFORMED_VARIABLES = (
 )
 NOT_JSON = ("", "not json", "{", "[]", "42", '{"name": NaN}', '{"name": "a", "name": "b"}')
 BAD_CONFIG: tuple[tuple[str, Json], ...] = (
+    ("type", {"type": 5}),
+    ("type", {"type": []}),
+    ("type", {"type": True}),
     ("mtu", {"mtu": "1500"}),
     ("mtu", {"mtu": -1}),
     ("isGateway", {"isGateway": "yes"}),

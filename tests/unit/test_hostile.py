@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cni_bridge.edge import request
 from tests.fuzz.hostile import TEXTS, VARIABLES, Asked, asked
 from tests.fuzz.subject import Subject
 
@@ -45,11 +46,11 @@ def test_no_ipam_type_leads_out_of_cni_path(subject: Subject, kind: str) -> None
         assert subject.judge(Asked({"CNI_COMMAND": command, **VARIABLES}, raw)) == 7
 
 
-def test_more_than_a_megabyte_is_not_read(subject: Subject) -> None:
+def test_more_than_the_limit_is_not_read(subject: Subject) -> None:
     variables = {"CNI_COMMAND": "DEL", **VARIABLES}
     document = b'{"name": "n"}'
-    assert subject.judge(Asked(variables, document.ljust(1 << 20))) == 0
-    assert subject.judge(Asked(variables, document.ljust((1 << 20) + 1))) == 5
+    assert subject.judge(Asked(variables, document.ljust(request.STDIN_LIMIT))) == 0
+    assert subject.judge(Asked(variables, document.ljust(request.STDIN_LIMIT + 1))) == 5
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -111,21 +111,19 @@ def test_the_mac_comes_from_the_first_of_three_sources(
     assert made.mac == (bytes.fromhex(mac) if mac else None)
 
 
-def test_requested_addresses_of_all_sources_add_up() -> None:
-    made = parse(
-        {
-            "ipam": IPAM,
-            "runtimeConfig": {"ips": ["10.1.0.5/24", "10.1.0.6"]},
-            "args": {"cni": {"ips": ["10.1.0.6", "10.1.0.7"]}},
-        },
-        "IP=10.1.0.8",
-    )
-    assert [address.text(ip) for ip in made.ipam.requested] == [
-        "10.1.0.5",
-        "10.1.0.6",
-        "10.1.0.7",
-        "10.1.0.8",
-    ]
+@pytest.mark.parametrize(
+    ("args", "last"),
+    [
+        ({"cni": {"ips": ["10.1.0.6", "10.1.0.7"]}}, "10.1.0.7"),  # before CNI_ARGS
+        ({"cni": {"ips": []}}, "10.1.0.8"),
+        ({}, "10.1.0.8"),
+    ],
+)
+def test_requested_addresses_of_runtime_config_and_args_add_up(args: Json, last: str) -> None:
+    runtime = {"ips": ["10.1.0.5/24", "10.1.0.6"]}
+    made = parse({"ipam": IPAM, "runtimeConfig": runtime, "args": args}, "IP=10.1.0.8")
+    texts = [address.text(ip) for ip in made.ipam.requested]
+    assert texts == ["10.1.0.5", "10.1.0.6", last]
 
 
 def test_range_sets_come_from_the_runtime_then_the_old_keys_then_ranges() -> None:

@@ -1,9 +1,13 @@
 """The CNI_* variables: what is demanded, what is refused, and in which words."""
 
+import os
+import posix
+from pathlib import Path
+
 import pytest
 
 from cni_bridge.edge import request
-from cni_bridge.errors import InvalidEnvironment
+from cni_bridge.errors import InvalidEnvironment, IOFailure
 
 GOOD = {
     "CNI_COMMAND": "ADD",
@@ -24,6 +28,26 @@ def refusal(variables: dict[str, str]) -> InvalidEnvironment:
 def test_every_missing_variable_is_named_at_once(command: str) -> None:
     expected = "required env variables [CNI_CONTAINERID,CNI_NETNS,CNI_IFNAME] missing"
     assert refusal({"CNI_COMMAND": command}).msg == expected
+
+
+@pytest.mark.parametrize("command", ["DEL", "CHECK", "GC", "STATUS"])
+def test_what_add_accepts_the_others_accept_with_a_prev_result(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request, "ADD_LIMIT", 10)
+    monkeypatch.setattr(request, "STDIN_LIMIT", 20)
+
+    def read(command: str, size: int) -> bytes:
+        (tmp_path / "stdin").write_bytes(b"x" * size)
+        with open(tmp_path / "stdin", "rb") as file:
+            monkeypatch.setattr(posix, "read", lambda _, limit: os.read(file.fileno(), limit))
+            return request.read_stdin(command)
+
+    assert len(read("ADD", 10)) == 10
+    assert len(read(command, 20)) == 20
+    for each, size in (("ADD", 11), (command, 21)):
+        with pytest.raises(IOFailure, match=f"at most {size - 1} bytes for {each}, found more"):
+            read(each, size)
 
 
 def test_del_does_without_a_netns() -> None:
