@@ -9,7 +9,7 @@ SUBJECT = re.compile(r"(?P<area>[a-z0-9][\w./, -]*): (?P<first>[a-z][\w-]*)\b.*[
 GENERATED_BY_GIT = ("Merge ", "Revert ", "fixup! ", "squash! ", "amend! ")
 # What a subject tends to begin with in place of an imperative verb.
 NOT_IMPERATIVE = re.compile(
-    r"the|an?|no|its?|what|who|whose|which|where|when|each|every|all|some|this|that|there|"
+    r"the|an?|no|its?|what|wh\w+|which|where|when|each|every|all|some|this|that|there|"
     r"added|fixed|changed|removed|moved|made|(?!bring)\w+ing|\w+[^su]s"
 )
 

@@ -192,8 +192,8 @@ def show_kernel_state(demo: Demo, containers: list[Container]) -> None:
 
 
 def show_pings(demo: Demo, containers: list[Container], targets: list[str]) -> None:
-    """Everybody pings everybody, themselves included, and the gateways."""
-    demo.title("5. Who reaches whom", "one ICMP echo each, IPv4 and IPv6")
+    """Ping between every two containers, themselves included, and the gateways."""
+    demo.title("5. Which containers reach each other", "one ICMP echo each, IPv4 and IPv6")
     names = [each.name for each in containers]
     table = Table("from", *names, "gateway", box=None, header_style="dim", padding=(0, 2))
     for container in containers:

@@ -18,7 +18,7 @@ PREFIX = Path("/usr")
 PLUGIN_DIR = Path("/opt/cni/bin")
 LIBRARY = "lib/cni-bridge"
 
-# Below the prefix: directory, where of ours its files come from, which of them.
+# Below the prefix: directory, where its files come from in the repository, and which of them.
 FILES = (
     ("lib/systemd/system", "conf", "*.service"),
     ("share/man/man8", "docs", "*.8"),

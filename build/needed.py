@@ -1,4 +1,4 @@
-"""Which libraries a shared library wants to be loaded with it.
+"""The libraries that a shared library needs (DT_NEEDED).
 
 `_sqlite3` names SQLite's, whose functions the program has in it: the dynamic linker need not look.
 """

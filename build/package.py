@@ -63,7 +63,7 @@ def release() -> list[Path]:
 
 
 def _document(directory: Path) -> None:
-    """Add what Debian's policy wants to be told, and the bill of materials."""
+    """Add the files that Debian's policy requires, and the bill of materials."""
     sbom.write(install.BUILT, directory / "sbom.cdx.json", _time())
     shutil.copy(TEMPLATES / "copyright", directory / "copyright")
     changelog = directory / "changelog"

@@ -25,12 +25,11 @@ TARGET = ROOT / "docs/commands.md"
 HEAD = """\
 # Commands
 
-What `cni-bridge` does for people. `cni-bridge COMMAND --help` lists every option; the man page is
-[cni-bridge.8](cni-bridge.8). This page is made by `make docs`: everything below was really run, in
-private namespaces.
+The commands of `cni-bridge`, with what they print. `cni-bridge COMMAND --help` lists every option; the man
+page is [cni-bridge.8](cni-bridge.8). `make docs` generates this page by running the commands in private
+namespaces.
 
-Errors are one red line, and indented details. Exit status: 0 all well, 1 something is wrong, 2
-wrong usage.
+Errors are one red line and indented details. Exit status: 0 success, 1 something is wrong, 2 wrong usage.
 """
 RUNTIMES_DIR = Path("/etc/cni/net.d")
 PORTS: Json = {"portMappings": [{"hostPort": 8080, "containerPort": 6379, "protocol": "tcp"}]}
@@ -108,13 +107,13 @@ def record_configs(recorder: Recorder) -> None:
     """Record the commands that need no network."""
     recorder.section(
         "init",
-        "A config to begin with, on a subnet that nothing on this host uses. "
+        "Writes a config, with a subnet that this host does not use. "
         "Without a name it asks, on a terminal.",
     )
     recorder.run("cni-bridge init web -o web.conflist", "cat web.conflist")
     recorder.section(
         "validate",
-        "Every mistake with its place, the nearest known key, and what is legal but rarely meant. "
+        "Reports every mistake with its place and the nearest known key, and what is valid but rarely intended. "
         "`--format json` for programs, `--strict` to fail on warnings.",
     )
     (recorder.directory / "bad.conflist").write_text(json.dumps(BAD, indent=2))
@@ -125,28 +124,27 @@ def record_host(recorder: Recorder) -> None:
     """Record the commands that show the host's state."""
     recorder.section(
         "plan",
-        "What an ADD would do: `+` is to be done, `=` is there already, `!` makes it fail. "
-        "`--diff` compares what is there with the plan, as CHECK does.",
+        "Prints what an ADD would do: `+` would be done, `=` exists already, `!` makes it fail. "
+        "`--diff` compares the existing state with the plan, as CHECK does.",
     )
     recorder.run("CNI_CONTAINERID=batch cni-bridge plan web.conflist")
-    recorder.section("show", "Ledger and kernel, joined. `--watch` for a live view.")
+    recorder.section("show", "Joins ledger and kernel state. `--watch` for a live view.")
     recorder.run("cni-bridge show", "cni-bridge show cache")
     filter_words = shlex.quote(".attachments[0] | {network, container, health, addresses}")
     recorder.page.append(f"\nFor programs: `cni-bridge show --json | jq {filter_words}`\n")
-    recorder.section("graph", "The same as a picture: text, Mermaid, DOT, SVG or HTML.")
+    recorder.section("graph", "Draws the same as text, Mermaid, DOT, SVG or HTML.")
     recorder.run("cni-bridge graph")
     drawing = recorder.quiet("cni-bridge graph --format mermaid")
     recorder.page.append(f"\n`cni-bridge graph --format mermaid`:\n\n```mermaid\n{drawing}\n```\n")
 
 
 def record_doctor(recorder: Recorder) -> None:
-    """Something is broken, found, explained and mended."""
+    """Record how doctor finds, explains and repairs faults."""
     recorder.section(
         "doctor",
-        "What is wrong with the networks of this host: cause, effect, and the command that mends "
-        "it. With `--fix` it does what is safe by itself, with the parts that ADD, `gc` and "
-        "`restore` are made of, and looks again. Exit status: 0 all well, 1 findings, 2 it could "
-        "not look.",
+        "Reports what is wrong with the networks of this host: cause, effect, and the command that "
+        "fixes it. `--fix` applies the safe fixes, with the code of ADD, `gc` and `restore`, and checks "
+        "again. Exit status: 0 nothing found, 1 findings, 2 it could not check.",
     )
     conf = recorder.directory / "net.d"
     conf.mkdir()
@@ -159,9 +157,9 @@ def record_doctor(recorder: Recorder) -> None:
         recorder.page.append(f"\n```console\n$ {line}\n{printed}\n```\n")
     recorder.section(
         "explain",
-        "Follows a connection from hop to hop, up to the one that drops it. Each hop says how it "
-        "is known: asked of the kernel, inferred from rules and records, or with `--probe` "
-        "measured, by a connection that nftables traces.",
+        "Follows a connection from hop to hop, up to the one that drops it. Each hop says how it is "
+        "known: asked from the kernel, inferred from rules and records, or with `--probe` measured, "
+        "by a connection that nftables traces.",
     )
     recorder.run(
         "cni-bridge explain front cache:80",
@@ -174,7 +172,7 @@ def record_journal(recorder: Recorder) -> None:
     """Record the journal of the calls so far."""
     recorder.section(
         "trace",
-        "The last calls of runtimes, with their steps; `--follow` for those to come: "
+        "Lists the last calls of runtimes with their steps; `--follow` waits for more: "
         "[journal.md](internals/journal.md).",
     )
     recorder.run("cni-bridge trace", "cni-bridge trace last")
@@ -183,7 +181,7 @@ def record_journal(recorder: Recorder) -> None:
 def record_gc(recorder: Recorder) -> None:
     """Record gc after a container ended without a DEL."""
     recorder.section(
-        "gc", "Frees the addresses of containers that are provably dead: here, of `store`."
+        "gc", "Removes stale attachments, whose container is provably gone: here, that of `store`."
     )
     recorder.run("cni-bridge show db", "cni-bridge gc --dry-run", "cni-bridge gc")
 
@@ -195,18 +193,18 @@ def record_adoption(recorder: Recorder) -> None:
     reserved.write_text("0d5c6e\r\neth0")
     recorder.section(
         "adopt",
-        "What the reference's `host-local` has reserved, and whether an ADD of ours goes round it: "
+        "Lists what the reference's `host-local` has reserved, and whether an ADD skips the address: "
         "[coming from](coming-from.md).",
     )
     recorder.run("cni-bridge adopt host-local")
 
 
 def record_restore(recorder: Recorder) -> None:
-    """Somebody flushed nftables."""
+    """Record restore after nftables was flushed."""
     recorder.section(
         "restore",
-        "Makes the firewall of all containers anew, after a reload of others' rules or "
-        "`nft flush ruleset`. [The unit](../conf/cni-bridge-restore.service) calls it for systemd.",
+        "Reloads the firewall of all containers, after another firewall was reloaded or after "
+        "`nft flush ruleset`. [The unit](../conf/cni-bridge-restore.service) runs it with systemd.",
     )
     recorder.run("nft flush ruleset", "cni-bridge restore")
 
@@ -215,8 +213,8 @@ def record_lab(recorder: Recorder) -> None:
     """Record a lab from up to down."""
     recorder.section(
         "lab",
-        "Networks to learn from and to break: `tutorial`, `direct`, `bridge`, `two-networks`. "
-        "A namespace of its own plays the host, so this machine's network is never touched.",
+        "Throwaway networks to experiment with: `tutorial`, `direct`, `bridge`, `two-networks`. "
+        "A namespace plays the host, so this machine's network is never touched.",
     )
     recorder.run("cni-bridge lab up tutorial", "cni-bridge lab graph", "cni-bridge lab ping")
     recorder.quiet(f"cni-bridge lab graph --format svg -o {ROOT}/docs/lab.svg")
@@ -234,7 +232,7 @@ def record_cluster(recorder: Recorder) -> None:
     """Two hosts with an agent each, and an etcd."""
     recorder.section(
         "agent, show cluster",
-        "A network over [many hosts](cluster.md): its agent runs as a service, and tells what it sees.",
+        "A network on [many hosts](cluster.md): its agent runs as a service, and shows what it sees.",
     )
     with nodes(2, ipv6=False, backend="vxlan", ttl=60) as hosts:
         hosts.start()

@@ -1,4 +1,4 @@
-"""A page of commands with what they printed, and what of it is worth recording anew.
+"""A page of commands with what they printed, and which parts are worth recording again.
 
 Which commands, and where they run, is not decided here.
 """

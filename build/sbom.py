@@ -61,7 +61,7 @@ def _interpreter() -> Component:
 
 
 def _distributions(bundle: Path) -> Iterator[Component]:
-    """Yield the Python packages, but ours."""
+    """Yield the Python packages except cni-bridge."""
     with ZipFile(bundle / "people.zip") as people:
         carried = {name.partition("/")[0].removesuffix(".pyc") for name in people.namelist()}
     carried |= {path.name for path in bundle.iterdir() if path.is_dir()}

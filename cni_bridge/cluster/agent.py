@@ -1,8 +1,8 @@
-"""The agent of one cluster network on one host: stays a member, keeps the ledger's blocks, the
-routes to the others', and what people are told, up to date.
+"""The agent of one cluster network on one host: renews the membership, and keeps the ledger's blocks,
+the routes to other hosts and the snapshot for commands up to date.
 
-How a store, a ledger or a kernel is spoken to stands elsewhere; what to do about blocks in `member`.
-Nothing that it does is needed by running containers, nor by an ADD as long as the lease lasts.
+`member` decides about blocks. Running containers do not need the agent, nor does an ADD while the
+lease lasts.
 """
 
 import logging
@@ -23,22 +23,22 @@ from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.lean.record import record
 from cni_bridge.ledger.blocks import now_ms
 
-PATIENCE_S = 0.25  # until the ledger is looked at again: containers come without a word to us
-LOOK_S = 30  # until our own addresses are
-UPKEEP_S = (2, 30)  # until the kernel is, at the soonest and at the latest
-UPKEEP_SHARE = 50  # times what that took last
+PATIENCE_S = 0.25  # between two looks at the ledger: the plugin does not notify the agent
+LOOK_S = 30  # between two looks at this host's own addresses
+UPKEEP_S = (2, 30)  # between two looks at the kernel, at least and at most
+UPKEEP_SHARE = 50  # times the duration of the last look
 RENEWAL_S = 60  # at the latest
 SAVE_S = 1
 RESAVE_S = 10
 LONGEST_PAUSE_S = 5
-MOST_FAILURES = 8  # that make a pause longer
+MOST_FAILURES = 8  # beyond which a pause does not get longer
 
 log = logging.getLogger("cni-bridge")
 
 
 @record
 class Identity:
-    """What this host calls itself; no addresses: those by which the kernel gets to the store."""
+    """This host's id and name; without addresses, those from which the kernel reaches the store."""
 
     id: str
     name: str
@@ -46,7 +46,7 @@ class Identity:
 
 
 class Agent:
-    """Run it by calling `turn` again and again, on the main thread."""
+    """The agent's state; call `turn` repeatedly on the main thread."""
 
     def __init__(
         self, settings: Settings, backing: Store, identity: Identity, *, take_over: bool = False
@@ -61,21 +61,24 @@ class Agent:
         self._fabric: Fabric | None = None
         self._membership: Membership | None = None
         self._view: View | None = None
-        self._is_blind = True  # what has changed since the view was not told
-        self._has_asked = False  # the store for a change, in the last turn
+        self._is_blind = True  # changes since the view have not been received
+        self._has_asked = False  # the store to change something, in the last turn
         self._absent: dict[str, float] = {}
-        self._woven: tuple[int, float] = (-1, 0.0)  # of which revision, and when it is to be again
-        self._looked = 0.0  # when our own addresses were
-        self._faults: tuple[str, ...] = ()  # of the kernel
+        self._woven: tuple[int, float] = (
+            -1,
+            0.0,
+        )  # revision of the last look at the kernel, and when the next one is due
+        self._looked = 0.0  # when this host's own addresses were read
+        self._faults: tuple[str, ...] = ()  # what the kernel refused
         self._error = ""
         self._failures = 0
         self._heard = 0
         self._saved: tuple[object, float] = (None, 0.0)
 
-    # ------------------------------------------------------------ for those who run it
+    # ------------------------------------------------------------ interface
 
     def turn(self) -> None:
-        """Do what there is to do, then wait for changes, for a fraction of a second.
+        """Do what is due, then wait a fraction of a second for changes.
 
         Raises LedgerUnusable, TryAgainLater, OSError: what is wrong with this host.
         """
@@ -83,7 +86,7 @@ class Agent:
             self._attend()
         except Unreachable as problem:
             self.counts.errors += 1
-            self._fail(f"the store can't be asked: {problem}")
+            self._fail(f"the store cannot be reached: {problem}")
         except (MembershipLost, OtherNetwork) as problem:
             self.counts.losses += 1
             self._membership = None
@@ -93,32 +96,32 @@ class Agent:
             self._fail(str(problem))
         else:
             if self._error:
-                log.info("the store is heard again")
+                log.info("the store answers again")
             self._error, self._failures, self._heard = "", 0, now_ms()
         self._save()
 
     def pause(self) -> float:
-        """Seconds to wait before the next turn."""
+        """Return the seconds to wait before the next turn."""
         longest = min(PATIENCE_S * 2**self._failures, LONGEST_PAUSE_S)
-        spread = random.uniform(0.5, 1)  # noqa: S311 - so that hosts do not come all at once
+        spread = random.uniform(0.5, 1)  # noqa: S311 - so that hosts do not retry all at once
         return longest * spread if self._failures else 0
 
     def is_ready(self) -> bool:
-        """Whether an ADD is given an address here."""
+        """Return whether an ADD gets an address here."""
         now, boot_id = now_ms(), machine.boot_id()
         return any(row.boot_id == boot_id and row.until > now for row in self.books.rows)
 
     def status(self) -> str:
-        """One line for people."""
+        """Return the state in one line."""
         if self._error or not self._view:
-            return self._error or "looking for the store"
+            return self._error or "connecting to the store"
         rows = self.books.rows
         used, size = sum(row.used for row in rows), sum(row.size for row in rows)
         members, hosts = len(self._view.members), len(self._view.hosts)
         return f"{members} of {hosts} hosts; {used} of {size} addresses used here"
 
     def leave(self) -> tuple[str, ...]:
-        """Give all blocks back and stop being a member; sentences on what stands against it.
+        """Give all blocks back and end the membership; return sentences about what prevents it.
 
         Raises Unreachable, MembershipLost, OtherNetwork, NoUnderlay.
         """
@@ -176,7 +179,7 @@ class Agent:
             self._view = self._store.view()
             self._is_blind = False
         if (me := membership.host).id not in self._view.members:
-            raise MembershipLost(f"the host {me.name} ({me.id}) is no member any more")
+            raise MembershipLost(f"the host {me.name} ({me.id}) is no longer a member")
         self._absent = member.absences(self._view, self._absent, time.monotonic())
         ripe = member.ripe(self._absent, self.settings.grace, time.monotonic())
         has_asked_before = self._has_asked
@@ -185,10 +188,10 @@ class Agent:
         if not self._is_blind:
             self._view = self._store.watch(self._view, PATIENCE_S)
         elif has_asked_before:
-            time.sleep(PATIENCE_S)  # who asks in vain does not do so without a break
+            time.sleep(PATIENCE_S)  # back off after two requests in a row
 
     def _term_ms(self) -> int:
-        """How much of its time a membership still has when it is renewed."""
+        """Return how much of its time a membership still has when it is renewed."""
         ttl = self.settings.ttl
         return (ttl - min(ttl // 3, RENEWAL_S)) * 1000
 
@@ -226,17 +229,17 @@ class Agent:
         self.books.look()
         self._keep_fabric()
 
-    # ------------------------------------------------------------ the kernel, and people
+    # ------------------------------------------------------------ kernel and snapshot
 
     def _keep_fabric(self) -> None:
-        """Routes to the others, when something has changed, and now and then: others may have too, and
-        the kernel, which drops routes with their link and says nothing.
+        """Update the routes to other hosts after changes, and periodically: other programs change routes,
+        and the kernel silently drops them with their link.
 
-        Never before the first view: after a restart the routes of before are right still.
+        Not before the first view: after a restart, the existing routes are still right.
         """
         now = time.monotonic()
         if now - self._looked >= LOOK_S and self._membership:
-            self._look_at_myself()
+            self._check_own_addresses()
             self._looked = now
         if not self._fabric or not self._view:
             return
@@ -255,17 +258,17 @@ class Agent:
             rest = min(max(soonest, (end - now) * UPKEEP_SHARE), latest)
             self._woven = (self._view.revision, end + rest)
 
-    def _look_at_myself(self) -> None:
-        """With other addresses than before, others have to be told."""
+    def _check_own_addresses(self) -> None:
+        """Join again if this host's addresses have changed, so that other hosts learn them."""
         try:
             me = self._myself()
         except NoUnderlay:
-            return  # not even the store is there now
+            return  # not even the store is reachable now
         if self._me and (me.addresses, me.mtu) != (self._me.addresses, self._me.mtu):
-            self._membership = None  # joins anew in the next turn
+            self._membership = None  # joins again in the next turn
 
     def _save(self) -> None:
-        """Seldom, if nothing has changed but the time."""
+        """Save the snapshot; rarely if nothing but the time has changed."""
         shot = self.snapshot()
         if shot is None:
             return

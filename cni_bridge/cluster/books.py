@@ -1,7 +1,7 @@
-"""The blocks of this host, in the store and in the ledger: what is leased gets into the ledger, what is
-to be given back leaves it first.
+"""The blocks of this host, in the store and in the ledger: a block is leased before it is published in
+the ledger, and withdrawn from the ledger before it is given back.
 
-What should be leased is decided in `member`; membership, routes and waiting are the agent's.
+`member` decides which; the agent does the rest.
 """
 
 import logging
@@ -23,13 +23,13 @@ from cni_bridge.ledger.database import Database
 if TYPE_CHECKING:
     from cni_bridge.cluster.fabric import Fabric
 
-SPENT = 0  # the end of a lease that is over
+SPENT = 0  # the expiry of a lease that is over
 
 log = logging.getLogger("cni-bridge")
 
 
 class Counts:
-    """How often what happened, since the agent was started."""
+    """What has been counted since the agent started."""
 
     def __init__(self) -> None:
         self.renewals = 0
@@ -40,32 +40,32 @@ class Counts:
 
 
 class Books:
-    """One network's; every method may raise what the store and the ledger do."""
+    """The blocks of one network; every method may raise what the store and the ledger raise."""
 
     def __init__(self, settings: Settings, backing: Store, counts: Counts) -> None:
-        self.rows: tuple[Leased, ...] = ()  # the ledger's, when it was last looked at
+        self.rows: tuple[Leased, ...] = ()  # of the ledger, when it was last read
         self.lost: tuple[Prefix, ...] = ()
         self.shortages: tuple[str, ...] = ()
         self.fabric: Fabric | None = None
-        self._settled: tuple[View, object] | None = None  # what nothing more was to be done about
+        self._settled: tuple[View, object] | None = None  # for which nothing was left to do
         self._settings = settings
         self._store = backing
         self._counts = counts
-        self._random = Random()  # noqa: S311 - no secret, only not what others choose
+        self._random = Random()  # noqa: S311 - not a secret, only unlike other hosts' choices
 
     def keep(self, membership: Membership, view: View, ripe: Container[str]) -> bool:
-        """Lease, publish and give back as has to be; whether the store has been asked for anything."""
+        """Lease, publish and give back blocks as needed; return whether the store was asked to change."""
         with closing(store.open_ledger(self._settings.state_dir)) as ledger:
             database, network = ledger.database, self._settings.network
             self.rows = rows = block_leases.listed(database, network)
             facts = (rows, membership, ripe)
             if self._settled and self._settled[0] is view and self._settled[1] == facts:
-                return False  # a view of many hosts is not gone through four times a second
+                return False  # do not examine a view of many hosts four times a second
             decision = member.decide(
                 membership.host, view, rows, self._settings, ripe=ripe, random=self._random
             )
             self._remember(decision)
-            # First, for a store that is full renews memberships and leases nothing.
+            # First: a store that is full renews memberships but leases nothing.
             self._publish(database, membership, decision.kept)
             leased = [each for claim in decision.claims for each in self._lease(membership, claim)]
             self._publish(database, membership, leased)
@@ -84,12 +84,12 @@ class Books:
             self.rows = block_leases.listed(ledger.database, self._settings.network)
 
     def suspend(self) -> None:
-        """No new addresses from now on; those that containers have stay theirs."""
+        """Assign no new addresses from now on; containers keep theirs."""
         with closing(store.open_ledger(self._settings.state_dir)) as ledger:
             self._end(ledger.database, block_leases.listed(ledger.database, self._settings.network))
 
     def close(self, membership: Membership) -> list[Leased]:
-        """Give all back, unless containers have addresses: then these blocks, and nothing is done."""
+        """Give all blocks back; if containers have addresses, return their blocks and change nothing."""
         with closing(store.open_ledger(self._settings.state_dir)) as ledger:
             database, network = ledger.database, self._settings.network
             rows = block_leases.listed(database, network)
@@ -115,7 +115,7 @@ class Books:
     def _publish(
         self, database: Database, membership: Membership, subnets: Iterable[Prefix]
     ) -> None:
-        """Let the plugin know, where it does not yet."""
+        """Publish what the plugin does not know yet."""
         assert self.fabric
         mtu, boot_id = self.fabric.mtu(), membership.host.boot_id
         known = {row.subnet: (row.boot_id, row.until, row.mtu) for row in self.rows}
@@ -131,7 +131,7 @@ class Books:
             )
 
     def _end(self, database: Database, rows: Iterable[Leased]) -> None:
-        """Let the plugin hand out none of these any more."""
+        """Make the plugin assign no more addresses of these blocks."""
         for row in rows:
             if row.until != SPENT:
                 block_leases.publish(
@@ -144,7 +144,7 @@ class Books:
                 )
 
     def _give_back(self, database: Database, membership: Membership, block: Block) -> None:
-        """First from the ledger, so that no container gets an address of it meanwhile."""
+        """Give a block back, from the ledger first, so that no container gets an address of it meanwhile."""
         network = self._settings.network
         if not block_leases.withdraw(database, network, block.subnet):
             return
@@ -164,11 +164,13 @@ class Books:
         for subnet in decision.lost:
             if subnet not in self.lost:
                 log.warning(
-                    "%s: %s is another host's now", self._settings.network, prefix_text(subnet)
+                    "%s: block %s belongs to another host now",
+                    self._settings.network,
+                    prefix_text(subnet),
                 )
         self.lost = decision.lost
         self.shortages = tuple(
-            f"{notation.pools_text((pool,))} has no free block left: `cni-bridge show cluster` says "
-            "who has them; those of a machine that is gone are freed by `cni-bridge agent --evict`"
+            f"{notation.pools_text((pool,))} has no free block left: `cni-bridge show cluster` lists their "
+            "hosts; `cni-bridge agent --evict` frees those of a machine that is gone for good"
             for pool in decision.exhausted
         )

@@ -1,13 +1,10 @@
-"""What a host's kernel should have so that packets get to other hosts, as records.
-
-No behaviour and no I/O here; `routes` finds out, `fabric` makes it so.
-"""
+"""The desired kernel state for reaching other hosts, as records; `routes` computes it, `fabric` applies it."""
 
 from cni_bridge.address import Prefix
 from cni_bridge.lean.record import record
 
-# Of all that we make: others' routes to the same destinations, made without a metric, are left alone
-# by NLM_F_REPLACE, and win while they are there.
+# Of all routes the agent makes: NLM_F_REPLACE leaves foreign routes to the same destinations alone, which
+# have no metric and so take precedence.
 METRIC = 77
 LAST_RESORT = 0xFFFFFFFF
 
@@ -29,7 +26,7 @@ class Tunnel:
 
 @record
 class Route:
-    """The way to a block of `host`; without a gateway nobody is there.
+    """The route to a block of `host`; without a gateway its destination is unreachable.
 
     It goes through the tunnel of that name or, if that is empty, the link that this host shares with
     the other one. `mtu` 0: that of the interface.
@@ -45,7 +42,7 @@ class Route:
 
 @record
 class Neighbour:
-    """Which MAC a next hop has behind a tunnel."""
+    """The MAC of a next hop behind a tunnel."""
 
     tunnel: str
     ip: bytes
@@ -54,7 +51,7 @@ class Neighbour:
 
 @record
 class Forward:
-    """Where below the frames for a MAC go."""
+    """The underlay address to which frames for a MAC are sent."""
 
     tunnel: str
     mac: bytes
@@ -62,8 +59,8 @@ class Forward:
 
 
 @record
-class Wanted:
-    """All of it; the problems are sentences that an operator can act on."""
+class DesiredState:
+    """All of it; the problems are sentences for an operator."""
 
     tunnels: tuple[Tunnel, ...]
     routes: tuple[Route, ...]

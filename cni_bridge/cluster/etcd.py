@@ -1,11 +1,11 @@
 """The store on etcd: what its keys are, and the transactions that change them.
 
-How a request gets to one of its members is the business of `gateway`; when to ask is the agent's.
+`etcd_client` sends the requests; the agent decides when.
 
     PREFIX/NETWORK/pools             what blocks are cut from, the same on all hosts
     PREFIX/NETWORK/hosts/ID          a host's description; stays
     PREFIX/NETWORK/members/ID        its boot id; vanishes with its lease in etcd
-    PREFIX/NETWORK/blocks/SUBNET     who has a block; stays
+    PREFIX/NETWORK/blocks/SUBNET     the host that has a block; stays
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import json
 
 from cni_bridge.address import Prefix, prefix_text
 from cni_bridge.cluster import etcd_json, etcd_view, notation
-from cni_bridge.cluster.etcd_client import FAILED_PRECONDITION, NOT_FOUND, Gateway, Refused
+from cni_bridge.cluster.etcd_client import FAILED_PRECONDITION, NOT_FOUND, EtcdClient, Refused
 from cni_bridge.cluster.etcd_json import Document, Entry, delete, is_at, put
 from cni_bridge.cluster.etcd_watch import Changes, Forgotten
 from cni_bridge.cluster.model import Block, Host, Membership, Settings, View
@@ -24,8 +24,8 @@ from cni_bridge.ledger.blocks import now_ms
 ATTEMPTS = 3
 EVICTED_AT_ONCE = 50  # etcd takes 128 operations in a transaction
 NOT_ONE = (
-    "{} does not know what another of the endpoints has just been told: they are not one etcd, so hosts "
-    "would lease the same blocks; `etcdctl member list` at each tells who belongs together"
+    "{} does not have what another endpoint has just stored: they are different etcd clusters, so hosts "
+    "would lease the same blocks; `etcdctl member list` on each shows its members"
 )
 
 
@@ -33,11 +33,11 @@ class Etcd:
     """A cluster network in etcd; the `Store` of `cluster.store`."""
 
     def __init__(self, settings: Settings) -> None:
-        self._gateway = Gateway(settings.endpoints, settings.credentials)
+        self._client = EtcdClient(settings.endpoints, settings.credentials)
         self._root = f"{settings.prefix.rstrip('/')}/{settings.network}/"
         self._pools = notation.pools_text(settings.pools)
         self._changes: Changes | None = None
-        self._is_one = False  # since we joined, members have been seen to know of it
+        self._is_one = False  # all endpoints have been seen to know of this membership
 
     # ------------------------------------------------------------ membership
 
@@ -45,10 +45,10 @@ class Etcd:
         for _attempt in range(ATTEMPTS):
             if joined := self._try_to_join(host, ttl, take_over=take_over):
                 return joined
-        raise Unreachable("others change the record of this host or of the network all the time")
+        raise Unreachable("other agents keep changing the record of this host or of the network")
 
     def _try_to_join(self, host: Host, ttl: int, *, take_over: bool) -> Membership | None:
-        """Return the membership, or None where somebody else changed what it depends on."""
+        """Return the membership, or None if another agent changed what it depends on."""
         asked = now_ms()
         pools, known, member = self._read(
             self._at("pools"), self._host(host.id), self._member(host.id)
@@ -57,7 +57,9 @@ class Etcd:
             _must_be_the_same(host, notation.host(host.id, json.loads(known.value)))
         has_pools = pools is not None and pools.value == self._pools
         if pools and not has_pools and self._has_blocks():
-            raise OtherNetwork(f"the store has it as {pools.value}, this host as {self._pools}")
+            raise OtherNetwork(
+                f"the store has the network as {pools.value}, this host as {self._pools}"
+            )
         lease, granted = self._grant(host, ttl)
         conditions = [_unchanged(self._at("pools"), pools), _unchanged(self._host(host.id), known)]
         changes = []
@@ -123,18 +125,21 @@ class Etcd:
         return self._found_instead(membership, subnet)
 
     def _must_be_one(self, membership: Membership) -> None:
-        """Raise OtherNetwork where members don't know what another one has been told."""
+        """Raise OtherNetwork if an endpoint does not have what another one has stored."""
         if self._is_one:
             return
         key = etcd_json.one(self._member(membership.host.id))
-        answers = dict(self._gateway.ask_each("kv/range", key))
+        answers = dict(self._client.ask_each("kv/range", key))
         strangers = [endpoint for endpoint, answer in answers.items() if "kvs" not in answer]
-        if strangers and len(strangers) < len(answers):  # else we are no member
+        if strangers and len(strangers) < len(answers):  # else this host is not a member
             raise OtherNetwork(NOT_ONE.format(strangers[0]))
         self._is_one = not strangers
 
     def _found_instead(self, membership: Membership, subnet: Prefix) -> Block | None:
-        """Why a lease was not written: an earlier try was, somebody was first, or we are out."""
+        """Find out why a lease was not written: an earlier try succeeded, or another host was first.
+
+        Raises MembershipLost, OtherNetwork.
+        """
         host = membership.host
         pools, member, found = self._read(
             self._at("pools"), self._member(host.id), self._block(subnet)
@@ -143,13 +148,13 @@ class Etcd:
             raise _lost(membership)
         if pools is None or pools.value != self._pools:
             has = pools.value if pools else "nothing"
-            raise OtherNetwork(f"the store has it as {has}, this host as {self._pools}")
+            raise OtherNetwork(f"the store has the network as {has}, this host as {self._pools}")
         if found is None:
             return None
         try:
             block = notation.block(subnet, json.loads(found.value), found.revision)
         except (KeyError, TypeError, ValueError) as error:
-            raise Unreachable(f"what it has at {found.key} is no record of a block") from error
+            raise Unreachable(f"the value of {found.key} is not a record of a block") from error
         return block if (block.host, block.boot_id) == (host.id, host.boot_id) else None
 
     def release(self, membership: Membership, block: Block) -> None:
@@ -161,15 +166,15 @@ class Etcd:
 
     def view(self) -> View:
         told = self._changes.seen if self._changes else 0
-        answer = self._gateway.ask("kv/range", etcd_json.below(self._root))
+        answer = self._client.ask("kv/range", etcd_json.below(self._root))
         found = etcd_view.folded(self._root, map(etcd_json.entry, answer.get("kvs", ())))
         if told > _revision(answer):
-            self._end_changes()  # etcd has lost its data, and counts anew
+            self._end_changes()  # etcd has lost its data and counts from 1 again
         return replace(found, revision=_revision(answer))
 
     def watch(self, view: View, patience: float) -> View:
         if self._changes is None:
-            self._changes = Changes(self._gateway, etcd_json.below(self._root), view.revision)
+            self._changes = Changes(self._client, etcd_json.below(self._root), view.revision)
         try:
             found = self._changes.next(patience)
         except Forgotten:
@@ -178,16 +183,16 @@ class Etcd:
         except Unreachable:
             self._end_changes()
             raise
-        # A view that was read anew may be ahead of the changes.
+        # A view that was read again may be ahead of the changes.
         news = (each for each in found if each.revision > view.revision)
         return etcd_view.folded(self._root, news, view)
 
     def skew(self) -> float | None:
-        return self._gateway.skew
+        return self._client.skew
 
     def close(self) -> None:
         self._end_changes()
-        self._gateway.close()
+        self._client.close()
 
     def _end_changes(self) -> None:
         if self._changes:
@@ -215,33 +220,31 @@ class Etcd:
         return is_at(self._member(host), 0)
 
     def _has_blocks(self) -> bool:
-        answer = self._gateway.ask(
-            "kv/range", etcd_json.below(self._at("blocks/")) | {"limit": "1"}
-        )
+        answer = self._client.ask("kv/range", etcd_json.below(self._at("blocks/")) | {"limit": "1"})
         return "kvs" in answer
 
     # ------------------------------------------------------------ requests
 
     def _read(self, *keys: str) -> list[Entry | None]:
-        """All at one revision; None for what is not there."""
-        answer = self._gateway.ask("kv/txn", {"success": [etcd_json.get(key) for key in keys]})
+        """Return the keys at one revision; None for those that do not exist."""
+        answer = self._client.ask("kv/txn", {"success": [etcd_json.get(key) for key in keys]})
         found = [each["response_range"].get("kvs", ()) for each in answer["responses"]]
         return [etcd_json.entry(kvs[0]) if kvs else None for kvs in found]
 
     def _transact(self, conditions: list[Document], changes: list[Document]) -> int:
         """Return the revision of the changes; 0 if a condition was not met, and nothing has changed."""
-        answer = self._gateway.ask("kv/txn", {"compare": conditions, "success": changes})
+        answer = self._client.ask("kv/txn", {"compare": conditions, "success": changes})
         return _revision(answer) if answer.get("succeeded") else 0
 
     def _grant(self, host: Host, ttl: int) -> tuple[int, int]:
-        """Return the lease in etcd of this boot, and its seconds. Its number says whose it is: to ask for it
-        twice makes one."""
+        """Return this boot's lease in etcd and its seconds. Its number is derived from the host, so that
+        asking twice creates only one."""
         name = f"{self._root}\n{host.id}\n{host.boot_id}\n{ttl}".encode()
         lease = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest()) >> 1 or 1
         if granted := self._keep_alive(str(lease)):
             return lease, granted
         try:
-            answer = self._gateway.ask("lease/grant", {"ID": str(lease), "TTL": str(ttl)})
+            answer = self._client.ask("lease/grant", {"ID": str(lease), "TTL": str(ttl)})
         except Refused as refusal:
             if refusal.code != FAILED_PRECONDITION:  # it exists: an answer has been lost
                 raise
@@ -249,20 +252,20 @@ class Etcd:
         return lease, int(answer["TTL"])
 
     def _keep_alive(self, lease: str) -> int:
-        """Seconds from now; 0 if there is no such lease."""
-        answer = self._gateway.ask("lease/keepalive", {"ID": lease})
+        """Return the seconds left; 0 if there is no such lease."""
+        answer = self._client.ask("lease/keepalive", {"ID": lease})
         return int(answer["result"].get("TTL", 0))
 
     def _end(self, lease: int) -> None:
         try:
-            self._gateway.ask("lease/revoke", {"ID": str(lease)})
+            self._client.ask("lease/revoke", {"ID": str(lease)})
         except Refused as refusal:
             if refusal.code != NOT_FOUND:
                 raise
 
 
 def _must_be_the_same(host: Host, known: Host) -> None:
-    """Raise MembershipLost where the known host of this id is another machine."""
+    """Raise MembershipLost if the known host of this id is another machine."""
     if host.boot_id != known.boot_id and not set(host.addresses) & set(known.addresses):
         raise MembershipLost(notation.another_machine(host, known))
 
@@ -278,7 +281,7 @@ def _is_leased(member: Entry | None, membership: Membership) -> bool:
 def _lost(membership: Membership) -> MembershipLost:
     host = membership.host
     return MembershipLost(
-        f"the store has forgotten the host {host.name} ({host.id}), or another one has its id"
+        f"the membership of host {host.name} ({host.id}) has expired, or another host has its id"
     )
 
 

@@ -1,7 +1,6 @@
-"""How a request gets to etcd: over HTTP, to the member that answered last or else to the next one.
+"""Requests to etcd over HTTP: to the member that answered last, or else to the next one.
 
-What is asked is not known here; which of its answers are decisions, and which only that it can't
-decide now, is.
+Tells answers that are decisions from those of a member that cannot decide now.
 """
 
 import json
@@ -36,11 +35,11 @@ T = TypeVar("T")
 
 API = "/v3/"  # since etcd 3.4
 PORT = 2379
-# A stream without a word for so long is begun anew, where it was: its member may hang.
+# A stream that is silent for this long is opened again where it stopped: its member may hang.
 STREAM_S = 60
 TIMEOUT_S = (2, 5)  # to be connected, to be answered
 AT_ONCE_S = (1, 1)
-# A member that is gone without a word is noticed within eleven seconds, where nothing is sent too.
+# A vanished member is noticed within eleven seconds, even if nothing is sent.
 WATCHFUL = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 5),
@@ -50,7 +49,7 @@ WATCHFUL = (
 )
 # As numbered by gRPC; of the others etcd means that this member can't decide now.
 NOT_FOUND, FAILED_PRECONDITION, UNAUTHENTICATED = 5, 9, 16
-ERRNO = re.compile(r"\[Errno -?\d+\] ")  # numbers are not for people
+ERRNO = re.compile(r"\[Errno -?\d+\] ")  # errno as a number helps no reader
 DECISIONS = (3, NOT_FOUND, 7, FAILED_PRECONDITION, 11, 12, UNAUTHENTICATED)
 
 
@@ -62,7 +61,7 @@ class Refused(Unreachable):
         self.code = code
 
 
-class Gateway:
+class EtcdClient:
     """All members of one etcd; one thread asks, others may each read a stream."""
 
     def __init__(self, endpoints: tuple[str, ...], credentials: Credentials) -> None:
@@ -87,17 +86,19 @@ class Gateway:
 
     def stream(self, path: str, body: Document) -> requests.Response:
         """Return an answer whose lines come one by one, for as long as it is not closed. Raises as above."""
-        return self._authenticated(lambda: self._somebody(lambda at: self._stream(at, path, body)))
+        return self._authenticated(
+            lambda: self._first_that_answers(lambda at: self._stream(at, path, body))
+        )
 
     def close(self) -> None:
         """End the connections."""
         for member in self._members:
             member.session.close()
 
-    # ------------------------------------------------------------ who is asked
+    # ------------------------------------------------------------ which member is asked
 
     def _ask(self, path: str, body: Document) -> Document:
-        return self._somebody(lambda at: self._post(self._members[at], path, body))
+        return self._first_that_answers(lambda at: self._post(self._members[at], path, body))
 
     def _post(self, member: Etcd3Client, path: str, body: Document) -> Document:
         answer: Document = member.post(member.get_url(path), json=body, headers=self._headers())
@@ -119,7 +120,7 @@ class Gateway:
             raise Etcd3Exception(answer.text)
         return answer
 
-    def _somebody(self, ask: Callable[[int], T]) -> T:
+    def _first_that_answers(self, ask: Callable[[int], T]) -> T:
         """Return the answer of the first member that can decide, asked in turn."""
         problems = []
         for turn in range(len(self._endpoints)):
@@ -155,10 +156,10 @@ class Gateway:
             session=session,
         )
 
-    # ------------------------------------------------------------ who we are
+    # ------------------------------------------------------------ authentication
 
     def _authenticated(self, ask: Callable[[], T]) -> T:
-        """With a token, once more with a new one: they end, and with etcd's key all do."""
+        """Ask with a token, and once more with a new one: tokens expire, or are lost when etcd restarts."""
         if self._credentials.user and not self._token:
             self._token = self._new_token()
         try:
@@ -183,7 +184,7 @@ class Gateway:
         return {"Authorization": self._token} if self._token else {}
 
     def _look_at_the_clock(self, answer: requests.Response, **_others: object) -> None:
-        """By the second: what an answer says is cut off, not rounded."""
+        """Note the clock skew, by the second: the Date header is truncated, not rounded."""
         if date := answer.headers.get("Date"):
             self.skew = parsedate_to_datetime(date).timestamp() + 0.5 - time.time()
 
@@ -197,7 +198,7 @@ class _Watchful(HTTPAdapter):
 
 
 def _reason(error: Etcd3Exception | requests.RequestException) -> tuple[int, str]:
-    """Return what gRPC would call it, 0 where etcd has not said, and what people would."""
+    """Return gRPC's code, 0 if etcd sent none, and the message."""
     if isinstance(error, ConnectionTimeoutError | requests.Timeout):
         return 0, "no answer in time"
     if isinstance(error, ConnectionFailedError | requests.RequestException):
@@ -215,14 +216,14 @@ def _reason(error: Etcd3Exception | requests.RequestException) -> tuple[int, str
 
 
 def _innermost(error: BaseException) -> str:
-    """Return what began it: what requests and urllib3 say of it is long."""
+    """Return the innermost cause: the texts of requests and urllib3 are long."""
     causes = list(_causes(error))
     words = str(causes[-1]).rpartition(": ")[2].partition(" (_ssl")[0].strip("')")
     words = ERRNO.sub("", words)
     if any(isinstance(each, ssl.SSLCertVerificationError) for each in causes):
         return f"its certificate is not trusted: {words}"
     if any(isinstance(each, requests.exceptions.SSLError) for each in causes):
-        return f"TLS failed: {words}; does it take our client certificate?"
+        return f"TLS failed: {words}; does etcd accept this host's client certificate?"
     return words
 
 

@@ -1,7 +1,4 @@
-"""Keys and values as etcd's JSON has them: what is asked of it, and what it answers.
-
-Pure; which keys there are, and who asks, is not known here.
-"""
+"""Keys, values and requests in etcd's JSON. Pure."""
 
 from base64 import b64decode, b64encode
 from typing import Any
@@ -13,7 +10,7 @@ Document = dict[str, Any]
 
 @record
 class Entry:
-    """A key as it was at a revision; `lease` 0 where its time has no end."""
+    """A key as it was at a revision; `lease` 0: it does not expire."""
 
     key: str
     value: str
@@ -23,7 +20,7 @@ class Entry:
 
 
 def entry(document: Document, *, is_deleted: bool = False) -> Entry:
-    """One of `kvs`, or the `kv` of an event. Numbers are text there, and left out where 0."""
+    """Parse one of `kvs`, or the `kv` of an event. Numbers are strings there, and omitted if 0."""
     return Entry(
         key=b64decode(document["key"]).decode(),
         value=b64decode(document.get("value", "")).decode(errors="replace"),
@@ -34,7 +31,7 @@ def entry(document: Document, *, is_deleted: bool = False) -> Entry:
 
 
 def event(document: Document) -> Entry:
-    """One of a watch's `events`."""
+    """Parse one of a watch's `events`."""
     return entry(document["kv"], is_deleted=document.get("type") == "DELETE")
 
 
@@ -47,7 +44,7 @@ def one(key: str) -> Document:
 
 
 def below(prefix: str) -> Document:
-    """All keys that begin so; a prefix ends in a slash."""
+    """Return the request for all keys with this prefix, which ends in a slash."""
     return {"key": _encoded(prefix), "range_end": _encoded(prefix[:-1] + chr(ord(prefix[-1]) + 1))}
 
 
@@ -55,17 +52,17 @@ def below(prefix: str) -> Document:
 
 
 def get(key: str) -> Document:
-    """Read it."""
+    """Return the operation that reads the key."""
     return {"request_range": one(key)}
 
 
 def put(key: str, value: str, lease: int = 0) -> Document:
-    """Write it, to last as long as the lease does."""
+    """Return the operation that writes the key, to last as long as the lease."""
     return {"request_put": {**one(key), "value": _encoded(value), "lease": str(lease)}}
 
 
 def delete(key: str) -> Document:
-    """Remove it."""
+    """Return the operation that removes the key."""
     return {"request_delete_range": one(key)}
 
 
@@ -88,7 +85,7 @@ def is_leased(key: str, lease: str) -> Document:
 
 
 def none_below(prefix: str) -> Document:
-    """No key begins so."""
+    """Return the condition that no key has this prefix."""
     return _compare(below(prefix), "CREATE", {"create_revision": "0"})
 
 

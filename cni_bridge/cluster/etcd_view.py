@@ -1,7 +1,4 @@
-"""What etcd's keys say of a network: a view, made of all of them or of the one before and its changes.
-
-Pure; how they are read is not known here.
-"""
+"""A view of a network from etcd's keys, or from an earlier view and the changes since. Pure."""
 
 import json
 from collections.abc import Iterable
@@ -16,8 +13,10 @@ NOTHING_YET = View(revision=0, hosts={}, members=frozenset(), blocks={})
 
 
 def folded(root: str, changed: Iterable[Entry], view: View = NOTHING_YET) -> View:
-    """Return the view after these changes, in their order; the same one if there are none. What can't be
-    read is nobody's: who wants to lease it is told that it is there."""
+    """Return the view after these changes, in their order; the same one if there are none.
+
+    A malformed record belongs to no host; leasing its key reports it.
+    """
     tables: dict[str, dict[Any, Any]] = {
         "hosts": dict(view.hosts),
         "members": dict.fromkeys(view.members),

@@ -1,7 +1,4 @@
-"""Changes of keys as etcd tells them, read by a thread of its own while others wait for them.
-
-What they mean is not known here; none is left out, or it is said that some are.
-"""
+"""Changes of etcd's keys, read by a thread of their own. None is lost without an exception."""
 
 import json
 import queue
@@ -13,7 +10,7 @@ from typing import Any
 import requests
 from urllib3.exceptions import HTTPError
 
-from cni_bridge.cluster.etcd_client import Gateway
+from cni_bridge.cluster.etcd_client import EtcdClient
 from cni_bridge.cluster.etcd_json import Entry, event
 from cni_bridge.cluster.store import Unreachable
 
@@ -21,16 +18,16 @@ GRACE_S = 5  # for the thread to notice; one whose member hangs ends when the st
 
 
 class Forgotten(Exception):
-    """Changes can't be told one by one any more: etcd has compacted them, or is what it was before."""
+    """Some changes are lost: etcd has compacted them, or was restored to an older state."""
 
 
 class Changes:
     """All changes of some keys after a revision."""
 
-    def __init__(self, gateway: Gateway, keys: dict[str, Any], revision: int) -> None:
-        self._gateway = gateway
+    def __init__(self, client: EtcdClient, keys: dict[str, Any], revision: int) -> None:
+        self._client = client
         self._keys = keys
-        self.seen = revision  # of the last change that was read
+        self.seen = revision  # revision of the last change that was read
         self._read: queue.SimpleQueue[list[Entry] | Unreachable | Forgotten] = queue.SimpleQueue()
         self._is_over = threading.Event()
         self._answer: requests.Response | None = None
@@ -38,8 +35,8 @@ class Changes:
         self._thread.start()
 
     def next(self, patience: float) -> list[Entry]:
-        """Those of one revision or more, none if none came in time; raises Unreachable or Forgotten,
-        and is over then."""
+        """Return the changes of one or more revisions; none if none came in time. Raises Unreachable and
+        Forgotten, and is closed then."""
         try:
             found = self._read.get(timeout=patience)
             while isinstance(found, list) and not self._read.empty():
@@ -73,9 +70,9 @@ class Changes:
             self._read.put(problem)
 
     def _follow(self) -> None:
-        """One stream until it ends. Raises Unreachable, Forgotten."""
+        """Read one stream until it ends. Raises Unreachable, Forgotten."""
         create = {"create_request": {**self._keys, "start_revision": str(self.seen + 1)}}
-        with self._gateway.stream("watch", create) as answer:
+        with self._client.stream("watch", create) as answer:
             self._answer = answer
             try:
                 for line in answer.iter_lines(chunk_size=None):
@@ -83,10 +80,10 @@ class Changes:
                         return
                     self._take(line)
             except (requests.RequestException, HTTPError, OSError, ValueError):
-                pass  # broken off: the next member goes on where this one has ended
+                pass  # interrupted: the next member continues where this one stopped
             finally:
                 self._answer = None
-        self._is_over.wait(0.1)  # none that ends each stream at once is asked without a break
+        self._is_over.wait(0.1)  # back off if a member ends each stream at once
 
     def _take(self, line: bytes) -> None:
         document = json.loads(line)
@@ -97,7 +94,7 @@ class Changes:
         if is_older or result.get("compact_revision"):
             raise Forgotten
         if result.get("canceled"):
-            raise Unreachable(f"changes are not told: {result.get('cancel_reason')}")
+            raise Unreachable(f"etcd cancelled the watch: {result.get('cancel_reason')}")
         if entries := [event(each) for each in result.get("events", ())]:
             self.seen = max(each.revision for each in entries)
             self._read.put(entries)

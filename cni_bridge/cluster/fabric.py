@@ -1,7 +1,6 @@
-"""How packets get to other hosts: the kernel is made what `routes` wants.
+"""Routes and tunnels to other hosts: reconcile the kernel with what `routes` computes.
 
-Compares and changes the difference only, so that running traffic is not disturbed; what is wanted is
-not decided here.
+Only differences are changed, so that running traffic is not disturbed.
 """
 
 import os
@@ -13,7 +12,7 @@ from cni_bridge import address
 from cni_bridge.address import AF_INET, AF_INET6, Prefix, prefix_text, text
 from cni_bridge.cluster import route_requests as requests
 from cni_bridge.cluster import routes, table, tunnels
-from cni_bridge.cluster.desired import Route, Wanted
+from cni_bridge.cluster.desired import DesiredState, Route
 from cni_bridge.cluster.model import Host, Settings, View
 from cni_bridge.cluster.route_requests import Installed
 from cni_bridge.cluster.routes import IPV6
@@ -25,12 +24,12 @@ from cni_bridge.lean.record import record, replace
 IPV6_SYSCTLS = "/proc/sys/net/ipv6"
 GONE = (EADDRNOTAVAIL, ENODEV, ENOENT, ESRCH)
 NOT_ON_LINK = (EHOSTUNREACH, ENETUNREACH)
-NOTHING = Wanted(tunnels=(), routes=(), neighbours=(), forwards=(), problems=())
+NOTHING = DesiredState(tunnels=(), routes=(), neighbours=(), forwards=(), problems=())
 
 
 @record
 class _Made:
-    """What came of it: problems, and the routes that were there before."""
+    """The outcome: problems, and the routes that existed before."""
 
     problems: list[str]
     installed: list[Installed]
@@ -47,23 +46,23 @@ class Fabric:
         self._pools = tuple(pool.subnet for pool in settings.pools)
 
     def mtu(self) -> int:
-        """Return what fits through to other hosts."""
+        """Return the MTU towards other hosts."""
         return routes.mtu(self._me, self._settings)
 
     def ensure(self, view: View) -> tuple[str, ...]:
-        """Make the kernel what the view wants; what could not be, in sentences for operators.
+        """Reconcile the kernel with the view; return sentences for operators about what failed.
 
-        Raises KernelError where the kernel can't even be asked.
+        Raises KernelError if the kernel does not answer.
         """
-        want = routes.wanted(self._me, view, self._settings)
+        desired = routes.desired(self._me, view, self._settings)
         own = tuple(each.subnet for each in view.blocks.values() if each.host == self._me.id)
         with closing(Socket()) as socket:
-            made = self._make(socket, want)
+            made = self._make(socket, desired)
             others = table.obstacles(
-                made.mine, want.routes, made.installed, own=own, interfaces=made.interfaces
+                made.mine, desired.routes, made.installed, own=own, interfaces=made.interfaces
             )
             problems = (
-                *want.problems,
+                *desired.problems,
                 *made.problems,
                 *table.overlaps(self._pools, made.installed),
                 *(_explained(socket, each, self._settings.bridge) for each in others),
@@ -71,10 +70,9 @@ class Fabric:
         return tuple(dict.fromkeys(problems))
 
     def vacate(self, block: Prefix) -> None:
-        """Take the gateway of a block that this host gives back from the interface that has it.
+        """Remove the gateway of a block that this host gives back from the interface that has it.
 
-        An ADD leaves it there, and its subnet would hide the route to the block's next host. Raises
-        KernelError.
+        ADD added it, and its subnet would hide the route to the block's next host. Raises KernelError.
         """
         gateway = Prefix(ip=routes.gateway(block).ip, length=block.length)
         with closing(Socket()) as socket:
@@ -84,22 +82,22 @@ class Fabric:
                     socket.run(layer3.delete_address(found.interface, gateway))
 
     def remove(self) -> tuple[str, ...]:
-        """Take away all that this network has in the kernel; what could not be, in sentences."""
+        """Remove all of this network's kernel state; return sentences about what failed."""
         with closing(Socket()) as socket:
             return tuple(self._make(socket, NOTHING).problems)
 
-    def _make(self, socket: Socket, want: Wanted) -> _Made:
+    def _make(self, socket: Socket, desired: DesiredState) -> _Made:
         """Add new routes before old ones are removed, tunnels and neighbours before and after them."""
         problems: list[str] = []
         has_ipv6 = os.path.isdir(IPV6_SYSCTLS)
         if not has_ipv6:
-            want, problems = _without_ipv6(want)
+            desired, problems = _without_ipv6(desired)
         alias = routes.alias(self._settings.network)
-        below = tunnels.ensure(socket, want, alias, has_ipv6=has_ipv6)
+        below = tunnels.ensure(socket, desired, alias, has_ipv6=has_ipv6)
         problems += (*below.problems, *_carry_out(socket, below.first))
         installed = _installed(socket, has_ipv6=has_ipv6)
         mine = table.share(self._pools, installed)
-        placed, lost = _placed(socket, want.routes, self._me, below.indexes)
+        placed, lost = _placed(socket, desired.routes, self._me, below.indexes)
         change = table.difference(mine, placed, installed)
         additions = [requests.set_route(*each, mine.protocol) for each in change.missing]
         refusals = zip(change.missing, socket.attempt(*additions), strict=True)
@@ -114,16 +112,16 @@ class Fabric:
         )
 
 
-def _without_ipv6(want: Wanted) -> tuple[Wanted, list[str]]:
-    """Return what is left where the kernel has no IPv6, and that it is not all."""
-    remaining = tuple(each for each in want.routes if not _needs_ipv6(each))
-    lost = sorted({each.host for each in want.routes if each.gateway and _needs_ipv6(each)})
+def _without_ipv6(desired: DesiredState) -> tuple[DesiredState, list[str]]:
+    """Return the desired state without IPv6, for a kernel that lacks it, and the problems."""
+    remaining = tuple(each for each in desired.routes if not _needs_ipv6(each))
+    lost = sorted({each.host for each in desired.routes if each.gateway and _needs_ipv6(each)})
     problem = (
         f"this kernel has no IPv6, which the way to {', '.join(lost)} needs: start it without "
         "ipv6.disable=1, or take cluster.network6 out of the config of all hosts"
     )
-    neighbours = tuple(each for each in want.neighbours if len(each.ip) != IPV6)
-    left = replace(want, routes=remaining, neighbours=neighbours)
+    neighbours = tuple(each for each in desired.neighbours if len(each.ip) != IPV6)
+    left = replace(desired, routes=remaining, neighbours=neighbours)
     return left, [problem] if lost else []
 
 
@@ -142,7 +140,7 @@ def _installed(socket: Socket, *, has_ipv6: bool) -> list[Installed]:
 def _placed(
     socket: Socket, wanted: Iterable[Route], me: Host, indexes: dict[str, int]
 ) -> tuple[list[tuple[Route, int]], list[str]]:
-    """Routes with their interfaces; those that have none are left out."""
+    """Return routes with their interfaces; those without one are omitted."""
     shared = _interfaces_of(socket, me.addresses)
     placed: list[tuple[Route, int]] = []
     lost: dict[int, None] = {}
@@ -171,7 +169,7 @@ def _interfaces_of(socket: Socket, addresses: Iterable[bytes]) -> dict[int, int]
 
 
 def _carry_out(socket: Socket, steps: Iterable[Request]) -> Iterator[str]:
-    """Do it; what is gone already can be removed."""
+    """Carry out the steps; removing what is gone already is no failure."""
     for refusal in socket.attempt(*steps):
         if refusal and refusal.errno not in GONE:
             yield str(refusal)
@@ -187,12 +185,12 @@ def _refused(route: Route, refusal: KernelError) -> str:
             "up: host-gw can't reach it; set cluster.backend to vxlan on all hosts"
         )
     whose = f" of host {route.host}" if route.host else ""
-    return f"{refusal}; what is for {prefix_text(route.destination)}{whose} goes astray"
+    return f"{refusal}; traffic for {prefix_text(route.destination)}{whose} is lost"
 
 
 def _homeless(me: Host, length: int) -> str:
     lost = ", ".join(text(ip) for ip in me.addresses if len(ip) == length)
-    return f"no interface has {lost} any more: restart the agent, so that other hosts hear of it"
+    return f"no interface has {lost} any more: restart the agent, so that other hosts learn the new address"
 
 
 def _explained(socket: Socket, found: Installed, bridge: str) -> str:
@@ -201,10 +199,11 @@ def _explained(socket: Socket, found: Installed, bridge: str) -> str:
     subnet = prefix_text(found.destination)
     if name == bridge:
         return (
-            f"{subnet} is not leased to this host, but {bridge} still has an address of it, so "
-            "nothing gets there: remove that (`ip address`) when its last container here is gone"
+            f"{subnet} is not leased to this host, but {bridge} still has an address of it, so its "
+            "containers are unreachable from here: remove that address with `ip address del` when the last "
+            "container of it on this host is gone"
         )
     return (
-        f"{subnet} leads to {name} by a route of somebody else, which may take what is for other "
-        "hosts' containers: remove it (`ip route`), or choose another cluster.network"
+        f"a foreign route sends {subnet} to {name}, which may capture traffic for other hosts' "
+        "containers: remove it with `ip route del`, or choose another cluster.network"
     )

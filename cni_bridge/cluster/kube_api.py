@@ -1,7 +1,6 @@
-"""How a request gets to the Kubernetes API, and its changes to who waits for them.
+"""Requests to the Kubernetes API, and changes from it.
 
-What objects mean is not known here. A client library has the credentials: those of a pod, or of a
-kubeconfig.
+The client library handles credentials: a pod's, or those of a kubeconfig.
 """
 
 import queue
@@ -60,7 +59,7 @@ class Api:
         return made
 
     def listed(self, kind: type, labels: dict[str, str]) -> tuple[list[Any], str]:
-        """All of a kind, and as of which version."""
+        """Return all objects of a kind, and the version they are of."""
 
         def ask() -> tuple[list[Any], str]:
             found = self._client.list(kind, labels=labels)
@@ -95,7 +94,7 @@ class Api:
 
 
 class Changes:
-    """Changes of some objects, read by a thread of its own while others wait for them."""
+    """Changes of some objects, read by a thread of their own."""
 
     def __init__(self, client: Any, kind: type, labels: dict[str, str], version: str) -> None:
         self._read: queue.SimpleQueue[Change | Unreachable] = queue.SimpleQueue()
@@ -106,7 +105,7 @@ class Changes:
         threading.Thread(target=self._run, args=(stream,), name="changes", daemon=True).start()
 
     def next(self, patience: float) -> list[Change]:
-        """Those that have come, none if none came in time; raises Unreachable, and is over then."""
+        """Return the changes that came; none if none came in time. Raises Unreachable, and is closed then."""
         found: list[Change] = []
         try:
             change = self._read.get(timeout=patience)
@@ -123,7 +122,7 @@ class Changes:
         raise change
 
     def close(self) -> None:
-        """From now on nobody listens; the thread ends with the stream."""
+        """Discard further changes; the thread ends with the stream."""
         self._is_over = True
 
     def _run(self, stream: Any) -> None:
@@ -133,4 +132,4 @@ class Changes:
                     return
                 self._read.put(change)
         except (ApiError, httpx2.HTTPError, msgspec.MsgspecError, RuntimeError) as error:
-            self._read.put(Unreachable(f"the API server does not tell changes: {error}"))
+            self._read.put(Unreachable(f"the watch of the API server ended: {error}"))

@@ -1,6 +1,6 @@
 """The store where each Kubernetes node has its own subnets already: blocks are the nodes' podCIDRs.
 
-Nothing is written; who is a node, and which subnets it has, Kubernetes decides.
+Nothing is written: Kubernetes decides which nodes exist and which subnets they have.
 """
 
 import socket
@@ -27,7 +27,7 @@ class KubernetesNodes:
         self._api = Api(settings.kubeconfig, NAMESPACE)
         self._node = settings.node or socket.gethostname()
         self._ttl = settings.ttl
-        self._boot_id = ""  # this host's, which its kubelet tells later
+        self._boot_id = ""  # this host's, which its kubelet reports later
         self._known: dict[str, Any] = {}
         self._stream: Changes | None = None
 

@@ -20,7 +20,7 @@ RECORD = "cni-bridge/record"
 
 
 def host(item: Lease) -> Host:
-    """Who it is about."""
+    """Return the object's name."""
     document = json.loads(annotations(item)[RECORD])
     return notation.host(document["id"], document)
 
@@ -51,7 +51,7 @@ def version(item: Lease) -> str:
 
 
 def holder(item: Lease) -> str:
-    """Who has it; empty: nobody."""
+    """Return the holder's id; empty if there is none."""
     return (item.spec.holderIdentity if item.spec else "") or ""
 
 
@@ -69,5 +69,5 @@ def made(name: str, labels: dict[str, str], holder: str, record: Document, ttl: 
 
 
 def now() -> datetime:
-    """For people who look at it; nothing is judged by it."""
+    """Return the time for the object's `renewTime`, which is informational."""
     return datetime.now(UTC)

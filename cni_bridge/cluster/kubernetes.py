@@ -2,13 +2,13 @@
 
     cni-bridge-HASH           what blocks are cut from, the same on all hosts
     cni-bridge-HASH-host-…    a host's description, and its renewals
-    cni-bridge-HASH-block-…   who has a block; without a holder it is free
+    cni-bridge-HASH-block-…   the host that has a block; free without a holder
 
-HASH stands for the network. There are no transactions, only objects that change if they are as they
-were read. So a block is taken from a host in two steps: it is deposed, then the block is written. A
-host that comes back writes its blocks anew, after its membership: who deposed it before finds the
-block changed. Whether a host renews is judged by how long its object has not changed, on the
-observer's own clock.
+HASH stands for the network. There are no transactions, only objects that are written if they are as last
+read. A block is therefore taken from a host in two steps: its membership is ended, then the block is
+written. A host that returns writes its membership first and then its blocks, so that an agent that ended
+its membership finds the block changed. Whether a host renews is decided by how long its object has been
+unchanged, on the observer's own clock.
 """
 
 import time
@@ -27,7 +27,7 @@ from cni_bridge.cluster.store import MembershipLost, OtherNetwork, Unreachable
 from cni_bridge.lean.record import replace
 from cni_bridge.ledger.blocks import now_ms
 
-TERM = "cni-bridge/term"  # counts memberships that were not gone on with
+TERM = "cni-bridge/term"  # number of times the host has joined again
 NETWORK = "cni-bridge/network"
 ATTEMPTS = 3
 
@@ -62,9 +62,9 @@ class Kubernetes:
             wanted = self._made(self._host(host.id), host.id, notation.host_document(host), ttl)
             objects.annotations(wanted)[TERM] = str(term)
             if self._written(wanted, found):
-                self._write_blocks_anew(host)
+                self._rewrite_blocks(host)
                 return Membership(host=host, token=str(term), until=asked + ttl * 1000)
-        raise Unreachable("others change the record of this host all the time")
+        raise Unreachable("other agents keep changing the record of this host")
 
     def renew(self, membership: Membership) -> Membership:
         for _attempt in range(ATTEMPTS):
@@ -75,7 +75,7 @@ class Kubernetes:
             if self._api.replace(found):
                 ttl = found.spec.leaseDurationSeconds or 0
                 return replace(membership, until=asked + ttl * 1000)
-        raise Unreachable("others change the record of this host all the time")
+        raise Unreachable("other agents keep changing the record of this host")
 
     def leave(self, membership: Membership) -> None:
         try:
@@ -98,7 +98,7 @@ class Kubernetes:
 
     def lease(self, membership: Membership, subnet: Prefix, seen: Block | None) -> Block | None:
         self._own(membership)
-        if seen and seen.host != membership.host.id and not self._depose(seen.host):
+        if seen and seen.host != membership.host.id and not self._end_expired_term(seen.host):
             return None
         host = membership.host
         document = {"subnet": prefix_text(subnet), **notation.block_document(host)}
@@ -135,7 +135,7 @@ class Kubernetes:
 
     def watch(self, view: View, patience: float) -> View:
         if self._stream is None:
-            raise Unreachable("changes are told after a view only")
+            raise Unreachable("a watch needs a view first")
         try:
             found = self._stream.next(patience)
         except Unreachable:
@@ -186,7 +186,7 @@ class Kubernetes:
     # ------------------------------------------------------------ objects
 
     def _agree_on_pools(self) -> None:
-        """Raise OtherNetwork while anybody has blocks of others."""
+        """Write what blocks are cut from; raise OtherNetwork while a host has blocks of other sizes."""
         found = self._api.lease(self._root)
         if found and objects.annotations(found)[RECORD] == self._pools:
             return
@@ -195,7 +195,7 @@ class Kubernetes:
         wanted = self._made(self._root, "", {})
         objects.annotations(wanted)[RECORD] = self._pools
         if self._written(wanted, found) and found and self.view().blocks:
-            self._api.replace(self._with_version(found))  # somebody was leasing one just then
+            self._api.replace(self._with_version(found))  # another host has leased one meanwhile
             raise _other(found, self._pools)
         self._must_have_our_pools()
 
@@ -205,15 +205,15 @@ class Kubernetes:
             raise _other(found, self._pools)
 
     def _with_version(self, old: Lease) -> Lease:
-        """Return what an object said before, to be written over what it says now."""
+        """Return an object with its old content, to be written over the current one."""
         now = self._api.lease(objects.name(old))
         assert old.metadata
         if now and now.metadata:
             old.metadata.resourceVersion = now.metadata.resourceVersion
         return old
 
-    def _write_blocks_anew(self, host: Host) -> None:
-        """Who is about to take one, having deposed the host, is too late then."""
+    def _rewrite_blocks(self, host: Host) -> None:
+        """Write this host's blocks again: an agent that is about to take one is too late then."""
         for item in self._api.listed(Lease, self._labels)[0]:
             if "-block-" in objects.name(item) and objects.holder(item) == host.id:
                 item.spec.renewTime = objects.now()
@@ -230,11 +230,11 @@ class Kubernetes:
         )
         if found is None or not is_ours:
             host = membership.host
-            raise MembershipLost(f"the host {host.name} ({host.id}) is no member any more")
+            raise MembershipLost(f"the host {host.name} ({host.id}) is no longer a member")
         return found
 
-    def _depose(self, host: str) -> bool:
-        """Whether the host is no member: it has left, or has not renewed and is made to notice."""
+    def _end_expired_term(self, host: str) -> bool:
+        """Return whether the host is not a member: it has left, or it has not renewed and its term is ended."""
         found = self._api.lease(self._host(host))
         if found is None or not objects.holder(found):
             return True
@@ -262,7 +262,7 @@ class Kubernetes:
         return self._api.replace(wanted)
 
     def _note(self) -> None:
-        """Since when each object has been as it is."""
+        """Note since when each object has been unchanged."""
         now, before = time.monotonic(), self._changed
         self._changed = {
             name: before[name]
@@ -293,7 +293,7 @@ def _must_be_the_same(host: Host, known: Host) -> None:
 
 def _other(found: Lease | None, ours: str) -> OtherNetwork:
     theirs = objects.annotations(found)[RECORD] if found else "nothing"
-    return OtherNetwork(f"the store has it as {theirs}, this host as {ours}")
+    return OtherNetwork(f"the store has the network as {theirs}, this host as {ours}")
 
 
 def _hash(text: str) -> str:

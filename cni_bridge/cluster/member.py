@@ -1,6 +1,6 @@
-"""What a host that is a member should do about its blocks: take, keep, give back.
+"""Decide which blocks a member should take, keep and give back.
 
-Pure: from the view, the ledger's rows and how long others have been absent; the agent does it.
+Pure: from the view, the ledger's rows and how long other hosts have been absent.
 """
 
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -11,8 +11,8 @@ from cni_bridge.cluster.model import Block, Host, Pool, Settings, View
 from cni_bridge.lean.record import record
 from cni_bridge.ledger.block_leases import Leased
 
-TRIES = 64  # at random, before a pool is looked through
-ALL = 1 << 16  # blocks of a pool that are looked through one by one
+TRIES = 64  # at random, before a pool is searched
+ALL = 1 << 16  # blocks of a pool that are searched one by one
 
 
 @record
@@ -51,8 +51,8 @@ def decide(
 ) -> Decision:
     """Return what this host should do now. `ripe` are the hosts that have been absent for the grace.
 
-    A block that the store has as ours but the ledger has not is written again before it is handed
-    out: a request to give it back may still be on its way, and must not be carried out later.
+    A block that is this host's in the store but not in the ledger is leased again before use: a request
+    to give it back may still be under way, and must not take effect later.
     """
     own = {subnet: block for subnet, block in view.blocks.items() if block.host == me.id}
     here = {row.subnet: row for row in rows if row.boot_id == me.boot_id}
@@ -64,7 +64,7 @@ def decide(
     exhausted: list[Pool] = []
     for pool in settings.pools:
         if any(contains(pool.subnet, each.subnet.ip) for each in claims):
-            continue  # what comes of those first
+            continue  # wait for the outcome of those
         mine = [here[each] for each in kept if contains(pool.subnet, each.ip)]
         if _free(mine) < settings.low_water:
             found = _another(pool, view, ripe, random)
@@ -88,7 +88,7 @@ def ripe(absent: Mapping[str, float], grace: int, now: float) -> frozenset[str]:
 
 
 def absences(view: View, before: Mapping[str, float], now: float) -> dict[str, float]:
-    """Since when each host that has blocks has been seen to be no member."""
+    """Return since when each host with blocks has been seen not to be a member."""
     owners = {block.host for block in view.blocks.values()}
     return {host: before.get(host, now) for host in owners - view.members}
 
@@ -98,15 +98,14 @@ def _free(rows: Sequence[Leased]) -> int:
 
 
 def _spare(mine: Sequence[Leased], low_water: int) -> list[Leased]:
-    """Return an empty block whose going leaves enough for the next one not to be needed at once."""
+    """Return an empty block that can be given back without being needed again at once."""
     empty = [row for row in mine if not row.used]
     free = _free(mine)
     return [row for row in empty if free - row.size >= low_water + row.size // 2][:1]
 
 
 def _another(pool: Pool, view: View, ripe: Container[str], random: Random) -> list[Claim]:
-    """Return a block that nobody has or else, of those whose hosts have been away for long, the one that
-    has not changed for longest."""
+    """Return a free block or else, of the blocks of ripe hosts, the one unchanged for longest."""
     for subnet in _candidates(pool, random):
         if subnet not in view.blocks:
             return [Claim(subnet=subnet, seen=None)]
@@ -120,7 +119,7 @@ def _another(pool: Pool, view: View, ripe: Container[str], random: Random) -> li
 
 
 def _candidates(pool: Pool, random: Random) -> Iterator[Prefix]:
-    """Blocks of a pool, at random: hosts that come at the same time seldom want the same one."""
+    """Yield blocks of a pool at random, so that hosts that start together rarely choose the same one."""
     count = 1 << (pool.length - pool.subnet.length)
     size = 1 << (8 * len(pool.subnet.ip) - pool.length)
     start = first(pool.subnet)

@@ -1,6 +1,6 @@
-"""What the agent tells Prometheus, as text over HTTP, and whether this host is ready.
+"""The agent's Prometheus metrics over HTTP, and whether this host is ready.
 
-Read from the agent when somebody asks; nothing is counted here.
+Read from the agent at each request; nothing is counted here.
 """
 
 import socket
@@ -45,7 +45,7 @@ def serve(agent: Agent, address: str, port: int) -> WSGIServer:
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """Who asks and then says nothing keeps nobody else waiting."""
+    """A server whose requests do not wait for each other."""
 
     daemon_threads = True
 
@@ -56,7 +56,7 @@ class _Server6(_Server):
 
 class _Silent(WSGIRequestHandler):
     def log_message(self, *_words: object) -> None:
-        """Nothing: it is asked all day."""
+        """Log nothing."""
 
 
 class Cluster(Collector):
@@ -80,8 +80,8 @@ class Cluster(Collector):
     def _of_ledger(self) -> Iterator[tuple[str, str, float]]:
         rows = self._agent.books.rows
         yield "own_blocks", "Blocks that this host leases.", len(rows)
-        yield "addresses", "Addresses of them for containers.", sum(row.size for row in rows)
-        yield "addresses_used", "Addresses that containers have.", sum(row.used for row in rows)
+        yield "addresses", "Addresses of these blocks.", sum(row.size for row in rows)
+        yield "addresses_used", "Addresses in use by containers.", sum(row.used for row in rows)
 
     def _of_cluster(self) -> Iterator[tuple[str, str, float]]:
         shot = self._agent.snapshot()
@@ -89,12 +89,12 @@ class Cluster(Collector):
             return
         left = max(0, shot.until - now_ms()) / 1000
         yield "lease_seconds", "Seconds until the lease ends if it is not renewed.", left
-        yield "store_up", "Whether the store can be asked.", float(not shot.error)
+        yield "store_up", "Whether the store can be reached.", float(not shot.error)
         yield "hosts", "Hosts that the store knows.", len(shot.view.hosts)
         yield "members", "Hosts that renew their membership.", len(shot.view.members)
         yield "blocks", "Blocks of all hosts.", len(shot.view.blocks)
         yield "lost_blocks", "Blocks in use here that another host leases.", len(shot.lost)
-        yield "problems", "What `cni-bridge doctor` would tell.", len(shot.problems)
+        yield "problems", "Problems that `cni-bridge doctor` reports.", len(shot.problems)
         if shot.skew is not None:
             yield "store_skew_seconds", "Seconds that the store's clock is ahead.", shot.skew
 
@@ -103,5 +103,5 @@ class Cluster(Collector):
         yield "renewals", "Renewals of the membership.", counts.renewals
         yield "leases", "Blocks leased.", counts.leases
         yield "releases", "Blocks given back.", counts.releases
-        yield "membership_losses", "Times that the store had forgotten this host.", counts.losses
-        yield "store_errors", "Times that the store could not be asked.", counts.errors
+        yield "membership_losses", "Times that the membership of this host was lost.", counts.losses
+        yield "store_errors", "Times that the store could not be reached.", counts.errors

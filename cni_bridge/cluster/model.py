@@ -1,7 +1,4 @@
-"""What the hosts of a cluster network tell each other, as records.
-
-No behaviour and no I/O here; how a record looks in a store is the store's driver's business.
-"""
+"""What the hosts of a cluster network exchange, as records without behaviour."""
 
 from cni_bridge.address import Prefix
 from cni_bridge.lean.record import record
@@ -26,7 +23,7 @@ class Host:
 class Block:
     """A subnet of a cluster network that one host hands addresses out of.
 
-    `revision` is the store's for this record: who changes it names the one that it has seen.
+    `revision` is the store's for this record; a change names the revision it is based on.
     """
 
     subnet: Prefix
@@ -72,7 +69,7 @@ class Pool:
 
 @record
 class Backend:
-    """How packets get to other hosts: `host-gw`, a route each, or `vxlan`, a tunnel."""
+    """How packets reach other hosts: `host-gw`, a route each, or `vxlan`, a tunnel."""
 
     kind: str
     vni: int
@@ -81,7 +78,7 @@ class Backend:
 
 @record
 class Credentials:
-    """How to be let in by the store: paths of files, and a user's name; empty where not used."""
+    """Access to the store: paths of files, and a user's name; empty if not used."""
 
     ca: str = ""
     certificate: str = ""

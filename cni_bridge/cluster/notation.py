@@ -1,7 +1,4 @@
-"""How records of a cluster network are written as JSON, in a store and for people's commands.
-
-Only what is written and read; where it is kept is not known here.
-"""
+"""Records of a cluster network as JSON, in a store and in the snapshot."""
 
 from typing import Any
 
@@ -13,7 +10,7 @@ Document = dict[str, Any]
 
 
 def host_document(host: Host) -> Document:
-    """Return what others have to know of a host; its id is the name of where it is kept."""
+    """Return what other hosts must know of a host; its id is part of the key."""
     return {
         "name": host.name,
         "boot_id": host.boot_id,
@@ -34,7 +31,7 @@ def host(host_id: str, document: Document) -> Host:
 
 
 def block_document(owner: Host) -> Document:
-    """Return what others have to know of a block that this host has."""
+    """Return what other hosts must know of a block of this host."""
     return {"host": owner.id, "boot_id": owner.boot_id}
 
 
@@ -49,12 +46,12 @@ def block(subnet: address.Prefix, document: Document, revision: int) -> Block:
 
 
 def pools_text(pools: tuple[Pool, ...]) -> str:
-    """Return what all hosts have to agree on: `10.64.0.0/12 in /26, fd64::/48 in /122`."""
+    """Return what must be the same on all hosts: `10.64.0.0/12 in /26, fd64::/48 in /122`."""
     return ", ".join(f"{prefix_text(pool.subnet)} in /{pool.length}" for pool in pools)
 
 
 def another_machine(host: Host, known: Host) -> str:
-    """Return what to say to a host whose id is another's."""
+    """Return the message for a host that has the id of another one."""
     there = ", ".join(map(address.text, known.addresses))
     return (
         f"the id {host.id} of this host is that of {known.name} ({there}): if that is another "

@@ -1,4 +1,4 @@
-"""Routes to other hosts' blocks as the kernel wants and tells them.
+"""Netlink messages for routes to other hosts' blocks.
 
 Pure: builds requests and reads answers. It sends nothing and decides no policy.
 """
@@ -45,7 +45,7 @@ VIA = "=H16s"  # struct rtvia of an IPv6 gateway
 
 @record
 class Installed:
-    """A route that a table holds; gateway None and interface 0: nobody is there."""
+    """A route that a table holds; gateway None and interface 0: the destination is unreachable."""
 
     destination: Prefix
     metric: int

@@ -1,7 +1,6 @@
-"""What a host's kernel should know of the others' blocks: tunnels, neighbours, routes; and what stands
-against it.
+"""Compute the tunnels, neighbours and routes to other hosts' blocks, and what prevents them.
 
-Pure: from the view alone, no I/O. Whoever sees the same view finds the same MACs and names.
+Pure: from the view alone. Every host derives the same MACs and names from the same view.
 """
 
 from collections.abc import Iterator
@@ -13,11 +12,11 @@ from cni_bridge.address import Prefix, prefix_text, text
 from cni_bridge.cluster.desired import (
     LAST_RESORT,
     METRIC,
+    DesiredState,
     Forward,
     Neighbour,
     Route,
     Tunnel,
-    Wanted,
 )
 from cni_bridge.cluster.model import Host, Settings, View
 from cni_bridge.lean.record import record
@@ -37,8 +36,8 @@ class _Peer:
     blocks: tuple[Prefix, ...]
 
 
-def wanted(me: Host, view: View, settings: Settings) -> Wanted:
-    """Return what this host's kernel should have, so that packets get to every other host's containers."""
+def desired(me: Host, view: View, settings: Settings) -> DesiredState:
+    """Return the desired kernel state, so that packets reach every other host's containers."""
     blocks, astray = _blocks(view, settings)
     shadowed = dict(_shadowed(me, view))
     peers = [
@@ -46,15 +45,15 @@ def wanted(me: Host, view: View, settings: Settings) -> Wanted:
         for id, host in sorted(view.hosts.items())
         if id != me.id and id in blocks and id not in shadowed
     ]
-    nobody = tuple(
+    unreachable = tuple(
         Route(destination=each.subnet, host="", gateway=None, tunnel="", mtu=0, metric=LAST_RESORT)
         for each in settings.pools
     )
     reach = _through_tunnels if settings.backend.kind == "vxlan" else _on_the_link
     found = reach(me, peers, blocks.get(me.id, ()), settings)
-    return Wanted(
+    return DesiredState(
         tunnels=found.tunnels,
-        routes=(*found.routes, *nobody),
+        routes=(*found.routes, *unreachable),
         neighbours=found.neighbours,
         forwards=found.forwards,
         problems=(*astray, *shadowed.values(), *found.problems),
@@ -62,19 +61,19 @@ def wanted(me: Host, view: View, settings: Settings) -> Wanted:
 
 
 def mtu(me: Host, settings: Settings) -> int:
-    """Return what fits through to other hosts."""
+    """Return the MTU towards other hosts."""
     if settings.backend.kind == "vxlan":
         return me.mtu - OVERHEAD[len(_families(me)[0])]
     return me.mtu
 
 
 def alias(network: str) -> str:
-    """Return what a tunnel says of whose it is."""
+    """Return the alias that marks a tunnel as the network's."""
     return f"cni-bridge cluster {network}"[:ALIAS_LIMIT]
 
 
 def tunnel_mac(network: str, host: str) -> bytes:
-    """Return the MAC of a host's tunnels, which all hosts find without being told it."""
+    """Return the MAC of a host's tunnels, which every host can derive."""
     return b"\x02" + blake2b(f"{network}\n{host}".encode(), digest_size=5).digest()
 
 
@@ -94,7 +93,7 @@ def gateway(block: Prefix) -> Prefix:
 
 def _through_tunnels(
     me: Host, peers: list[_Peer], own: tuple[Prefix, ...], settings: Settings
-) -> Wanted:
+) -> DesiredState:
     routes: list[Route] = []
     neighbours: dict[Neighbour, None] = {}
     forwards, problems = [], []
@@ -114,7 +113,7 @@ def _through_tunnels(
             neighbours[Neighbour(tunnel=tunnel.name, ip=hop, mac=mac)] = None
             narrow = _narrower(me, peer.host, OVERHEAD[len(below)])
             routes.append(_route(block, peer.host, hop, tunnel.name, narrow))
-    return Wanted(
+    return DesiredState(
         tunnels=tuple(each for family, each in tunnels.items() if family in used),
         routes=tuple(routes),
         neighbours=tuple(neighbours),
@@ -164,7 +163,7 @@ def _no_family(me: Host, peer: Host) -> str:
 
 def _on_the_link(
     me: Host, peers: list[_Peer], own: tuple[Prefix, ...], settings: Settings
-) -> Wanted:
+) -> DesiredState:
     routes, problems = [], []
     mine = {len(ip) for ip in me.addresses}
     for peer in peers:
@@ -175,7 +174,7 @@ def _on_the_link(
                 routes.append(_route(block, peer.host, hop, "", narrow))
             else:
                 problems.append(_no_gateway(me, peer.host, len(block.ip)))
-    return Wanted(
+    return DesiredState(
         tunnels=(),
         routes=tuple(routes),
         neighbours=(),
@@ -208,7 +207,7 @@ def _route(block: Prefix, host: Host, hop: bytes, tunnel: str, narrow: int) -> R
 
 
 def _narrower(me: Host, peer: Host, overhead: int) -> int:
-    """Return the MTU towards a host whose link takes less than ours; 0 for all others."""
+    """Return the MTU towards a host whose link has a smaller one than this host's; otherwise 0."""
     return peer.mtu - overhead if 0 < peer.mtu < me.mtu else 0
 
 
@@ -247,7 +246,7 @@ def _is_in(block: Prefix, pools: list[Prefix]) -> bool:
 
 
 def _shadowed(me: Host, view: View) -> Iterator[tuple[str, str]]:
-    """Hosts at an address that another one has with more right: we, a member, who comes first."""
+    """Yield hosts whose address belongs to another host: this one, a member, or the first of them."""
     known = view.hosts | {me.id: me}
     by_address: dict[bytes, list[Host]] = {}
     for host in known.values():

@@ -1,7 +1,4 @@
-"""The `cluster` object of a network's config, as the agent needs it.
-
-The config has been validated before; what a plugin run takes from it is `edge.cluster`' business.
-"""
+"""The `cluster` object of a validated config, as the agent needs it; `edge.cluster` reads it for a plugin run."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""What the agent knows, in a file beside the ledger: people's commands read it, nobody else.
+"""What the agent knows, in a file beside the ledger that commands read.
 
-Written whole and put in place at once, so that whoever reads it never sees half of it.
+The file is replaced as a whole, so that a reader never sees half of it.
 """
 
 import fcntl
@@ -34,9 +34,9 @@ class Snapshot:
     me: Host
     view: View
     absent: dict[str, int]
-    lost: tuple[str, ...]  # blocks whose addresses containers here have, but another host leases
+    lost: tuple[str, ...]  # blocks with containers here that belong to another host
     problems: tuple[str, ...]
-    error: str  # why the store can't be asked; empty if it can
+    error: str  # why the store cannot be reached; empty if it can
     skew: float | None  # seconds by which the store's clock is ahead
     written: int
     heard: int
@@ -46,12 +46,12 @@ class Snapshot:
 
 
 def path(state_dir: str, network: str) -> Path:
-    """Where an agent writes it."""
+    """Return the file that the network's agent writes."""
     return Path(state_dir) / f"cluster-{network}.json"
 
 
 def save(state_dir: str, shot: Snapshot) -> None:
-    """Put it in place. Raises OSError."""
+    """Write the snapshot. Raises OSError."""
     file = path(state_dir, shot.network)
     new = file.with_suffix(".new")
     new.write_text(json.dumps(_document(shot)), encoding="utf-8")
@@ -59,7 +59,7 @@ def save(state_dir: str, shot: Snapshot) -> None:
 
 
 def load(file: Path) -> Snapshot | None:
-    """Return what an agent wrote; None if it is not there, or of a version that wrote it otherwise."""
+    """Return what an agent wrote; None if it is missing or from an incompatible version."""
     try:
         return _record(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
@@ -67,18 +67,18 @@ def load(file: Path) -> Snapshot | None:
 
 
 def all_of(state_dir: str) -> tuple[Snapshot, ...]:
-    """Those of all cluster networks with this ledger."""
+    """Return the snapshots of all cluster networks with this ledger."""
     found = map(load, sorted(Path(state_dir).glob(PATTERN)))
     return tuple(each for each in found if each)
 
 
 def lock_path(state_dir: str, network: str) -> Path:
-    """Return what the agent of a network holds locked for as long as it runs."""
+    """Return the file that the agent of a network keeps locked while it runs."""
     return Path(state_dir) / f"cluster-{network}.lock"
 
 
 def is_served(state_dir: str, network: str) -> bool:
-    """Whether an agent runs."""
+    """Return whether an agent runs."""
     try:
         with lock_path(state_dir, network).open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -1,6 +1,6 @@
-"""What a shared store has to offer: membership, blocks of addresses, and a watch on both.
+"""What a shared store must provide: membership, blocks of addresses, and a watch on both.
 
-The drivers are `etcd` and `kubernetes`; nothing else knows which it is.
+The drivers are `etcd`, `kubernetes` and `kube_nodes`.
 """
 
 from typing import Protocol
@@ -10,11 +10,11 @@ from cni_bridge.cluster.model import Block, Host, Membership, View
 
 
 class Unreachable(Exception):
-    """The store does not answer, or can't decide (no majority); what was asked may have happened."""
+    """The store does not answer, or cannot decide (no majority); the request may have taken effect."""
 
 
 class MembershipLost(Exception):
-    """The store has forgotten the host, or another machine is the member of its id."""
+    """The membership has expired, or another machine has the host's id."""
 
 
 class OtherNetwork(Exception):
@@ -32,16 +32,16 @@ class Store(Protocol):
         """Become a member for `ttl` seconds, or go on being one after a restart of the agent.
 
         A host that is known by this id is the same one if its boot is the same (its addresses may
-        have changed) or one of its addresses is (it has been started anew). Another machine raises
-        MembershipLost, unless `take_over` says that the known one is gone for ever. Raises
-        OtherNetwork, too, while anybody has blocks.
+        have changed) or one of its addresses is (it has rebooted). Another machine raises MembershipLost,
+        unless `take_over` says that the known one is gone for good. Raises OtherNetwork while a host has
+        blocks of other sizes.
         """
 
     def renew(self, membership: Membership) -> Membership:
         """Stay a member for another `ttl` seconds. Raises MembershipLost."""
 
     def lease(self, membership: Membership, subnet: Prefix, seen: Block | None) -> Block | None:
-        """Make a block this host's, of this boot; None if somebody else was first.
+        """Make a block this host's, of this boot; return None if another host was first.
 
         `seen` is the block's record where there is one: this host's of an earlier boot, or one of a
         host that is no member any more. Compared and written in one step: the membership lives, the
@@ -50,29 +50,29 @@ class Store(Protocol):
         """
 
     def release(self, membership: Membership, block: Block) -> None:
-        """Give a block back; nothing happens if it has changed since it was seen."""
+        """Give a block back; do nothing if it has changed since it was seen."""
 
     def leave(self, membership: Membership) -> None:
-        """Stop being a member; forgotten at once where no blocks are left."""
+        """End the membership; the host's record is removed at once if it has no blocks."""
 
     def evict(self, host: str, *, by_force: bool = False) -> bool:
-        """Free all blocks of a host that is no member, and forget it; False if it is one.
+        """Free all blocks of a host that is not a member and remove its record; return False if it is one.
 
-        For an operator who knows that the machine is gone: nothing else shortens the grace. By force
-        for one who knows that it is switched off, although its time as a member is not over.
+        For an operator's knowledge that the machine is gone: nothing else shortens the grace period. By
+        force if it is known to be switched off although its membership has not expired.
         """
 
     def view(self) -> View:
-        """Everything, read anew: who has measured an absence knows nothing of it any more."""
+        """Read everything; absences measured before do not count any more."""
 
     def watch(self, view: View, patience: float) -> View:
         """Return the view after the next changes, or the same one if none came in `patience` seconds.
 
-        No change is left out: where they can't be told one by one any more, it raises Unreachable.
+        No change is omitted: if some were missed, everything is read again or Unreachable is raised.
         """
 
     def skew(self) -> float | None:
-        """Seconds by which the store's clock is ahead of ours, by its last answer; None: not known."""
+        """Return the seconds by which the store's clock is ahead, by its last answer; None: not known."""
 
     def close(self) -> None:
-        """End connections and threads; the membership goes on until its time is over."""
+        """End connections and threads; the membership continues until it expires."""

@@ -1,7 +1,4 @@
-"""Which driver a network's store has; its client library is imported only here.
-
-What drivers have in common is `store`.
-"""
+"""The driver of a network's store; client libraries are imported only here."""
 
 from cni_bridge.cluster.model import Settings
 from cni_bridge.cluster.store import Store
@@ -9,7 +6,7 @@ from cni_bridge.errors import UnsupportedField
 
 
 def open_store(settings: Settings) -> Store:
-    """Return the network's store; nothing is asked of it yet. Raises UnsupportedField."""
+    """Return the network's store without contacting it. Raises UnsupportedField."""
     try:
         if settings.store == "kubernetes":
             return _kubernetes(settings)
@@ -18,8 +15,8 @@ def open_store(settings: Settings) -> Store:
         return Etcd(settings)
     except ImportError as error:
         raise UnsupportedField(
-            f"cluster.store: found {settings.store}, whose client library is not here: {error}",
-            "The executables have it; with pip it is `pip install cni-bridge[cluster]`.",
+            f"cluster.store: the client library of {settings.store} is not installed: {error}",
+            "The executables contain it; with pip: `pip install cni-bridge[cluster]`.",
         ) from error
 
 

@@ -12,8 +12,8 @@ from cni_bridge.cluster.messages import RTN_MULTICAST, RTN_UNREACHABLE
 from cni_bridge.cluster.route_requests import Installed
 from cni_bridge.lean.record import record
 
-# What routes of ours say of who made them. From `static` (4) on the kernel leaves the numbers to
-# everybody; neither iproute2's list nor FRR, BIRD, systemd-networkd, Cilium or Calico use these.
+# The protocol numbers of the agent's routes. From `static` (4) on the kernel leaves the numbers to user
+# space; neither iproute2's list nor FRR, BIRD, systemd-networkd, Cilium or Calico use these.
 # Networks whose blocks are cut from pools are told apart by these; a host can have one network that
 # is told its blocks.
 POOLED, TOLD = 77, 78
@@ -24,7 +24,9 @@ class Share:
     """Which routes of the table are a network's."""
 
     pools: tuple[Prefix, ...]
-    enclaves: tuple[Prefix, ...]  # pools of other networks inside of ours: a mistake, but theirs
+    enclaves: tuple[
+        Prefix, ...
+    ]  # pools of other networks within this one's: a mistake in their config
 
     @property
     def protocol(self) -> int:
@@ -55,7 +57,7 @@ def share(pools: tuple[Prefix, ...], installed: Iterable[Installed]) -> Share:
 def difference(
     mine: Share, wanted: Iterable[tuple[Route, int]], installed: Iterable[Installed]
 ) -> Difference:
-    """Return what is missing or otherwise, and what nobody wants any more."""
+    """Return the routes that are missing or different, and those that are not desired any more."""
     present = {
         (each.destination, each.metric): each
         for each in installed
@@ -107,7 +109,7 @@ def overlaps(pools: tuple[Prefix, ...], installed: Iterable[Installed]) -> Itera
 def _pools_of_others(
     pools: tuple[Prefix, ...], installed: Iterable[Installed]
 ) -> tuple[Prefix, ...]:
-    """Told by the route that each network has for what nobody leases."""
+    """Yield sentences about overlapping networks, found by their unreachable route."""
     return tuple(
         each.destination
         for each in installed

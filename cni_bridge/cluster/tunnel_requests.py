@@ -1,4 +1,4 @@
-"""Tunnels and who is behind them, as the kernel wants and tells it.
+"""Netlink messages for tunnels, their forwarding entries and neighbours.
 
 Pure: builds requests and reads answers. It sends nothing and decides no policy.
 """
@@ -81,7 +81,7 @@ def tunnels() -> Request:
 
 
 def create_tunnel(want: Tunnel) -> Request:
-    """Create a tunnel, down and nobody's yet; its MAC is set, so that udev doesn't choose one."""
+    """Create a tunnel, down and without an alias; its MAC is set, so that udev does not choose one."""
     local = IFLA_VXLAN_LOCAL if len(want.local) == 4 else IFLA_VXLAN_LOCAL6
     data = nest(
         VXLAN,
@@ -109,7 +109,7 @@ def create_tunnel(want: Tunnel) -> Request:
 def adjust_tunnel(index: int, want: Tunnel, *, has_ipv6: bool) -> Request:
     """Set what can be set while packets go through.
 
-    It makes no IPv6 address by itself: nobody would hear its detection of duplicates. That is to be
+    It makes no IPv6 address by itself, because duplicate detection has no listeners. That must be
     set before it is up.
     """
     generation = nest(SPEC6, {IFLA_INET6_ADDR_GEN_MODE: IN6_ADDR_GEN_MODE_NONE})

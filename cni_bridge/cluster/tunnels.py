@@ -1,4 +1,4 @@
-"""This host's ends of tunnels: devices, their addresses, and who is behind them.
+"""This host's ends of tunnels: devices, addresses, forwarding entries and neighbours.
 
 Which there should be is in `routes`; what is sent through them is not known here.
 """
@@ -9,7 +9,7 @@ from socket import AF_BRIDGE
 
 from cni_bridge.address import AF_INET, AF_INET6, Prefix
 from cni_bridge.cluster import tunnel_requests as requests
-from cni_bridge.cluster.desired import Tunnel, Wanted
+from cni_bridge.cluster.desired import DesiredState, Tunnel
 from cni_bridge.cluster.tunnel_requests import Device
 from cni_bridge.kernel import layer3, links, sysctl
 from cni_bridge.kernel.messages import IFA_F_NODAD
@@ -35,11 +35,11 @@ class Changes:
     problems: tuple[str, ...]
 
 
-def ensure(socket: Socket, want: Wanted, alias: str, *, has_ipv6: bool) -> Changes:
-    """Make the devices, and say what is to be changed about who is behind them."""
+def ensure(socket: Socket, desired: DesiredState, alias: str, *, has_ipv6: bool) -> Changes:
+    """Create the devices; return the changes of their forwarding entries and neighbours."""
     there = {device.tunnel.name: device for device in _devices(socket)}
     indexes, problems = {}, []
-    for each in want.tunnels:
+    for each in desired.tunnels:
         try:
             indexes[each.name] = _ensure_device(
                 socket, each, there.get(each.name), has_ipv6=has_ipv6
@@ -52,17 +52,17 @@ def ensure(socket: Socket, want: Wanted, alias: str, *, has_ipv6: bool) -> Chang
                 "cluster.vni on all hosts"
             )
     first, last = [], []
-    for each in want.tunnels:
+    for each in desired.tunnels:
         if (index := indexes.get(each.name)) is not None:
             # First: without its last address the kernel flushes what it knows of an interface.
             problems += _give_addresses(socket, index, each, has_ipv6=has_ipv6)
             for some, more in (
-                _forwards(socket, index, each, want),
-                _neighbours(socket, index, each, want, has_ipv6=has_ipv6),
+                _forwards(socket, index, each, desired),
+                _neighbours(socket, index, each, desired, has_ipv6=has_ipv6),
             ):
                 first += some
                 last += more
-    wanted_names = {each.name for each in want.tunnels}
+    wanted_names = {each.name for each in desired.tunnels}
     last += [
         links.delete(device.index)
         for name, device in there.items()
@@ -79,41 +79,47 @@ def refused(error: KernelError) -> str:
 # ---------------------------------------------------------------- devices
 
 
-def _ensure_device(socket: Socket, want: Tunnel, device: Device | None, *, has_ipv6: bool) -> int:
-    """Its index. Raises FileExistsError for a tunnel of somebody else, KernelError."""
-    if device and not _is_ours(device, want):
+def _ensure_device(
+    socket: Socket, desired: Tunnel, device: Device | None, *, has_ipv6: bool
+) -> int:
+    """Return its index. Raises FileExistsError for a foreign tunnel, KernelError."""
+    if device and not _is_ours(device, desired):
         raise FileExistsError
-    if device and not _is_alike(device, want):
+    if device and not _is_alike(device, desired):
         socket.run(links.delete(device.index))
         device = None
     if device is None:
-        socket.run(requests.create_tunnel(want))
-        device = next(each for each in _devices(socket) if each.tunnel.name == want.name)
+        socket.run(requests.create_tunnel(desired))
+        device = next(each for each in _devices(socket) if each.tunnel.name == desired.name)
     found = device.tunnel
-    if not device.is_up or (found.mac, found.mtu, found.alias) != (want.mac, want.mtu, want.alias):
+    if not device.is_up or (found.mac, found.mtu, found.alias) != (
+        desired.mac,
+        desired.mtu,
+        desired.alias,
+    ):
         socket.run(
-            requests.adjust_tunnel(device.index, want, has_ipv6=has_ipv6),
+            requests.adjust_tunnel(device.index, desired, has_ipv6=has_ipv6),
             links.set_up(device.index),
         )
     if has_ipv6:
-        sysctl.try_write(f"net/ipv6/conf/{want.name}/disable_ipv6", "0")
+        sysctl.try_write(f"net/ipv6/conf/{desired.name}/disable_ipv6", "0")
     return device.index
 
 
-def _is_ours(device: Device, want: Tunnel) -> bool:
+def _is_ours(device: Device, desired: Tunnel) -> bool:
     """By its alias or, if we died before it had one, by its MAC."""
-    return device.tunnel.alias == want.alias or (
-        not device.tunnel.alias and device.tunnel.mac == want.mac
+    return device.tunnel.alias == desired.alias or (
+        not device.tunnel.alias and device.tunnel.mac == desired.mac
     )
 
 
-def _is_alike(device: Device, want: Tunnel) -> bool:
+def _is_alike(device: Device, desired: Tunnel) -> bool:
     """In what can't be changed while it is there."""
     found = device.tunnel
     return not device.learns and (found.vni, found.port, found.local) == (
-        want.vni,
-        want.port,
-        want.local,
+        desired.vni,
+        desired.port,
+        desired.local,
     )
 
 
@@ -128,14 +134,16 @@ def _devices(socket: Socket) -> Iterator[Device]:
 Difference = tuple[list[Request], list[Request]]
 
 
-def _give_addresses(socket: Socket, index: int, want: Tunnel, *, has_ipv6: bool) -> Iterator[str]:
+def _give_addresses(
+    socket: Socket, index: int, desired: Tunnel, *, has_ipv6: bool
+) -> Iterator[str]:
     present: set[Prefix] = set()
     for family in (AF_INET, AF_INET6) if has_ipv6 else (AF_INET,):
         for answer in socket.dump(layer3.addresses(family, index)):
             found = layer3.parse_address(answer)
             if found.scope == RT_SCOPE_UNIVERSE:
                 present.add(found.address)
-    wanted = {each for each in want.addresses if has_ipv6 or len(each.ip) == 4}
+    wanted = {each for each in desired.addresses if has_ipv6 or len(each.ip) == 4}
     changes = (
         *(layer3.add_address(index, each, IFA_F_NODAD) for each in wanted - present),
         *(layer3.delete_address(index, each) for each in present - wanted),
@@ -143,9 +151,9 @@ def _give_addresses(socket: Socket, index: int, want: Tunnel, *, has_ipv6: bool)
     return (str(refusal) for refusal in socket.attempt(*changes) if refusal)
 
 
-def _forwards(socket: Socket, index: int, tunnel: Tunnel, want: Wanted) -> Difference:
+def _forwards(socket: Socket, index: int, tunnel: Tunnel, desired: DesiredState) -> Difference:
     present = {mac: ip for ip, mac in _known(socket, AF_BRIDGE, index)}
-    wanted = {each.mac: each for each in want.forwards if each.tunnel == tunnel.name}
+    wanted = {each.mac: each for each in desired.forwards if each.tunnel == tunnel.name}
     return (
         [
             requests.set_forward(index, each)
@@ -161,12 +169,12 @@ def _forwards(socket: Socket, index: int, tunnel: Tunnel, want: Wanted) -> Diffe
 
 
 def _neighbours(
-    socket: Socket, index: int, tunnel: Tunnel, want: Wanted, *, has_ipv6: bool
+    socket: Socket, index: int, tunnel: Tunnel, desired: DesiredState, *, has_ipv6: bool
 ) -> Difference:
     present: dict[bytes, bytes] = {}
     for family in (AF_INET, AF_INET6) if has_ipv6 else (AF_INET,):
         present |= dict(_known(socket, family, index))
-    wanted = {each.ip: each for each in want.neighbours if each.tunnel == tunnel.name}
+    wanted = {each.ip: each for each in desired.neighbours if each.tunnel == tunnel.name}
     return (
         [
             requests.set_neighbour(index, each)

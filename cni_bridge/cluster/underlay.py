@@ -1,7 +1,4 @@
-"""The network below: this host's own addresses there, and how large a packet can be.
-
-Looks only, at routes and interfaces; that others can reach these addresses is not tried.
-"""
+"""The underlay: this host's own addresses there, and the MTU. Reads routes and interfaces only."""
 
 import socket
 from collections.abc import Iterator, Sequence
@@ -14,7 +11,7 @@ from cni_bridge.kernel import layer3, links
 from cni_bridge.kernel.netlink import Socket
 from cni_bridge.lean.record import record
 
-# Reserved (RFC 1112), of documentation (RFC 9637): on nobody's link, only the default route leads there.
+# Reserved (RFC 1112) and for documentation (RFC 9637): on no link, so that only the default route matches.
 ELSEWHERE = {AF_INET: "240.0.0.1", AF_INET6: "3fff::1"}
 ANY_PORT = 9  # discard; to connect a datagram socket sends nothing
 
@@ -66,7 +63,7 @@ def _resolved(endpoints: Sequence[str]) -> Iterator[bytes]:
         try:
             found = socket.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
         except OSError:
-            continue  # the store's driver tells people, when it wants to go there
+            continue  # the store's driver reports it
         for family, *_, where in found:
             if family in ELSEWHERE:
                 yield address.parse(str(where[0]).partition("%")[0])
@@ -79,7 +76,7 @@ def _source(target: bytes) -> bytes | None:
             asking.connect((text(target), ANY_PORT))
             source = address.parse(asking.getsockname()[0].partition("%")[0])
     except OSError:
-        return None  # no way there, or no such family in this kernel
+        return None  # no route, or no such family in this kernel
     return None if _is_loopback(source) or address.is_link_local(source) else source
 
 

@@ -88,7 +88,7 @@ def test_a_record_that_is_none_is_told_and_takes_no_lease() -> None:
         hosts[1].stop()
         hosts.store.ctl("put", key, "spoilt")
         hosts[1].start()
-        wait_until(lambda: f"what it has at {key} is no record of a block" in hosts[1].log())
+        wait_until(lambda: f"the value of {key} is not a record of a block" in hosts[1].log())
         time.sleep(2 * TTL)
         assert "Traceback" not in hosts[1].log()
         assert hosts[1].log().count("is no record") == 1
@@ -111,5 +111,5 @@ def test_members_that_are_not_one_etcd_are_refused() -> None:
             member.forget()
             member.start("--initial-cluster", member.alone)
         hosts[1].start()
-        wait_until(lambda: "they are not one etcd" in hosts[1].log())
+        wait_until(lambda: "they are different etcd clusters" in hosts[1].log())
         assert hosts[1].add().error()["code"] == 11

@@ -91,7 +91,7 @@ def test_the_service_has_started_when_an_add_is_given_an_address() -> None:
     with nodes(1, ipv6=False) as hosts, _service_manager(hosts[1]) as told:
         hosts.store.kill()
         hosts[1].start("--metrics", METRICS, before=("env", f"NOTIFY_SOCKET={NOTIFY}"))
-        assert told.recv(4096).startswith(b"WATCHDOG=1\nSTATUS=the store can't be asked: ")
+        assert told.recv(4096).startswith(b"WATCHDOG=1\nSTATUS=the store cannot be reached: ")
         assert _readiness(hosts[1]) == 503
         hosts.store.start()
         while not (words := told.recv(4096)).startswith(b"READY=1\n"):
@@ -129,4 +129,4 @@ def _readiness(node: Node) -> int:
 
 def _has_error(node: Node) -> bool:
     shot = node.seen()
-    return shot is not None and "the store can't be asked" in shot.error
+    return shot is not None and "the store cannot be reached" in shot.error

@@ -143,7 +143,7 @@ def test_a_certificate_of_its_authority_is_let_in(server: Secured) -> None:
 
 def test_others_are_not_and_are_told_whose_certificate_is_not_taken(server: Secured) -> None:
     for credentials in (server.nobody, server.foreign):
-        assert "does it take our client certificate?" in refused(credentials)
+        assert "does etcd accept this host's client certificate?" in refused(credentials)
     assert "its certificate is not trusted: unable to get" in refused(server.distrusted)
 
 

@@ -34,8 +34,8 @@ def route(*words: str) -> str:
 def test_a_route_of_somebody_else_is_left_alone_and_told(one: Cluster) -> None:
     ip("route", "add", "10.64.2.0/26", "via", "192.0.2.3")
     assert problem(one) == (
-        "10.64.2.0/26 leads to eth0 by a route of somebody else, which may take what is for other "
-        "hosts' containers: remove it (`ip route`), or choose another cluster.network"
+        "a foreign route sends 10.64.2.0/26 to eth0, which may capture traffic for other hosts' "
+        "containers: remove it with `ip route del`, or choose another cluster.network"
     )
     assert "10.64.2.0/26 via 192.0.2.3 dev eth0 \n" in route("10.64.2.0/26")
     assert "dev vxlan-4096" in route("10.64.2.0/26")
@@ -45,7 +45,7 @@ def test_a_route_of_somebody_else_is_left_alone_and_told(one: Cluster) -> None:
 
 def test_an_interface_with_addresses_of_the_network_is_told(one: Cluster) -> None:
     ip("address", "add", "10.65.0.1/16", "dev", "eth0")
-    assert problem(one).startswith("10.65.0.0/16 leads to eth0 by a route of somebody else")
+    assert problem(one).startswith("a foreign route sends 10.65.0.0/16 to eth0")
     ip("address", "del", "10.65.0.1/16", "dev", "eth0")
 
 

@@ -23,7 +23,7 @@ def test_an_agent_tells_how_it_is(tmp_path: Path) -> None:
             text = answer.read().decode()
         with pytest.raises(HTTPError, match="503") as refusal:
             urlopen(f"{there}/readyz", timeout=5)
-        assert refusal.value.read() == b"looking for the store\n"
+        assert refusal.value.read() == b"connecting to the store\n"
     finally:
         server.shutdown()
         server.server_close()

@@ -4,7 +4,7 @@ import pytest
 
 from cni_bridge.address import parse, parse_prefix, prefix_text, text
 from cni_bridge.cluster import routes
-from cni_bridge.cluster.desired import LAST_RESORT, Forward, Neighbour, Route, Wanted
+from cni_bridge.cluster.desired import LAST_RESORT, DesiredState, Forward, Neighbour, Route
 from cni_bridge.cluster.model import Host, View
 from cni_bridge.lean.record import replace
 from tests.unit.cluster import views
@@ -16,11 +16,11 @@ PEER6 = views.host(2, "2001:db8::2")
 BLOCK, BLOCK6 = "10.64.2.0/26", "fd64::2:0/122"
 
 
-def wanted(kind: str, view: View, me: Host = ME) -> Wanted:
-    return routes.wanted(me, view, views.settings(kind))
+def wanted(kind: str, view: View, me: Host = ME) -> DesiredState:
+    return routes.desired(me, view, views.settings(kind))
 
 
-def ways(found: Wanted) -> dict[str, str]:
+def ways(found: DesiredState) -> dict[str, str]:
     """Where routes lead, those to nobody aside."""
     return {
         prefix_text(each.destination): f"{text(each.gateway)} {each.tunnel}".strip()
@@ -115,7 +115,7 @@ def test_the_mtu_leaves_room_for_the_tunnel(kind: str, me: Host, mtu: int) -> No
 def test_names_fit_an_interface_and_macs_are_of_one_host_and_of_nobody_who_makes_hardware() -> None:
     widest = views.settings(vni=2**24 - 1)
     me = views.host(1, "2001:db8::1", "192.0.2.1")
-    found = routes.wanted(me, seen(), widest), routes.wanted(me, seen(PEER6), widest)
+    found = routes.desired(me, seen(), widest), routes.desired(me, seen(PEER6), widest)
     names = {tunnel.name for each in found for tunnel in each.tunnels}
     assert names == {"vxlan-16777215", "vxlan6-16777215"}
     assert all(len(name) < 16 for name in names)
