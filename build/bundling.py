@@ -33,14 +33,14 @@ PEOPLES_MODULES = [
     *("cni_bridge.cluster.agent", "cni_bridge.cluster.etcd", "cni_bridge.cluster.kube_nodes"),
     "cni_bridge.cluster.metrics",
 ]
-FOR_PEOPLE = ("cli", "cluster")  # packages of ours that a plugin run imports nothing of
+FOR_PEOPLE = ("cli", "cluster")  # packages of cni_bridge of which a plugin run imports nothing
 # What the libraries name but our use of them never reaches; C modules among it drag in libraries.
 UNUSED = [
     *("_bz2", "_lzma", "_multibytecodec", "_uuid", "pyexpat", "readline"),
     *(f"_codecs_{script}" for script in ("cn", "hk", "iso2022", "jp", "kr", "tw")),
     *("bz2", "lzma", "pydoc", "tkinter", "xml", "xmlrpc"),
     *("markdown_it", "pygments", "setuptools"),
-    # Formats that jsonschema checks where it finds these, and that no schema of ours has.
+    # Optional libraries for formats that none of the schemas use.
     *("fqdn", "isoduration", "jsonpointer", "rfc3339_validator", "rfc3986_validator"),
     *("rfc3987", "rfc3987_syntax", "uri_template", "webcolors"),
     # requests imports it for old Pythons; trustme, a test dependency, brings it.

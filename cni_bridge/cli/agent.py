@@ -145,6 +145,7 @@ def _serve(agent: "Agent", metrics: str) -> int:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(terminal.LogFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs every request
     stopped: list[int] = []
     for number in STOPPED_BY:
         signal.signal(number, lambda number, _frame: stopped.append(number))
@@ -156,6 +157,8 @@ def _serve(agent: "Agent", metrics: str) -> int:
         except CniError as error:  # a ledger that is locked or full may be well again
             logging.warning("%s. %s", error.msg, error.details)
             time.sleep(SLICE_S)
+        except Exception as error:  # noqa: BLE001 - nothing may end the agent: leases would expire
+            agent.note_fault(error)
         is_ready = is_ready or agent.is_ready()
         tell_systemd(
             *["READY=1"] * is_ready, "WATCHDOG=1", f"STATUS={terminal.clean(agent.status())}"

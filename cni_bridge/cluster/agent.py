@@ -36,6 +36,12 @@ MOST_FAILURES = 8  # beyond which a pause does not get longer
 log = logging.getLogger("cni-bridge")
 
 
+def _malformed(name: str) -> str:
+    return (
+        f"the malformed record {name[:100]!r} in the store, which no agent wrote: delete it there"
+    )
+
+
 @record
 class Identity:
     """This host's id and name; without addresses, those from which the kernel reaches the store."""
@@ -70,6 +76,7 @@ class Agent:
         )  # revision of the last look at the kernel, and when the next one is due
         self._looked = 0.0  # when this host's own addresses were read
         self._faults: tuple[str, ...] = ()  # what the kernel refused
+        self._malformed = frozenset[str]()  # names of records that have been reported
         self._error = ""
         self._failures = 0
         self._heard = 0
@@ -99,6 +106,16 @@ class Agent:
                 log.info("the store answers again")
             self._error, self._failures, self._heard = "", 0, now_ms()
         self._save()
+
+    def note_fault(self, error: Exception) -> None:
+        """Log an unexpected failure of a turn with its traceback, once; the next turn tries again."""
+        self.counts.faults += 1
+        problem = f"unexpected: {type(error).__name__}: {error}"
+        if problem != self._error:
+            log.error("%s: %s", self.settings.network, problem, exc_info=error)
+        self._error = problem
+        self._failures = min(self._failures + 1, MOST_FAILURES)
+        self._is_blind = True
 
     def pause(self) -> float:
         """Return the seconds to wait before the next turn."""
@@ -156,7 +173,11 @@ class Agent:
                 host: boot_now - round((now - since) * 1000) for host, since in self._absent.items()
             },
             lost=tuple(map(prefix_text, self.books.lost)),
-            problems=(*self.books.shortages, *self._faults),
+            problems=(
+                *self.books.shortages,
+                *self._faults,
+                *map(_malformed, sorted(self._view.malformed)),
+            ),
             error=self._error,
             skew=self._store.skew(),
             written=boot_now,
@@ -180,6 +201,7 @@ class Agent:
             self._is_blind = False
         if (me := membership.host).id not in self._view.members:
             raise MembershipLost(f"the host {me.name} ({me.id}) is no longer a member")
+        self._report_malformed(self._view)
         self._absent = member.absences(self._view, self._absent, time.monotonic())
         ripe = member.ripe(self._absent, self.settings.grace, time.monotonic())
         has_asked_before = self._has_asked
@@ -189,6 +211,13 @@ class Agent:
             self._view = self._store.watch(self._view, PATIENCE_S)
         elif has_asked_before:
             time.sleep(PATIENCE_S)  # back off after two requests in a row
+
+    def _report_malformed(self, view: View) -> None:
+        """Log each malformed record of the store once; the others go on as if it were not there."""
+        for name in sorted(view.malformed.keys() - self._malformed):
+            self.counts.malformed += 1
+            log.warning("%s: ignored %s", self.settings.network, _malformed(name))
+        self._malformed = frozenset(view.malformed)
 
     def _term_ms(self) -> int:
         """Return how much of its time a membership still has when it is renewed."""
@@ -246,8 +275,9 @@ class Agent:
         revision, due = self._woven
         if now >= due or revision != self._view.revision:
             before = self._faults
+            held = tuple(row.subnet for row in self.books.rows if row.used)
             try:
-                self._faults = self._fabric.ensure(self._view)
+                self._faults = self._fabric.ensure(self._view, held)
             except KernelError as error:
                 self._faults = (str(error),)
             for fault in self._faults:

@@ -37,6 +37,8 @@ class Counts:
         self.releases = 0
         self.losses = 0  # of the membership
         self.errors = 0  # of the store
+        self.malformed = 0  # records of the store
+        self.faults = 0  # unexpected failures of a turn
 
 
 class Books:
@@ -71,7 +73,8 @@ class Books:
             self._publish(database, membership, leased)
             self._end(database, (row for row in rows if row.subnet in decision.lost))
             for subnet in decision.stale:
-                block_leases.withdraw(database, network, subnet)
+                if block_leases.withdraw(database, network, subnet):
+                    self._vacate(subnet)  # its gateway here would hide the route to its next host
             for block in decision.surplus:
                 self._give_back(database, membership, block)
         has_asked = bool(decision.claims or decision.surplus)

@@ -53,8 +53,8 @@ class Etcd:
         pools, known, member = self._read(
             self._at("pools"), self._host(host.id), self._member(host.id)
         )
-        if known and not take_over:
-            _must_be_the_same(host, notation.host(host.id, json.loads(known.value)))
+        if known and not take_over and (described := _described(host.id, known)):
+            _must_be_the_same(host, described)
         has_pools = pools is not None and pools.value == self._pools
         if pools and not has_pools and self._has_blocks():
             raise OtherNetwork(
@@ -152,9 +152,9 @@ class Etcd:
         if found is None:
             return None
         try:
-            block = notation.block(subnet, json.loads(found.value), found.revision)
-        except (KeyError, TypeError, ValueError) as error:
-            raise Unreachable(f"the value of {found.key} is not a record of a block") from error
+            block = notation.block(subnet, notation.decoded(found.value), found.revision)
+        except notation.Malformed:
+            return None
         return block if (block.host, block.boot_id) == (host.id, host.boot_id) else None
 
     def release(self, membership: Membership, block: Block) -> None:
@@ -262,6 +262,14 @@ class Etcd:
         except Refused as refusal:
             if refusal.code != NOT_FOUND:
                 raise
+
+
+def _described(host_id: str, known: Entry) -> Host | None:
+    """Return the host that a record describes; None if it is malformed, and so may be replaced."""
+    try:
+        return notation.host(host_id, notation.decoded(known.value))
+    except notation.Malformed:
+        return None
 
 
 def _must_be_the_same(host: Host, known: Host) -> None:

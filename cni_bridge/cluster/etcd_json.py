@@ -22,7 +22,7 @@ class Entry:
 def entry(document: Document, *, is_deleted: bool = False) -> Entry:
     """Parse one of `kvs`, or the `kv` of an event. Numbers are strings there, and omitted if 0."""
     return Entry(
-        key=b64decode(document["key"]).decode(),
+        key=b64decode(document["key"]).decode(errors="replace"),
         value=b64decode(document.get("value", "")).decode(errors="replace"),
         revision=int(document.get("mod_revision", 0)),
         lease=int(document.get("lease", 0)),

@@ -1,10 +1,9 @@
 """A view of a network from etcd's keys, or from an earlier view and the changes since. Pure."""
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
-from cni_bridge.address import parse_prefix
+from cni_bridge.address import Prefix, first, parse_prefix
 from cni_bridge.cluster import notation
 from cni_bridge.cluster.etcd_json import Entry
 from cni_bridge.cluster.model import View
@@ -22,12 +21,13 @@ def folded(root: str, changed: Iterable[Entry], view: View = NOTHING_YET) -> Vie
         "members": dict.fromkeys(view.members),
         "blocks": dict(view.blocks),
     }
+    malformed = dict(view.malformed)
     revision = view.revision
     for entry in changed:
         revision = max(revision, entry.revision)
         kind, _, name = entry.key.removeprefix(root).partition("/")
         if kind in tables:
-            _change(tables[kind], kind, name, entry)
+            _change(tables[kind], malformed, f"{kind}/{name}", entry)
     if revision == view.revision:
         return view
     return View(
@@ -35,19 +35,43 @@ def folded(root: str, changed: Iterable[Entry], view: View = NOTHING_YET) -> Vie
         hosts=tables["hosts"],
         members=frozenset(tables["members"]),
         blocks=tables["blocks"],
+        malformed=malformed,
     )
 
 
-def _change(table: dict[Any, Any], kind: str, name: str, entry: Entry) -> None:
+def _change(
+    table: dict[Any, Any], malformed: dict[str, Prefix | None], name: str, entry: Entry
+) -> None:
+    kind, _, rest = name.partition("/")
+    malformed.pop(name, None)
     try:
-        key: Any = parse_prefix(name.replace("-", "/")) if kind == "blocks" else name
-        if entry.is_deleted:
-            table.pop(key, None)
-        elif kind == "hosts":
-            table[key] = notation.host(name, json.loads(entry.value))
-        elif kind == "blocks":
-            table[key] = notation.block(key, json.loads(entry.value), entry.revision)
-        else:
-            table[key] = None
-    except (KeyError, TypeError, ValueError):
-        pass
+        key: Any = _subnet(rest) if kind == "blocks" else rest
+    except notation.Malformed:
+        if not entry.is_deleted:
+            malformed[name] = None
+        return
+    table.pop(key, None)
+    if entry.is_deleted:
+        return
+    try:
+        table[key] = _record(kind, key, entry)
+    except notation.Malformed:
+        malformed[name] = key if kind == "blocks" else None
+
+
+def _subnet(name: str) -> Prefix:
+    try:
+        found = parse_prefix(name.replace("-", "/"))
+    except ValueError as error:
+        raise notation.Malformed("its name is not a subnet") from error
+    if first(found) != found.ip:
+        raise notation.Malformed("its name has host bits")
+    return found
+
+
+def _record(kind: str, key: Any, entry: Entry) -> Any:
+    if kind == "hosts":
+        return notation.host(key, notation.decoded(entry.value))
+    if kind == "blocks":
+        return notation.block(key, notation.decoded(entry.value), entry.revision)
+    return None

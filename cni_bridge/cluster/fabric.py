@@ -49,13 +49,14 @@ class Fabric:
         """Return the MTU towards other hosts."""
         return routes.mtu(self._me, self._settings)
 
-    def ensure(self, view: View) -> tuple[str, ...]:
+    def ensure(self, view: View, held: tuple[Prefix, ...] = ()) -> tuple[str, ...]:
         """Reconcile the kernel with the view; return sentences for operators about what failed.
 
-        Raises KernelError if the kernel does not answer.
+        `held` are blocks with containers here, which the store may have lost. Raises KernelError if the kernel does not answer.
         """
         desired = routes.desired(self._me, view, self._settings)
         own = tuple(each.subnet for each in view.blocks.values() if each.host == self._me.id)
+        own += tuple(each for each in held if each not in view.blocks)
         with closing(Socket()) as socket:
             made = self._make(socket, desired)
             others = table.obstacles(

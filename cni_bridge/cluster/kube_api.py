@@ -3,16 +3,20 @@
 The client library handles credentials: a pod's, or those of a kubeconfig.
 """
 
+import json
+import os
 import queue
 import threading
+from collections.abc import Iterable
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
 
 import httpx2
-import msgspec
+import yaml
 from lightkube import ApiError, Client
-from lightkube.config.kubeconfig import KubeConfig
+from lightkube.config.kubeconfig import KubeConfig, SingleConfig
+from lightkube.config.models import NameValue, User
 from lightkube.core.exceptions import ConfigError
 from lightkube.resources.coordination_v1 import Lease
 from lightkube.resources.core_v1 import Node
@@ -20,7 +24,9 @@ from lightkube.resources.core_v1 import Node
 from cni_bridge.cluster.store import Unreachable
 
 TIMEOUT = httpx2.Timeout(5.0, connect=2.0)
-STREAM_S = 60  # after which the server ends a watch, and the next one goes on
+STREAM_S = 60  # after which the server ends a watch, and the next one continues
+SILENCE_S = 10  # beyond that: the connection is dead
+EXEC_V1 = "client.authentication.k8s.io/v1"
 NOT_FOUND, CONFLICT = 404, 409
 Change = tuple[str, Any]  # ADDED, MODIFIED, DELETED; the object
 
@@ -29,40 +35,55 @@ class Api:
     """The API server; every method may raise Unreachable."""
 
     def __init__(self, kubeconfig: str, namespace: str) -> None:
-        try:
-            config = KubeConfig.from_file(kubeconfig) if kubeconfig else KubeConfig.from_env()
-            self._client: Any = Client(config=config, namespace=namespace, timeout=TIMEOUT)
-        except (ConfigError, OSError, ValueError) as error:
-            raise Unreachable(f"kubeconfig {kubeconfig or 'of this pod'}: {error}") from error
-        self._client._client._client.event_hooks["response"].append(self._look_at_the_clock)
+        self._kubeconfig = kubeconfig
+        self._namespace = namespace
+        self._client: Any = None
+        self._files: dict[str, int] = {}  # kubeconfig and credentials, with their time of change
         self.skew: float | None = None
+
+    def _connected(self) -> Any:
+        """Return a client with the credentials as they are on disk now. Raises whatever the library does."""
+        if self._client is None or self._files != _changed(self._files):
+            self.close()
+            name = self._kubeconfig
+            loaded = KubeConfig.from_file(name) if name else KubeConfig.from_env()
+            if (config := loaded.get()) is None:
+                raise ConfigError("it has no current context")
+            _let_exec_plugins_speak_v1(config)
+            self._files = _changed(_credentials(config, name))
+            client: Any = Client(config=config, namespace=self._namespace, timeout=TIMEOUT)
+            client._client._client.event_hooks["response"].append(self._look_at_the_clock)
+            # The library waits for ever; the server ends every watch after STREAM_S.
+            client._client._watch_timeout.read = STREAM_S + SILENCE_S
+            self._client = client
+        return self._client
 
     def lease(self, name: str) -> Lease | None:
         """Return a Lease, if there is one of that name."""
-        found: Lease | None = self._asked(lambda: self._client.get(Lease, name), but=NOT_FOUND)
+        found: Lease | None = self._asked(lambda: self._connected().get(Lease, name), but=NOT_FOUND)
         return found
 
     def node(self, name: str) -> Node | None:
         """Return a Node, if there is one of that name."""
-        found: Node | None = self._asked(lambda: self._client.get(Node, name), but=NOT_FOUND)
+        found: Node | None = self._asked(lambda: self._connected().get(Node, name), but=NOT_FOUND)
         return found
 
     def create(self, lease: Lease) -> Lease | None:
         """Return a new one; None if there is one of its name."""
-        made: Lease | None = self._asked(lambda: self._client.create(lease), but=CONFLICT)
+        made: Lease | None = self._asked(lambda: self._connected().create(lease), but=CONFLICT)
         return made
 
     def replace(self, lease: Lease) -> Lease | None:
         """Return the changed object; None if it has been changed since it was read, or is gone."""
         refusals = (CONFLICT, NOT_FOUND)
-        made: Lease | None = self._asked(lambda: self._client.replace(lease), but=refusals)
+        made: Lease | None = self._asked(lambda: self._connected().replace(lease), but=refusals)
         return made
 
     def listed(self, kind: type, labels: dict[str, str]) -> tuple[list[Any], str]:
         """Return all objects of a kind, and the version they are of."""
 
         def ask() -> tuple[list[Any], str]:
-            found = self._client.list(kind, labels=labels)
+            found = self._connected().list(kind, labels=labels)
             items = list(found)
             return items, str(found.resourceVersion)
 
@@ -71,11 +92,13 @@ class Api:
 
     def close(self) -> None:
         """End the connections."""
-        self._client._client._client.close()
+        if self._client:
+            self._client._client._client.close()
+        self._client = None
 
     def stream(self, kind: type, labels: dict[str, str], version: str) -> "Changes":
         """Return what changes from a version on."""
-        return Changes(self._client, kind, labels, version)
+        return Changes(self._connected(), kind, labels, version)
 
     def _asked(self, ask: Any, *, but: int | tuple[int, ...] = ()) -> Any:
         """Return the answer; None where its status is one of `but`."""
@@ -84,13 +107,45 @@ class Api:
         except ApiError as error:
             if error.status.code in (but if isinstance(but, tuple) else (but,)):
                 return None
-            raise Unreachable(f"the API server: {error.status.message}") from error
-        except (httpx2.HTTPError, msgspec.MsgspecError) as error:
-            raise Unreachable(f"the API server: {str(error) or type(error).__name__}") from error
+            raise Unreachable(f"the API server: {_one_line(error.status.message)}") from error
+        except (ConfigError, OSError, yaml.YAMLError) as error:
+            raise Unreachable(
+                f"kubeconfig {self._kubeconfig or 'of this pod'}: {_one_line(error)}"
+            ) from error
+        except Exception as error:
+            raise Unreachable(f"the API server: {_one_line(error)}") from error
 
     def _look_at_the_clock(self, answer: httpx2.Response) -> None:
         if date := answer.headers.get("Date"):
             self.skew = parsedate_to_datetime(date).timestamp() + 0.5 - time()
+
+
+def _credentials(config: SingleConfig, kubeconfig: str) -> list[str]:
+    """Return the files that a client reads only when it is made."""
+    user, cluster = config.user or User(), config.cluster
+    named = (cluster.certificate_auth, user.client_cert, user.client_key)
+    return [str(config.abs_file(each)) for each in named if each] + [kubeconfig] * bool(kubeconfig)
+
+
+def _changed(files: Iterable[str]) -> dict[str, int]:
+    """Return when each file was changed last; 0 if it is missing."""
+    return {each: os.stat(each).st_mtime_ns if os.path.exists(each) else 0 for each in files}
+
+
+def _let_exec_plugins_speak_v1(config: SingleConfig) -> None:
+    """Let the library run credential plugins of today's version, whose answer has the same form."""
+    if config.user and config.user.exec and config.user.exec.apiVersion == EXEC_V1:
+        asked = {"apiVersion": EXEC_V1, "kind": "ExecCredential", "spec": {"interactive": False}}
+        told = NameValue(name="KUBERNETES_EXEC_INFO", value=json.dumps(asked))
+        config.user.exec.env = [*(config.user.exec.env or ()), told]
+        config.user.exec.apiVersion = "client.authentication.k8s.io/v1beta1"
+
+
+def _one_line(error: object) -> str:
+    """Return the message without what follows its first line, or else the kind of error."""
+    kind = "" if isinstance(error, str | ConfigError | OSError) else f"{type(error).__name__}: "
+    text = str(error).partition("\n")[0]
+    return f"{kind}{text}" if text else kind.rstrip(": ") or "no message"
 
 
 class Changes:
@@ -131,5 +186,7 @@ class Changes:
                 if self._is_over:
                     return
                 self._read.put(change)
-        except (ApiError, httpx2.HTTPError, msgspec.MsgspecError, RuntimeError) as error:
-            self._read.put(Unreachable(f"the watch of the API server ended: {error}"))
+        except Exception as error:  # noqa: BLE001 - whatever ends the thread must be known to the agent
+            self._read.put(Unreachable(f"the watch of the API server ended: {_one_line(error)}"))
+        else:
+            self._read.put(Unreachable("the watch of the API server ended"))

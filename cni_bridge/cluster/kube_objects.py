@@ -10,7 +10,7 @@ from lightkube.models.coordination_v1 import LeaseSpec
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.coordination_v1 import Lease
 
-from cni_bridge.address import parse_prefix
+from cni_bridge.address import Prefix, first, prefix_text
 from cni_bridge.cluster import notation
 from cni_bridge.cluster.model import Block, Host
 from cni_bridge.cluster.notation import Document
@@ -20,32 +20,54 @@ RECORD = "cni-bridge/record"
 
 
 def host(item: Lease) -> Host:
-    """Return the object's name."""
-    document = json.loads(annotations(item)[RECORD])
-    return notation.host(document["id"], document)
+    """Return the host that an object describes. Raises Malformed."""
+    document = notation.decoded(record(item))
+    return notation.host(document.get("id", ""), document)
 
 
 def block(item: Lease) -> Block:
-    """Whose it is, of those that have a holder."""
-    document = json.loads(annotations(item)[RECORD])
-    return notation.block(parse_prefix(document["subnet"]), document, int(version(item)))
+    """Return the block of an object with a holder. Raises Malformed."""
+    document = notation.decoded(record(item))
+    found = notation.block(subnet(item), document, int(version(item)))
+    if document.get("subnet") != prefix_text(found.subnet):
+        raise notation.Malformed("its subnet is not that of its name")
+    return found
+
+
+def subnet(item: Lease) -> Prefix:
+    """Return the subnet in the name of a block's object. Raises Malformed."""
+    digits, _, length = name(item).rpartition("-block-")[2].partition("-")
+    try:
+        found = Prefix(ip=bytes.fromhex(digits), length=int(length))
+    except ValueError as error:
+        raise notation.Malformed("its name is not a subnet") from error
+    bits = 8 * len(found.ip)
+    if bits not in (32, 128) or not 0 <= found.length <= bits or first(found) != found.ip:
+        raise notation.Malformed("its name is not a subnet")
+    return found
+
+
+def record(item: Lease) -> str:
+    """Return the record as text; empty if the object has none."""
+    return annotations(item).get(RECORD, "")
 
 
 def annotations(item: Lease) -> dict[str, str]:
-    """All of them."""
+    """Return the object's annotations, which may be changed."""
     assert item.metadata
-    assert item.metadata.annotations is not None
+    if item.metadata.annotations is None:
+        item.metadata.annotations = {}
     return item.metadata.annotations
 
 
 def name(item: Lease) -> str:
-    """Its own."""
+    """Return the object's name."""
     assert item.metadata
     return str(item.metadata.name)
 
 
 def version(item: Lease) -> str:
-    """Return that of what was read."""
+    """Return the object's version."""
     assert item.metadata
     return str(item.metadata.resourceVersion)
 

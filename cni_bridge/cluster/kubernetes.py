@@ -22,7 +22,7 @@ from cni_bridge.cluster import notation
 from cni_bridge.cluster.kube_api import Api, Changes
 from cni_bridge.cluster.kube_objects import NAMESPACE, RECORD
 from cni_bridge.cluster.model import Block, Host, Membership, Settings, View
-from cni_bridge.cluster.notation import Document
+from cni_bridge.cluster.notation import Document, Malformed
 from cni_bridge.cluster.store import MembershipLost, OtherNetwork, Unreachable
 from cni_bridge.lean.record import replace
 from cni_bridge.ledger.blocks import now_ms
@@ -30,6 +30,7 @@ from cni_bridge.ledger.blocks import now_ms
 TERM = "cni-bridge/term"  # number of times the host has joined again
 NETWORK = "cni-bridge/network"
 ATTEMPTS = 3
+MAX_DIGITS = 10  # of a term
 
 
 class Kubernetes:
@@ -52,13 +53,9 @@ class Kubernetes:
         for _attempt in range(ATTEMPTS):
             asked = now_ms()
             found = self._api.lease(self._host(host.id))
-            if found and not take_over:
-                _must_be_the_same(host, objects.host(found))
-            term = (
-                1
-                if found is None
-                else int(objects.annotations(found)[TERM]) + (not objects.holder(found))
-            )
+            if found and not take_over and (described := _described(found)):
+                _must_be_the_same(host, described)
+            term = max(1, _term(found) + (not objects.holder(found))) if found else 1
             wanted = self._made(self._host(host.id), host.id, notation.host_document(host), ttl)
             objects.annotations(wanted)[TERM] = str(term)
             if self._written(wanted, found):
@@ -103,8 +100,11 @@ class Kubernetes:
         host = membership.host
         document = {"subnet": prefix_text(subnet), **notation.block_document(host)}
         found = self._api.lease(self._block(subnet))
-        if found and objects.holder(found) and objects.block(found) != seen:
-            block = objects.block(found)
+        try:
+            block = objects.block(found) if found and objects.holder(found) else None
+        except Malformed:
+            return None
+        if block and block != seen:
             return block if (block.host, block.boot_id) == (host.id, host.boot_id) else None
         wanted = self._made(self._block(subnet), host.id, document)
         written = self._written(wanted, found)
@@ -150,8 +150,7 @@ class Kubernetes:
                 self._known[objects.name(item)] = item
         self._note()
         new = self._seen(revision)
-        is_same = (new.hosts, new.members, new.blocks) == (view.hosts, view.members, view.blocks)
-        return view if is_same else new
+        return view if replace(new, revision=view.revision) == view else new
 
     def skew(self) -> float | None:
         return self._api.skew
@@ -167,28 +166,37 @@ class Kubernetes:
 
     def _seen(self, revision: int) -> View:
         hosts, members, blocks = {}, set(), {}
+        malformed: dict[str, Prefix | None] = {}
         for name, item in self._known.items():
-            if not name.startswith(f"{self._root}-"):
-                continue
-            if "-block-" in name:
-                if objects.holder(item):
-                    block = objects.block(item)
-                    blocks[block.subnet] = block
-                continue
-            host = objects.host(item)
-            hosts[host.id] = host
-            if objects.holder(item) and not self._is_stale(item):
-                members.add(host.id)
+            try:
+                if name.startswith(f"{self._root}-block-"):
+                    malformed[name] = objects.subnet(item)
+                    if objects.holder(item):
+                        block = objects.block(item)
+                        blocks[block.subnet] = block
+                elif name.startswith(f"{self._root}-"):
+                    host = objects.host(item)
+                    hosts[host.id] = host
+                    if objects.holder(item) and not self._is_stale(item):
+                        members.add(host.id)
+                malformed.pop(name, None)
+            except Malformed:
+                malformed.setdefault(name, None)
         owners = {block.host for block in blocks.values()} | members
-        known = {id: host for id, host in hosts.items() if id in owners}
-        return View(revision=revision, hosts=known, members=frozenset(members), blocks=blocks)
+        return View(
+            revision=revision,
+            hosts={id: host for id, host in hosts.items() if id in owners},
+            members=frozenset(members),
+            blocks=blocks,
+            malformed=malformed,
+        )
 
     # ------------------------------------------------------------ objects
 
     def _agree_on_pools(self) -> None:
         """Write what blocks are cut from; raise OtherNetwork while a host has blocks of other sizes."""
         found = self._api.lease(self._root)
-        if found and objects.annotations(found)[RECORD] == self._pools:
+        if found and objects.record(found) == self._pools:
             return
         if found and self.view().blocks:
             raise _other(found, self._pools)
@@ -201,7 +209,7 @@ class Kubernetes:
 
     def _must_have_our_pools(self) -> None:
         found = self._api.lease(self._root)
-        if found is None or objects.annotations(found)[RECORD] != self._pools:
+        if found is None or objects.record(found) != self._pools:
             raise _other(found, self._pools)
 
     def _with_version(self, old: Lease) -> Lease:
@@ -225,8 +233,9 @@ class Kubernetes:
         is_ours = (
             found is not None
             and objects.holder(found) == membership.host.id
-            and objects.annotations(found)[TERM] == membership.token
-            and objects.host(found).boot_id == membership.host.boot_id
+            and objects.annotations(found).get(TERM) == membership.token
+            and (described := _described(found)) is not None
+            and described.boot_id == membership.host.boot_id
         )
         if found is None or not is_ours:
             host = membership.host
@@ -286,13 +295,26 @@ class Kubernetes:
         return objects.made(name, self._labels, holder, record, ttl)
 
 
+def _described(item: Lease) -> Host | None:
+    """Return the host that an object describes; None if it is malformed, and so may be replaced."""
+    try:
+        return objects.host(item)
+    except Malformed:
+        return None
+
+
+def _term(item: Lease) -> int:
+    text = objects.annotations(item).get(TERM, "")
+    return int(text) if text.isdecimal() and len(text) < MAX_DIGITS else 0
+
+
 def _must_be_the_same(host: Host, known: Host) -> None:
     if host.boot_id != known.boot_id and not set(host.addresses) & set(known.addresses):
         raise MembershipLost(notation.another_machine(host, known))
 
 
 def _other(found: Lease | None, ours: str) -> OtherNetwork:
-    theirs = objects.annotations(found)[RECORD] if found else "nothing"
+    theirs = (objects.record(found) if found else "") or "nothing"
     return OtherNetwork(f"the store has the network as {theirs}, this host as {ours}")
 
 

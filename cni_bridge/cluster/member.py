@@ -54,12 +54,13 @@ def decide(
     A block that is this host's in the store but not in the ledger is leased again before use: a request
     to give it back may still be under way, and must not take effect later.
     """
-    own = {subnet: block for subnet, block in view.blocks.items() if block.host == me.id}
+    own = {block.subnet: block for block in _blocks_of(me, view, settings)}
     here = {row.subnet: row for row in rows if row.boot_id == me.boot_id}
     kept = [each for each in here if each in own and own[each].boot_id == me.boot_id]
     claims = [Claim(subnet=each, seen=own[each]) for each in own if each not in kept]
     used = [each for each in here if here[each].used and each not in own]
-    claims += [Claim(subnet=each, seen=None) for each in used if each not in view.blocks]
+    taken = view.blocks.keys() | view.malformed.values()
+    claims += [Claim(subnet=each, seen=None) for each in used if each not in taken]
     surplus: list[Block] = []
     exhausted: list[Pool] = []
     for pool in settings.pools:
@@ -67,8 +68,7 @@ def decide(
             continue  # wait for the outcome of those
         mine = [here[each] for each in kept if contains(pool.subnet, each.ip)]
         if _free(mine) < settings.low_water:
-            found = _another(pool, view, ripe, random)
-            claims += found
+            claims += (found := _another(pool, view, ripe, random))
             exhausted += [] if found else [pool]
         else:
             surplus += (own[each.subnet] for each in _spare(mine, settings.low_water))
@@ -80,6 +80,19 @@ def decide(
         stale=tuple(row.subnet for row in rows if row.subnet not in own and not row.used),
         exhausted=tuple(exhausted),
     )
+
+
+def _blocks_of(me: Host, view: View, settings: Settings) -> Iterator[Block]:
+    """Yield this host's blocks in the store; one of another size was not written by an agent."""
+    for subnet, block in view.blocks.items():
+        if block.host == me.id and is_cut_from(settings.pools, subnet):
+            yield block
+
+
+def is_cut_from(pools: Sequence[Pool], subnet: Prefix) -> bool:
+    """Return whether a subnet has a pool's block size; without pools (`ranges`: node) any has."""
+    sizes = [pool.length for pool in pools if contains(pool.subnet, subnet.ip)]
+    return subnet.length in sizes or not pools
 
 
 def ripe(absent: Mapping[str, float], grace: int, now: float) -> frozenset[str]:
@@ -106,8 +119,9 @@ def _spare(mine: Sequence[Leased], low_water: int) -> list[Leased]:
 
 def _another(pool: Pool, view: View, ripe: Container[str], random: Random) -> list[Claim]:
     """Return a free block or else, of the blocks of ripe hosts, the one unchanged for longest."""
+    malformed = view.malformed.values()
     for subnet in _candidates(pool, random):
-        if subnet not in view.blocks:
+        if subnet not in view.blocks and subnet not in malformed:
             return [Claim(subnet=subnet, seen=None)]
     left = [
         block

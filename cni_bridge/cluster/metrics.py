@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Iterable, Iterator
 from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PREFIX = "cni_bridge_cluster_"
 READY = "/readyz"
+MOST_REQUESTS = 8  # at a time
+REQUEST_S = 5  # until a silent connection is closed
 
 
 def serve(agent: Agent, address: str, port: int) -> WSGIServer:
@@ -45,9 +47,31 @@ def serve(agent: Agent, address: str, port: int) -> WSGIServer:
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """A server whose requests do not wait for each other."""
+    """A server with a few threads, so that idle connections cannot use up the agent's descriptors."""
 
     daemon_threads = True
+    request_queue_size = 4 * MOST_REQUESTS
+
+    def __init__(self, *arguments: Any) -> None:
+        self._slots = threading.BoundedSemaphore(MOST_REQUESTS)
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a request in a thread, or close its connection if too many are open."""
+        if self._slots.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a request, and make room for another one."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._slots.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log nothing: clients may close or say nothing."""
 
 
 class _Server6(_Server):
@@ -55,6 +79,8 @@ class _Server6(_Server):
 
 
 class _Silent(WSGIRequestHandler):
+    timeout = REQUEST_S
+
     def log_message(self, *_words: object) -> None:
         """Log nothing."""
 
@@ -105,3 +131,5 @@ class Cluster(Collector):
         yield "releases", "Blocks given back.", counts.releases
         yield "membership_losses", "Times that the membership of this host was lost.", counts.losses
         yield "store_errors", "Times that the store could not be reached.", counts.errors
+        yield "malformed_records", "Malformed records found in the store.", counts.malformed
+        yield "faults", "Turns of the agent that failed unexpectedly.", counts.faults

@@ -3,6 +3,8 @@
 from cni_bridge.address import Prefix
 from cni_bridge.lean.record import record
 
+NONE_MALFORMED: dict[str, Prefix | None] = {}
+
 
 @record
 class Host:
@@ -51,12 +53,16 @@ class View:
 
     `hosts` are all that joined and did not leave, `members` the ids of those that renew. A host that
     is no member still has its blocks, and the routes to them: its containers may well run.
+
+    `malformed` are the records that no agent wrote, by their name in the store, with the subnet if it
+    is a block's. They belong to no host, and such a block is not free either.
     """
 
     revision: int
     hosts: dict[str, Host]
     members: frozenset[str]
     blocks: dict[Prefix, Block]
+    malformed: dict[str, Prefix | None] = NONE_MALFORMED
 
 
 @record

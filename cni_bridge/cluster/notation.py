@@ -1,5 +1,6 @@
 """Records of a cluster network as JSON, in a store and in the snapshot."""
 
+import json
 from typing import Any
 
 from cni_bridge import address
@@ -7,6 +8,17 @@ from cni_bridge.address import prefix_text
 from cni_bridge.cluster.model import Block, Host, Pool
 
 Document = dict[str, Any]
+
+# Bounds of what other hosts may write; a record beyond them is malformed.
+MAX_ID = 253
+MAX_NAME = 253
+MAX_BOOT_ID = 64
+MTU_RANGE = range(68, 65536)  # 0: not known
+FAMILIES = (4, 16)  # bytes of an address
+
+
+class Malformed(Exception):
+    """A record of a store is not what an agent writes."""
 
 
 def host_document(host: Host) -> Document:
@@ -19,15 +31,49 @@ def host_document(host: Host) -> Document:
     }
 
 
+def decoded(text: str) -> Document:
+    """Return the JSON object of a record. Raises Malformed."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Malformed("it is not JSON") from error
+    if not isinstance(document, dict):
+        raise Malformed("it is not a JSON object")
+    return document
+
+
 def host(host_id: str, document: Document) -> Host:
-    """Return the record again; raises KeyError, ValueError or TypeError if it is none."""
+    """Return the host that a record describes. Raises Malformed."""
+    mtu = document.get("mtu")
+    if not isinstance(mtu, int) or isinstance(mtu, bool) or not (mtu == 0 or mtu in MTU_RANGE):
+        raise Malformed("its mtu is out of bounds")
     return Host(
-        id=host_id,
-        name=str(document["name"]),
-        boot_id=str(document["boot_id"]),
-        addresses=tuple(address.parse(text) for text in document["addresses"]),
-        mtu=int(document["mtu"]),
+        id=_text("id", host_id, MAX_ID),
+        name=_text("name", document.get("name"), MAX_NAME),
+        boot_id=_text("boot_id", document.get("boot_id"), MAX_BOOT_ID),
+        addresses=_addresses(document.get("addresses")),
+        mtu=mtu,
     )
+
+
+def _addresses(listed: object) -> tuple[bytes, ...]:
+    if not isinstance(listed, list) or len(listed) > len(FAMILIES):
+        raise Malformed("its addresses are not a list of at most one per family")
+    try:
+        found = tuple(address.parse(each) for each in listed)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise Malformed("one of its addresses is not an IP address") from error
+    if len({len(ip) for ip in found}) < len(found):
+        raise Malformed("it has two addresses of one family")
+    return found
+
+
+def _text(key: str, value: object, longest: int) -> str:
+    if not isinstance(value, str) or len(value) > longest or not (value or key == "boot_id"):
+        raise Malformed(f"its {key} is not a string of 1 to {longest} characters")
+    if not value.isprintable():
+        raise Malformed(f"its {key} has characters that cannot be printed")
+    return value
 
 
 def block_document(owner: Host) -> Document:
@@ -36,11 +82,11 @@ def block_document(owner: Host) -> Document:
 
 
 def block(subnet: address.Prefix, document: Document, revision: int) -> Block:
-    """Return the record again; raises KeyError or TypeError if it is none."""
+    """Return the block that a record describes. Raises Malformed."""
     return Block(
         subnet=subnet,
-        host=str(document["host"]),
-        boot_id=str(document["boot_id"]),
+        host=_text("host", document.get("host"), MAX_ID),
+        boot_id=_text("boot_id", document.get("boot_id"), MAX_BOOT_ID),
         revision=revision,
     )
 

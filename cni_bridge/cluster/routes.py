@@ -9,6 +9,7 @@ from itertools import groupby
 
 from cni_bridge import address
 from cni_bridge.address import Prefix, prefix_text, text
+from cni_bridge.cluster import member, notation
 from cni_bridge.cluster.desired import (
     LAST_RESORT,
     METRIC,
@@ -24,6 +25,7 @@ from cni_bridge.ledger import ranges
 from cni_bridge.names import ALIAS_LIMIT
 
 IPV4, IPV6 = 4, 16  # bytes of an address
+LEAST_MTU = 68  # of IPv4; the kernel refuses less
 OVERHEAD = {IPV4: 50, IPV6: 70}  # inner Ethernet, VXLAN, UDP, outer IP
 FAMILY_NAMES = {IPV4: "IPv4", IPV6: "IPv6"}
 
@@ -38,7 +40,7 @@ class _Peer:
 
 def desired(me: Host, view: View, settings: Settings) -> DesiredState:
     """Return the desired kernel state, so that packets reach every other host's containers."""
-    blocks, astray = _blocks(view, settings)
+    blocks, astray = _blocks(me, view, settings)
     shadowed = dict(_shadowed(me, view))
     peers = [
         _Peer(host=host, blocks=blocks[id])
@@ -208,7 +210,7 @@ def _route(block: Prefix, host: Host, hop: bytes, tunnel: str, narrow: int) -> R
 
 def _narrower(me: Host, peer: Host, overhead: int) -> int:
     """Return the MTU towards a host whose link has a smaller one than this host's; otherwise 0."""
-    return peer.mtu - overhead if 0 < peer.mtu < me.mtu else 0
+    return max(peer.mtu - overhead, LEAST_MTU) if 0 < peer.mtu < me.mtu else 0
 
 
 def _families(host: Host) -> list[bytes]:
@@ -222,27 +224,33 @@ def _shared_family(me: Host, peer: Host) -> bytes | None:
     return next((ip for ip in _families(peer) if len(ip) in mine), None)
 
 
-def _blocks(view: View, settings: Settings) -> tuple[dict[str, tuple[Prefix, ...]], list[str]]:
-    """Every host's blocks, in order; and whose lie outside of the pools."""
-    pools = [each.subnet for each in settings.pools]
+def _blocks(
+    me: Host, view: View, settings: Settings
+) -> tuple[dict[str, tuple[Prefix, ...]], list[str]]:
+    """Return every host's blocks, in order, and problems of those that are not cut from the pools.
+
+    A block that overlaps one of this host's is left out: its route would capture traffic for containers here.
+    """
+    own = [each.subnet for each in view.blocks.values() if each.host == me.id]
     listed = sorted(
         view.blocks.values(), key=lambda block: (block.host, len(block.subnet.ip), block.subnet.ip)
     )
     blocks, problems = {}, []
     for host, some in groupby(listed, key=lambda block: block.host):
         subnets = [block.subnet for block in some]
-        inside = tuple(each for each in subnets if not pools or _is_in(each, pools))
-        if outside := [each for each in subnets if each not in inside]:
+        blocks[host] = tuple(
+            each
+            for each in subnets
+            if member.is_cut_from(settings.pools, each)
+            and (host == me.id or not any(address.overlap(each, mine) for mine in own))
+        )
+        if refused := [each for each in subnets if each not in blocks[host]]:
             problems.append(
-                f"host {_name(view, host)} has {', '.join(map(prefix_text, outside))}, outside of "
-                f"{', '.join(map(prefix_text, pools))}: write the same cluster.network on all hosts"
+                f"host {_name(view, host)} has {', '.join(map(prefix_text, refused))}, which is no free "
+                f"block of {notation.pools_text(settings.pools)}: set the same cluster.network and "
+                "cluster.blockSize on all hosts"
             )
-        blocks[host] = inside
     return blocks, problems
-
-
-def _is_in(block: Prefix, pools: list[Prefix]) -> bool:
-    return any(address.contains(pool, block.ip) and block.length >= pool.length for pool in pools)
 
 
 def _shadowed(me: Host, view: View) -> Iterator[tuple[str, str]]:

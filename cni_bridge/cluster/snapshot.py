@@ -62,7 +62,7 @@ def load(file: Path) -> Snapshot | None:
     """Return what an agent wrote; None if it is missing or from an incompatible version."""
     try:
         return _record(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, notation.Malformed):
         return None
 
 

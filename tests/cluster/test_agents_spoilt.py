@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab.agents import Node, Nodes, nodes
+from tests.lab.iproute import ip
 from tests.lab.waiting import wait_until
 
 TTL = 4
 LONG = 120  # seconds of a membership that is not renewed by itself while a test runs
 SOON_S = 10
+HOST = '{"name": "h", "boot_id": "b", "addresses": ["192.0.2.77"], "mtu": 1500}'
 SMALL: dict[str, Any] = {"network": "10.64.0.0/24", "blockSize": 27, "ipv6": False}
 
 
@@ -84,16 +86,70 @@ def test_a_record_that_is_none_is_told_and_takes_no_lease() -> None:
             hosts[1].container()
         wait_until(lambda: len(hosts.blocks()) == 2)
         used = max(hosts.blocks(), key=lambda block: _used(hosts[1], block))
-        key = f"/cni-bridge/pods/blocks/{used.replace('/', '-')}"
+        name = f"blocks/{used.replace('/', '-')}"
         hosts[1].stop()
-        hosts.store.ctl("put", key, "spoilt")
+        hosts.store.ctl("put", f"/cni-bridge/pods/{name}", "spoilt")
         hosts[1].start()
-        wait_until(lambda: f"the value of {key} is not a record of a block" in hosts[1].log())
+        wait_until(lambda: f"the malformed record '{name}'" in hosts[1].log())
         time.sleep(2 * TTL)
         assert "Traceback" not in hosts[1].log()
-        assert hosts[1].log().count("is no record") == 1
+        assert hosts[1].log().count("malformed record") == 1
         assert hosts[1].status().status == 0
         hosts[1].tidy()
+
+
+def test_no_record_ends_or_blinds_an_agent() -> None:
+    """Each is put while agents run, is there when they start again, and is named once a start."""
+    junk = {
+        "hosts/a": "[" * 100_000,
+        "hosts/b": HOST.replace("1500", "Infinity"),
+        "hosts/c": HOST.replace("1500", "7"),
+        "hosts/d": HOST.replace("192.0.2.77", "nowhere"),
+        "hosts/e": "{}",
+        "blocks/10.64.0.224-27": '{"host": 7}',
+        "blocks/10.64.0.64-32": '{"host": "c", "boot_id": "b"}',
+        "blocks/x": "y",
+        "members/\n": "",
+        "pools/x": "",
+    }
+    with nodes(2, ttl=TTL, **SMALL) as hosts:
+        hosts.start()
+        for name, value in junk.items():
+            hosts.store.ctl("put", f"/cni-bridge/pods/{name}", value)
+        for _start in range(2):
+            wait_until(lambda: "'blocks/x'" in hosts[1].log())
+            time.sleep(TTL)  # without a renewal all leases would be over
+            for node in hosts.nodes.values():
+                assert "Traceback" not in node.log()
+                assert "unexpected" not in node.log()
+                node.container()
+                node.stop()
+                node.start()
+        assert hosts[1].log().count("'hosts/b'") == 2
+        hosts.store.ctl("put", "/cni-bridge/pods/hosts/late", HOST)
+        wait_until(lambda: "late" in (shot.view.hosts if (shot := hosts[1].seen()) else ()))
+        for node in hosts.nodes.values():
+            node.tidy()
+
+
+def test_the_gateway_of_an_empty_block_that_was_lost_leaves_the_bridge() -> None:
+    """Or this host would not reach the containers of the block's next host."""
+    with nodes(2, ttl=LONG, **SMALL) as hosts:
+        hosts.start()
+        hosts[1].container()
+        hosts[1].tidy()
+        (lost,) = (block for block, host in hosts.blocks().items() if host == "host-1")
+        gateway = str(next(ipaddress.ip_network(lost).hosts()))
+        with hosts[1].machine.entered():
+            assert gateway in ip("address", "show", "cni0")
+        hosts[1].stop()
+        key = f"/cni-bridge/pods/blocks/{lost.replace('/', '-')}"
+        hosts.store.ctl("put", key, '{"host": "host-2", "boot_id": "x"}')
+        hosts[1].start()
+        with hosts[1].machine.entered():
+            wait_until(lambda: gateway not in ip("address", "show", "cni0"))
+            wait_until(lambda: "via" in ip("route", "show", lost))
+        assert "not leased to this host" not in hosts[1].log()
 
 
 def _used(node: Node, block: str) -> int:

@@ -1,12 +1,16 @@
 """What is Kubernetes' own: nodes with their subnets, changes that are forgotten, and what RBAC allows."""
 
+import functools
 from pathlib import Path
 
 import pytest
 import yaml
 
 from cni_bridge.address import parse_prefix
+from cni_bridge.cluster import kube_api
+from cni_bridge.cluster import kube_objects as objects
 from cni_bridge.cluster.kube_nodes import KubernetesNodes
+from cni_bridge.cluster.kube_objects import RECORD
 from cni_bridge.cluster.kubernetes import Kubernetes
 from cni_bridge.cluster.model import Settings
 from cni_bridge.cluster.store import MembershipLost, Unreachable
@@ -67,6 +71,50 @@ def test_changes_that_are_forgotten_are_not_passed_over(tmp_path: Path) -> None:
             later.watch(view, 5)
         for each in (store, later):
             each.close()
+
+
+def test_no_lease_that_another_program_wrote_ends_or_blinds_an_agent(tmp_path: Path) -> None:
+    """Without annotations, without JSON, of another host, with a holder or without."""
+    with serving() as server:
+        store = Kubernetes(settings(server, tmp_path))
+        mine = store.join(ONE, 60)
+        block = store.lease(mine, parse_prefix("10.64.0.0/26"), None)
+        spoilt = {"host-x": {}, "host-y": {RECORD: "[" * 100_000}, "host-z": {RECORD: "{}"}}
+        spoilt |= {"block-zz-26": {}, "block-0a400040-26": {}, "block-0a400080-26": {RECORD: "7"}}
+        for name, annotations in spoilt.items():
+            made = objects.made(f"{store._root}-{name}", store._labels, "x", {}, 60)
+            assert made.metadata
+            made.metadata.annotations = annotations or None
+            assert store._api.create(made)
+        for view in (store.view(), store.watch(store.view(), 0)):
+            assert set(view.malformed) == {f"{store._root}-{name}" for name in spoilt}
+            assert list(view.blocks.values()) == [block]
+            assert view.members == {ONE.id}
+        assert store.lease(mine, parse_prefix("10.64.0.64/26"), None) is None
+        own = store._api.lease(store._host(ONE.id))
+        assert own
+        assert own.metadata
+        own.metadata.annotations = None
+        assert store._api.replace(own)
+        with pytest.raises(MembershipLost):
+            store.renew(mine)
+        again = store.join(ONE, 60)
+        assert again.token == "1"
+        assert ONE.id in store.view().members
+        store.close()
+
+
+def test_a_watch_that_dies_without_a_word_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kube_api, "SILENCE_S", 1 - kube_api.STREAM_S)
+    with serving() as server:
+        store = Kubernetes(settings(server, tmp_path))
+        store.join(ONE, 60)
+        view = store.view()
+        with pytest.raises(Unreachable, match="watch of the API server ended: ReadTimeout"):
+            functools.reduce(store.watch, [1.0] * 10, view)
+        store.close()
 
 
 def test_a_server_that_can_not_decide_is_unreachable(tmp_path: Path) -> None:

@@ -40,6 +40,26 @@ def test_a_new_host_leases_a_block_that_nobody_has() -> None:
     assert (claim.subnet, claim.seen) == (FOURTH, None)
 
 
+def test_a_block_with_a_malformed_record_is_not_leased() -> None:
+    seen = replace(view({FIRST: 2, SECOND: 2, THIRD: 2}), malformed={"blocks/x": FOURTH})
+    decision = decide(seen)
+    assert (decision.claims, len(decision.exhausted)) == ((), 1)
+
+
+def test_a_block_in_use_whose_record_is_malformed_is_not_leased_again() -> None:
+    seen = replace(view({SECOND: 1}), malformed={"blocks/x": FIRST})
+    decision = decide(seen, row(FIRST, used=3), row(SECOND, used=3))
+    assert (decision.claims, decision.kept, decision.lost) == ((), (SECOND,), ())
+
+
+def test_a_block_of_another_size_that_the_store_has_as_this_hosts_is_not_used() -> None:
+    whole = parse_prefix("10.64.0.0/24")
+    seen = views.view([ME, OTHER], {"10.64.0.0/24": 1, "10.64.0.0/26": 1}, (1, 2))
+    assert whole in seen.blocks
+    decision = decide(seen, row(FIRST))
+    assert (decision.kept, decision.claims) == ((FIRST,), ())
+
+
 def test_a_host_with_enough_free_addresses_keeps_what_it_has() -> None:
     decision = decide(view({FIRST: 1}), row(FIRST, used=45))
     assert (decision.kept, decision.claims, decision.surplus) == ((FIRST,), (), ())

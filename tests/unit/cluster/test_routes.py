@@ -168,9 +168,29 @@ def test_a_block_outside_of_the_pools_is_a_problem_of_its_hosts_config() -> None
     found = wanted("host-gw", views.view([ME, PEER], {BLOCK: 2, "10.200.0.0/26": 2}))
     assert ways(found) == {BLOCK: "192.0.2.2"}
     assert found.problems == (
-        "host host-2 has 10.200.0.0/26, outside of 10.64.0.0/12, fd64::/48: write the same "
-        "cluster.network on all hosts",
+        "host host-2 has 10.200.0.0/26, which is no free block of 10.64.0.0/12 in /26, fd64::/48 in "
+        "/122: set the same cluster.network and cluster.blockSize on all hosts",
     )
+
+
+@pytest.mark.parametrize("lie", ["10.64.2.0/32", "10.64.2.0/27", "10.64.0.0/12", "10.64.2.64/25"])
+def test_a_block_of_another_size_gets_no_route(lie: str) -> None:
+    found = wanted("vxlan", views.view([ME, PEER], {BLOCK: 2, lie: 2}))
+    assert set(ways(found)) == {BLOCK}
+    assert lie in found.problems[0]
+
+
+def test_a_subnet_of_a_node_within_this_hosts_own_gets_no_route() -> None:
+    settings = replace(views.settings("host-gw"), pools=())
+    view = views.view([ME, PEER], {"10.244.1.0/24": 1, "10.244.1.128/25": 2, "10.244.2.0/24": 2})
+    found = routes.desired(ME, view, settings)
+    assert set(ways(found)) == {"10.244.2.0/24"}
+    assert "10.244.1.128/25" in found.problems[0]
+
+
+def test_no_route_has_an_mtu_that_the_kernel_refuses() -> None:
+    found = wanted("vxlan", seen(replace(PEER, mtu=68)))
+    assert {each.mtu for each in found.routes if each.gateway} == {68}
 
 
 def test_only_to_hosts_with_a_narrower_link_a_route_has_an_mtu() -> None:

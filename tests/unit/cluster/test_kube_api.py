@@ -1,0 +1,104 @@
+"""Access to the Kubernetes API that is wrong: one line each, never the end, and right again when it is repaired."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cni_bridge.cluster.kube_api import EXEC_V1, Api
+from cni_bridge.cluster.store import Unreachable
+
+GOOD: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "current-context": "here",
+    "contexts": [{"name": "here", "context": {"cluster": "one", "user": "me"}}],
+    "clusters": [{"name": "one", "cluster": {"server": "http://127.0.0.1:1"}}],
+    "users": [{"name": "me", "user": {"token": "t"}}],
+}
+
+
+def user(**keys: object) -> dict[str, Any]:
+    """Return the config with another user."""
+    return GOOD | {"users": [{"name": "me", "user": keys}]}
+
+
+BROKEN: dict[str, str | dict[str, Any]] = {
+    "empty": "",
+    "not YAML": "a: [",
+    "a list": "[]",
+    "no current context": {key: GOOD[key] for key in GOOD if key != "current-context"},
+    "an unknown context": GOOD | {"current-context": "there"},
+    "an unknown cluster": GOOD | {"clusters": []},
+    "an unknown user": GOOD | {"users": []},
+    "no contexts": GOOD | {"contexts": None},
+    "a CA that is missing": GOOD
+    | {
+        "clusters": [
+            {
+                "name": "one",
+                "cluster": {"server": "https://127.0.0.1:1", "certificate-authority": "/no/ca"},
+            }
+        ]
+    },
+    "a token file that is missing": user(tokenFile="/no/token"),
+    "a certificate that is missing": user(**{"client-certificate": "/no/c", "client-key": "/no/k"}),
+    "a plugin that is missing": user(exec={"apiVersion": EXEC_V1, "command": "/no/such"}),
+    "a plugin that fails": user(exec={"apiVersion": EXEC_V1, "command": "false"}),
+    "a plugin of the future": user(exec={"apiVersion": "v7", "command": "true"}),
+}
+
+
+def write(file: Path, document: str | dict[str, Any]) -> None:
+    """Write a kubeconfig, changed later than the one before."""
+    when = file.stat().st_mtime_ns + 10**9 if file.exists() else 10**18
+    file.write_text(document if isinstance(document, str) else yaml.safe_dump(document))
+    os.utime(file, ns=(when, when))
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_wrong_access_is_one_line_and_is_read_again_when_it_changes(
+    fault: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "kubeconfig"
+    write(file, BROKEN[fault])
+    api = Api(str(file), "cni-bridge")
+    for _ in range(2):
+        with pytest.raises(Unreachable) as refusal:
+            api.lease("x")
+        assert "\n" not in str(refusal.value)
+        assert "Connection refused" not in str(refusal.value)
+    write(file, GOOD)
+    with pytest.raises(Unreachable, match="Connection refused"):
+        api.lease("x")
+    api.close()
+
+
+def test_a_file_that_is_missing_at_the_start_may_come_later(tmp_path: Path) -> None:
+    file = tmp_path / "kubeconfig"
+    api = Api(str(file), "cni-bridge")
+    with pytest.raises(Unreachable, match="not found"):
+        api.lease("x")
+    write(file, GOOD)
+    with pytest.raises(Unreachable, match="Connection refused"):
+        api.lease("x")
+    api.close()
+
+
+def test_a_plugin_of_today_is_run_and_told_its_version(tmp_path: Path) -> None:
+    script = tmp_path / "plugin"
+    script.write_text(
+        f"#!/bin/sh\nprintf '%s' \"$KUBERNETES_EXEC_INFO\" > {tmp_path}/told\n"
+        'echo \'{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", '
+        '"status": {"token": "t"}}\'\n'
+    )
+    script.chmod(0o755)
+    file = tmp_path / "kubeconfig"
+    write(file, user(exec={"apiVersion": EXEC_V1, "command": str(script)}))
+    api = Api(str(file), "cni-bridge")
+    with pytest.raises(Unreachable, match="Connection refused"):
+        api.lease("x")
+    assert f'"apiVersion": "{EXEC_V1}"' in (tmp_path / "told").read_text()
+    api.close()
