@@ -94,7 +94,7 @@ NESTED: Tables = (
     (
         "BRIDGE_PORT",
         LINKINFO.bridge_slave_data,
-        "IFLA_BRPORT_STATE IFLA_BRPORT_MODE IFLA_BRPORT_ISOLATED",
+        "IFLA_BRPORT_STATE IFLA_BRPORT_MODE IFLA_BRPORT_GROUP_FWD_MASK IFLA_BRPORT_ISOLATED",
     ),
     ("BRIDGE_SPEC", ifinfmsg.ifinfmsg.af_spec_bridge, "IFLA_BRIDGE_VLAN_INFO"),
     ("METRICS", rtmsg.rtmsg.metrics, "RTAX_MTU RTAX_ADVMSS"),

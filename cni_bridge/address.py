@@ -118,6 +118,11 @@ def overlap(one: Prefix, other: Prefix) -> bool:
     return contains(one, first(other)) or contains(other, first(one))
 
 
+def link_local(mac: bytes) -> bytes:
+    """Return the IPv6 link-local address that the kernel derives from a MAC (RFC 4291, EUI-64)."""
+    return bytes((0xFE, 0x80, *bytes(6), mac[0] ^ 2, *mac[1:3], 0xFF, 0xFE, *mac[3:]))
+
+
 def is_link_local(ip: bytes) -> bool:
     """Tell whether the address is valid on its own link only: in 169.254.0.0/16 or fe80::/10."""
     return ip[:2] == b"\xa9\xfe" if len(ip) == 4 else ip[0] == 0xFE and ip[1] & 0xC0 == 0x80

@@ -88,7 +88,18 @@ def _veth(
         detects_duplicates=config.duplicate_address_detection,
         addresses=tuple(lease.address for lease in leases),
         routes=_kernel_routes(leases, routes),
+        ignores_routers=_ignores_routers(config, leases),
     )
+
+
+def _ignores_routers(config: NetworkConfig, leases: tuple[Lease, ...]) -> bool:
+    """Return whether every router of the network is known, so that an advertisement is a forgery.
+
+    They are where the bridge is the gateway, or IPAM names one for IPv6. A bridge that is a port of
+    a LAN may have a router of its own.
+    """
+    knows_router = any(lease.gateway and len(lease.address.ip) == 16 for lease in leases)
+    return bool(leases) and not config.is_wire and (config.is_gateway or knows_router)
 
 
 def _port(config: NetworkConfig) -> Port:
@@ -100,6 +111,7 @@ def _port(config: NetworkConfig) -> Port:
         hairpin=config.hairpin_mode or is_published,
         isolated=config.port_isolation or _is_apart(rules),
         vlan=config.vlan,
+        is_checked=rules is not None and (rules.checks_mac or rules.checks_ip),
     )
 
 
@@ -138,7 +150,7 @@ def _firewall(
     ranges = [item.subnet for range_set in config.ipam.range_sets for item in range_set]
     subnets = [address.subnet(lease.address) for lease in leases]
     mac = config.mac
-    if rules.checks_mac and mac is None:
+    if (rules.checks_mac or rules.checks_ip) and mac is None:
         mac = names.container_mac(attachment)  # it must be known before it can be checked
     vlan = _gateway_vlan(config, leases)
     return Firewall(

@@ -199,7 +199,8 @@ def _of_host_end(firewall: Firewall) -> "Iterator[Element]":
         yield Element(set_name="mac_ok", key=host_end + firewall.mac + b"\0\0")
     if firewall.rules.checks_ip:
         yield Element(set_name="ip_guarded", key=host_end)
-        for ip in firewall.addresses:
+        own = (address.link_local(firewall.mac),) if firewall.mac else ()
+        for ip in (*firewall.addresses, *own):
             names = ("ip4_ok",) if len(ip) == 4 else ("ip6_ok", "nd_ok")
             yield from (Element(set_name=name, key=host_end + ip) for name in names)
 

@@ -48,7 +48,7 @@ class Firewall:
 
     bridge: str
     host_name: str
-    mac: bytes | None  # set if checks_mac is
+    mac: bytes | None  # known if checks_mac or checks_ip is set
     addresses: tuple[bytes, ...]
     subnets: tuple[Prefix, ...]  # of the network
     rules: FirewallConfig

@@ -27,8 +27,8 @@ FAMILY_NAMES = {NFPROTO_INET: "inet", NFPROTO_BRIDGE: "bridge"}
 # The file with each table's rules, and a digest of its text: a table that was loaded from other text
 # is loaded again.
 RULES = {
-    NFPROTO_INET: ("firewall/ruleset.nft", "3fd6bc406093bc14"),
-    NFPROTO_BRIDGE: ("firewall/spoof.nft", "8ef302054835579c"),
+    NFPROTO_INET: ("firewall/ruleset.nft", "437208e648fa5410"),
+    NFPROTO_BRIDGE: ("firewall/spoof.nft", "96607a500f327edc"),
 }
 SETS = {
     NFPROTO_INET: (*elements.NETWORK_SETS, *elements.ADDRESS_SETS, *elements.PORT_MAPS),

@@ -11,6 +11,7 @@ from cni_bridge.kernel.messages import (
     IFLA_ADDRESS,
     IFLA_BR_FORWARD_DELAY,
     IFLA_BR_VLAN_FILTERING,
+    IFLA_BRPORT_GROUP_FWD_MASK,
     IFLA_BRPORT_ISOLATED,
     IFLA_BRPORT_MODE,
     IFLA_BRPORT_STATE,
@@ -65,6 +66,7 @@ class BridgePort:
     state: int
     hairpin: bool
     isolated: bool
+    group_forward: int = 0  # a bit for each of 01:80:c2:00:00:00 to 0f that the bridge forwards
 
 
 @record
@@ -169,9 +171,16 @@ def create_veth(
     return _create(what, values, IFF_UP if bridge and is_up else 0)
 
 
-def set_port(who: "Who", *, hairpin: bool, isolated: bool, alias: str) -> Request:
-    """Set the flags and the alias of a bridge port."""
-    data = nest(BRIDGE_PORT, {IFLA_BRPORT_MODE: hairpin, IFLA_BRPORT_ISOLATED: isolated})
+def set_port(
+    who: "Who", *, hairpin: bool, isolated: bool, alias: str, group_forward: int = 0
+) -> Request:
+    """Set the flags and the alias of a bridge port; `group_forward` 0: unchanged."""
+    flags: dict[int, Value] = {
+        IFLA_BRPORT_MODE: hairpin,
+        IFLA_BRPORT_GROUP_FWD_MASK: group_forward or None,
+        IFLA_BRPORT_ISOLATED: isolated,
+    }
+    data = nest(BRIDGE_PORT, flags)
     info = nest(LINKINFO, {IFLA_INFO_SLAVE_KIND: "bridge", IFLA_INFO_SLAVE_DATA: data})
     what = f"set bridge port {who}: hairpin {hairpin}, isolated {isolated}, alias {alias}"
     return _change(what, who, {IFLA_LINKINFO: info, IFLA_IFALIAS: alias})
@@ -281,6 +290,7 @@ def _port(info: Attributes) -> BridgePort | None:
         state=data.number(IFLA_BRPORT_STATE) or 0,
         hairpin=bool(data.number(IFLA_BRPORT_MODE)),
         isolated=bool(data.number(IFLA_BRPORT_ISOLATED)),
+        group_forward=data.number(IFLA_BRPORT_GROUP_FWD_MASK) or 0,
     )
 
 

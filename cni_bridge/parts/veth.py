@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     from cni_bridge.model import Attachment
 
 FEW = 2  # the most interfaces of one attachment
-GROUPS = 0x63000000  # plus the process id: a group number that is unlikely to be used
+# The group of every host end; plus a process id, the group of those that it removes. A rule in
+# `ruleset.nft` drops packets that enter the host by an interface of these groups.
+GROUPS = 0x63000000
+# Frames to the reserved group addresses 01:80:c2:00:00:00 to 0f, less that of pause frames, which are
+# always dropped. Otherwise the bridge takes them from the port, learns their sender and hands them to
+# the host, before any rule sees them. They still are not forwarded: a rule in `spoof.nft` drops them.
+RESERVED_GROUPS = 0xFFFD
 STATES = ("down", "up")
 PORT_UP_TIMEOUT_S = 2.5  # the reference waits as long
 
@@ -44,6 +50,7 @@ def create(host: "Socket", container: "OpenNetns", bridge_index: int, desired: V
         mtu=desired.mtu,
         mac=desired.mac,
         is_up=is_open,
+        group=GROUPS,
     )
     try:
         host.run(creation)
@@ -58,7 +65,11 @@ def create(host: "Socket", container: "OpenNetns", bridge_index: int, desired: V
         ) from error
     host.run(
         links.set_port(
-            desired.host_name, hairpin=port.hairpin, isolated=port.isolated, alias=desired.alias
+            desired.host_name,
+            hairpin=port.hairpin,
+            isolated=port.isolated,
+            alias=desired.alias,
+            group_forward=RESERVED_GROUPS if port.is_checked else 0,
         )
     )
     sysctl.refuse_routers(desired.host_name)
@@ -235,6 +246,8 @@ def sysctls(desired: Veth) -> "Iterator[tuple[str, str, str]]":
     if desired.detects_duplicates:
         yield f"net/ipv6/conf/{name}/accept_dad", "1", needs_detection
         yield f"net/ipv6/conf/{name}/enhanced_dad", "1", needs_detection
+    if desired.ignores_routers:
+        yield f"net/ipv6/conf/{name}/accept_ra", "0", ""
 
 
 def set_sysctls(desired: Veth) -> None:
@@ -397,3 +410,8 @@ def _port_problems(host: "Socket", outer: "Link", desired: Port) -> "Iterator[st
         expected, found = getattr(desired, flag), getattr(outer.port, flag)
         if expected != found:
             yield f"bridge port {outer.name} {flag}: expected {expected}, found {found}"
+    if desired.is_checked and outer.port.group_forward != RESERVED_GROUPS:
+        yield (
+            f"bridge port {outer.name} group_fwd_mask: expected {RESERVED_GROUPS:#x}, "
+            f"found {outer.port.group_forward:#x}"
+        )

@@ -28,8 +28,13 @@ def restore(host: Socket, container: "OpenNetns", bridge: "Link", desired: "Veth
     assert port, "a pair on a bridge has a port"
     host.run(
         links.set_port(
-            outer.index, hairpin=port.hairpin, isolated=port.isolated, alias=desired.alias
+            outer.index,
+            hairpin=port.hairpin,
+            isolated=port.isolated,
+            alias=desired.alias,
+            group_forward=veth.RESERVED_GROUPS if port.is_checked else 0,
         ),
+        links.set_group(outer.index, veth.GROUPS),
         links.set_up(outer.index),
     )
     if port.vlan:

@@ -85,6 +85,8 @@ INTENDED: dict[str, Difference] = {
         *(f"* ADD result.routes[[]?[]].{key}" for key in NEW_ROUTE_KEYS), judge=only_the_references
     ),
     "host-end-alias": everywhere("host port?.ifalias", judge=only_ours),
+    "host-end-group": everywhere("host port?.group", judge=values("default", "1660944384")),
+    "no-forged-routers": everywhere("c? sysctl net/ipv6/conf/*/accept_ra", judge=values("1", "0")),
     "host-end-queue": everywhere("host port?.txqlen", judge=values(None, 1000)),
     "instant-ipv6": everywhere("host * address *:*.nodad", judge=values(None, True)),
     "neighbour-announcement": everywhere(

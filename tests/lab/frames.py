@@ -18,9 +18,11 @@ ETH_P_ARP = 0x0806
 ETH_P_8021Q = 0x8100
 ETH_P_IPV6 = 0x86DD
 BROADCAST = "ff:ff:ff:ff:ff:ff"
-ROUTER_ADVERTISEMENT = 134
-NEIGHBOR_ADVERTISEMENT = 136
+# linux/icmpv6.h, net/ndisc.h
+MLD_REPORT = 131
+ROUTER_ADVERTISEMENT, NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT, REDIRECT = 134, 135, 136, 137
 SYN, RST, FIN_ACK = 0x02, 0x04, 0x11  # of TCP
+NONCE = 14  # an option that receivers don't mind
 PATIENCE = 0.4  # seconds
 
 
@@ -30,9 +32,9 @@ def ethernet(to: str, source: str, kind: int, payload: bytes, vlan: int = 0) -> 
     return _mac(to) + _mac(source) + tag + struct.pack("!H", kind) + payload
 
 
-def udp(source: str, to: str, port: int, data: bytes) -> bytes:
-    """Return an IP packet with one datagram from and to `port`."""
-    unsummed = struct.pack("!HHHH", port, port, 8 + len(data), 0) + data
+def udp(source: str, to: str, port: int, data: bytes, source_port: int = 0) -> bytes:
+    """Return an IP packet with one datagram to `port`, from the same one unless another is given."""
+    unsummed = struct.pack("!HHHH", source_port or port, port, 8 + len(data), 0) + data
     summed = _with_checksum(unsummed, 6, source, to, socket.IPPROTO_UDP)
     return _ip(source, to, socket.IPPROTO_UDP, summed)
 
@@ -46,21 +48,47 @@ def tcp(source: str, to: str, ports: tuple[int, int], flags: int, data: bytes = 
 
 def advertisement(source: str, to: str, claimed: str, hardware: str, nonce: bytes) -> bytes:
     """Return a neighbour advertisement: the holder of `claimed` has this hardware address."""
-    solicited_override = 0x60000000
-    head = struct.pack("!BBHI", NEIGHBOR_ADVERTISEMENT, 0, 0, solicited_override)
-    target_address = struct.pack("!BB6s", 2, 1, _mac(hardware))
-    body = head + _packed(claimed) + target_address + struct.pack("!BB6s", 14, 1, nonce)
-    summed = _with_checksum(body, 2, source, to, socket.IPPROTO_ICMPV6)
-    return _ip(source, to, socket.IPPROTO_ICMPV6, summed, hops=255)
+    solicited_override = struct.pack("!I", 0x60000000)
+    target_address = _option(2, _mac(hardware))
+    body = solicited_override + _packed(claimed) + target_address + _option(NONCE, nonce)
+    return icmpv6(source, to, NEIGHBOR_ADVERTISEMENT, body)
 
 
-def router_advertisement(source: str, to: str, prefix: str = "2001:db8:1::") -> bytes:
+def solicitation(source: str, to: str, wanted: str, nonce: bytes, hardware: str = "") -> bytes:
+    """Return a neighbour solicitation of `wanted`; from `::` it is a duplicate address detection."""
+    body = bytes(4) + _packed(wanted)
+    body += (_option(1, _mac(hardware)) if hardware else b"") + _option(NONCE, nonce)
+    return icmpv6(source, to, NEIGHBOR_SOLICITATION, body)
+
+
+def router_advertisement(
+    source: str, to: str, prefix: str = "2001:db8:1::", nonce: bytes = b"router"
+) -> bytes:
     """Advertise a router that is everybody's default gateway, and a /64 for addresses."""
-    lifetimes = struct.pack("!BBHBBHII", ROUTER_ADVERTISEMENT, 0, 0, 64, 0, 1800, 0, 0)
+    head = struct.pack("!BBHII", 64, 0, 1800, 0, 0)
     on_link_autonomous = struct.pack("!BBBBIII", 3, 4, 64, 0xC0, 86400, 14400, 0)
-    body = lifetimes + on_link_autonomous + _packed(prefix)
-    summed = _with_checksum(body, 2, source, to, socket.IPPROTO_ICMPV6)
+    body = head + on_link_autonomous + _packed(prefix) + _option(NONCE, nonce)
+    return icmpv6(source, to, ROUTER_ADVERTISEMENT, body)
+
+
+def redirect(source: str, to: str, target: str, destination: str, nonce: bytes) -> bytes:
+    """Return a redirect: `destination` is better reached by `target`."""
+    body = bytes(4) + _packed(target) + _packed(destination) + _option(NONCE, nonce)
+    return icmpv6(source, to, REDIRECT, body)
+
+
+def icmpv6(source: str, to: str, kind: int, body: bytes) -> bytes:
+    """Return an IP packet with one ICMPv6 message, which no router has forwarded."""
+    unsummed = struct.pack("!BBH", kind, 0, 0) + body
+    summed = _with_checksum(unsummed, 2, source, to, socket.IPPROTO_ICMPV6)
     return _ip(source, to, socket.IPPROTO_ICMPV6, summed, hops=255)
+
+
+def link_local(mac: str) -> str:
+    """Return the address that the kernel derives from a MAC."""
+    packed = _mac(mac)
+    host = bytes((packed[0] ^ 2, *packed[1:3], 0xFF, 0xFE, *packed[3:]))
+    return str(ip_address(b"\xfe\x80" + bytes(6) + host))
 
 
 def arp(hardware: str, sender: str, target: str, data: bytes) -> bytes:
@@ -132,6 +160,11 @@ def _with_checksum(body: bytes, at: int, source: str, to: str, protocol: int) ->
     """`body` with the checksum over it and the pseudo-header in its place."""
     pseudo = _packed(source) + _packed(to) + struct.pack("!II", len(body), protocol)
     return body[:at] + struct.pack("!H", checksum(pseudo + body)) + body[at + 2 :]
+
+
+def _option(kind: int, content: bytes) -> bytes:
+    """Return an option of neighbour discovery, six bytes long."""
+    return struct.pack("!BB6s", kind, 1, content)
 
 
 def _mac(text: str) -> bytes:

@@ -31,6 +31,12 @@ def bridge(*words: str) -> str:
     return _run("bridge", *words)
 
 
+def bridge_json(*words: str) -> list[dict[str, Any]]:
+    """Return what `bridge -json` says."""
+    listed: list[dict[str, Any]] = json.loads(_run("bridge", "-j", *words) or "[]")
+    return listed
+
+
 def tc(*words: str) -> str:
     """Run iproute2's `tc`."""
     return _run("tc", *words)

@@ -11,10 +11,16 @@ from tests.lab.frames import (
     ETH_P_ARP,
     ETH_P_IP,
     ETH_P_IPV6,
+    MLD_REPORT,
     advertisement,
     arp,
     ethernet,
     heard,
+    icmpv6,
+    link_local,
+    redirect,
+    router_advertisement,
+    solicitation,
     udp,
 )
 from tests.lab.plugin import Json
@@ -23,7 +29,8 @@ from tests.lab.town import Town
 ETH_P_LOCAL_EXPERIMENT = 0x88B5
 EVIL = "02:00:00:00:00:99"
 OTHER4, OTHER6 = "10.1.0.77", "fd01::77"
-LOCAL6 = "fe80::99"
+OTHER_LOCAL6 = "fe80::99"
+NOWHERE6 = "::"
 
 
 @dataclass(frozen=True)
@@ -39,65 +46,144 @@ class Facts:
     gateway4: str
     gateway6: str
 
+    @property
+    def local6(self) -> str:
+        """Return the sender's link-local address."""
+        return link_local(self.mac)
+
+    @property
+    def sibling_local6(self) -> str:
+        """Return the sibling's."""
+        return link_local(self.to)
+
+
+Frame = Callable[[Facts, bytes], bytes]
+
 
 @dataclass(frozen=True)
 class Forgery:
     """A frame with a mark in it, and whether it may pass under each of the two keys."""
 
     about: str
-    frame: Callable[[Facts, bytes], bytes]
+    frame: Frame
     passes_mac: bool
     passes_ip: bool
 
 
-def _udp4(source: str = "", mac: str = "", vlan: int = 0) -> Callable[[Facts, bytes], bytes]:
+def _udp4(
+    source: str = "", mac: str = "", vlan: int = 0, ports: tuple[int, int] = (7777, 7777)
+) -> Frame:
     return lambda f, mark: ethernet(
-        f.to, mac or f.mac, ETH_P_IP, udp(source or f.own4, f.sibling4, 7777, mark), vlan
+        f.to,
+        mac or f.mac,
+        ETH_P_IP,
+        udp(source or f.own4, f.sibling4, ports[1], mark, ports[0]),
+        vlan,
     )
 
 
-def _udp6(source: str = "") -> Callable[[Facts, bytes], bytes]:
+def _udp6(source: str = "", ports: tuple[int, int] = (7777, 7777)) -> Frame:
+    """Return a datagram from an address, or from that which a field of the facts names."""
     return lambda f, mark: ethernet(
-        f.to, f.mac, ETH_P_IPV6, udp(source or f.own6, f.sibling6, 7777, mark)
+        f.to,
+        f.mac,
+        ETH_P_IPV6,
+        udp(getattr(f, source or "own6", source), f.sibling6, ports[1], mark, ports[0]),
     )
 
 
-def _claim6(claimed: str = "", source: str = "") -> Callable[[Facts, bytes], bytes]:
+def _solicit(wanted: str, source: str) -> Frame:
+    """Return a solicitation of the address that one field of the facts names, from that of another."""
+    return lambda f, mark: ethernet(
+        f.to,
+        f.mac,
+        ETH_P_IPV6,
+        solicitation(getattr(f, source, source), f.sibling6, getattr(f, wanted), mark),
+    )
+
+
+def _router(source: str) -> Frame:
+    """Return a router advertisement from the address that a field of the facts names."""
+    return lambda f, mark: ethernet(
+        f.to,
+        f.mac,
+        ETH_P_IPV6,
+        router_advertisement(getattr(f, source), f.sibling6, nonce=mark),
+    )
+
+
+def _claim6(claimed: str = "", source: str = "") -> Frame:
     """Return an advertisement of the address that the field `claimed` of the facts names."""
 
     def frame(facts: Facts, mark: bytes) -> bytes:
         target = getattr(facts, claimed, claimed)
-        packet = advertisement(source or target, facts.sibling6, target, facts.mac, mark)
+        sender = getattr(facts, source, source) if source else target
+        packet = advertisement(sender, facts.sibling6, target, facts.mac, mark)
         return ethernet(facts.to, facts.mac, ETH_P_IPV6, packet)
 
     return frame
 
 
-def _claim4(claimed: str, mac: str = "") -> Callable[[Facts, bytes], bytes]:
-    """Return the same in ARP, with this hardware address inside."""
+def _claim4(claimed: str, mac: str = "", asked: str = "sibling4") -> Frame:
+    """Return the same in ARP, with this hardware address inside, and a question for another address."""
     return lambda f, mark: ethernet(
         BROADCAST,
         f.mac,
         ETH_P_ARP,
-        arp(mac or f.mac, getattr(f, claimed, claimed), f.sibling4, mark),
+        arp(mac or f.mac, getattr(f, claimed, claimed), getattr(f, asked), mark),
     )
 
 
 FORGERIES = (
     Forgery("its own IPv4 packet", _udp4(), True, True),
     Forgery("its own IPv6 packet", _udp6(), True, True),
-    Forgery("from its link-local address", _udp6(LOCAL6), True, True),
+    Forgery("from its link-local address", _udp6("local6"), True, True),
     Forgery("ARP for its own address", _claim4("own4"), True, True),
-    Forgery("ARP probe", _claim4("0.0.0.0"), True, True),
+    Forgery("ARP probe of its own address", _claim4("0.0.0.0", asked="own4"), True, True),
     Forgery("advertisement of its own address", _claim6("own6"), True, True),
-    Forgery("advertisement of its link-local address", _claim6(LOCAL6), True, True),
+    Forgery("advertisement of its link-local address", _claim6("local6"), True, True),
+    Forgery("solicitation of a sibling", _solicit("sibling6", "own6"), True, True),
+    Forgery("detection of its own duplicate", _solicit("own6", NOWHERE6), True, True),
+    Forgery("and of its link-local address's", _solicit("local6", NOWHERE6), True, True),
+    Forgery(
+        "report of a multicast group from ::",
+        lambda f, mark: ethernet(
+            f.to, f.mac, ETH_P_IPV6, icmpv6("::", "ff02::1", MLD_REPORT, bytes(20) + mark)
+        ),
+        True,
+        True,
+    ),
     Forgery("another MAC", _udp4(mac=EVIL), False, False),
     Forgery("another MAC inside ARP", _claim4("own4", EVIL), False, False),
     Forgery("another MAC, VLAN tag", _udp4(mac=EVIL, vlan=5), False, False),
     Forgery("another IPv4 source", _udp4(OTHER4), True, False),
     Forgery("another IPv6 source", _udp6(OTHER6), True, False),
     Forgery("ARP for the gateway's address", _claim4("gateway4"), True, False),
-    Forgery("advertisement of the gateway's address", _claim6("gateway6", LOCAL6), True, False),
+    Forgery("ARP probe of a sibling's address", _claim4("0.0.0.0"), True, False),
+    Forgery("another link-local source", _udp6(OTHER_LOCAL6), True, False),
+    Forgery("a sibling's link-local source", _udp6("sibling_local6"), True, False),
+    Forgery("a datagram from ::", _udp6(NOWHERE6), True, False),
+    Forgery("advertisement of the gateway's address", _claim6("gateway6", "local6"), True, False),
+    Forgery("of a sibling's link-local one", _claim6("sibling_local6", "local6"), True, False),
+    Forgery("from there", _claim6("sibling_local6"), True, False),
+    Forgery("solicitation from there", _solicit("sibling6", "sibling_local6"), True, False),
+    Forgery("detection of a sibling's duplicate", _solicit("sibling6", NOWHERE6), True, False),
+    Forgery("of its link-local one's", _solicit("sibling_local6", NOWHERE6), True, False),
+    Forgery("router advertisement", _router("local6"), True, False),
+    Forgery("router advertisement of the gateway", _router("gateway6"), True, False),
+    Forgery(
+        "redirect",
+        lambda f, mark: ethernet(
+            f.to,
+            f.mac,
+            ETH_P_IPV6,
+            redirect(f.local6, f.sibling6, f.local6, "2001:db8::9", mark),
+        ),
+        True,
+        False,
+    ),
+    Forgery("DHCP answer", _udp4(ports=(67, 68)), True, False),
+    Forgery("DHCPv6 answer", _udp6(ports=(547, 546)), True, False),
     Forgery("another IPv4 source, VLAN tag", _udp4(OTHER4, vlan=5), True, False),
     Forgery(
         "an unknown ethertype",
@@ -108,9 +194,12 @@ FORGERIES = (
 )
 
 
+# What is about MACs alone is not for ipspoofchk to judge.
+OF_MACS = ("another MAC", "another MAC inside ARP")
 KEYS: dict[str, tuple[Json, Callable[[Forgery], bool]]] = {
     "unchecked": ({}, lambda _: True),
     "mac": ({"macspoofchk": True}, lambda each: each.passes_mac),
+    "ip": ({"ipspoofchk": True}, lambda each: each.passes_ip or each.about in OF_MACS),
     "mac and ip": ({"macspoofchk": True, "ipspoofchk": True}, lambda each: each.passes_ip),
 }
 

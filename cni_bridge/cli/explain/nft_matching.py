@@ -17,6 +17,7 @@ UNKNOWN = object()
 ABSENT = object()  # a packet of another kind has no such field
 Answer = bool | None
 TRANSPORT = ("tcp", "udp", "th")
+EPHEMERAL = 32768  # a client's port is one that the kernel picks: net.ipv4.ip_local_port_range
 # What iptables asks, as `nft` writes it out beside the name alone in its JSON.
 EXTENSIONS = {
     "conntrack": re.compile(r"ct (state|status) ([\w,]+)"),
@@ -115,10 +116,12 @@ def _payload(body: dict[str, Any], sight: Sight) -> Any:
     if protocol in TRANSPORT:
         if protocol not in ("th", flow.protocol):
             return ABSENT
-        return {"sport": flow.source_port, "dport": flow.port}.get(field) or UNKNOWN
+        from_port = flow.source_port or (EPHEMERAL if flow.state == NEW else UNKNOWN)
+        return {"sport": from_port, "dport": flow.port}.get(field) or UNKNOWN
     if protocol == "ether":
         kind = "ip6" if flow.is_ipv6 else "ip"
-        return {"saddr": flow.mac, "type": kind}.get(field) or UNKNOWN
+        # No flow is addressed to one of the reserved groups that rules ask for.
+        return {"saddr": flow.mac, "type": kind, "daddr": ABSENT}.get(field) or UNKNOWN
     return ABSENT if protocol else UNKNOWN  # of a protocol that this packet is not
 
 

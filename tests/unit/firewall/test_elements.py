@@ -11,6 +11,7 @@ TCP, UDP = 6, 17
 BRIDGE = b"cni0".ljust(16, b"\0")
 VETH = b"veth01".ljust(16, b"\0")
 IP4, IP6 = parse("10.88.0.2"), parse("fd00:88::2")
+LOCAL = parse("fe80::ff:fe00:1")  # of 02:00:00:00:00:01
 PLAIN = Firewall(
     bridge="cni0",
     host_name="veth01",
@@ -121,6 +122,8 @@ def test_guards_know_the_host_end_with_its_mac_and_addresses() -> None:
         ("ip4_ok", VETH + IP4),
         ("ip6_ok", VETH + IP6),
         ("nd_ok", VETH + IP6),
+        ("ip6_ok", VETH + LOCAL),
+        ("nd_ok", VETH + LOCAL),
     ]
 
 
