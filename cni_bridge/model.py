@@ -173,7 +173,7 @@ class Port:
     hairpin: bool
     isolated: bool
     vlan: "VlanFilter | None"
-    is_checked: bool = False  # the firewall checks who sends the frames that enter here
+    is_checked: bool = False  # the firewall checks the senders of frames
 
 
 @record
@@ -194,7 +194,7 @@ class Veth:
     detects_duplicates: bool
     addresses: tuple[Prefix, ...]
     routes: tuple[Route, ...]
-    ignores_routers: bool = False  # takes no route or address from router advertisements
+    ignores_routers: bool = False  # refuses router advertisements
 
 
 @record

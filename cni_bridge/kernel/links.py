@@ -59,6 +59,12 @@ NO_NETNS = 0xFFFFFFFF  # not a valid descriptor
 RTEXT_FILTER_SKIP_STATS = 8  # linux/rtnetlink.h
 
 
+# Frames to the group addresses 01:80:c2:00:00:00 to 0f, but not pause frames, which are always dropped.
+# Unless the port forwards them, the bridge learns their sender and hands them to the host before any
+# rule of nftables sees them.
+RESERVED_GROUPS = 0xFFFD
+
+
 @record
 class BridgePort:
     """A bridge port, as its bridge sees it; `state` is BR_STATE_*."""
@@ -66,7 +72,7 @@ class BridgePort:
     state: int
     hairpin: bool
     isolated: bool
-    group_forward: int = 0  # a bit for each of 01:80:c2:00:00:00 to 0f that the bridge forwards
+    forwards_reserved: bool = False  # frames to all of RESERVED_GROUPS
 
 
 @record
@@ -172,12 +178,12 @@ def create_veth(
 
 
 def set_port(
-    who: "Who", *, hairpin: bool, isolated: bool, alias: str, group_forward: int = 0
+    who: "Who", *, hairpin: bool, isolated: bool, alias: str, forwards_reserved: bool = False
 ) -> Request:
-    """Set the flags and the alias of a bridge port; `group_forward` 0: unchanged."""
+    """Set the flags and the alias of a bridge port; `forwards_reserved` can't be taken back."""
     flags: dict[int, Value] = {
         IFLA_BRPORT_MODE: hairpin,
-        IFLA_BRPORT_GROUP_FWD_MASK: group_forward or None,
+        IFLA_BRPORT_GROUP_FWD_MASK: RESERVED_GROUPS if forwards_reserved else None,
         IFLA_BRPORT_ISOLATED: isolated,
     }
     data = nest(BRIDGE_PORT, flags)
@@ -290,7 +296,7 @@ def _port(info: Attributes) -> BridgePort | None:
         state=data.number(IFLA_BRPORT_STATE) or 0,
         hairpin=bool(data.number(IFLA_BRPORT_MODE)),
         isolated=bool(data.number(IFLA_BRPORT_ISOLATED)),
-        group_forward=data.number(IFLA_BRPORT_GROUP_FWD_MASK) or 0,
+        forwards_reserved=data.number(IFLA_BRPORT_GROUP_FWD_MASK) == RESERVED_GROUPS,
     )
 
 

@@ -1,7 +1,6 @@
 """The veth pair with its addresses and routes: owned by one attachment, removed with it.
 
-Both ends are created in their final namespace, so nothing is moved or renamed. Removal needs only the
-host end's name.
+Both ends are created in their final namespace: nothing is moved. Removal needs the host end's name.
 """
 
 import posix
@@ -25,13 +24,8 @@ if TYPE_CHECKING:
     from cni_bridge.model import Attachment
 
 FEW = 2  # the most interfaces of one attachment
-# The group of every host end; plus a process id, the group of those that it removes. A rule in
-# `ruleset.nft` drops packets that enter the host by an interface of these groups.
+# The group of host ends (see ruleset.nft); plus a process id, the group of those that it removes.
 GROUPS = 0x63000000
-# Frames to the reserved group addresses 01:80:c2:00:00:00 to 0f, less that of pause frames, which are
-# always dropped. Otherwise the bridge takes them from the port, learns their sender and hands them to
-# the host, before any rule sees them. They still are not forwarded: a rule in `spoof.nft` drops them.
-RESERVED_GROUPS = 0xFFFD
 STATES = ("down", "up")
 PORT_UP_TIMEOUT_S = 2.5  # the reference waits as long
 
@@ -40,8 +34,7 @@ def create(host: "Socket", container: "OpenNetns", bridge_index: int, desired: V
     """Create the pair: the host end up and on the bridge, the other in the container and down."""
     port = desired.port
     assert port, "the wire part creates the ends of a wire"
-    # A port that flags or VLANs restrict comes up after it has them.
-    is_open = not port.isolated and port.vlan is None
+    is_open = not (port.isolated or port.is_checked or port.vlan)
     creation = links.create_veth(
         desired.host_name,
         desired.container_name,
@@ -63,13 +56,20 @@ def create(host: "Socket", container: "OpenNetns", bridge_index: int, desired: V
             "already exists",
             f"remove {desired.container_name} from {path}, or send DEL for this attachment first",
         ) from error
+    _configure_port(host, desired, port)
+    if not is_open:
+        host.run(links.set_up(desired.host_name))
+
+
+def _configure_port(host: "Socket", desired: Veth, port: Port) -> None:
+    """Set flags and VLANs of the port; if they restrict it, before it is up."""
     host.run(
         links.set_port(
             desired.host_name,
             hairpin=port.hairpin,
             isolated=port.isolated,
             alias=desired.alias,
-            group_forward=RESERVED_GROUPS if port.is_checked else 0,
+            forwards_reserved=port.is_checked,
         )
     )
     sysctl.refuse_routers(desired.host_name)
@@ -77,8 +77,6 @@ def create(host: "Socket", container: "OpenNetns", bridge_index: int, desired: V
         from cni_bridge.kernel import vlans  # few networks have VLANs
 
         host.run(*vlans.configure(_link(host, desired.host_name).index, port.vlan))
-    if not is_open:
-        host.run(links.set_up(desired.host_name))
 
 
 def configure(
@@ -139,20 +137,9 @@ def remove(host: "Socket", *names: str) -> None:
     if len(names) <= FEW:
         host.run(*map(links.delete, names), tolerate=ENODEV)
     else:
-        _remove_at_once(host, names)
+        from cni_bridge.parts import veth_group  # only for GC
 
-
-def _remove_at_once(host: "Socket", names: tuple[str, ...]) -> None:
-    """Delete many interfaces as one group: the kernel then waits once instead of once for each."""
-    group = GROUPS | posix.getpid()
-    host.run(*(links.set_group(name, group) for name in names), tolerate=ENODEV)
-    listed = map(links.parse, host.dump(links.listing()))
-    foreign = {link.name for link in listed if link.group == group}.difference(names)
-    if foreign:  # the group number is in use: delete them one by one
-        for name in names:
-            host.run(links.delete(name), tolerate=ENODEV)
-    else:
-        host.run(links.delete_group(group), tolerate=ENODEV)
+        veth_group.remove(host, names, GROUPS | posix.getpid())
 
 
 def find(socket: "Socket", who: "str | int") -> "Link | None":
@@ -310,9 +297,8 @@ def problems(
 ) -> "Iterator[str]":
     """Yield every difference between the plan and the kernel: what, expected, found.
 
-    `mac` is the container end's in prevResult. A later plugin in the chain may lower the container
-    end's MTU, change promiscuous mode, or move a route to another table: not a problem (SPEC 1.0,
-    CHECK).
+    `mac` is the container end's in prevResult. Later plugins of the chain may lower the container
+    end's MTU, change promiscuous mode, or move a route to another table (SPEC 1.0, CHECK).
     """
     inside = netns.inside(container, Socket)
     inner = find(inside, desired.container_name)
@@ -410,8 +396,5 @@ def _port_problems(host: "Socket", outer: "Link", desired: Port) -> "Iterator[st
         expected, found = getattr(desired, flag), getattr(outer.port, flag)
         if expected != found:
             yield f"bridge port {outer.name} {flag}: expected {expected}, found {found}"
-    if desired.is_checked and outer.port.group_forward != RESERVED_GROUPS:
-        yield (
-            f"bridge port {outer.name} group_fwd_mask: expected {RESERVED_GROUPS:#x}, "
-            f"found {outer.port.group_forward:#x}"
-        )
+    if desired.is_checked and not outer.port.forwards_reserved:
+        yield f"bridge port {outer.name} group_fwd_mask: expected 0xfffd, found another"

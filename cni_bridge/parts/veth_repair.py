@@ -32,7 +32,7 @@ def restore(host: Socket, container: "OpenNetns", bridge: "Link", desired: "Veth
             hairpin=port.hairpin,
             isolated=port.isolated,
             alias=desired.alias,
-            group_forward=veth.RESERVED_GROUPS if port.is_checked else 0,
+            forwards_reserved=port.is_checked,
         ),
         links.set_group(outer.index, veth.GROUPS),
         links.set_up(outer.index),
