@@ -123,7 +123,7 @@ ELEMENT = nftsocket.nft_set_elem_list_msg.set_elem
 TUPLE = nfctsocket.nfct_msg.cta_tuple
 
 NETFILTER_MESSAGES: Tables = (
-    ("TABLE", nftsocket.nft_table_msg, "NFTA_TABLE_NAME NFTA_TABLE_HANDLE"),
+    ("TABLE", nftsocket.nft_table_msg, "NFTA_TABLE_NAME NFTA_TABLE_FLAGS NFTA_TABLE_HANDLE"),
     ("GENERATION", nftsocket.nft_gen_msg, "NFTA_GEN_ID"),
     (
         "CHAIN",

@@ -124,6 +124,6 @@ def _rehearse_claim(
 def _rehearse_firewall(ledger: "Ledger", planned: "Plan") -> None:
     from cni_bridge.firewall import apply  # few networks use the firewall
 
-    host_ledger.open_register(ledger)
+    register = host_ledger.open_register(ledger)
     assert planned.firewall, "planned for networks that use it"
-    apply.rehearse(planned.firewall.bridge)
+    apply.rehearse(register, planned.firewall.bridge)

@@ -4,6 +4,8 @@ Loaded only for networks that use the firewall. The ledger is the truth: what th
 restored from it.
 """
 
+import posix
+
 from cni_bridge import address, errors
 from cni_bridge.firewall import connections, elements, foreign, foreign_checks, host_ports, tables
 from cni_bridge.firewall.model import Element, Firewall
@@ -49,8 +51,10 @@ def apply(register: "Register", attachment: Attachment, desired: Firewall) -> No
     """
     socket = Netfilter()
     try:
+        _ensure_loaded(socket, register, tables.families(desired))
+        others = foreign_checks.look(socket, register, desired.bridge)
         with register.transaction():
-            claimed = _claim(socket, register, attachment, desired)
+            claimed = _claim(register, attachment, desired, others)
         with register.transaction():
             _apply(socket, register, attachment, claimed)
         connections.forget(socket, desired.addresses, claimed.own)
@@ -80,6 +84,10 @@ def remove(
     socket = Netfilter()
     own = [item for attachment in attachments for item in register.of_attachment(attachment)]
     try:
+        try:
+            _ensure_loaded(socket, register)
+        except (errors.FirewallRefused, errors.TryAgainLater):
+            pass  # restoring the rules of other attachments is not this removal's task
         with register.transaction():
             _remove(socket, register, attachments)
     except errors.LedgerUnusable:  # readable, but not writable
@@ -111,10 +119,20 @@ def problems(register: "Register", planned: Plan) -> "Iterator[str]":
         yield f"sysctl {key}: expected 1, found {sysctl.read(key)}"
 
 
-def rehearse(bridge: str) -> None:
-    """Raise FirewallRefused if the rules can't be loaded, LimitedConnectivity if foreign rules drop
-    what ours allow."""
+def rehearse(register: "Register", bridge: str) -> None:
+    """Raise FirewallRefused if the rules can't be loaded, LimitedConnectivity if they are not as
+    they were loaded or foreign rules drop what they allow."""
     tables.find_nft()
+    socket = Netfilter()
+    generation = nftables.generation(socket)
+    for family in register.families():
+        is_used = not register.counts().keys().isdisjoint(tables.SETS[family])
+        if is_used and not _is_loaded(socket, register, family, generation):
+            raise errors.LimitedConnectivity(
+                f"nftables table {tables.FAMILY_NAMES[family]} {tables.TABLE} is not as cni-bridge "
+                "left it: another program removed or replaced rules or elements",
+                "containers are not protected: `cni-bridge restore` or the next ADD loads them again",
+            )
     foreign_checks.rehearse(bridge)
 
 
@@ -124,34 +142,72 @@ def restore(register: "Register") -> int:
     everything = register.everything()
     if not everything:
         return 0
+    found = foreign_checks.look(socket, register)
+    for family in tables.by_family(everything):
+        turn = tables.begin_loading()
+        try:
+            _load(socket, register, family)
+        finally:
+            posix.close(turn)
     with register.transaction():
-        found = foreign_checks.look(socket, register)
+        register.insert_accepting(found.places)
     with register.transaction():
-        everything = register.everything()
         foreign.accept(socket, found.places)
-        for family in tables.by_family(everything):
-            change = Change(family=family, added=(), removed=(), fills=True)
-            _reconcile(socket, register, change, is_loaded=False)
-        return len(everything)
+    return len(everything)
+
+
+# ---------------------------------------------------------------- without the ledger's lock
+
+
+def _ensure_loaded(socket: Netfilter, register: "Register", families: tuple[int, ...] = ()) -> None:
+    """Load the tables that are needed, or were ever, if they are not as recorded.
+
+    Raises FirewallRefused, TryAgainLater.
+    """
+    generation = nftables.generation(socket)
+    for family in dict.fromkeys((*families, *register.families())):
+        if _is_loaded(socket, register, family, generation) or (
+            family not in families and register.counts().keys().isdisjoint(tables.SETS[family])
+        ):
+            continue
+        turn = tables.begin_loading()
+        try:
+            # Another process may have done it meanwhile.
+            if not _is_loaded(socket, register, family, nftables.generation(socket)):
+                _load(socket, register, family)
+        finally:
+            posix.close(turn)
+
+
+def _load(socket: Netfilter, register: "Register", family: int) -> None:
+    """Load a table's rules, then fill it from the ledger."""
+    loaded = tables.load(socket, family, machine.boot_id())
+    with register.transaction():
+        register.loaded(family, loaded)
+        _fill(socket, register, family)
 
 
 # ---------------------------------------------------------------- with the ledger locked
 
 
 def _claim(
-    socket: Netfilter, register: "Register", attachment: Attachment, desired: Firewall
+    register: "Register",
+    attachment: Attachment,
+    desired: Firewall,
+    others: "foreign_checks.Others",
 ) -> Claimed:
     assigned = host_ports.assign_ports(register, attachment, desired)
     network, own = elements.of_network(assigned), elements.of_attachment(assigned)
     before = register.of_network(attachment.network)
     register.insert(attachment, network, own)
+    register.insert_accepting(others.places)
     host_ports.refuse_bound(attachment, assigned, desired)
     return Claimed(
         firewall=assigned,
         network=network,
         own=own,
         is_stricter=bool(before) and not elements.flags(network) <= elements.flags(before),
-        others=foreign_checks.look(socket, register, desired.bridge),
+        others=others,
     )
 
 
@@ -211,8 +267,10 @@ def _remove(socket: Netfilter, register: "Register", attachments: "Sequence[Atta
 def _is_loaded(socket: Netfilter, register: "Register", family: int, generation: int) -> bool:
     """Return whether a table is as recorded; looks at it only if nftables changed since."""
     known, boot_id = register.ruleset(family), machine.boot_id()
-    is_untouched = tables.is_untouched(family, known, boot_id, generation)
-    return is_untouched or tables.is_loaded(socket, family, known, boot_id)
+    if tables.is_untouched(family, known, boot_id, generation):
+        return True
+    is_loaded = tables.is_loaded(socket, family, known, boot_id)
+    return is_loaded and tables.has_all(socket, family, register.counts())
 
 
 def _note_generation(
@@ -241,10 +299,15 @@ def _reconcile(socket: Netfilter, register: "Register", change: Change, *, is_lo
             return
         except KernelError:
             pass  # changed by another program
-    everything = tables.by_family(register.everything()).get(family, [])
-    hidden = _hidden(item for item in everything if item.set_name in elements.INTERVALS)
     if not (is_loaded and change.fills):
         register.loaded(family, tables.load(socket, family, machine.boot_id()))
+    _fill(socket, register, family)
+
+
+def _fill(socket: Netfilter, register: "Register", family: int) -> None:
+    """Replace all elements of a table by those in the ledger. Raises FirewallRefused."""
+    everything = tables.by_family(register.everything()).get(family, [])
+    hidden = _hidden(item for item in everything if item.set_name in elements.INTERVALS)
     try:
         tables.fill(socket, family, [item for item in everything if item not in hidden])
     except KernelError as error:

@@ -29,9 +29,9 @@ class Others:
 
 
 def look(socket: Netfilter, register: "Register", *bridges: str) -> Others:
-    """Inspect foreign chains if nftables has changed, and record which of them get our rule.
+    """Inspect foreign chains if nftables has changed; the caller records which of them get our rule.
 
-    Call with the ledger locked, in a transaction that ends before the rules are added.
+    Call without the ledger locked: with thousands of foreign rules it takes seconds.
     """
     generation = nftables.generation(socket)
     known = register.ruleset(NFPROTO_INET)
@@ -39,7 +39,6 @@ def look(socket: Netfilter, register: "Register", *bridges: str) -> Others:
         return Others(generation=generation)
     found = foreign.obstacles(socket, *bridges)
     places = tuple(item.place for item in found if item.place)
-    register.insert_accepting(places)
     remaining = tuple(item for item in found if not item.place)
     return Others(generation=generation, places=places, remaining=remaining)
 

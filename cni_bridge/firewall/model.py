@@ -72,5 +72,5 @@ class Ruleset:
     boot_id: str
     digest: str  # of its rules' text
     handle: int
-    rules: int
+    rules: int  # a digest of them as the kernel lists them
     generation: int = 0  # of nftables when the table was last known to be intact; 0: unknown

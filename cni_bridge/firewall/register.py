@@ -21,6 +21,20 @@ _INSERT = "insert into element values (?, ?, ?, ?, ?, ?, ?) on conflict do nothi
 _ELEMENTS = "select set_name, key, key_end, data from element"
 # Without the first condition no index applies, and the rows of all containers are read.
 _INTERVALS = " where data is null and set_name in (?, ?, ?, ?) group by set_name, key"
+# What an unfinished ADD has recorded may not be in the kernel yet.
+_CONFIRMED = """
+ (container <> '' and not exists (select 1 from holding where holding.is_confirmed = 0
+    and holding.network = element.network and holding.container = element.container
+    and holding.ifname = element.ifname)
+  or container = '' and exists (select 1 from guarded where guarded.network = element.network
+    and not exists (select 1 from holding where holding.is_confirmed = 0
+      and holding.network = guarded.network and holding.container = guarded.container
+      and holding.ifname = guarded.ifname)))
+"""
+_COUNTS = "select set_name, count(distinct key) from element where set_name not in (?, ?, ?, ?) and"
+_BY_SET = " group by set_name"
+_CONFIRMED_INTERVALS = " where data is null and set_name in (?, ?, ?, ?) and"
+_EACH_ONCE = " group by set_name, key"
 _OWN = " where network = ? and container = ? and ifname = ?"
 _HAS = "select 1 from guarded where network = ? and container = ? and ifname = ?"
 _ANYBODY = "select 1 from guarded where network = ? limit 1"
@@ -171,6 +185,21 @@ class Register:
         return Ruleset(
             boot_id=boot_id, digest=digest, handle=handle, rules=rules, generation=generation
         )
+
+    def families(self) -> tuple[int, ...]:
+        """Return the families whose table was ever loaded."""
+        return tuple(family for (family,) in self._database.select("select family from ruleset"))
+
+    def counts(self) -> "dict[str, int]":
+        """Return how many elements each set has at least, attachments that are being added aside."""
+        rows = self._database.select(_COUNTS + _CONFIRMED + _BY_SET, *elements.INTERVALS)
+        counted: dict[str, int] = dict(rows)
+        kept = elements.effective(self._elements(_INTERVALS, *elements.INTERVALS))
+        confirmed = _CONFIRMED_INTERVALS + _CONFIRMED + _EACH_ONCE
+        for item in self._elements(confirmed, *elements.INTERVALS):
+            if item in kept:
+                counted[item.set_name] = counted.get(item.set_name, 0) + 1
+        return counted
 
     def loaded(self, family: int, ruleset: Ruleset) -> None:
         """Record that a table was loaded."""

@@ -5,18 +5,19 @@ The ledger decides which elements there should be.
 
 import posix
 from _stat import S_ISREG
+from fcntl import LOCK_EX, flock
 
 from cni_bridge import errors
 from cni_bridge.firewall import elements
-from cni_bridge.firewall.model import Element, Ruleset
-from cni_bridge.kernel import child, nftables
+from cni_bridge.firewall.model import Element, Firewall, Ruleset
+from cni_bridge.kernel import child, nftables, signals
 from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.kernel.nftables import NFPROTO_BRIDGE, NFPROTO_INET
 from cni_bridge.lean import bundle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import TypeGuard
 
     from cni_bridge.kernel.netlink import Request
@@ -38,6 +39,7 @@ SETS = {
 TOOL_DIRS = ("/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin")
 COMPLAINT_LIMIT = 1000
 PATIENCE_MS = 30_000
+OWN_NETNS = "/proc/self/ns/net"
 
 
 def by_family(mixed: "Iterable[Element]") -> dict[int, list[Element]]:
@@ -47,6 +49,13 @@ def by_family(mixed: "Iterable[Element]") -> dict[int, list[Element]]:
         family = NFPROTO_BRIDGE if item.set_name in elements.BRIDGE_SETS else NFPROTO_INET
         sorted_out.setdefault(family, []).append(item)
     return sorted_out
+
+
+def families(desired: Firewall) -> tuple[int, ...]:
+    """Return the families of the tables that have elements for it."""
+    rules = desired.rules
+    is_checked = rules.checks_mac or rules.checks_ip or not rules.allows_icc
+    return (NFPROTO_INET, NFPROTO_BRIDGE) if is_checked else (NFPROTO_INET,)
 
 
 def handle(socket: "Netfilter", family: int) -> int | None:
@@ -62,12 +71,46 @@ def is_untouched(family: int, known: Ruleset | None, boot_id: str, generation: i
 def is_loaded(socket: "Netfilter", family: int, known: Ruleset | None, boot_id: str) -> bool:
     """Return whether the table is the one that the ledger knows, with the rules of this version.
 
-    Rules are counted, because a flushed chain leaves no other trace.
+    Its rules are compared, because one that was replaced or flushed leaves no other trace.
     """
     return (
         _is_current(known, family, boot_id)
         and known.handle == handle(socket, family)
-        and known.rules == nftables.count_rules(socket, family, TABLE)
+        and known.rules == nftables.fingerprint(socket, family, TABLE)
+    )
+
+
+def has_all(socket: "Netfilter", family: int, expected: "Mapping[str, int]") -> bool:
+    """Return whether each set of the table has at least as many elements as expected."""
+    from cni_bridge.kernel import nflisting  # only if another program has changed nftables
+
+    return all(
+        nflisting.count(socket, family, TABLE, name) >= number
+        for name, number in expected.items()
+        if name in SETS[family]
+    )
+
+
+def begin_loading() -> int:
+    """Wait until no other process loads rules in this network namespace; return what to close after.
+
+    Not the ledger's lock: nft may take long, and other networks do not need it.
+    """
+    descriptor = posix.open(OWN_NETNS, posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        signals.limit(PATIENCE_MS * 2 // 1000, _give_up)
+        flock(descriptor, LOCK_EX)
+        signals.limit(0, _give_up)
+    except BaseException:
+        posix.close(descriptor)
+        raise
+    return descriptor
+
+
+def _give_up(_number: int, _frame: object) -> None:
+    raise errors.TryAgainLater(
+        "another process has been loading the firewall's rules for a minute",
+        "`nft -f` of cni-bridge hangs: look for it with `ps`, and stop it",
     )
 
 
@@ -78,7 +121,7 @@ def load(socket: "Netfilter", family: int, boot_id: str) -> Ruleset:
     loaded = handle(socket, family)
     if loaded is None:
         raise errors.FirewallRefused(f"nftables table {TABLE} vanished while it was loaded")
-    rules = nftables.count_rules(socket, family, TABLE)
+    rules = nftables.fingerprint(socket, family, TABLE)
     return Ruleset(boot_id=boot_id, digest=digest, handle=loaded, rules=rules)
 
 
@@ -114,9 +157,8 @@ def problems(
         return
     if found != known.handle:
         yield f"{name}: expected the one that was loaded, found another"
-    rules = nftables.count_rules(socket, family, TABLE)
-    if rules != known.rules:
-        yield f"{name}: expected {known.rules} rules, found {rules}"
+    if nftables.fingerprint(socket, family, TABLE) != known.rules:
+        yield f"{name}: expected the loaded rules, found others"
     for item in expected:
         if not holds(socket, family, item):
             yield f"{name}: expected {elements.describe(item)}, found none"

@@ -36,6 +36,16 @@ if TYPE_CHECKING:
 
 def elements(socket: "Socket", family: int, table: str, set_name: str) -> list[Element]:
     """Return all elements of a set; [] if there is no such set."""
+    listed = _listed(socket, family, table, set_name)
+    return [_element(set_name, Attributes(ELEMENT, item)) for item in listed]
+
+
+def count(socket: "Socket", family: int, table: str, set_name: str) -> int:
+    """Return how many elements a set has; 0 if there is no such set."""
+    return sum(1 for _ in _listed(socket, family, table, set_name))
+
+
+def _listed(socket: "Socket", family: int, table: str, set_name: str) -> "Iterator[bytes]":
     listing = Request(
         what=f"list nftables set {set_name}",
         kind=kind(NFT_MSG_GETSETELEM),
@@ -44,14 +54,11 @@ def elements(socket: "Socket", family: int, table: str, set_name: str) -> list[E
     try:
         answers = socket.dump(listing)
     except KernelError as error:
-        if error.errno == ENOENT:
-            return []
-        raise
-    return [
-        _element(set_name, Attributes(ELEMENT, item))
-        for answer in answers
-        for item in _items(decode(ELEMENTS, answer)[1].raw(NFTA_SET_ELEM_LIST_ELEMENTS))
-    ]
+        if error.errno != ENOENT:
+            raise
+        return
+    for answer in answers:
+        yield from _items(decode(ELEMENTS, answer)[1].raw(NFTA_SET_ELEM_LIST_ELEMENTS))
 
 
 def _items(content: bytes) -> "Iterator[bytes]":

@@ -3,6 +3,7 @@
 Rules and chains are never changed here, and what the sets mean is not known.
 """
 
+from _blake2 import blake2b
 from errno import ENOENT
 
 from cni_bridge.firewall.model import Element
@@ -31,6 +32,8 @@ from cni_bridge.kernel.nfmessages import (
     NFT_MSG_NEWSETELEM,
     NFTA_DATA_VALUE,
     NFTA_GEN_ID,
+    NFTA_RULE_CHAIN,
+    NFTA_RULE_EXPRESSIONS,
     NFTA_RULE_TABLE,
     NFTA_SET_ELEM_DATA,
     NFTA_SET_ELEM_KEY,
@@ -38,6 +41,7 @@ from cni_bridge.kernel.nfmessages import (
     NFTA_SET_ELEM_LIST_ELEMENTS,
     NFTA_SET_ELEM_LIST_SET,
     NFTA_SET_ELEM_LIST_TABLE,
+    NFTA_TABLE_FLAGS,
     NFTA_TABLE_HANDLE,
     NFTA_TABLE_NAME,
     RULE,
@@ -56,6 +60,9 @@ NFNL_MSG_BATCH_BEGIN = 16  # linux/netfilter/nfnetlink.h
 NFNL_MSG_BATCH_END = 17
 NFTA_LIST_ELEM = 1  # linux/netfilter/nf_tables.h
 SO_SNDBUFFORCE = 32  # asm-generic/socket.h
+
+DIGEST_SIZE = 7  # fits into an integer of SQLite
+UNNAMED_SET = b"__set"  # nft names them so, and the kernel numbers them
 
 ELEMENTS_A_MESSAGE = 400  # an attribute's length has 16 bits
 DEFAULT_SEND_BUFFER = 100_000  # safely below net.core.wmem_default, which counts overhead too
@@ -140,13 +147,7 @@ def contains(socket: Socket, family: int, table: str, element: Element) -> bool:
 def handle(socket: Socket, family: int, table: str) -> "int | None":
     """Return the handle, unique among tables of one name over time; None if there is no such table."""
     try:
-        answer = socket.ask(
-            Request(
-                what=f"look up nftables table {table}",
-                kind=kind(NFT_MSG_GETTABLE),
-                body=encode(TABLE, (family, 0, 0), {NFTA_TABLE_NAME: table}),
-            )
-        )
+        answer = socket.ask(_table(family, table))
     except KernelError as error:
         if error.errno == ENOENT:
             return None
@@ -168,14 +169,34 @@ def generation(socket: Socket) -> int:
     return found
 
 
-def count_rules(socket: Socket, family: int, table: str) -> int:
-    """Return the number of rules in a table."""
+def fingerprint(socket: Socket, family: int, table: str) -> int:
+    """Return a number that differs for every other content of the table's chains, or flag of it.
+
+    The same rules, loaded again, have the same: handles and the numbers of unnamed sets don't count.
+    """
     listing = Request(
         what=f"list the rules of nftables table {table}",
         kind=kind(NFT_MSG_GETRULE),
         body=encode(RULE, (family, 0, 0), {NFTA_RULE_TABLE: table}),
     )
-    return len(socket.dump(listing))
+    digest = blake2b(digest_size=DIGEST_SIZE)
+    answer = socket.ask(_table(family, table))
+    digest.update(b"%d" % (decode(TABLE, answer)[1].number(NFTA_TABLE_FLAGS) or 0))
+    for payload in socket.dump(listing):
+        rule = decode(RULE, payload)[1]
+        first, *parts = rule.raw(NFTA_RULE_EXPRESSIONS).split(UNNAMED_SET)
+        digest.update(rule.raw(NFTA_RULE_CHAIN) + first)
+        for part in parts:
+            digest.update(part.lstrip(b"0123456789\0"))
+    return int.from_bytes(digest.digest(), "big")
+
+
+def _table(family: int, table: str) -> Request:
+    return Request(
+        what=f"look up nftables table {table}",
+        kind=kind(NFT_MSG_GETTABLE),
+        body=encode(TABLE, (family, 0, 0), {NFTA_TABLE_NAME: table}),
+    )
 
 
 def _changes(

@@ -11,7 +11,7 @@ import pytest
 
 from tests.kernel.conftest import MakeNetwork
 from tests.kernel.test_failures import disturbed_adds
-from tests.lab import Host, Network
+from tests.lab import Attachment, Host, Network
 from tests.lab.namespaces import MS_BIND, mount
 from tests.lab.nft import held, nft, ports
 from tests.lab.publish import mapping, publish, publishing
@@ -188,3 +188,78 @@ def test_del_takes_every_element_after_an_add_that_was_killed_at_any_step(
         masqueraded.delete(host.containers[-1]).assert_silent_success()
         left = host.left_behind()
         assert not left, f"{step}:\n" + "\n".join(left)
+
+
+HARMS = (
+    ("flush", "ruleset"),
+    ("flush", "set", "inet", "cni_bridge", "internal"),
+    ("flush", "map", "inet", "cni_bridge", "port4"),
+    ("delete", "element", "bridge", "cni_bridge", "mac_ok"),
+    ("replace", "rule", "inet", "cni_bridge", "from_container"),
+    ("add", "table", "inet", "cni_bridge", "{ flags dormant; }"),
+)
+
+
+@pytest.fixture
+def protected(make_network: MakeNetwork) -> Network:
+    """Return a network with elements in both tables, and ports."""
+    return make_network(
+        name="protected", bridge="cni1", internal=True, macspoofchk=True, isGateway=True
+    )
+
+
+@pytest.mark.parametrize("harm", HARMS, ids=" ".join)
+@pytest.mark.parametrize("healing", ["ADD", "DEL"])
+def test_what_differs_is_reported_by_status_and_healed_by_any_network(
+    harm: tuple[str, ...], healing: str, host: Host, masqueraded: Network, protected: Network
+) -> None:
+    victim, other, third = host.container(), host.container(), host.container()
+    publish(protected, victim, mapping(8080)).result()
+    masqueraded.add(other).result()
+    protected.do("STATUS", victim, "eth0").assert_silent_success()
+    nft(*_aimed(harm))
+    for network in (masqueraded, protected):
+        error = network.do("STATUS", victim, "eth0").error()
+        assert (error["code"], "is not as cni-bridge left it" in error["msg"]) == (51, True)
+    run = masqueraded.add(third) if healing == "ADD" else masqueraded.delete(other)
+    assert run.status == 0
+    protected.do("STATUS", victim, "eth0").assert_silent_success()
+    protected.check(victim, config=publishing(mapping(8080))).assert_silent_success()
+
+
+def _aimed(harm: tuple[str, ...]) -> tuple[str, ...]:
+    """Complete a harm with what only the running tables tell."""
+    if harm[0] == "replace":
+        listed = nft("-a", "list", "chain", "inet", "cni_bridge", "from_container")
+        (line,) = (line for line in listed.splitlines() if "oifname @internal drop" in line)
+        return (*harm, "handle", line.split()[-1], "oifname @internal accept")
+    if harm[-1] == "mac_ok":
+        (element,) = held("mac_ok", "bridge")
+        return (*harm, "{ " + " . ".join(element.split()) + " }")
+    return harm
+
+
+def test_nft_that_hangs_keeps_no_other_network_from_its_lock(
+    host: Host, make_network: MakeNetwork, masqueraded: Network, tmp_path: Path
+) -> None:
+    """The rules are loaded, and others' are looked at, without the ledger's lock."""
+    slow = tmp_path / "nft"
+    go_on = tmp_path / "go-on"
+    os.mkfifo(go_on)
+    real = shutil.which("nft")
+    slow.write_text(f'#!/bin/sh\nread line < {go_on}\nexec {real} "$@"\n')
+    slow.chmod(0o755)
+    plain = make_network(name="plain", bridge="cni2")
+    first, second = host.container(), host.container()
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    started = masqueraded.plugin.start(
+        *masqueraded.call("ADD", Attachment(first), environment=path)
+    )
+    with go_on.open("w") as opened:  # nft waits now
+        plain.add(second).result()
+        plain.delete(second).assert_silent_success()
+        opened.write("\n")
+    run = masqueraded.plugin.finish(started)
+    assert run.status == 0, run
+    masqueraded.results[Attachment(first)] = run.result()
+    assert held("masq4") == ["10.88.0.2"]

@@ -1,12 +1,14 @@
 """pyroute2 reads in requests about nftables what was asked for; answers are understood."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from cni_bridge.firewall.model import Element
 from cni_bridge.kernel import nftables
-from cni_bridge.kernel.netlink import KernelError, Request
+from cni_bridge.kernel.netlink import KernelError, Request, encode
+from cni_bridge.kernel.nfmessages import RULE
 from tests.unit.kernel.oracle import elements, elements_in, nested, rule, table
 
 INET = nftables.NFPROTO_INET
@@ -76,8 +78,9 @@ def test_a_set_without_elements_is_emptied() -> None:
 class Answering:
     """A socket with one answer, or a refusal."""
 
-    def __init__(self, answer: "bytes | int") -> None:
+    def __init__(self, answer: "bytes | int", listed: Sequence[bytes] = ()) -> None:
         self.answer = answer
+        self.listed = listed
         self.asked: list[Request] = []
 
     def ask(self, request: Request) -> bytes:
@@ -88,7 +91,7 @@ class Answering:
 
     def dump(self, request: Request) -> list[bytes]:
         self.asked.append(request)
-        return [b"", b""]
+        return list(self.listed)
 
 
 def contains(socket: Answering, item: Element) -> bool:
@@ -113,7 +116,18 @@ def test_a_table_has_a_handle_that_tells_it_from_the_next_one() -> None:
     assert nftables.handle(Answering(2), INET, "cni_bridge") is None  # type: ignore[arg-type]  # dito
 
 
-def test_rules_are_counted() -> None:
-    socket = Answering(b"")
-    assert nftables.count_rules(socket, INET, "cni_bridge") == 2  # type: ignore[arg-type]  # all it needs
-    assert socket.asked[0].body == rule(("NFTA_RULE_TABLE", "cni_bridge"), nfgen_family=INET)
+def fingerprint(*rules: bytes) -> int:
+    """Return the fingerprint of a table with these rules' expressions."""
+    described = table(("NFTA_TABLE_NAME", "cni_bridge"), nfgen_family=INET)
+    listed = [encode(RULE, (INET, 0, 0), {4: each}) for each in rules]
+    socket = Answering(described, listed)
+    found = nftables.fingerprint(socket, INET, "cni_bridge")  # type: ignore[arg-type]  # all it needs
+    assert socket.asked[1].body == rule(("NFTA_RULE_TABLE", "cni_bridge"), nfgen_family=INET)
+    return found
+
+
+def test_rules_that_differ_have_another_fingerprint() -> None:
+    assert fingerprint(b"drop", b"accept") != fingerprint(b"drop", b"drop  ")
+    assert fingerprint(b"drop") != fingerprint(b"drop", b"drop")
+    assert fingerprint(b"in __set1\0 ") == fingerprint(b"in __set27 "), "loaded again"
+    assert 0 <= fingerprint(b"drop") < 2**63
