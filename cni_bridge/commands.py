@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def add(request: "Request") -> str:
     """Create the attachment, or leave nothing behind; return the result as JSON."""
     document = config.prepare(request.document, request.command)
-    addresses = sources.find(request, config.ipam_type(document))
+    addresses = sources.find_for_add(request, document)
     settings = config.parse(document, request.args, is_delegated=addresses.is_delegated)
     attachment = config.attachment(document, request)
     container = netns.open_netns(request.netns_path, may_be_own=request.may_be_own_netns)
@@ -125,12 +125,12 @@ def check(request: "Request") -> None:
         raise errors.InvalidConfig(
             "Required prevResult missing", "CHECK compares with ADD's result"
         )
-    addresses = sources.find(request, config.ipam_type(document))
-    settings = config.parse(document, request.args, is_delegated=addresses.is_delegated)
     attachment = config.attachment(document, request)
-    container = netns.open_netns(request.netns_path, may_be_own=request.may_be_own_netns)
-    ledger = store.find_ledger(settings.state_dir)
+    ledger = store.find_ledger(config.state_dir(document))
     holding = ledger.find(attachment) if ledger else None
+    addresses = sources.find_for_check(request, document, holding)
+    settings = config.parse(document, request.args, is_delegated=addresses.is_delegated)
+    container = netns.open_netns(request.netns_path, may_be_own=request.may_be_own_netns)
     addresses.forward("CHECK")
     if ledger and holding:
         from cni_bridge.ledger import host_ledger  # CHECK only
@@ -181,7 +181,7 @@ def collect(request: "Request") -> None:
 def status(request: "Request") -> None:
     """Raise NotAvailable if an ADD would fail now."""
     document = config.prepare(request.document, request.command)
-    addresses = sources.find(request, config.ipam_type(document))
+    addresses = sources.find_for_add(request, document)
     settings = config.parse(document, request.args, is_delegated=addresses.is_delegated)
     from cni_bridge import status as status_check  # STATUS only
 
@@ -243,7 +243,7 @@ def _claim(
     ledger: "Ledger", attachment: "Attachment", settings: "NetworkConfig", container: "Netns"
 ) -> "Holding":
     if settings.ipam.range_sets:
-        ledger.respect(sources.predecessor(settings.reservations_dir))
+        ledger.respect(lambda: sources.predecessor(settings.reservations_dir))
     return ledger.claim(
         attachment,
         host_name=names.host_name(attachment),

@@ -90,7 +90,7 @@ def _require_kinds(host: netlink.Socket, settings: "NetworkConfig") -> None:
 
 def _open(settings: "NetworkConfig") -> "Ledger":
     ledger = store.open_ledger(settings.state_dir)
-    ledger.respect(sources.predecessor(settings.reservations_dir))
+    ledger.respect(lambda: sources.predecessor(settings.reservations_dir))
     return ledger
 
 

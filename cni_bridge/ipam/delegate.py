@@ -22,15 +22,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cni_bridge.edge.codec import Object
 
-# Served by cni-bridge itself where CNI_PATH has no such plugin: the config keys are the same.
-REFERENCE_TYPE = "host-local"
 OWN_EXECUTABLE = "/proc/self/exe"
 STDERR_LIMIT = 2000
 PATIENCE_MS = 120_000  # runtimes time out sooner; a DHCP server may take half a minute
 
 
-def find(kind: str, plugin_dirs: tuple[str, ...]) -> str | None:
-    """Return the path of the IPAM plugin of that type, or None if cni-bridge itself is to serve it."""
+def find(kind: str, plugin_dirs: tuple[str, ...], *, is_optional: bool) -> str | None:
+    """Return the path of the IPAM plugin of that type, or None if cni-bridge itself is to serve it.
+
+    That is, if the plugin is this executable, or is optional and absent. Raises InvalidConfig,
+    InvalidEnvironment.
+    """
     if "/" in kind or kind in (".", ".."):
         raise InvalidConfig(
             f"invalid plugin name: {kind}", "ipam.type must be a file name, not a path"
@@ -43,7 +45,7 @@ def find(kind: str, plugin_dirs: tuple[str, ...]) -> str | None:
             continue
         if S_ISREG(found.st_mode):
             return None if _is_own(found) else path
-    if kind == REFERENCE_TYPE:
+    if is_optional:
         return None
     if not plugin_dirs:
         raise InvalidEnvironment("required env variables [CNI_PATH] missing", f"for {kind}")

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     Source: TypeAlias = "OurLedger | OtherPlugin"
 
 OWN_TYPE = "cni-bridge"
+REFERENCE_TYPE = (
+    "host-local"  # cni-bridge serves it where it is not installed: the keys are the same
+)
 
 
 def find(request: "Request", kind: str) -> "Source":
@@ -33,8 +36,32 @@ def find(request: "Request", kind: str) -> "Source":
         return OurLedger()
     from cni_bridge.ipam import delegate  # only for foreign types
 
-    path = delegate.find(kind, request.plugin_dirs)
+    path = delegate.find(kind, request.plugin_dirs, is_optional=kind == REFERENCE_TYPE)
     return OtherPlugin(path, request) if path else OurLedger()
+
+
+def find_for_add(request: "Request", document: "Json") -> "Source":
+    """Return the source for an ADD: the ledger, as long as it has leased addresses of the network.
+
+    Where host-local appears on CNI_PATH while containers run, it knows nothing of their addresses;
+    the ledger respects its reservations.
+    """
+    kind = config.ipam_type(document)
+    source = find(request, kind)
+    if kind != REFERENCE_TYPE or not source.is_delegated:
+        return source
+    from cni_bridge.ledger import store
+
+    ledger = store.find_ledger(config.state_dir(document))
+    return OurLedger() if ledger and ledger.has_leases(config.network(document)) else source
+
+
+def find_for_check(request: "Request", document: "Json", holding: "Holding | None") -> "Source":
+    """Return the source for CHECK: the one that has given the attachment its addresses."""
+    kind = config.ipam_type(document)
+    if kind == REFERENCE_TYPE and holding and holding.leases:
+        return OurLedger()
+    return find(request, kind)
 
 
 def predecessor(directory: str) -> "Reservations | None":
@@ -77,8 +104,10 @@ class OurLedger:
             dns=resolver.read(settings.ipam.resolv_conf),
         )
 
-    def granted(self, holding: "Holding", settings: "NetworkConfig", _previous: "Json") -> Grant:
+    def granted(self, holding: "Holding", settings: "NetworkConfig", previous: "Json") -> Grant:
         """Return what ADD was granted, for CHECK; without `dns`, whose file may have changed since."""
+        if settings.ipam.range_sets and not holding.leases:  # by host-local, which is gone by now
+            return ipam_config.granted(previous, holding.attachment.ifname)
         return Grant(leases=holding.leases, routes=settings.ipam.routes, dns=Dns())
 
     def forward(self, command: str) -> None:
@@ -98,7 +127,7 @@ class OtherPlugin:
         self._request = request
         self._is_asked = False
 
-    def grant(self, _holding: "Holding", settings: "NetworkConfig") -> Grant:
+    def grant(self, holding: "Holding", settings: "NetworkConfig") -> Grant:
         """Return what the plugin's ADD granted. Raises Delegated, InvalidConfig."""
         self._is_asked = True
         answer = self._execute("ADD")
@@ -114,6 +143,7 @@ class OtherPlugin:
         result_versions.check_addresses(
             settings.cni_version, [len(lease.address.ip) for lease in grant.leases]
         )
+        self._refuse_leased(holding, settings, grant)
         return grant
 
     def granted(self, _holding: "Holding", settings: "NetworkConfig", previous: "Json") -> Grant:
@@ -147,3 +177,10 @@ class OtherPlugin:
             return True
         netns.close(found)
         return False
+
+    def _refuse_leased(self, holding: "Holding", settings: "NetworkConfig", grant: Grant) -> None:
+        from cni_bridge.ledger import store
+
+        addresses = tuple(lease.address.ip for lease in grant.leases)
+        if ledger := store.find_ledger(settings.state_dir):
+            ledger.refuse_leased(holding.attachment, addresses)

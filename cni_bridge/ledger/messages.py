@@ -44,6 +44,15 @@ def held(ip: bytes, range_set: RangeSet, holder: Holding) -> errors.AddressInUse
     return unavailable(ip, range_set, f"{name(holder.attachment)}. {facts(holder)}")
 
 
+def leased_here(ip: bytes, holder: Holding) -> errors.AddressInUse:
+    """Return the error for an address of a delegated plugin's that the ledger has leased."""
+    return errors.AddressInUse(
+        f"the IPAM plugin returned {address.text(ip)}, which the ledger has leased to "
+        f"{name(holder.attachment)}",
+        f"{facts(holder)} Two plugins manage addresses of this network: let only one of them.",
+    )
+
+
 def unavailable(ip: bytes, range_set: RangeSet, holder: str) -> errors.AddressInUse:
     """Return the error for a requested address that `holder` has."""
     return errors.AddressInUse(

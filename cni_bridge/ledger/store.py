@@ -65,11 +65,12 @@ class Ledger:
 
     def __init__(self, opened: Database) -> None:
         self.database = opened  # public: the firewall's and the wires' tables are in it too
+        self._find_reserved: Callable[[], Reservations | None] | None = None
         self._reserved: Reservations | None = None
 
-    def respect(self, reserved: "Reservations | None") -> None:
-        """Lease none of these reserved addresses from now on."""
-        self._reserved = reserved
+    def respect(self, find_reserved: "Callable[[], Reservations | None]") -> None:
+        """Lease none of the addresses that `find_reserved` returns, inside of each claim."""
+        self._find_reserved = find_reserved
 
     def close(self) -> None:
         """Close the file."""
@@ -110,6 +111,7 @@ class Ledger:
         )
         try:
             self.database.begin()
+            self._look_at_reserved()
             wanted = ranges.assign(known := self._known(range_sets), requested)
             self._insert(holding)
             leases = tuple(
@@ -144,6 +146,7 @@ class Ledger:
             self.database.begin()
             # Beginning and reading would succeed even where writing can't.
             self.database.change("update ledger set row = row")
+            self._look_at_reserved()
             sets = enumerate(self._known(range_sets))
             return tuple(
                 ranges.lease(each, self._next_free(network, index, each)) for index, each in sets
@@ -170,7 +173,27 @@ class Ledger:
         """Return all records, or one network's, ordered by network, container and ifname."""
         return self._select(" where network = ?", network) if network else self._select("")
 
+    def has_leases(self, network: str) -> bool:
+        """Return whether an address of the network is leased here."""
+        sql = "select 1 from lease where network = ? limit 1"
+        return bool(self.database.select(sql, network))
+
+    def refuse_leased(self, attachment: Attachment, addresses: tuple[bytes, ...]) -> None:
+        """Raise AddressInUse if another attachment of the network has one of these addresses.
+
+        In a transaction, so that a claim sees what was reserved elsewhere, or else is seen here.
+        """
+        with self.database.transaction():
+            for ip in addresses:
+                for holder in self._holders(attachment.network, ip):
+                    if holder.attachment != attachment:
+                        raise messages.leased_here(ip, holder)
+
     # ------------------------------------------------------------ helpers
+
+    def _look_at_reserved(self) -> None:
+        if self._find_reserved:
+            self._reserved = self._find_reserved()
 
     def _known(self, range_sets: "RangeSets") -> tuple[RangeSet, ...]:
         return range_sets(self.database) if callable(range_sets) else range_sets
@@ -270,13 +293,16 @@ class Ledger:
         return self._reserved.counted_with(taken, {ip for (ip,) in leased}, width)
 
     def _in_use(self, network: str, ip: bytes, range_set: RangeSet) -> errors.AddressInUse:
-        (holder,) = self._select(
+        (holder,) = self._holders(network, ip)
+        return messages.held(ip, range_set, holder)
+
+    def _holders(self, network: str, ip: bytes) -> tuple[Holding, ...]:
+        return self._select(
             " where (network, container, ifname) ="
             " (select network, container, ifname from lease where network = ? and address = ?)",
             network,
             ip,
         )
-        return messages.held(ip, range_set, holder)
 
     def _select(self, where: str, *values: object) -> tuple[Holding, ...]:
         rows = self.database.select(_HOLDINGS + where + _IN_ORDER, *values)

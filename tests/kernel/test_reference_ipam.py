@@ -45,6 +45,43 @@ def test_the_references_host_local(host: Host, network: Network) -> None:
     network.delete(one, environment=variables).assert_silent_success()
 
 
+def test_host_local_that_comes_and_goes_gives_no_address_twice(
+    host: Host, network: Network
+) -> None:
+    there = delegate(network, "host-local", ranges=[[{"subnet": "10.88.0.0/24"}]])
+    gone = {"CNI_PATH": "/nowhere"}
+    one, two, three, four, five = (host.container() for _ in range(5))
+    for container, variables in ((one, there), (two, gone), (three, there), (four, gone)):
+        network.add(container, environment=variables).result()
+    everyone = (one, two, three, four)
+    assert len({each.addresses()[0] for each in everyone}) == 4
+    assert [path.name for path in RESERVATIONS.glob("10.*")] == ["10.88.0.2"]
+    for container, variables in zip(everyone, (gone, there, gone, there), strict=True):
+        network.check(container, environment=variables).assert_silent_success()
+        network.do("STATUS", container, "eth0", environment=variables).assert_silent_success()
+    for each in everyone:
+        network.delete(each, environment=there).assert_silent_success()
+    network.add(five, environment=there).result()  # nothing is leased any more
+    assert [path.name for path in RESERVATIONS.glob("10.*")] != []
+    network.delete(five, environment=there).assert_silent_success()
+
+
+def test_an_address_that_the_ledger_has_leased_is_not_taken_from_another_plugin(
+    host: Host, network: Network
+) -> None:
+    one, two = host.container(), host.container()
+    network.config["ipam"] = {"type": "cni-bridge", "subnet": "10.88.0.0/24"}
+    network.add(one).result()
+    variables = delegate(network, "static", addresses=[{"address": "10.88.0.2/24"}])
+    error = network.add(two, environment=variables).error()
+    assert error["code"] == 101
+    assert f"leased to interface eth0 of container {one.name} on network testnet" in error["msg"]
+    assert two.links() == {"lo"}
+    network.delete(one, environment=variables).assert_silent_success()
+    network.add(two, environment=variables).result()
+    network.delete(two, environment=variables).assert_silent_success()
+
+
 def test_del_with_a_netns_that_is_anothers_by_now_takes_nothing_of_the_other(
     host: Host, network: Network
 ) -> None:

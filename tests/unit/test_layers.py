@@ -106,7 +106,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "redaction": {"edge.codec", "journal"},
     "stderr": set(),
     "firewall.model": {"address", "lean.record"},
-    "ipam.sources": {"edge", "ipam.resolver", "kernel.netns"},
+    "ipam.sources": {"edge", "ipam.resolver", "kernel.netns", "ledger.store"},
     "timings": set(),
     "wire.attachments": {
         "optional_parts",
