@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cni_bridge.kernel.netns import OpenNetns
     from cni_bridge.ledger.store import Ledger
     from cni_bridge.model import Attachment, Bridge, Holding, Interface, NetworkConfig, Plan
+    from cni_bridge.recovery.other_ledgers import Records
 
     T = TypeVar("T")
 
@@ -46,7 +47,7 @@ def attach(
     if addresses.is_delegated:  # DHCP, for one, needs the interface to exist
         first = plan.build(holding.attachment, settings, Grant())
         shared = bridge.ensure(host, _bridge(first))
-        _protect(host, ledger, first, has_addresses=False)
+        _protect(host, ledger, first, has_addresses=False, is_first=True)
         veth.create(host, container, shared.index, first.veth)
         timings.done("pair")
     planned = plan.build(holding.attachment, settings, addresses.grant(holding, settings))
@@ -55,7 +56,7 @@ def attach(
     gateway = optional_parts.ensure_gateway(host, shared, _bridge(planned))
     bridge.ensure_gateways(host, gateway, _bridge(planned))
     timings.done("gateway")
-    _protect(host, ledger, planned)
+    _protect(host, ledger, planned, is_first=not addresses.is_delegated)
     if not addresses.is_delegated:
         veth.create(host, container, shared.index, planned.veth)
         timings.done("pair")
@@ -82,6 +83,7 @@ def detach(
     addresses that the runtime reports, for what the ledger does not tell.
     """
     failures: list[Exception] = []
+    others = _collect_failure(failures, lambda: _other_ledgers(host, ledger, attachments))
     guard = _collect_failure(failures, lambda: _unprotect(host, ledger, attachments, reported))
     timings.done("firewall removed")
     _collect_failure(failures, lambda: optional_parts.remove(host, ledger, attachments))
@@ -94,6 +96,8 @@ def detach(
             _collect_failure(failures, lambda: ledger.release(*attachments))
             _collect_failure(failures, lambda: host_ledger.release_rebuilt(ledger, attachments))
             timings.done("released")
+        for other in others or ():
+            _collect_failure(failures, other.release)
         if release:
             _collect_failure(failures, release)
     if guard:
@@ -129,7 +133,12 @@ def _bridge(planned: "Plan") -> "Bridge":
 
 
 def _protect(
-    host: netlink.Socket, ledger: "Ledger", planned: "Plan", *, has_addresses: bool = True
+    host: netlink.Socket,
+    ledger: "Ledger",
+    planned: "Plan",
+    *,
+    has_addresses: bool = True,
+    is_first: bool,
 ) -> None:
     """Apply the firewall, if the config needs it; before there are addresses, without ports."""
     desired = planned.firewall
@@ -140,6 +149,8 @@ def _protect(
     if not has_addresses:
         desired = apply.without_ports(desired)
     register = host_ledger.open_register(ledger)
+    if is_first and register.has(planned.attachment):  # an earlier container's, its ledger was lost
+        apply.remove(register, (planned.attachment,)).close()
     while True:  # once more each time a stale holder of a port was removed
         try:
             apply.apply(register, planned.attachment, desired)
@@ -184,6 +195,17 @@ def _unprotect(
 
 def _take_off(host: netlink.Socket, attachments: "Sequence[Attachment]") -> None:
     veth.detach(host, *(names.host_name(item) for item in attachments))
+
+
+def _other_ledgers(
+    host: netlink.Socket, ledger: "Ledger | None", attachments: "Sequence[Attachment]"
+) -> "Sequence[Records]":
+    """Return the records that other ledgers have of attachments that this one lacks."""
+    if not (missing := host_ledger.without_claim(ledger, attachments)):
+        return ()
+    from cni_bridge.recovery import other_ledgers  # only if `dataDir` was changed, or a ledger lost
+
+    return other_ledgers.records_of(host, ledger, missing)
 
 
 def _withdraw(attachments: "Sequence[Attachment]", addresses: tuple[bytes, ...]) -> None:

@@ -39,10 +39,9 @@ def add(request: "Request") -> str:
     host = netlink.Socket()
     optional_parts.require(host, settings)
     ledger = store.open_ledger(settings.state_dir)
-    if not ledger.database.is_whole:
-        from cni_bridge.recovery import lost_ledger  # once in the life of a ledger
-
-        lost_ledger.rebuild_new(host, ledger, settings.name)
+    if _is_moved(ledger, settings.name) or not ledger.database.is_whole:
+        _recall(ledger, settings.name)
+    _refuse_attached(host, ledger, attachment)
     signals.hold()
     # If the claim fails, there is nothing to undo.
     holding = claim(ledger, attachment, settings, container.identity)
@@ -253,7 +252,35 @@ def _claim(
         pid=posix.getpid(),
         range_sets=sources.range_sets(settings),
         requested=settings.ipam.requested,
+        recall=lambda: _recall(ledger, settings.name),
     )
+
+
+def _is_moved(ledger: "Ledger", network: str) -> bool:
+    """Return whether the network's last ADD used another ledger than this one, a `dataDir`'s."""
+    if host_ledger.is_hosts(ledger):
+        return False  # then it knows no address of the network, and the claim will recall them
+    from cni_bridge.recovery import other_ledgers  # only for networks with a `dataDir`
+
+    return other_ledgers.move_network(ledger, network)
+
+
+def _recall(ledger: "Ledger", network: str) -> None:
+    """Record the network's attachments that the kernel shows and the ledger does not know."""
+    from cni_bridge.recovery import lost_ledger  # once for each network and ledger
+
+    lost_ledger.rebuild_new(netlink.Socket(), ledger, network)
+
+
+def _refuse_attached(host: netlink.Socket, ledger: "Ledger", attachment: "Attachment") -> None:
+    """Raise AttachmentExists if the host end exists, whatever ledger records the attachment.
+
+    What is named after the attachment must be this ADD's own, or its rollback would remove it.
+    """
+    link = veth.find(host, names.host_name(attachment))
+    if link and names.is_alias_of(link.alias, attachment):
+        holding = ledger.find(attachment)
+        raise messages.exists(holding) if holding else messages.attached(attachment, link.name)
 
 
 def _usable_ledger(document: "result_versions.Json") -> "tuple[Ledger | None, list[Exception]]":

@@ -10,7 +10,9 @@ try:
 except ImportError:  # not built in everywhere
     from hashlib import blake2b
 
-ALIAS_LIMIT = 255  # IFALIASZ less its terminator, linux/if.h
+# The kernel takes 255 bytes (IFALIASZ - 1, linux/if.h), the netlink string's terminator among them.
+ALIAS_LIMIT = 254
+_ALIAS, _IN = "cni-bridge ", " in "
 
 
 def host_name(attachment: Attachment) -> str:
@@ -35,20 +37,54 @@ def of_host(attachment: Attachment) -> tuple[str, str]:
     return host_name(attachment), ifb_name(attachment)
 
 
-def alias(attachment: Attachment) -> str:
-    """Return the host end's ifalias, which names the attachment and proves that the interface is cni-bridge's."""
-    identity = f"{attachment.network}/{attachment.container}/{attachment.ifname}"
-    return ("cni-bridge " + identity)[:ALIAS_LIMIT]
+def alias(attachment: Attachment, directory: str = "") -> str:
+    """Return the host end's ifalias: its attachment, and its ledger's directory if not the host's.
+
+    What does not fit is replaced by a digest: first the directory, then the attachment.
+    """
+    where = _IN + directory if directory else ""
+    digest = _IN + directory_digest(directory) if directory else ""
+    whole, short = _ALIAS + _path(attachment), _ALIAS + _attachment_digest(attachment)
+    fitting = (
+        text
+        for text in (whole + where, whole + digest, short + where, short + digest)
+        if len(text) <= ALIAS_LIMIT and text.isascii() and text.isprintable()
+    )
+    return next(fitting)
 
 
 def owner(name: str, alias: str) -> Attachment | None:
-    """Return the attachment whose host end has that name and alias; None for a foreign interface."""
-    identity = alias.removeprefix("cni-bridge ").split("/")
+    """Return the attachment whose host end has that name and alias.
+
+    None for a foreign interface, and for an attachment of which the alias has a digest only.
+    """
+    identity = alias.removeprefix(_ALIAS).partition(_IN)[0].split("/")
     if len(identity) != 3:
         return None
     network, container, ifname = identity
     attachment = Attachment(network=network, container=container, ifname=ifname)
     return attachment if host_name(attachment) == name else None
+
+
+def is_alias_of(alias: str, attachment: Attachment) -> bool:
+    """Return whether an interface with that alias belongs to the attachment."""
+    identity = alias.partition(_IN)[0]
+    return identity in (_ALIAS + _path(attachment), _ALIAS + _attachment_digest(attachment))
+
+
+def is_same_owner(one: str, other: str) -> bool:
+    """Return whether two aliases name the same attachment, whatever ledger they name."""
+    return one.partition(_IN)[0] == other.partition(_IN)[0]
+
+
+def directory_in(alias: str) -> str:
+    """Return an alias's ledger directory, or its digest; empty for the host's ledger."""
+    return alias.partition(_IN)[2]
+
+
+def directory_digest(directory: str) -> str:
+    """Return what stands in an alias for a directory whose path does not fit."""
+    return "#" + blake2b(directory.encode(errors="surrogateescape"), digest_size=8).hexdigest()
 
 
 def container_mac(attachment: Attachment) -> bytes:
@@ -72,6 +108,14 @@ def bridge_mac(bridge: str, machine: str) -> bytes:
     Containers that outlive their bridge then still have the right neighbour entry.
     """
     return b"\x02" + blake2b(f"{machine}\n{bridge}".encode(), digest_size=5).digest()
+
+
+def _path(attachment: Attachment) -> str:
+    return f"{attachment.network}/{attachment.container}/{attachment.ifname}"
+
+
+def _attachment_digest(attachment: Attachment) -> str:
+    return "#" + blake2b(_identity(attachment), digest_size=16).hexdigest()
 
 
 def _identity(attachment: Attachment) -> bytes:

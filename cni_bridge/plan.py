@@ -6,6 +6,7 @@ Pure: no I/O, no clock, no environment. ADD creates it, CHECK compares it, `cni-
 from cni_bridge import address, names
 from cni_bridge.address import Prefix
 from cni_bridge.lean.record import replace
+from cni_bridge.ledger import state_directory
 from cni_bridge.model import (
     Attachment,
     Bridge,
@@ -74,13 +75,13 @@ def _veth(
     leases: tuple[Lease, ...],
     routes: tuple[Route, ...],
 ) -> Veth:
-    mac = config.mac
+    mac, state_dir = config.mac, config.state_dir
     if config.is_wire and mac is None:
         mac = names.container_mac(attachment)  # an end that is created again keeps its MAC
     return Veth(
         host_name=names.host_name(attachment),
         container_name=attachment.ifname,
-        alias=names.alias(attachment),
+        alias=names.alias(attachment, "" if state_dir == state_directory.HOST else state_dir),
         mtu=config.attachment_mtu or config.mtu,
         mac=mac,
         port=None if config.is_wire else _port(config),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Row = tuple[Any, ...]
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 FILE_NAME = "ledger.sqlite"
 PATIENCE_S = 10.0  # an ADD or DEL holds the lock for less than a millisecond
 
@@ -70,7 +70,8 @@ class Database:
             except BaseException:
                 self.rollback()
                 raise
-        self._depth += 1
+        else:
+            self._depth += 1
         return self
 
     def __exit__(self, kind: object, _error: object, _traceback: object) -> None:
@@ -88,6 +89,7 @@ class Database:
         """Begin a write transaction at once: a read lock could not always be upgraded later."""
         self._wait_for_turn()
         self.change("begin immediate")
+        self._depth = 1
 
     def commit(self) -> None:
         """Commit the transaction."""

@@ -81,6 +81,16 @@ def release_rebuilt(ledger: "Ledger", attachments: "Iterable[Attachment]") -> No
         store.Ledger(database).release(*attachments)
 
 
+def without_claim(ledger: "Ledger | None", attachments: "Iterable[Attachment]") -> list[Attachment]:
+    """Return the attachments that no ADD has recorded in this ledger: its record is elsewhere."""
+    sql = "select 1 from holding where network = ? and container = ? and ifname = ? and pid > 0"
+    return [
+        each
+        for each in attachments
+        if not ledger or not ledger.database.select(sql, each.network, each.container, each.ifname)
+    ]
+
+
 def protected(ledger: "Ledger | None", network: str) -> tuple[Attachment, ...]:
     """Return a network's protected attachments, even if its own ledger is lost."""
     database = _find(ledger)

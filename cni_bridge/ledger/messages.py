@@ -75,6 +75,14 @@ def exists(earlier: Holding) -> errors.AttachmentExists:
     )
 
 
+def attached(attachment: Attachment, host_name: str) -> errors.AttachmentExists:
+    """Return the error for a second ADD of an attachment that this ledger does not record."""
+    return errors.AttachmentExists(
+        f"{name(attachment)} exists already, duplicate allocation is not allowed",
+        f"Its host end is {host_name}, and another ledger may record it. Send DEL for it first.",
+    )
+
+
 def name_taken(owner: Holding) -> errors.NameTaken:
     """Return the error for an attachment whose host end would have another one's name."""
     return errors.NameTaken(

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from cni_bridge.ledger.database import Database
     from cni_bridge.model import Holding
 
-_HOLDING = "insert into holding values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1) on conflict do nothing"
+_HOLDING = """
+insert into holding values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, null, null) on conflict do nothing
+"""
 _LEASE = "insert into lease values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing"
 # Its position is lost, so the round robin continues after the highest address in use.
 _LAST = """
@@ -22,6 +24,11 @@ on conflict do update set address = max(address, excluded.address)
 def complete(database: "Database") -> None:
     """Mark the ledger as complete: an attachment without a record does not exist."""
     database.change("update ledger set is_whole = 1")
+
+
+def note_look(database: "Database", network: str) -> None:
+    """Record that the kernel was asked for the attachments of a network."""
+    database.change("insert into last_leased values (?, -1, x'') on conflict do nothing", network)
 
 
 def insert(database: "Database", holding: "Holding") -> "Holding | None":

@@ -9,7 +9,11 @@ CHANGES = {
     3: (
         "drop table if exists ruleset",
         "alter table ledger add column is_whole integer not null default 1",
-    )
+    ),
+    6: (
+        "alter table holding add column bridge text",
+        "alter table holding add column mac blob",
+    ),
 }
 
 SCHEMA = """\
@@ -28,7 +32,8 @@ create table if not exists ledger (
 
 -- One attachment, written before the kernel learns of it, dropped after the kernel forgot it.
 -- netns_path is what the runtime wrote, in whatever encoding; created is Unix time in milliseconds;
--- pid is that of the ADD, and is_confirmed is 1 when it was finished.
+-- pid is that of the ADD, 0 if the record was made of what the kernel shows, and is_confirmed is 1
+-- when the ADD was finished. bridge and mac are null where the container's MAC is not known.
 create table if not exists holding (
   network text not null,
   container text not null,
@@ -41,8 +46,13 @@ create table if not exists holding (
   created integer not null,
   pid integer not null,
   is_confirmed integer not null,
+  bridge text,
+  mac blob,
   primary key (network, container, ifname)
 ) without rowid;
+
+-- No MAC is held twice on a bridge.
+create unique index if not exists holding_of_mac on holding (bridge, mac) where mac is not null;
 
 -- One address of an attachment. Addresses are packed, 4 or 16 bytes, most significant first;
 -- range_set is the index of the range set that it was taken from.
@@ -61,7 +71,9 @@ create table if not exists lease (
 create unique index if not exists lease_of_holding
   on lease (network, container, ifname, range_set);
 
--- Where the round robin stands; kept when the lease is gone, so that its address rests.
+-- Where the round robin stands; kept when the lease is gone, so that its address is reused late. A
+-- row of range set -1 says that the kernel was asked for the network's attachments; without any row
+-- it is asked, because the network's addresses may have been in another ledger.
 create table if not exists last_leased (
   network text not null,
   range_set integer not null,
@@ -77,6 +89,13 @@ create table if not exists resting (
   freed integer not null,
   unique (network, address)
 );
+
+-- The state directory that the last ADD of a network had, if not the default one; kept in the
+-- default one alone.
+create table if not exists home (
+  network text primary key,
+  directory text not null
+) without rowid;
 
 -- One end of a wire, of which a network has two at most; what it takes to make it anew.
 create table if not exists wire (

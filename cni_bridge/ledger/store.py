@@ -27,6 +27,9 @@ select network, container, ifname, host_name, netns_path, netns_device, netns_in
 from holding left join lease using (network, container, ifname)
 """
 _IN_ORDER = " order by network, container, ifname, range_set"
+_INSERT = """
+insert into holding values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, null, null) on conflict do nothing
+"""
 _CONFIRM = """
 update holding set is_confirmed = 1
 where network = ? and container = ? and ifname = ? and pid = ? and created = ?
@@ -93,10 +96,12 @@ class Ledger:
         pid: int,
         range_sets: "RangeSets" = (),
         requested: tuple[bytes, ...] = (),
+        recall: "Callable[[], object] | None" = None,
     ) -> Holding:
         """Record the attachment and lease it one address of each range set, or change nothing.
 
-        A requested address replaces the round robin in the set that contains it. Raises
+        A requested address replaces the round robin in the set that contains it. `recall` is called
+        before the first lease of a network, to record attachments that another ledger has. Raises
         InvalidConfig, AddressInUse, RangeExhausted, AttachmentExists, NameTaken.
         """
         holding = Holding(
@@ -113,9 +118,13 @@ class Ledger:
             self.database.begin()
             self._look_at_reserved()
             wanted = ranges.assign(known := self._known(range_sets), requested)
+            last = self._last_leased(attachment.network)
+            if known and recall and not last:
+                recall()
+                last = self._last_leased(attachment.network)
             self._insert(holding)
             leases = tuple(
-                self._lease(attachment, index, range_set, wanted[index])
+                self._lease(attachment, index, range_set, wanted[index], last.get(index))
                 for index, range_set in enumerate(known)
             )
             self._commit(holding)
@@ -147,9 +156,10 @@ class Ledger:
             # Beginning and reading would succeed even where writing can't.
             self.database.change("update ledger set row = row")
             self._look_at_reserved()
-            sets = enumerate(self._known(range_sets))
+            sets, last = enumerate(self._known(range_sets)), self._last_leased(network)
             return tuple(
-                ranges.lease(each, self._next_free(network, index, each)) for index, each in sets
+                ranges.lease(each, self._next_free(network, index, each, last.get(index)))
+                for index, each in sets
             )
         finally:
             self.database.rollback()
@@ -201,7 +211,7 @@ class Ledger:
     def _insert(self, holding: Holding) -> None:
         attachment, netns = holding.attachment, holding.netns
         is_new = self.database.change(
-            "insert into holding values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0) on conflict do nothing",
+            _INSERT,
             *_key(attachment),
             holding.host_name,
             netns.path.encode("utf-8", "surrogateescape"),
@@ -222,18 +232,28 @@ class Ledger:
         """Commit. A commit can fail after it took effect; a failed claim must leave no record."""
         try:
             self.database.commit()
-        except errors.CniError:
+        except errors.LedgerUnusable:
             self.database.rollback()
             self.database.change(f"{_RELEASE} and pid = ? and created = ?", *_claim_key(holding))
             raise
 
+    def _last_leased(self, network: str) -> dict[int, bytes]:
+        """Return each range set's most recently leased address."""
+        sql = "select range_set, address from last_leased where network = ?"
+        return dict(self.database.select(sql, network))
+
     def _lease(
-        self, attachment: Attachment, index: int, range_set: RangeSet, requested: bytes | None
+        self,
+        attachment: Attachment,
+        index: int,
+        range_set: RangeSet,
+        requested: bytes | None,
+        last: bytes | None,
     ) -> Lease:
         network = attachment.network
         if requested and self._reserved and requested in self._reserved:
             raise messages.unavailable(requested, range_set, self._reserved.text(requested))
-        ip = requested or self._next_free(network, index, range_set)
+        ip = requested or self._next_free(network, index, range_set, last)
         lease = ranges.lease(range_set, ip)
         is_new = self.database.change(
             "insert into lease values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing",
@@ -250,12 +270,10 @@ class Ledger:
         self.database.change("replace into last_leased values (?, ?, ?)", network, index, ip)
         return lease
 
-    def _next_free(self, network: str, index: int, range_set: RangeSet) -> bytes:
-        rows = self.database.select(
-            "select address from last_leased where network = ? and range_set = ?", network, index
-        )
+    def _next_free(
+        self, network: str, index: int, range_set: RangeSet, last: bytes | None
+    ) -> bytes:
         taken = self._counter(network, range_set)
-        last = rows[0][0] if rows else None
         found = ranges.first_free(ranges.sweep(range_set, last), taken)
         if found is None:
             raise messages.exhausted(network, index, range_set, taken)
@@ -263,9 +281,7 @@ class Ledger:
         since = time.time_ns() // 1_000_000 - COOL_DOWN_MS
         if not self.database.select(_IS_COOLING_DOWN, network, ip, since):
             return ip
-        from cni_bridge.ledger import (
-            cooldown,
-        )  # only where an address is freed and due again within seconds
+        from cni_bridge.ledger import cooldown  # only if an address is freed and due soon after
 
         runs = tuple(ranges.sweep(range_set, last))
         cooling = cooldown.cooling_down(self.database, network, since)

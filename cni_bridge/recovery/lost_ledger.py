@@ -6,13 +6,14 @@ Adds missing records and changes nothing else. Loaded where a ledger is new, and
 
 import time
 
-from cni_bridge import address
+from cni_bridge import address, names
 from cni_bridge.address import AF_INET, AF_INET6
 from cni_bridge.kernel import layer3, links, machine, netns, spaces
 from cni_bridge.kernel.netlink import Socket
-from cni_bridge.ledger import host_ledger, rebuilt
+from cni_bridge.ledger import host_ledger, rebuilt, state_directory, store
 from cni_bridge.model import Holding, Lease, Netns
 from cni_bridge.parts import veth
+from cni_bridge.recovery import other_ledgers
 from cni_bridge.stderr import remark
 
 TYPE_CHECKING = False
@@ -23,37 +24,50 @@ if TYPE_CHECKING:
 
     Ends = dict[Attachment, Link]
 
+LOST = "the ledger was lost"
 RT_SCOPE_UNIVERSE = 0  # linux/rtnetlink.h
 
 
 def rebuild(host: Socket, ledger: "Ledger", network: str | None = None) -> list[Holding]:
-    """Record the attachments of one network, or of all, that have no record; return them.
+    """Record the attachments that have no record in their ledger; return them.
 
-    A holding without a netns inode means that no path leads to the container's namespace: its
-    addresses are unknown. The ledger is locked meanwhile, so no attachment comes or goes.
+    Those are the ones whose alias names this ledger, and all of `network`, whose addresses must not be
+    leased again even if another ledger has their records. A holding without a netns inode means that
+    no path leads to the container's namespace: its addresses are unknown. The ledger is locked
+    meanwhile, so no attachment comes or goes.
     """
     with ledger.transaction():
         known = {each.attachment for each in ledger.holdings()}
-        # A protected attachment without a holding here has one in its network's own ledger.
-        known |= host_ledger.all_protected(ledger)
+        elsewhere = _elsewhere(ledger)
+
+        def is_home(alias: str) -> bool:
+            is_unknown = network is None and names.directory_in(alias) == ""
+            return is_unknown or other_ledgers.is_home(ledger, alias)
+
         lost = {
             attachment: link
             for attachment, link in veth.host_ends(host).items()
-            if attachment not in known and network in (None, attachment.network)
+            if attachment not in known
+            and (
+                attachment.network == network
+                or (attachment not in elsewhere and is_home(link.alias))
+            )
         }
         recorded = [rebuilt.insert(ledger.database, each) for each in _seen(host, lost)]
         rebuilt.complete(ledger.database)
+        if network:
+            rebuilt.note_look(ledger.database, network)
+            if host_ledger.is_hosts(ledger):
+                other_ledgers.return_network(ledger, network)
         return [each for each in recorded if each]
 
 
 def rebuild_new(host: Socket, ledger: "Ledger", network: str) -> None:
-    """Record existing attachments in a ledger that was just created: it may replace a lost one.
-
-    The ledger of a network's own directory is for that network, the host's ledger for all.
-    """
-    found = rebuild(host, ledger, None if host_ledger.is_hosts(ledger) else network)
+    """Record existing attachments in a ledger that knows none of the network: one may be lost."""
+    found = rebuild(host, ledger, network)
     for holding in found:
-        remark(f"the ledger was lost: {text(holding)}")
+        cause = "another ledger had the network" if ledger.database.is_whole else LOST
+        remark(f"{cause}: {text(holding)}")
     if found:
         from cni_bridge.firewall import apply
         from cni_bridge.recovery import firewall_records
@@ -61,6 +75,18 @@ def rebuild_new(host: Socket, ledger: "Ledger", network: str) -> None:
         register = host_ledger.open_register(ledger)
         firewall_records.rebuild(host, register, found)
         apply.restore(register)
+
+
+def _elsewhere(ledger: "Ledger") -> "set[Attachment]":
+    """Return the attachments that another ledger records although their alias may not say so.
+
+    Older versions' aliases name no directory: a protected attachment without a holding in the host's
+    ledger has one in its network's own, and the holdings in the host's are in no other.
+    """
+    if host_ledger.is_hosts(ledger):
+        return host_ledger.all_protected(ledger)
+    hosts = store.find_ledger(state_directory.HOST)
+    return {each.attachment for each in hosts.holdings()} if hosts else set()
 
 
 def text(holding: Holding) -> str:

@@ -7,8 +7,9 @@ import posix
 
 from cni_bridge import attachments
 from cni_bridge.address import prefix_text
-from cni_bridge.errors import LedgerUnusable, TryAgainLater
-from cni_bridge.kernel import links, machine
+from cni_bridge.errors import CniError, LedgerUnusable, TryAgainLater
+from cni_bridge.kernel import links, machine, netns
+from cni_bridge.kernel.netlink import Socket
 from cni_bridge.ledger import host_ledger
 from cni_bridge.parts import veth
 from cni_bridge.stderr import remark
@@ -17,7 +18,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from cni_bridge.kernel.netlink import Socket
     from cni_bridge.ledger.store import Ledger
     from cni_bridge.model import Attachment, Holding
 
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
 OLDER_BOOT = "it was recorded before the last boot"
 ALL_GONE = "its namespace and interfaces are gone"
+INTERFACE_GONE = "its interface is gone, and another ledger may have recorded it"
 
 
 def reclaim(
-    host: "Socket", ledger: "Ledger", network: str | None = None
+    host: Socket, ledger: "Ledger", network: str | None = None
 ) -> "tuple[list[Holding], list[Exception]]":
     """Remove the stale attachments of one network or of all; return them, and what failed.
 
@@ -37,7 +38,7 @@ def reclaim(
     return _reclaim(host, ledger, lambda: ledger.holdings(network))
 
 
-def make_way(host: "Socket", ledger: "Ledger", holder: "Attachment") -> None:
+def make_way(host: Socket, ledger: "Ledger", holder: "Attachment") -> None:
     """Remove one attachment of any network if it is stale, and report it on stderr.
 
     Looks for its record in that ledger and in the host's; other ledgers are not known here.
@@ -51,9 +52,7 @@ def make_way(host: "Socket", ledger: "Ledger", holder: "Attachment") -> None:
             remark(f"reclaimed the host ports of {text(holding)}")
 
 
-def collect(
-    host: "Socket", ledger: "Ledger | None", network: str, valid: "Valid"
-) -> list[Exception]:
+def collect(host: Socket, ledger: "Ledger | None", network: str, valid: "Valid") -> list[Exception]:
     """Remove every attachment of a network that is not valid; return what could not be removed.
 
     Attachments without a record are found by the names and aliases of their host ends. Other
@@ -82,7 +81,7 @@ def unlisted(
     ]
 
 
-def provably_gone(host: "Socket", holdings: "Iterable[Holding]") -> "list[tuple[Holding, str]]":
+def provably_gone(host: Socket, holdings: "Iterable[Holding]") -> "list[tuple[Holding, str]]":
     """Return the holdings of which nothing can be alive, each with the proof."""
     boot = machine.boot_id()
     names = {links.parse(answer).name for answer in host.dump(links.listing())}
@@ -111,7 +110,7 @@ def text(holding: "Holding") -> str:
 
 
 def _reclaim(
-    host: "Socket", ledger: "Ledger", held: "Callable[[], Iterable[Holding]]"
+    host: Socket, ledger: "Ledger", held: "Callable[[], Iterable[Holding]]"
 ) -> "tuple[list[Holding], list[Exception]]":
     with ledger.transaction():
         gone = [holding for holding, _ in provably_gone(host, held())]
@@ -125,9 +124,12 @@ def _proof(holding: "Holding", boot: str, names: set[str]) -> str:
         return OLDER_BOOT
     if not holding.netns.inode:  # another plugin's interface, which is not known here
         return ""
-    if holding.host_name in names or _is_there(holding) or is_adding(holding):
+    if holding.host_name in names or is_adding(holding):
         return ""
-    return ALL_GONE
+    if not _is_there(holding):
+        return ALL_GONE
+    # A record made of what the kernel showed: the container's DEL may have known of another ledger.
+    return "" if holding.pid or _has_interface(holding) else INTERFACE_GONE
 
 
 def _is_there(holding: "Holding") -> bool:
@@ -139,3 +141,16 @@ def _is_there(holding: "Holding") -> bool:
     except (OSError, ValueError):
         return True
     return (found.st_dev, found.st_ino) == (holding.netns.device, holding.netns.inode)
+
+
+def _has_interface(holding: "Holding") -> bool:
+    """Return whether the namespace has an interface of that name; True if unsure."""
+    try:
+        space = netns.open_netns(holding.netns.path, may_be_own=True)
+    except CniError:
+        return True
+    inside = netns.inside(space, Socket)
+    netns.close(space)
+    found = veth.find(inside, holding.attachment.ifname)
+    inside.close()
+    return found is not None

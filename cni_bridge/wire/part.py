@@ -57,7 +57,7 @@ def parked_end(host: Socket, container: "OpenNetns", desired: Veth) -> "Link | N
         inner = veth.find(inside, desired.container_name)
     finally:
         inside.close()
-    is_complete = inner is not None and inner.alias == desired.alias
+    is_complete = inner is not None and names.is_same_owner(inner.alias, desired.alias)
     return veth.find(host, desired.host_name) if is_complete else None
 
 
@@ -98,7 +98,8 @@ def leave(
         home = netns.open_netns(netns.OWN_NETNS, may_be_own=True)
         name = names.host_name(other)
         inside.run(links.move(link.index, name, home.descriptor))
-        host.run(links.set_alias(name, names.alias(other)))
+        alias = names.alias(other, names.directory_in(link.alias))
+        host.run(links.set_alias(name, alias))
         netns.close(home)
     finally:
         inside.close()
@@ -171,7 +172,7 @@ def problems(
 
 def _own_end(inside: Socket, owner: Attachment) -> "Link | None":
     link = veth.find(inside, owner.ifname)
-    is_ours = link and link.kind == "veth" and link.alias == names.alias(owner)
+    is_ours = link and link.kind == "veth" and names.is_alias_of(link.alias, owner)
     return link if is_ours else None
 
 

@@ -65,7 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": {"address", "lean.record"},
     "names": set(),
     "firewall.foreign_checks": {"kernel", "firewall.tables", "firewall.foreign"},
-    "plan": {"names"},
+    "plan": {"names", "ledger.state_directory"},
     "firewall.connections": {"firewall.elements", "kernel"},
     "firewall.apply": {
         "firewall.connections",
@@ -78,6 +78,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "firewall.host_ports": {"firewall.elements", "kernel"},
     "plugin": {"commands", "edge", "journal", "kernel.netlink", "kernel.signals", "stderr"},
+    "recovery.other_ledgers": {
+        "kernel.netlink",
+        "ledger.host_ledger",
+        "ledger.state_directory",
+        "ledger.store",
+        "names",
+        "parts.veth",
+    },
     "recovery.stale": {"attachments", "ledger.host_ledger", "kernel", "parts.veth", "stderr"},
     "status": {
         "optional_parts",
@@ -90,6 +98,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "plan",
     },
     "recovery.lost_ledger": {
+        "ledger.state_directory",
+        "ledger.store",
+        "names",
+        "recovery.other_ledgers",
         "ledger.host_ledger",
         "ledger.rebuilt",
         "kernel",

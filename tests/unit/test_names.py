@@ -1,5 +1,7 @@
 """Names that follow from an attachment alone."""
 
+import pytest
+
 from cni_bridge import names
 from cni_bridge.model import Attachment
 
@@ -29,8 +31,31 @@ def test_the_alias_names_network_container_and_interface() -> None:
     assert names.alias(attachment()) == "cni-bridge net/c/eth0"
 
 
-def test_a_long_alias_is_cut_to_what_the_kernel_takes() -> None:
-    assert len(names.alias(attachment(container="c" * 300))) == 255
+def test_the_alias_names_the_ledger_where_it_is_not_the_hosts() -> None:
+    alias = names.alias(attachment(), "/var/lib/x/cni-bridge")
+    assert alias == "cni-bridge net/c/eth0 in /var/lib/x/cni-bridge"
+    assert names.owner(names.host_name(attachment()), alias) == attachment()
+    assert names.directory_in(alias) == "/var/lib/x/cni-bridge"
+    assert names.directory_in(names.alias(attachment())) == ""
+
+
+def test_the_longest_alias_fits_the_kernel_whole() -> None:
+    longest = attachment(container="c" * (254 - len("cni-bridge net//eth0")))
+    alias = names.alias(longest)
+    assert len(alias) == 254
+    assert names.owner(names.host_name(longest), alias) == longest
+
+
+@pytest.mark.parametrize("directory", ["", "/var/lib/x", "/" + "d" * 230, "/" + "d" * 4000, "/\n"])
+@pytest.mark.parametrize("length", [1, 180, 225, 231, 300])
+def test_what_is_too_long_for_an_alias_is_a_digest_in_it(length: int, directory: str) -> None:
+    one, other = attachment(container="c" * length), attachment(container="c" * length + "d")
+    alias = names.alias(one, directory)
+    assert len(alias) <= 254
+    assert alias.isprintable()
+    assert names.is_alias_of(alias, one)
+    assert not names.is_alias_of(alias, other)
+    assert names.directory_in(alias) in (directory, names.directory_digest(directory))
 
 
 def test_a_bridge_mac_is_local_unicast_and_the_same_every_time() -> None:
