@@ -118,10 +118,7 @@ class Ledger:
             self.database.begin()
             self._look_at_reserved()
             wanted = ranges.assign(known := self._known(range_sets), requested)
-            last = self._last_leased(attachment.network)
-            if known and recall and not last:
-                recall()
-                last = self._last_leased(attachment.network)
+            last = self._last_leased(attachment.network, recall if known else None)
             self._insert(holding)
             leases = tuple(
                 self._lease(attachment, index, range_set, wanted[index], last.get(index))
@@ -237,10 +234,16 @@ class Ledger:
             self.database.change(f"{_RELEASE} and pid = ? and created = ?", *_claim_key(holding))
             raise
 
-    def _last_leased(self, network: str) -> dict[int, bytes]:
-        """Return each range set's most recently leased address."""
+    def _last_leased(
+        self, network: str, recall: "Callable[[], object] | None" = None
+    ) -> dict[int, bytes]:
+        """Return each range set's most recently leased address; `recall` if there is none."""
         sql = "select range_set, address from last_leased where network = ?"
-        return dict(self.database.select(sql, network))
+        last = dict(self.database.select(sql, network))
+        if last or recall is None:
+            return last
+        recall()
+        return self._last_leased(network)
 
     def _lease(
         self,

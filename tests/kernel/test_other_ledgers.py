@@ -14,26 +14,26 @@ from tests.lab.people import command, printed
 from tests.lab.publish import mapping, publish
 from tests.lab.state import LEDGER
 
-DIRECTORY = "/var/lib/elsewhere"
+DIRECTORY = "/run/elsewhere"
 OTHER = Path(DIRECTORY) / "cni-bridge/ledger.sqlite"
 pytestmark = pytest.mark.parametrize("version", ["1.1.0"])
 
 
 @pytest.fixture
 def network(make_network: MakeNetwork) -> Network:
-    """A network with its addresses in the host's ledger, at first."""
+    """Make a network with its addresses in the host's ledger, at first."""
     return make_network()
 
 
 @pytest.fixture(autouse=True)
 def directory(host: Host) -> None:
-    """A directory that is part of the private host."""
+    """Make a directory that is part of the private host."""
     assert host.before
-    Path(DIRECTORY).mkdir(parents=True)
+    Path(DIRECTORY).mkdir()
 
 
 def move(network: Network, directory: str | None) -> None:
-    """Changes the config's dataDir."""
+    """Change the config's dataDir."""
     network.config["ipam"].pop("dataDir", None)
     if directory:
         network.config["ipam"]["dataDir"] = directory
@@ -46,7 +46,7 @@ def add(host: Host, network: Network) -> Container:
 
 
 def records(path: Path = LEDGER, table: str = "holding") -> list[str]:
-    """The containers that a ledger knows."""
+    """Return the containers that a ledger knows."""
     with closing(sqlite3.connect(path)) as ledger:
         return [name for (name,) in ledger.execute(f"select container from {table} order by 1")]
 
