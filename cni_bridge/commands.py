@@ -12,7 +12,8 @@ from cni_bridge.ipam import sources
 from cni_bridge.kernel import machine, netlink, netns, signals
 from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.ledger import host_ledger, messages, store
-from cni_bridge.parts import veth
+from cni_bridge.model import Holding
+from cni_bridge.parts import bridge, veth
 from cni_bridge.stderr import remark
 
 TYPE_CHECKING = False
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from cni_bridge.edge.request import Request
     from cni_bridge.ipam.sources import Source
     from cni_bridge.ledger.store import Ledger
-    from cni_bridge.model import Attachment, Holding, Netns, NetworkConfig
+    from cni_bridge.model import Attachment, Netns, NetworkConfig
 
     Commands: TypeAlias = dict[str, Callable[[Request], str | None]]
 
@@ -41,10 +42,10 @@ def add(request: "Request") -> str:
     ledger = store.open_ledger(settings.state_dir)
     if _is_moved(ledger, settings.name) or not ledger.database.is_whole:
         _recall(ledger, settings.name)
-    _refuse_attached(host, ledger, attachment)
+    _refuse_taken(host, ledger, attachment, settings)
     signals.hold()
     # If the claim fails, there is nothing to undo.
-    holding = claim(ledger, attachment, settings, container.identity)
+    holding = claim(ledger, attachment, settings, container.identity, has_interface=True)
     timings.done("claim")
 
     def make() -> str:
@@ -198,7 +199,7 @@ def _not_as_planned(attachment: "Attachment", problems: list[str]) -> errors.Not
 def _roll_back(
     host: netlink.Socket,
     ledger: "Ledger",
-    holding: "Holding",
+    holding: Holding,
     addresses: "Source",
     error: BaseException,
 ) -> None:
@@ -221,35 +222,44 @@ def _roll_back(
 
 
 def claim(
-    ledger: "Ledger", attachment: "Attachment", settings: "NetworkConfig", container: "Netns"
-) -> "Holding":
-    """Record the attachment and lease its addresses, in one transaction.
+    ledger: "Ledger",
+    attachment: "Attachment",
+    settings: "NetworkConfig",
+    container: "Netns",
+    *,
+    has_interface: bool,
+) -> Holding:
+    """Record the attachment with its MAC and lease its addresses, in one transaction.
 
     If that fails because others hold what it needs, stale attachments are removed and the claim is
     repeated once.
     """
-    try:
-        return _claim(ledger, attachment, settings, container)
-    except (errors.AddressInUse, errors.AttachmentExists, errors.RangeExhausted):
-        from cni_bridge.recovery import stale  # only for GC, and when a claim fails
-
-        for holding in stale.reclaim(netlink.Socket(), ledger, settings.name)[0]:
-            remark(f"reclaimed {stale.text(holding)}")
-        return _claim(ledger, attachment, settings, container)
-
-
-def _claim(
-    ledger: "Ledger", attachment: "Attachment", settings: "NetworkConfig", container: "Netns"
-) -> "Holding":
-    if settings.ipam.range_sets:
-        ledger.respect(lambda: sources.predecessor(settings.reservations_dir))
-    return ledger.claim(
-        attachment,
+    is_port = has_interface and not settings.is_wire
+    holding = Holding(
+        attachment=attachment,
         host_name=names.host_name(attachment),
         netns=container,
         boot_id=machine.boot_id(),
-        now_ms=time.time_ns() // 1_000_000,
+        created=time.time_ns() // 1_000_000,
         pid=posix.getpid(),
+        bridge=settings.bridge if is_port else None,
+        mac=plan.mac(attachment, settings) if is_port else None,
+    )
+    try:
+        return _claim(ledger, holding, settings)
+    except (errors.AddressInUse, errors.AttachmentExists, errors.RangeExhausted):
+        from cni_bridge.recovery import stale  # only for GC, and when a claim fails
+
+        for gone in stale.reclaim(netlink.Socket(), ledger, settings.name)[0]:
+            remark(f"reclaimed {stale.text(gone)}")
+        return _claim(ledger, holding, settings)
+
+
+def _claim(ledger: "Ledger", holding: Holding, settings: "NetworkConfig") -> Holding:
+    if settings.ipam.range_sets:
+        ledger.respect(lambda: sources.predecessor(settings.reservations_dir))
+    return ledger.claim(
+        holding,
         range_sets=sources.range_sets(settings),
         requested=settings.ipam.requested,
         recall=lambda: _recall(ledger, settings.name),
@@ -272,15 +282,20 @@ def _recall(ledger: "Ledger", network: str) -> None:
     lost_ledger.rebuild_new(netlink.Socket(), ledger, network)
 
 
-def _refuse_attached(host: netlink.Socket, ledger: "Ledger", attachment: "Attachment") -> None:
-    """Raise AttachmentExists if the host end exists, whatever ledger records the attachment.
+def _refuse_taken(
+    host: netlink.Socket, ledger: "Ledger", attachment: "Attachment", settings: "NetworkConfig"
+) -> None:
+    """Raise AttachmentExists if the host end exists, AddressInUse if the host has the MAC.
 
-    What is named after the attachment must be this ADD's own, or its rollback would remove it.
+    Whatever ledger records the attachment: what is named after it must be this ADD's own, or its
+    rollback would remove it.
     """
     link = veth.find(host, names.host_name(attachment))
     if link and names.is_alias_of(link.alias, attachment):
         holding = ledger.find(attachment)
         raise messages.exists(holding) if holding else messages.attached(attachment, link.name)
+    if settings.mac and not settings.is_wire:
+        bridge.refuse_mac(host, settings.bridge, settings.mac)
 
 
 def _usable_ledger(document: "result_versions.Json") -> "tuple[Ledger | None, list[Exception]]":

@@ -107,7 +107,7 @@ class RangeExhausted(CniError):
 
 
 class AddressInUse(CniError):
-    """A requested address is held by another attachment (named in the details) or another host."""
+    """A requested address or MAC is held by another attachment (named in the details) or host."""
 
     code = 101
 

@@ -32,7 +32,7 @@ def add(request: "Request") -> str:
     # Not opened: the namespace may not exist yet, and is the delegating plugin's business.
     container = Netns(path=request.netns_path, device=0, inode=0)
     signals.hold()
-    holding = commands.claim(ledger, attachment, settings, container)
+    holding = commands.claim(ledger, attachment, settings, container, has_interface=False)
 
     def make() -> str:
         grant = sources.OurLedger().grant(holding, settings)

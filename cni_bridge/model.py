@@ -142,8 +142,10 @@ class Holding:
     boot_id: str
     created: int  # Unix time in milliseconds
     pid: int  # of the ADD that claimed it
-    is_confirmed: bool
-    leases: tuple[Lease, ...]
+    is_confirmed: bool = False
+    leases: tuple[Lease, ...] = ()
+    bridge: str | None = None  # with `mac`, which is held once a bridge; None: not known, or a wire
+    mac: bytes | None = None
 
 
 # ---------------------------------------------------------------- the desired state

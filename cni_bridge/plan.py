@@ -44,7 +44,7 @@ def build(attachment: Attachment, config: NetworkConfig, grant: Grant) -> Plan:
     return Plan(
         attachment=attachment,
         bridge=None if config.is_wire else _bridge(config, leases),
-        veth=replace(veth, mac=firewall.mac) if firewall else veth,
+        veth=veth,
         leases=leases,
         routes=reported,
         dns=grant.dns if config.dns is None else config.dns,
@@ -52,6 +52,15 @@ def build(attachment: Attachment, config: NetworkConfig, grant: Grant) -> Plan:
         tuned=_tuned(attachment, config),
         shaping=_shaping(attachment, config),
     )
+
+
+def mac(attachment: Attachment, config: NetworkConfig) -> bytes:
+    """Return the container end's MAC: the requested one, or one that no other attachment has.
+
+    Known in advance, so that the ledger can record it and the firewall check it; an end that is
+    created again keeps it.
+    """
+    return config.mac or names.container_mac(attachment)
 
 
 def _bridge(config: NetworkConfig, leases: tuple[Lease, ...]) -> Bridge:
@@ -75,15 +84,13 @@ def _veth(
     leases: tuple[Lease, ...],
     routes: tuple[Route, ...],
 ) -> Veth:
-    mac, state_dir = config.mac, config.state_dir
-    if config.is_wire and mac is None:
-        mac = names.container_mac(attachment)  # an end that is created again keeps its MAC
+    state_dir = config.state_dir
     return Veth(
         host_name=names.host_name(attachment),
         container_name=attachment.ifname,
         alias=names.alias(attachment, "" if state_dir == state_directory.HOST else state_dir),
         mtu=config.attachment_mtu or config.mtu,
-        mac=mac,
+        mac=mac(attachment, config),
         port=None if config.is_wire else _port(config),
         is_up=config.container_interface_up,
         detects_duplicates=config.duplicate_address_detection,
@@ -150,15 +157,12 @@ def _firewall(
 
     ranges = [item.subnet for range_set in config.ipam.range_sets for item in range_set]
     subnets = [address.subnet(lease.address) for lease in leases]
-    mac = config.mac
-    if (rules.checks_mac or rules.checks_ip) and mac is None:
-        mac = names.container_mac(attachment)  # it must be known before it can be checked
     vlan = _gateway_vlan(config, leases)
     return Firewall(
         # Routed packets pass the interface that has the gateway addresses.
         bridge=names.gateway(config.bridge, vlan) if vlan else config.bridge,
         host_name=names.host_name(attachment),
-        mac=mac,
+        mac=mac(attachment, config) if rules.checks_mac or rules.checks_ip else config.mac,
         addresses=tuple(lease.address.ip for lease in leases),
         subnets=tuple(dict.fromkeys((*ranges, *subnets))),
         rules=rules,

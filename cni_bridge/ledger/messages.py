@@ -44,6 +44,15 @@ def held(ip: bytes, range_set: RangeSet, holder: Holding) -> errors.AddressInUse
     return unavailable(ip, range_set, f"{name(holder.attachment)}. {facts(holder)}")
 
 
+def mac_held(holding: Holding, holder: Holding) -> errors.AddressInUse:
+    """Return the error for a MAC that another attachment on the same bridge has."""
+    mac = (holding.mac or b"").hex(":")
+    return errors.AddressInUse(
+        f"MAC address {mac} is in use on bridge {holding.bridge}",
+        f"It is held by {name(holder.attachment)}. {facts(holder)} Request another one, or none.",
+    )
+
+
 def leased_here(ip: bytes, holder: Holding) -> errors.AddressInUse:
     """Return the error for an address of a delegated plugin's that the ledger has leased."""
     return errors.AddressInUse(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cni_bridge.model import Holding
 
 _HOLDING = """
-insert into holding values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, null, null) on conflict do nothing
+insert into holding values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?) on conflict do nothing
 """
 _LEASE = "insert into lease values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing"
 # Its position is lost, so the round robin continues after the highest address in use.
@@ -38,8 +38,7 @@ def insert(database: "Database", holding: "Holding") -> "Holding | None":
     """
     attachment, netns = holding.attachment, holding.netns
     key = attachment.network, attachment.container, attachment.ifname
-    is_new = database.change(
-        _HOLDING,
+    row = (
         *key,
         holding.host_name,
         netns.path.encode("utf-8", "surrogateescape"),
@@ -49,14 +48,18 @@ def insert(database: "Database", holding: "Holding") -> "Holding | None":
         holding.created,
         holding.pid,
     )
-    if not is_new:
+    # Two interfaces may have one MAC already: then the second is recorded without.
+    if not (
+        database.change(_HOLDING, *row, holding.bridge, holding.mac)
+        or database.change(_HOLDING, *row, None, None)
+    ):
         return None
     network, *who = key
     alone = []
     for index, lease in enumerate(holding.leases):
         address = lease.address
-        row = (network, address.ip, address.length, lease.gateway, index, *who)
-        if database.change(_LEASE, *row):
+        lease_row = (network, address.ip, address.length, lease.gateway, index, *who)
+        if database.change(_LEASE, *lease_row):
             database.change(_LAST, network, index, address.ip)
             alone.append(lease)
     return replace(holding, leases=tuple(alone))

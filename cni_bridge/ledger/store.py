@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 _HOLDINGS = """
 select network, container, ifname, host_name, netns_path, netns_device, netns_inode,
-  boot_id, created, pid, is_confirmed, address, prefix_length, gateway
+  boot_id, created, pid, is_confirmed, bridge, mac, address, prefix_length, gateway
 from holding left join lease using (network, container, ifname)
 """
 _IN_ORDER = " order by network, container, ifname, range_set"
 _INSERT = """
-insert into holding values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, null, null) on conflict do nothing
+insert into holding values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?) on conflict do nothing
 """
 _CONFIRM = """
 update holding set is_confirmed = 1
@@ -87,33 +87,19 @@ class Ledger:
 
     def claim(
         self,
-        attachment: Attachment,
+        holding: Holding,
         *,
-        host_name: str,
-        netns: Netns,
-        boot_id: str,
-        now_ms: int,
-        pid: int,
         range_sets: "RangeSets" = (),
         requested: tuple[bytes, ...] = (),
         recall: "Callable[[], object] | None" = None,
     ) -> Holding:
-        """Record the attachment and lease it one address of each range set, or change nothing.
+        """Record an attachment and lease it one address of each range set, or change nothing.
 
         A requested address replaces the round robin in the set that contains it. `recall` is called
         before the first lease of a network, to record attachments that another ledger has. Raises
         InvalidConfig, AddressInUse, RangeExhausted, AttachmentExists, NameTaken.
         """
-        holding = Holding(
-            attachment=attachment,
-            host_name=host_name,
-            netns=netns,
-            boot_id=boot_id,
-            created=now_ms,
-            pid=pid,
-            is_confirmed=False,
-            leases=(),
-        )
+        attachment = holding.attachment
         try:
             self.database.begin()
             self._look_at_reserved()
@@ -217,13 +203,17 @@ class Ledger:
             holding.boot_id,
             holding.created,
             holding.pid,
+            holding.bridge,
+            holding.mac,
         )
         if is_new:
             return
         if earlier := self.find(attachment):
             raise messages.exists(earlier)
-        (owner,) = self._select(" where host_name = ?", holding.host_name)
-        raise messages.name_taken(owner)
+        for owner in self._select(" where host_name = ?", holding.host_name):
+            raise messages.name_taken(owner)
+        (owner,) = self._select(" where bridge = ? and mac = ?", holding.bridge, holding.mac)
+        raise messages.mac_held(holding, owner)
 
     def _commit(self, holding: Holding) -> None:
         """Commit. A commit can fail after it took effect; a failed claim must leave no record."""
@@ -239,7 +229,7 @@ class Ledger:
     ) -> dict[int, bytes]:
         """Return each range set's most recently leased address; `recall` if there is none."""
         sql = "select range_set, address from last_leased where network = ?"
-        last = dict(self.database.select(sql, network))
+        last: dict[int, bytes] = dict(self.database.select(sql, network))
         if last or recall is None:
             return last
         recall()
@@ -335,7 +325,7 @@ class Ledger:
 
 def _holding(columns: "tuple[Any, ...]", leases: list[Lease]) -> Holding:
     network, container, ifname, host_name, path, device, inode, boot_id, *rest = columns
-    created, pid, is_confirmed = rest
+    created, pid, is_confirmed, bridge, mac = rest
     return Holding(
         attachment=Attachment(network=network, container=container, ifname=ifname),
         host_name=host_name,
@@ -345,6 +335,8 @@ def _holding(columns: "tuple[Any, ...]", leases: list[Lease]) -> Holding:
         pid=pid,
         is_confirmed=bool(is_confirmed),
         leases=tuple(leases),
+        bridge=bridge,
+        mac=mac,
     )
 
 

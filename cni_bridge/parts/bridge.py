@@ -100,6 +100,18 @@ def conflicts(desired: Bridge, gateway: Prefix, present: "Iterable[Prefix]") -> 
     ]
 
 
+def refuse_mac(host: "Socket", name: str, mac: bytes) -> None:
+    """Raise AddressInUse if the bridge, or an interface of this host on it, has that MAC."""
+    text = mac.hex(":")
+    shared = find(host, name)
+    if shared is None and mac == names.bridge_mac(name, machine.machine_id()):
+        raise _mac_in_use(text, name, name)
+    for link in map(links.parse, host.dump(links.listing())) if shared else ():
+        is_its = link.name == name or link.name.startswith(f"{name}.")
+        if link.mac == text and (is_its or (shared and link.master == shared.index)):
+            raise _mac_in_use(text, name, link.name)
+
+
 def describe(link: "Link") -> Interface:
     """Return the bridge as an interface of a result."""
     return Interface(name=link.name, mac=link.mac, mtu=link.mtu)
@@ -275,3 +287,10 @@ def _addresses(host: "Socket", link: "Link", length: int) -> list[Prefix]:
 
 def _of_length(gateways: tuple[Prefix, ...], length: int) -> list[Prefix]:
     return [gateway for gateway in gateways if len(gateway.ip) == length]
+
+
+def _mac_in_use(mac: str, bridge: str, holder: str) -> errors.AddressInUse:
+    return errors.AddressInUse(
+        f"MAC address {mac} is in use on bridge {bridge}",
+        f"It is that of this host's interface {holder}. Request another one, or none.",
+    )

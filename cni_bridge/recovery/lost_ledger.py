@@ -10,6 +10,7 @@ from cni_bridge import address, names
 from cni_bridge.address import AF_INET, AF_INET6
 from cni_bridge.kernel import layer3, links, machine, netns, spaces
 from cni_bridge.kernel.netlink import Socket
+from cni_bridge.lean.record import replace
 from cni_bridge.ledger import host_ledger, rebuilt, state_directory, store
 from cni_bridge.model import Holding, Lease, Netns
 from cni_bridge.parts import veth
@@ -109,12 +110,18 @@ def _seen(host: Socket, lost: "Ends") -> list[Holding]:
         inside = netns.inside(space, Socket)
         for attachment, outer in there.items():
             if inner := _container_end(attachment, outer, inside):
-                leases = _leases(host, outer, inside, inner)
-                seen.append(_holding(attachment, outer, space.identity, leases))
+                master = veth.find(host, outer.master) if outer.master else None
+                known = replace(
+                    _holding(attachment, outer),
+                    netns=space.identity,
+                    leases=_leases(host, outer, inside, inner),
+                    bridge=master and master.name,
+                    mac=bytes.fromhex(inner.mac.replace(":", "")) if master else None,
+                )
+                seen.append(known)
                 del left[attachment]
         inside.close()
-    nowhere = Netns(path="", device=0, inode=0)
-    return seen + [_holding(attachment, outer, nowhere, ()) for attachment, outer in left.items()]
+    return seen + [_holding(attachment, outer) for attachment, outer in left.items()]
 
 
 def _container_end(attachment: "Attachment", outer: "Link", inside: Socket) -> "Link | None":
@@ -149,16 +156,14 @@ def _addresses(socket: Socket, interface: int) -> list[address.Prefix]:
     return [each.address for each in answers if each.scope == RT_SCOPE_UNIVERSE]
 
 
-def _holding(
-    attachment: "Attachment", outer: "Link", home: Netns, leases: tuple[Lease, ...]
-) -> Holding:
+def _holding(attachment: "Attachment", outer: "Link") -> Holding:
+    """Return the record of an attachment of which the container's end is not known."""
     return Holding(
         attachment=attachment,
         host_name=outer.name,
-        netns=home,
+        netns=Netns(path="", device=0, inode=0),
         boot_id=machine.boot_id(),
         created=time.time_ns() // 1_000_000,
         pid=0,
         is_confirmed=True,
-        leases=leases,
     )

@@ -40,16 +40,22 @@ def claim(
     range_sets: tuple[RangeSet, ...] = (),
     requested: tuple[str, ...] = (),
     host_name: str = "",
+    mac: bytes | None = None,
 ) -> Holding:
     if isinstance(who, str):
         who = attachment(who)
-    return ledger.claim(
-        who,
+    holding = Holding(
+        attachment=who,
         host_name=host_name or f"veth-{who.network}-{who.container}-{who.ifname}",
         netns=NETNS,
         boot_id=BOOT_ID,
-        now_ms=NOW_MS,
+        created=NOW_MS,
         pid=4711,
+        bridge="cni0" if mac else None,
+        mac=mac,
+    )
+    return ledger.claim(
+        holding,
         range_sets=range_sets,
         requested=tuple(map(address.parse, requested)),
     )
