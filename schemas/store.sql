@@ -150,3 +150,15 @@ create index if not exists element_of_set on element (set_name, key) where data 
 -- address goes before.
 create unique index if not exists element_of_port
   on element (substr(key, -8), set_name, key) where data is not null;
+
+-- A host port that a container publishes by several attachments, as runtimes pass all ports to each
+-- network: one of them has the element, these wait until that one goes.
+create table if not exists standby (
+  set_name text not null,
+  key blob not null,
+  data blob not null,
+  network text not null,
+  container text not null,
+  ifname text not null,
+  primary key (set_name, key, network, container, ifname)
+) without rowid;

@@ -104,9 +104,10 @@ def problems(register: "Register", planned: Plan) -> "Iterator[str]":
         yield "ledger: expected a record of the firewall, found none"
         return
     own = dict.fromkeys(register.of_attachment(planned.attachment))  # may be 200,000
+    waiting = register.waiting(planned.attachment)
     for item in elements.of_attachment(desired):
         is_chosen_later = item.data is not None and elements.port_of(item)[1] == 0
-        if item not in own and not is_chosen_later:
+        if item not in own and item not in waiting and not is_chosen_later:
             yield f"ledger: expected {elements.describe(item)}, found none"
     hidden = _hidden(register.intervals((desired.bridge,)))
     shared = [item for item in elements.of_network(desired) if item not in hidden]
@@ -199,13 +200,13 @@ def _claim(
     assigned = host_ports.assign_ports(register, attachment, desired)
     network, own = elements.of_network(assigned), elements.of_attachment(assigned)
     before = register.of_network(attachment.network)
-    register.insert(attachment, network, own)
+    waiting = register.insert(attachment, network, own)
     register.insert_accepting(others.places)
     host_ports.refuse_bound(attachment, assigned, desired)
     return Claimed(
         firewall=assigned,
         network=network,
-        own=own,
+        own=tuple(item for item in own if item not in waiting) if waiting else own,
         is_stricter=bool(before) and not elements.flags(network) <= elements.flags(before),
         others=others,
     )
@@ -241,6 +242,7 @@ def _apply(
 
 def _remove(socket: Netfilter, register: "Register", attachments: "Sequence[Attachment]") -> None:
     gone = register.delete(attachments)
+    successors = tables.by_family(register.hand_over(gone))
     for item in gone:
         if item.set_name == "bridges":
             # No rule keeps this bridge from the host's loopback any more.
@@ -250,7 +252,12 @@ def _remove(socket: Netfilter, register: "Register", attachments: "Sequence[Atta
     must_fill = bool(_hidden((*subnets, *remaining)))
     before, commits = nftables.generation(socket), socket.commits
     for family, some in tables.by_family(gone).items():
-        change = Change(family=family, added=(), removed=tuple(some), fills=must_fill)
+        change = Change(
+            family=family,
+            added=tuple(successors.get(family, ())),
+            removed=tuple(some),
+            fills=must_fill,
+        )
         is_loaded = _is_loaded(socket, register, family, before)
         try:
             _reconcile(socket, register, change, is_loaded=is_loaded)

@@ -39,6 +39,18 @@ _OWN = " where network = ? and container = ? and ifname = ?"
 _HAS = "select 1 from guarded where network = ? and container = ? and ifname = ?"
 _ANYBODY = "select 1 from guarded where network = ? limit 1"
 _ANY_HOLDER = "select 1 from element where set_name = ? and key = ? and data is null limit 1"
+_WAIT = "insert into standby values (?, ?, ?, ?, ?, ?) on conflict do nothing"
+_WAITING = """
+select set_name, key, data from standby where network = ? and container = ? and ifname = ?
+"""
+_NEXT = """
+select data, network, container, ifname from standby where set_name = ? and key = ? limit 1
+"""
+_DELETE_WAITING = "delete from standby where network = ? and container = ? and ifname = ?"
+_DELETE_ONE_WAITING = """
+delete from standby
+where set_name = ? and key = ? and network = ? and container = ? and ifname = ?
+"""
 _CREATED = "select created from guarded where network = ? and container = ? and ifname = ?"
 _DELETE_ALL = "delete from element where network = ? and container = ? and ifname = ?"
 _DELETE_GUARDED = "delete from guarded where network = ? and container = ? and ifname = ?"
@@ -53,15 +65,14 @@ _HOLDER = """
 select network, container, ifname from element
 where data is not null and substr(key, -8) = ? and substr(set_name, 1, 5) = ?
   and (key = ? or length(key) = 8 or ? = 8)
-  and not (network = ? and container = ? and ifname = ?)
+  and container <> ?
 """
 _COLLISIONS = """
 select count(*) from element as own join element as other
 on other.data is not null and substr(other.key, -8) = substr(own.key, -8)
   and substr(other.set_name, 1, 5) = substr(own.set_name, 1, 5)
   and (length(other.key) = 8 or length(own.key) = 8)
-  and not (other.network = own.network and other.container = own.container
-    and other.ifname = own.ifname)
+  and other.container <> own.container
 where own.data is not null and own.network = ? and own.container = ? and own.ifname = ?
 """
 
@@ -107,6 +118,13 @@ class Register:
             if item.set_name in elements.CLUSTERS or elements.bridge_of(item) in wanted
         )
 
+    def waiting(self, attachment: Attachment) -> tuple[Element, ...]:
+        """Return the ports that another attachment of the same container has in the meantime."""
+        return tuple(
+            Element(set_name=set_name, key=key, data=data)
+            for set_name, key, data in self._database.select(_WAITING, *_key(attachment))
+        )
+
     def orphans(self, candidates: "Iterable[Element]") -> tuple[Element, ...]:
         """Return those without an owner; an element of a map never has a second owner."""
         return tuple(
@@ -120,10 +138,11 @@ class Register:
 
     def insert(
         self, attachment: Attachment, shared: "Iterable[Element]", own: "tuple[Element, ...]"
-    ) -> None:
+    ) -> "set[Element]":
         """Record the elements of an attachment and of its network; those it has already stay.
 
-        Raises PortPublished.
+        Return the ports that another attachment of the same container has: they lead there until
+        that one goes. Raises PortPublished.
         """
         self._database.change(
             "insert into guarded values (?, ?, ?, ?) on conflict do nothing",
@@ -135,9 +154,12 @@ class Register:
         rows = [(*_columns(item), *_key(attachment)) for item in own]
         inserted = self._database.change_all(_INSERT, rows)
         ((collisions,),) = self._database.select(_COLLISIONS, *_key(attachment))
-        is_recorded = inserted == len(own) or set(own) <= set(self.of_attachment(attachment))
-        if collisions or not is_recorded:
+        missing = set(own) - set(self.of_attachment(attachment)) if inserted < len(own) else set()
+        if collisions or any(self._holder(attachment, item) for item in missing):
             raise self._port_published(attachment, own)
+        waiting = [(item.set_name, item.key, item.data, *_key(attachment)) for item in missing]
+        self._database.change_all(_WAIT, waiting)
+        return missing
 
     def is_held(self, attachment: Attachment, port: Element) -> bool:
         """Return whether another attachment's published port collides with that one."""
@@ -152,11 +174,25 @@ class Register:
             gone.update(self.of_attachment(attachment))
             self._database.change(_DELETE_ALL, *_key(attachment))
             self._database.change(_DELETE_GUARDED, *_key(attachment))
+            self._database.change(_DELETE_WAITING, *_key(attachment))
         for network in networks:
             if not self._database.select(_ANYBODY, network):
                 gone.update(self.of_network(network))
                 self._database.change(_DELETE_ALL, network, "", "")
         return self.orphans(gone)
+
+    def hand_over(self, gone: "Iterable[Element]") -> tuple[Element, ...]:
+        """Give ports that are gone to attachments that wait for them; return what these have now."""
+        if not self._database.select("select 1 from standby limit 1"):
+            return ()
+        found = []
+        for item in gone:
+            for data, *key in self._database.select(_NEXT, item.set_name, item.key):
+                successor = Element(set_name=item.set_name, key=item.key, data=data)
+                self._database.change(_INSERT, *_columns(successor), *key)
+                self._database.change(_DELETE_ONE_WAITING, item.set_name, item.key, *key)
+                found.append(successor)
+        return tuple(found)
 
     def drop_flags(self, network: str, wanted: "Iterable[Element]") -> tuple[Element, ...]:
         """Delete the flags of a network's older config; return those that have no owner now."""
@@ -252,7 +288,7 @@ class Register:
     def _holder(self, attachment: Attachment, port: Element) -> Attachment | None:
         suffix = port.key[-elements.PORT_KEY_SIZE :]
         rows = self._database.select(
-            _HOLDER, suffix, port.set_name[:5], port.key, len(port.key), *_key(attachment)
+            _HOLDER, suffix, port.set_name[:5], port.key, len(port.key), attachment.container
         )
         return _attachment(rows[0]) if rows else None
 

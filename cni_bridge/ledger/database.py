@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Row = tuple[Any, ...]
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 FILE_NAME = "ledger.sqlite"
 PATIENCE_S = 10.0  # an ADD or DEL holds the lock for less than a millisecond
 

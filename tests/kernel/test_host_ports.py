@@ -10,6 +10,7 @@ from contextlib import closing
 
 import pytest
 
+from tests.kernel.conftest import MakeNetwork
 from tests.lab import Host, Json, Network
 from tests.lab.nft import ports
 from tests.lab.publish import mapping, publish, publishing
@@ -184,3 +185,39 @@ def test_a_port_without_an_address_to_lead_to_is_refused(host: Host, network: Ne
     assert error["code"] == 7
     assert "can't be published on ::" in error["msg"]
     host.assert_as_before()
+
+
+def test_a_container_on_several_networks_publishes_a_port_once_and_keeps_it(
+    host: Host, make_network: MakeNetwork
+) -> None:
+    """As podman does, which passes all ports to each network."""
+    asked = publishing(mapping(8080))
+    networks = [
+        make_network(
+            name=f"n{number}",
+            bridge=f"br{number}",
+            ipam={"ranges": [[{"subnet": f"10.{number}.0.0/24"}]]},
+        )
+        for number in (1, 2, 3)
+    ]
+    container, other = host.container(), host.container()
+    for number, each in enumerate(networks):
+        each.add(container, f"eth{number}", config=asked).result()
+    assert ports("port4") == ["tcp 8080 -> 10.1.0.2 80"]
+    for number, each in enumerate(networks):
+        each.check(container, f"eth{number}", config=asked).assert_silent_success()
+    for each in networks:
+        assert publish(each, other, mapping(8080)).error()["code"] == 103
+    networks[0].delete(container, "eth0").assert_silent_success()
+    assert ports("port4") == ["tcp 8080 -> 10.2.0.2 80"]
+    networks[0].add(container, "eth0", config=asked).result()  # a restart, network by network
+    assert ports("port4") == ["tcp 8080 -> 10.2.0.2 80"]
+    networks[1].delete(container, "eth1").assert_silent_success()
+    assert len(ports("port4")) == 1
+    assert publish(networks[1], other, mapping(8080)).error()["code"] == 103
+    for each, ifname in ((networks[0], "eth0"), (networks[2], "eth2")):
+        assert len(ports("port4")) == 1
+        each.check(container, ifname, config=asked).assert_silent_success()
+        each.delete(container, ifname).assert_silent_success()
+    assert ports("port4") == []
+    publish(networks[1], other, mapping(8080)).result()

@@ -178,11 +178,11 @@ def test_twenty_processes_at_once_bring_an_older_ledger_to_ours_once(tmp_path: P
 
 def test_another_schema_version_names_both_and_what_to_do(tmp_path: Path) -> None:
     opened = database.created(str(tmp_path), 1)
-    opened.change("update ledger set schema_version = 7")
+    opened.change("update ledger set schema_version = 99")
     opened.close()
     with pytest.raises(errors.IOFailure) as caught:
         store.find_ledger(str(tmp_path))
-    assert "has schema version 7, this cni-bridge knows versions up to" in caught.value.msg
+    assert "has schema version 99, this cni-bridge knows versions up to" in caught.value.msg
     assert "Use the cni-bridge that wrote it" in caught.value.details
 
 
