@@ -26,7 +26,7 @@ LOG_VARIABLE = "CNI_BRIDGE_LOG"
 
 
 class Call:
-    """What is known of the call so far; whoever learns more writes it here."""
+    """What is known of the call so far; code that learns more writes it here."""
 
     def __init__(self, variables: dict[str, str]) -> None:
         self.variables = {key: variables[key] for key in variables if key.startswith("CNI_")}

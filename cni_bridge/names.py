@@ -83,7 +83,7 @@ def directory_in(alias: str) -> str:
 
 
 def directory_digest(directory: str) -> str:
-    """Return what stands in an alias for a directory whose path does not fit."""
+    """Return what an alias has in place of a directory whose path does not fit."""
     return "#" + blake2b(directory.encode(errors="surrogateescape"), digest_size=8).hexdigest()
 
 

@@ -1,9 +1,9 @@
--- The ledger of cni-bridge: who has which address. Look, but leave writing to cni-bridge.
+-- The ledger of cni-bridge: attachments and their addresses. Read it, but let only cni-bridge write.
 -- The constraints are the lock and the proof that nothing is held twice.
 -- (Comments stand outside of the statements: SQLite keeps those, and reads them at every start.)
 
--- One row. is_durable is 0 on tmpfs, where nothing is gained by waiting for a disk. is_whole is 0
--- until those are recorded who were attached before it was made: it may not be the first one.
+-- One row. is_durable is 0 on tmpfs, where waiting for a disk gains nothing. is_whole is 0 until the
+-- attachments that existed before this ledger are recorded: it may not be the first one.
 create table if not exists ledger (
   row integer primary key check (row = 1),
   schema_version integer not null,
@@ -62,7 +62,7 @@ create table if not exists last_leased (
   primary key (network, range_set)
 ) without rowid;
 
--- An address that was freed not long ago, in the order of row: it rests, and others are preferred.
+-- An address that was freed recently, in the order of row: during its cool-down, others are preferred.
 create table if not exists resting (
   row integer primary key,
   network text not null,
@@ -78,7 +78,7 @@ create table if not exists home (
   directory text not null
 ) without rowid;
 
--- One end of a wire, of which a network has two at most; what it takes to make it anew.
+-- One end of a wire, of which a network has at most two; what is needed to create it again.
 create table if not exists wire (
   network text not null,
   container text not null,
@@ -89,8 +89,8 @@ create table if not exists wire (
   foreign key (network, container, ifname) references holding on delete cascade
 ) without rowid;
 
--- A block of a cluster network's addresses that this host hands out, until so many milliseconds of
--- CLOCK_BOOTTIME in that boot. The agent writes it; mtu is what fits through to other hosts, 0 unknown.
+-- A block of a cluster network's addresses that this host assigns, until that time in milliseconds of
+-- CLOCK_BOOTTIME in that boot. The agent writes it; mtu is that towards other hosts, 0 unknown.
 create table if not exists block (
   network text not null,
   address blob not null check (length(address) in (4, 16)),
@@ -104,8 +104,8 @@ create table if not exists block (
 -- The firewall's half. It is kept in the default state directory alone, as host ports, bridges and
 -- nftables tables are the host's, whatever directory a network keeps its addresses in.
 
--- One table of nftables as it was loaded, `inet` or `bridge`; generation is that of nftables when a
--- run left it and all was well: while it is the same, nobody else has changed anything.
+-- One table of nftables as it was loaded, `inet` or `bridge`; generation is nftables' generation id
+-- after the last run that found everything right: while it is the same, nothing has been changed.
 create table if not exists ruleset (
   family integer primary key,
   boot_id text not null,
@@ -115,13 +115,13 @@ create table if not exists ruleset (
   generation integer not null
 );
 
--- One chain of somebody else's that has a rule of ours, `ip filter FORWARD`: written before the rule
--- is there, dropped with the last row of guarded.
+-- One foreign chain that has a rule of cni-bridge, such as `ip filter FORWARD`: written before the rule
+-- exists, deleted with the last row of guarded.
 create table if not exists accepting (
   chain text primary key
 ) without rowid;
 
--- One attachment that the firewall does something for; created as in holding.
+-- One attachment that the firewall protects; created as in holding.
 create table if not exists guarded (
   network text not null,
   container text not null,
@@ -130,9 +130,9 @@ create table if not exists guarded (
   primary key (network, container, ifname)
 ) without rowid;
 
--- One element of an nftables set or map, written before the kernel learns of it, dropped after the
--- kernel forgot it. Container and ifname are empty for what belongs to the whole network. The
--- kernel has it as long as anybody here does.
+-- One element of an nftables set or map, written before the kernel has it, deleted after the kernel
+-- has not. Container and ifname are empty for elements of the whole network. The kernel has an
+-- element as long as there is a row for it.
 create table if not exists element (
   set_name text not null,
   key blob not null,
@@ -146,8 +146,8 @@ create table if not exists element (
 
 create index if not exists element_of_set on element (set_name, key) where data is null;
 
--- Nobody holds a host port twice. Protocol and port are the end of a map's key, whatever host
--- address goes before.
+-- No host port has two holders. Protocol and port are the end of a map's key, after any host
+-- address.
 create unique index if not exists element_of_port
   on element (substr(key, -8), set_name, key) where data is not null;
 

@@ -1,7 +1,7 @@
 """Foreign firewalls on this host: finds chains that drop containers' packets, and adds one rule there.
 
-`accept` is not final in nftables: any other table may still drop the packet. Packets that our rules
-allow carry a mark, which one rule in a foreign chain accepts. The ledger knows which rules are ours.
+`accept` is not final in nftables: any other table may still drop the packet. Packets that cni-bridge's
+rules allow carry a mark, which one rule in a foreign chain accepts. The ledger records that rule.
 """
 
 import posix

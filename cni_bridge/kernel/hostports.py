@@ -1,4 +1,4 @@
-"""Ports of this host's own processes: whether a port is bound, which is free, and who listens.
+"""Ports of this host's own processes: whether a port is bound, which is free, and which process listens.
 
 Probing binds a socket for an instant and never listens, so no client can connect to it.
 """
@@ -72,7 +72,7 @@ def choose(protocol: int, ip: bytes) -> int:
 
 
 def owner(protocol: int, port: int, container: str) -> "str | None":
-    """Return who listens on the port, as `process 812 (sshd)`; None if no other process does.
+    """Return the process that listens on the port, as `process 812 (sshd)`; None if no other process does.
 
     A port can be bound without a listener, by an outgoing connection. And podman's conmon, whose
     arguments name the container, reserves that container's ports by binding them.

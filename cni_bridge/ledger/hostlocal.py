@@ -47,7 +47,7 @@ class Reservations:
         return both
 
     def text(self, ip: bytes) -> str:
-        """Return who holds the address, and the file that says so."""
+        """Return the holder of the address, and the file that names it."""
         who = " ".join(self.holder(ip)).strip() or "an unnamed container"
         return f"{who}, according to host-local's reservation {self._path(ip)}."
 

@@ -24,7 +24,7 @@ FORWARDING = {4: "net/ipv4/ip_forward", 16: "net/ipv6/conf/all/forwarding"}
 
 
 def ensure(host: "Socket", desired: Bridge) -> "Link":
-    """Create or complete the bridge as planned, whoever created it; return it."""
+    """Create or complete the bridge as planned, even if another program created it; return it."""
     found = find(host, desired.name) or _create(host, desired)
     link = _pin_mac(host, found)
     if sysctl.read(f"net/ipv6/conf/{link.name}/accept_ra") != "0" and not _is_uplink(host, found):

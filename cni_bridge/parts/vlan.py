@@ -48,7 +48,7 @@ def demand(host: "Socket", desired: VlanFilter) -> None:
 def ensure_gateway(host: "Socket", bridge: "Link", desired: Bridge) -> "Link":
     """Return the interface for the gateway addresses of a VLAN: a veth whose peer is a bridge port.
 
-    It is shared like the bridge: completed whoever created it, and never removed.
+    It is shared like the bridge: completed even if another program created it, and never removed.
     """
     link = _find_gateway(host, desired) or _create_gateway(host, bridge, desired)
     port = _port(host, link)
