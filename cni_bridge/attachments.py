@@ -8,7 +8,7 @@ from cni_bridge import errors, names, optional_parts, plan, timings
 from cni_bridge.kernel import netlink
 from cni_bridge.ledger import host_ledger
 from cni_bridge.model import Grant
-from cni_bridge.parts import bridge, veth
+from cni_bridge.parts import bridge, veth, veth_removal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def detach(
     timings.done("firewall removed")
     _collect_failure(failures, lambda: optional_parts.remove(host, ledger, attachments))
     interfaces = [name for item in attachments for name in names.of_host(item)]
-    _collect_failure(failures, lambda: veth.remove(host, *interfaces))
+    _collect_failure(failures, lambda: veth_removal.remove(host, *interfaces, kept=guard))
     timings.done("pair removed")
     # Nothing that needs an address is left if an unusable ledger is the only failure.
     if all(isinstance(failure, errors.LedgerUnusable) for failure in failures):
@@ -101,7 +101,7 @@ def detach(
         if release:
             _collect_failure(failures, release)
     if guard:
-        guard.close()  # last: the kernel waits once, for its deletions and the interfaces'
+        guard.close()  # last, if no other process has it: the kernel then waits once for all
     return failures
 
 
@@ -194,7 +194,7 @@ def _unprotect(
 
 
 def _take_off(host: netlink.Socket, attachments: "Sequence[Attachment]") -> None:
-    veth.detach(host, *(names.host_name(item) for item in attachments))
+    veth_removal.detach(host, *(names.host_name(item) for item in attachments))
 
 
 def _other_ledgers(

@@ -241,11 +241,11 @@ def set_mac(who: "Who", mac: bytes) -> Request:
     return _change(f"set MAC {mac.hex(':')} on interface {who}", who, {IFLA_ADDRESS: mac})
 
 
-def delete(who: "Who") -> Request:
-    """Delete an interface, and with one end of a veth pair the other."""
+def delete(who: "Who", shown: str = "") -> Request:
+    """Delete an interface, and with one end of a veth pair the other; errors name it as `shown`."""
     index, name = _identity(who)
     return Request(
-        what=f"delete interface {who}",
+        what=f"delete interface {shown or who}",
         kind=RTM_DELLINK,
         body=encode(LINK, (0, 0, index, 0, 0), {IFLA_IFNAME: name}),
     )

@@ -3,6 +3,7 @@
 Nothing here knows what a link or a route is, nor which errors matter.
 """
 
+import posix
 from errno import ENOBUFS, ENODEV, errorcode
 from posix import strerror
 
@@ -44,6 +45,7 @@ ATTRIBUTE_HEADER_SIZE = 4
 RECEIVE_SIZE = 65536
 BATCH_LIMIT = 100  # so that the answers fit in the default receive buffer
 DUMP_ATTEMPTS = 5
+MOST_DESCRIPTORS = 1 << 16  # closed at once, but one by one before Linux 5.9
 
 
 @record
@@ -104,6 +106,28 @@ class Socket:
             for request, (_, flags, _, payload) in zip(batch, self._answers(), strict=False):
                 outcomes.append(failure(request, flags, payload))
         return outcomes
+
+    def begin_apart(self, *requests: Request, kept: "Socket | None" = None) -> None:
+        """Have another process send requests, and close `kept` after them; return when it begins.
+
+        It waits for what the kernel does after a request, so that this process need not. Whether it
+        gets that far is not known, so send the requests again: what it has done is then refused at
+        once. It keeps nothing else of this process open, and outlives it by some 15 ms.
+        """
+        data = self._encoded(requests, 0)
+        used = {socket._socket.fileno() for socket in (self, kept) if socket}
+        try:
+            reader, writer = posix.pipe()
+        except OSError:  # no more descriptors
+            return
+        try:
+            if not posix.fork():
+                _finish_apart(self._socket.fileno(), data, writer, used | {writer})
+        except OSError:  # no more processes
+            pass
+        posix.close(writer)
+        posix.read(reader, 1)
+        posix.close(reader)
 
     def ask(self, request: Request) -> bytes:
         """Return the one answer to a request; raise KernelError."""
@@ -191,6 +215,9 @@ class Socket:
         return answers, is_consistent
 
     def _send(self, requests: tuple[Request, ...], flags: int) -> None:
+        self._socket.send(self._encoded(requests, flags))
+
+    def _encoded(self, requests: tuple[Request, ...], flags: int) -> bytes:
         self._first = self._sequence + 1
         data = b""
         for request in requests:
@@ -204,7 +231,7 @@ class Socket:
                 self._port,
             )
             data += request.body
-        self._socket.send(data)
+        return data
 
     def _answers(self) -> "Iterator[tuple[int, int, int, bytes]]":
         """Yield kind, flags, sequence and payload of every answer to the last requests.
@@ -290,6 +317,21 @@ def decode(message: "Message", payload: bytes) -> tuple[tuple[int, ...], Attribu
     """Decode the header's fields and the attributes."""
     header = message[0]
     return unpack_from(header, payload), Attributes(message[1], payload, calcsize(header))
+
+
+def _finish_apart(socket: int, data: bytes, begun: int, kept: set[int]) -> None:
+    """Be the other process of `begin_apart`: a runtime waits until its pipes are closed."""
+    try:
+        low = 0
+        for descriptor in sorted(kept):
+            posix.closerange(low, descriptor)
+            low = descriptor + 1
+        posix.closerange(low, MOST_DESCRIPTORS)
+        posix.write(begun, b"1")
+        posix.close(begun)
+        posix.write(socket, data)
+    finally:
+        posix._exit(0)
 
 
 def _messages(data: bytes) -> "Iterator[tuple[int, int, int, int, bytes]]":

@@ -3,9 +3,8 @@
 Both ends are created in their final namespace: nothing is moved. Removal needs the host end's name.
 """
 
-import posix
 import time
-from errno import EEXIST, ENODEV
+from errno import EEXIST
 
 from cni_bridge import errors, names, timings
 from cni_bridge.address import AF_INET6, Prefix, bits, family, prefix_text, subnet, text
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from cni_bridge.kernel.netns import OpenNetns
     from cni_bridge.model import Attachment
 
-FEW = 2  # the most interfaces of one attachment
 # The group of host ends (see ruleset.nft); plus a process id, the group of those that it removes.
 GROUPS = 0x63000000
 STATES = ("down", "up")
@@ -118,28 +116,6 @@ def populate(
     inside.run(*configuration(inner, desired))
     timings.done("addresses and routes")
     return inside, events, inner
-
-
-def detach(host: "Socket", *names: str) -> None:
-    """Stop all frames of host ends; an absent one is not an error. `remove` does the slow rest.
-
-    Off the bridge as well as down: then the kernel has waited for the frames that were on their way.
-    """
-    if len(names) <= FEW:
-        host.run(*(links.set_up(name, False) for name in names), tolerate=ENODEV)
-        host.run(*(links.set_master(name, 0) for name in names), tolerate=ENODEV)
-    else:
-        remove(host, *names)
-
-
-def remove(host: "Socket", *names: str) -> None:
-    """Delete interfaces of the host by name: host ends and ifbs; an absent one is not an error."""
-    if len(names) <= FEW:
-        host.run(*map(links.delete, names), tolerate=ENODEV)
-    else:
-        from cni_bridge.parts import veth_group  # only for GC
-
-        veth_group.remove(host, names, GROUPS | posix.getpid())
 
 
 def find(socket: "Socket", who: "str | int") -> "Link | None":

@@ -11,7 +11,7 @@ from cni_bridge.errors import InvalidNetns, NameTaken, UnknownContainer
 from cni_bridge.kernel import layer3, netns
 from cni_bridge.kernel.netlink import Socket
 from cni_bridge.lean.record import replace
-from cni_bridge.parts import bridge, veth
+from cni_bridge.parts import bridge, veth, veth_removal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def remove(host: "Socket", request: "Request", addresses: "Sequence[bytes]") -> 
                 f"{outer.name}, the host end of {request.ifname}, is not a port of {name}",
                 "the config's bridge was changed since ADD; remove the interface by hand",
             )
-        veth.remove(host, outer.name)
+        veth_removal.remove(host, outer.name)
 
 
 def problems(

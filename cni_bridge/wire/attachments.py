@@ -9,7 +9,7 @@ from cni_bridge.errors import InvalidNetns, TryAgainLater, UnknownContainer
 from cni_bridge.kernel import netns
 from cni_bridge.lean.record import record, replace
 from cni_bridge.model import Grant, Interface
-from cni_bridge.parts import veth
+from cni_bridge.parts import veth, veth_removal
 from cni_bridge.stderr import remark
 from cni_bridge.wire import part as wire_part
 from cni_bridge.wire.ledger import Wires
@@ -136,7 +136,7 @@ def _join(
 
 def _recreate(host: "Socket", there: "OpenNetns", its: "Plan") -> None:
     """Recreate the end of a container that lost it with its peer's namespace."""
-    veth.remove(host, its.veth.host_name)  # if it exists, it is incomplete
+    veth_removal.remove(host, its.veth.host_name)  # if it exists, it is incomplete
     wire_part.leave(host, there, its.attachment, None)
     wire_part.park(host, there, its.veth)
     _populate(host, there, its)

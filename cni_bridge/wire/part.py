@@ -4,7 +4,7 @@ An end is parked until its container is added: it is down, and named as the othe
 """
 
 import time
-from errno import EEXIST
+from errno import EEXIST, ENODEV
 
 from cni_bridge import names
 from cni_bridge.errors import NameTaken, TryAgainLater
@@ -93,7 +93,9 @@ def leave(
         if link is None:
             return
         if other is None:
-            inside.run(links.delete(link.index))
+            removal = links.delete(link.index, link.name)
+            inside.begin_apart(removal)
+            inside.run(removal, tolerate=ENODEV)
             return
         home = netns.open_netns(netns.OWN_NETNS, may_be_own=True)
         name = names.host_name(other)

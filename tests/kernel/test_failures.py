@@ -180,6 +180,8 @@ def test_a_part_of_the_executable_that_cannot_be_read_is_no_bug_and_is_named(
     host: Host, network: Network, tmp_path: Path
 ) -> None:
     library = PLUGIN.parent / "_internal/people.zip"
+    if not library.exists():
+        pytest.skip("this is no executable that was built")
     network.config["mtu"] = "large"  # explained with its help
     reading = under_strace(network.plugin, "openat:error=EIO", tmp_path / "strace.log")
     network.plugin = replace(reading, prefix=(*reading.prefix, "-P", str(library)))

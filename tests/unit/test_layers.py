@@ -183,7 +183,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "parts.spanning_tree": {"kernel", "stderr"},
     "parts.tuning": {"lean.bundle", "kernel"},
     "parts.veth": {"kernel", "names"},
-    "parts.veth_group": {"kernel"},
+    "parts.veth_removal": {"kernel", "parts.veth"},
     "parts.vlan": {"kernel", "names"},
     "wire.part": {"kernel", "names", "parts.veth"},
     # bytes, errno, /proc, descriptors
