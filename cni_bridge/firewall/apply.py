@@ -144,14 +144,15 @@ def restore(register: "Register") -> int:
     if not everything:
         return 0
     found = foreign_checks.look(socket, register)
+    with register.transaction():
+        register.insert_accepting(found.places)
+        register.insert_shared(found.marked)
     for family in tables.by_family(everything):
         turn = tables.begin_loading()
         try:
             _load(socket, register, family)
         finally:
             posix.close(turn)
-    with register.transaction():
-        register.insert_accepting(found.places)
     with register.transaction():
         foreign.accept(socket, found.places)
     return len(everything)
@@ -202,6 +203,7 @@ def _claim(
     before = register.of_network(attachment.network)
     waiting = register.insert(attachment, network, own)
     register.insert_accepting(others.places)
+    register.insert_shared(others.marked)
     host_ports.refuse_bound(attachment, assigned, desired)
     return Claimed(
         firewall=assigned,
@@ -224,7 +226,7 @@ def _apply(
     if claimed.others.places:
         foreign.accept(socket, claimed.others.places)
     sound = []
-    for family, some in tables.by_family((*network, *claimed.own)).items():
+    for family, some in tables.by_family((*network, *claimed.own, *claimed.others.marked)).items():
         change = Change(
             family=family,
             added=tuple(some),

@@ -17,6 +17,7 @@ FLAGS = ("isolated", "strict", "internal", "no_icc", "closed")
 SUBNETS = ("subnet4", "subnet6")
 CLUSTERS = ("cluster4", "cluster6")
 INTERVALS = (*SUBNETS, *CLUSTERS)
+HOST_SETS = ("marked",)
 NETWORK_SETS = ("bridges", "same_bridge", *FLAGS, *INTERVALS)
 ADDRESS_SETS = ("masq4", "masq6", "snat_off4", "snat_off6", "snat_all4", "snat_all6")
 PORT_MAPS = ("port4", "port6", "port4_at", "port6_at")
@@ -60,6 +61,13 @@ def of_network(firewall: Firewall) -> tuple[Element, ...]:
             )
             for subnet in firewall.routed
         ),
+    )
+
+
+def of_families(families: "Iterable[int]") -> tuple[Element, ...]:
+    """Return the elements of the families whose packets carry our mark: NFPROTO_IPV4 and _IPV6."""
+    return tuple(
+        Element(set_name="marked", key=bytes((family,))) for family in dict.fromkeys(families)
     )
 
 

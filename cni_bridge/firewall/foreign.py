@@ -1,7 +1,8 @@
 """Foreign firewalls on this host: finds chains that drop containers' packets, and adds one rule there.
 
 `accept` is not final in nftables: any other table may still drop the packet. Packets that cni-bridge's
-rules allow carry a mark, which one rule in a foreign chain accepts. The ledger records that rule.
+rules allow carry a mark, which one rule in a foreign chain accepts. It comes after every rule that
+drops some packets, so that an administrator's drops win. The ledger records that rule.
 """
 
 import posix
@@ -23,7 +24,8 @@ OURS = "cni_bridge"
 NFPROTO_IPV4, NFPROTO_IPV6 = 2, 10  # linux/netfilter.h
 FAMILIES = {NFPROTO_INET: "inet", NFPROTO_IPV4: "ip", NFPROTO_IPV6: "ip6"}
 IPTABLES = ((NFPROTO_IPV4, "filter"), (NFPROTO_IPV6, "filter"))
-FORWARD, DOCKERS = "FORWARD", "DOCKER-USER"  # Docker calls DOCKER-USER first and never changes it
+FORWARD = "FORWARD"
+DEPTH = 4  # of chains that call chains
 # The program that made a table, by a prefix of the names of its chains.
 OWNERS = {
     "DOCKER": "Docker",
@@ -32,7 +34,10 @@ OWNERS = {
     "LIBVIRT_": "libvirt",
 }
 FIREWALLD = "firewalld"
-LEGACY = (("iptables-legacy", "ip_tables_names"), ("ip6tables-legacy", "ip6_tables_names"))
+LEGACY = (
+    (NFPROTO_IPV4, "iptables-legacy", "ip_tables_names"),
+    (NFPROTO_IPV6, "ip6tables-legacy", "ip6_tables_names"),
+)
 LEGACY_DIR = "/usr/sbin"
 PATIENCE_MS = 5_000
 
@@ -52,22 +57,51 @@ class Obstacle:
         return f"{self.where}{owner} {self.how}"
 
 
+@record
+class Dropping:
+    """A chain that drops by default. `families`: those whose packets need our mark to pass."""
+
+    families: tuple[int, ...] = ()
+    obstacle: "Obstacle | None" = None  # None: our mark passes
+
+
 def obstacles(socket: "Netfilter", *bridges: str) -> "list[Obstacle]":
     """Return the chains that drop forwarded packets of containers on these bridges."""
+    return [each.obstacle for each in inspect(socket, *bridges) if each.obstacle]
+
+
+def inspect(socket: "Netfilter", *bridges: str) -> "list[Dropping]":
+    """Return the chains that drop what no rule of theirs accepts, whether or not our mark passes."""
     everything = chains.chains(socket)
     suspects = [
         chain
         for chain in everything
         if chain.hook == chains.NF_INET_FORWARD and chain.family in FAMILIES and chain.table != OURS
     ]
-    found = [_obstacle(socket, chain, everything, bridges) for chain in suspects]
-    return [*filter(None, found), *_legacy_obstacles()]
+    found = (_inspect(socket, chain, everything, bridges) for chain in suspects)
+    return [*filter(None, found), *_inspect_legacy()]
 
 
 def accept(socket: "Netfilter", places: "Iterable[str]") -> None:
-    """Add the rule that accepts our mark to chains that lack it. Raises KernelError."""
-    wanted = [chain for chain in map(_chain, places) if not any(_accepting(socket, chain))]
-    socket.commit(*(chains.insert(chain, MARK) for chain in wanted))
+    """Let these chains accept our mark, after their drops. Raises KernelError."""
+    for chain in map(_chain, places):
+        listed = chains.rules(socket, chain)
+        present = [rule for rule in listed if chains.accepts(rule, MARK)]
+        others = [rule for rule in listed if rule not in present]
+        end = _end(socket, chain, others)
+        before = others[end] if end < len(others) else None
+        socket.commit(
+            *(chains.delete(chain, rule) for rule in present),
+            chains.accept(chain, MARK, before),
+        )
+
+
+def is_overtaken(socket: "Netfilter", place: str) -> bool:
+    """Return whether rules that drop some packets were added behind cni-bridge's."""
+    chain = _chain(place)
+    listed = chains.rules(socket, chain)
+    ours = [number for number, rule in enumerate(listed) if chains.accepts(rule, MARK)]
+    return bool(ours) and ours[0] < _end(socket, chain, listed)
 
 
 def withdraw(socket: "Netfilter", places: "Iterable[str]") -> None:
@@ -76,32 +110,63 @@ def withdraw(socket: "Netfilter", places: "Iterable[str]") -> None:
     socket.commit(*(chains.delete(chain, rule) for chain, rule in found))
 
 
-def _obstacle(
+def _inspect(
     socket: "Netfilter", chain: Chain, everything: list[Chain], bridges: tuple[str, ...]
-) -> Obstacle | None:
+) -> "Dropping | None":
     rules = chains.rules(socket, chain)
     how = _refusal(chain, rules)
-    if not how or _is_accepted(rules):
+    if not how:
         return None
     where = f"{FAMILIES[chain.family]} {chain.table} {chain.name}"
     if chain.table == FIREWALLD:
-        if _knows_all(socket, chain, bridges):
+        if _is_accepted(rules) or _knows_all(socket, chain, bridges):
             return None
         remedies = "; ".join(_trust(bridge) for bridge in bridges or ("BRIDGE",))
-        return Obstacle(where=where, how=how, remedy=remedies, owner=FIREWALLD)
-    place = ""
-    if (chain.family, chain.table) in IPTABLES and chain.name == FORWARD:
-        place = where
-        if _is_called(rules, DOCKERS):
-            place = place.removesuffix(FORWARD) + DOCKERS
-            if any(_accepting(socket, _chain(place))):
-                return None
-    return Obstacle(
-        where=where,
-        how=how,
-        remedy=f"nft insert rule {where} meta mark and {MARK:#x} == {MARK:#x} accept",
-        owner=_owner(chain, everything),
-        place=place,
+        return Dropping(obstacle=Obstacle(where=where, how=how, remedy=remedies, owner=FIREWALLD))
+    families = tuple(
+        family for family in (NFPROTO_IPV4, NFPROTO_IPV6) if chain.family in (NFPROTO_INET, family)
+    )
+    if _is_accepted(rules):
+        return Dropping(families=families)
+    can_be_changed = (chain.family, chain.table) in IPTABLES and chain.name == FORWARD
+    end = _end(socket, chain, rules)
+    verb = (
+        f"insert rule {where} handle {rules[end].handle}"
+        if end < len(rules)
+        else f"add rule {where}"
+    )
+    return Dropping(
+        families=families,
+        obstacle=Obstacle(
+            where=where,
+            how=how,
+            remedy=f"nft {verb} meta mark and {MARK:#x} == {MARK:#x} accept",
+            owner=_owner(chain, everything),
+            place=where if can_be_changed else "",
+        ),
+    )
+
+
+def _end(socket: "Netfilter", chain: Chain, rules: list[Rule]) -> int:
+    """Return the index after the last rule that may accept or drop some packets but not others.
+
+    What follows drops everything, writes log messages, or calls chains that do no more than that.
+    """
+    end = len(rules)
+    while end and _is_indifferent(socket, chain, rules[end - 1], DEPTH):
+        end -= 1
+    return end
+
+
+def _is_indifferent(socket: "Netfilter", chain: Chain, rule: Rule, depth: int) -> bool:
+    if chains.refuses_all(rule) or chains.is_log(rule):
+        return True
+    name = chains.calls(rule)
+    if not name or not depth:
+        return False
+    called = Chain(family=chain.family, table=chain.table, name=name)
+    return all(
+        _is_indifferent(socket, called, each, depth - 1) for each in chains.rules(socket, called)
     )
 
 
@@ -152,9 +217,9 @@ def _chain(place: str) -> Chain:
     return Chain(family=numbers[family], table=table, name=name)
 
 
-def _legacy_obstacles() -> "Iterator[Obstacle]":
+def _inspect_legacy() -> "Iterator[Dropping]":
     """Find chains of iptables-legacy, which nftables does not list; runs its tools only if they are in use."""
-    for tool, names in LEGACY:
+    for family, tool, names in LEGACY:
         path = f"{LEGACY_DIR}/{tool}"
         try:
             has_filter = "filter" in files.text_of(f"/proc/self/net/{names}").split()
@@ -164,9 +229,11 @@ def _legacy_obstacles() -> "Iterator[Obstacle]":
         except OSError:
             continue
         rule = f"-m mark --mark {MARK:#x}/{MARK:#x} -j ACCEPT"
-        if b"-P FORWARD DROP" in listed and rule.encode() not in listed:
-            yield Obstacle(
+        if b"-P FORWARD DROP" in listed:
+            obstacle = Obstacle(
                 where=f"{tool} {FORWARD}",
                 how="drops by its policy",
-                remedy=f"{tool} -I {FORWARD} {rule}",
+                remedy=f"{tool} -A {FORWARD} {rule}",
             )
+            is_accepted = rule.encode() in listed
+            yield Dropping(families=(family,), obstacle=None if is_accepted else obstacle)

@@ -6,7 +6,7 @@ The inspection itself, and the one rule that helps, are in `firewall.foreign`.
 import posix
 
 from cni_bridge import errors
-from cni_bridge.firewall import foreign, tables
+from cni_bridge.firewall import elements, foreign, tables
 from cni_bridge.kernel import machine, nftables
 from cni_bridge.kernel.nftables import NFPROTO_INET, Netfilter
 from cni_bridge.lean.record import record
@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cni_bridge.firewall.model import Element
     from cni_bridge.firewall.register import Register
     from cni_bridge.model import Attachment
 
@@ -25,6 +26,7 @@ class Others:
 
     generation: int
     places: tuple[str, ...] = ()  # chains that must have our rule
+    marked: "tuple[Element, ...]" = ()  # families whose packets must carry our mark
     remaining: "tuple[foreign.Obstacle, ...]" = ()  # chains that our rule can't be added to
 
 
@@ -37,10 +39,15 @@ def look(socket: Netfilter, register: "Register", *bridges: str) -> Others:
     known = register.ruleset(NFPROTO_INET)
     if tables.is_untouched(NFPROTO_INET, known, machine.boot_id(), generation):
         return Others(generation=generation)
-    found = foreign.obstacles(socket, *bridges)
-    places = tuple(item.place for item in found if item.place)
-    remaining = tuple(item for item in found if not item.place)
-    return Others(generation=generation, places=places, remaining=remaining)
+    dropping = foreign.inspect(socket, *bridges)
+    found = [each.obstacle for each in dropping if each.obstacle]
+    overtaken = [place for place in register.accepting() if foreign.is_overtaken(socket, place)]
+    return Others(
+        generation=generation,
+        places=tuple(dict.fromkeys([*(item.place for item in found if item.place), *overtaken])),
+        marked=elements.of_families(family for each in dropping for family in each.families),
+        remaining=tuple(item for item in found if not item.place),
+    )
 
 
 def warn(attachment: "Attachment", found: Others) -> None:

@@ -37,6 +37,7 @@ _CONFIRMED_INTERVALS = " where data is null and set_name in (?, ?, ?, ?) and"
 _EACH_ONCE = " group by set_name, key"
 _OWN = " where network = ? and container = ? and ifname = ?"
 _HAS = "select 1 from guarded where network = ? and container = ? and ifname = ?"
+_ANY_ATTACHMENT = "select 1 from guarded limit 1"
 _ANYBODY = "select 1 from guarded where network = ? limit 1"
 _ANY_HOLDER = "select 1 from element where set_name = ? and key = ? and data is null limit 1"
 _WAIT = "insert into standby values (?, ?, ?, ?, ?, ?) on conflict do nothing"
@@ -161,6 +162,10 @@ class Register:
         self._database.change_all(_WAIT, waiting)
         return missing
 
+    def insert_shared(self, items: "Iterable[Element]") -> None:
+        """Record elements that no network owns; they go with the last attachment."""
+        self._database.change_all(_INSERT, [(*_columns(item), "", "", "") for item in items])
+
     def is_held(self, attachment: Attachment, port: Element) -> bool:
         """Return whether another attachment's published port collides with that one."""
         return self._holder(attachment, port) is not None
@@ -179,6 +184,9 @@ class Register:
             if not self._database.select(_ANYBODY, network):
                 gone.update(self.of_network(network))
                 self._database.change(_DELETE_ALL, network, "", "")
+                if not self._database.select(_ANY_ATTACHMENT):
+                    gone.update(self.of_network(""))
+                    self._database.change(_DELETE_ALL, "", "", "")
         return self.orphans(gone)
 
     def hand_over(self, gone: "Iterable[Element]") -> tuple[Element, ...]:
@@ -272,7 +280,7 @@ class Register:
     def delete_accepting(self) -> tuple[str, ...]:
         """Delete these records once no attachment is protected; return those that were deleted."""
         chains = self.accepting()
-        if not chains or self._database.select("select 1 from guarded limit 1"):
+        if not chains or self._database.select(_ANY_ATTACHMENT):
             return ()
         self._database.change("delete from accepting")
         return chains

@@ -28,11 +28,16 @@ FAMILY_NAMES = {NFPROTO_INET: "inet", NFPROTO_BRIDGE: "bridge"}
 # The file with each table's rules, and a digest of its text: a table that was loaded from other text
 # is loaded again.
 RULES = {
-    NFPROTO_INET: ("firewall/ruleset.nft", "437208e648fa5410"),
+    NFPROTO_INET: ("firewall/ruleset.nft", "9507ced78c5d3afc"),
     NFPROTO_BRIDGE: ("firewall/spoof.nft", "96607a500f327edc"),
 }
 SETS = {
-    NFPROTO_INET: (*elements.NETWORK_SETS, *elements.ADDRESS_SETS, *elements.PORT_MAPS),
+    NFPROTO_INET: (
+        *elements.HOST_SETS,
+        *elements.NETWORK_SETS,
+        *elements.ADDRESS_SETS,
+        *elements.PORT_MAPS,
+    ),
     NFPROTO_BRIDGE: elements.BRIDGE_SETS,
 }
 # Searched after PATH, which often lacks the administrator's directories in services.

@@ -3,7 +3,7 @@
 Policy (which program made them, what to do about them) is not decided here.
 """
 
-from cni_bridge.kernel.messages import NLM_F_CREATE
+from cni_bridge.kernel.messages import NLM_F_APPEND, NLM_F_CREATE
 from cni_bridge.kernel.netlink import (
     ATTRIBUTE_HEADER_SIZE,
     NLA_F_NESTED,
@@ -52,7 +52,9 @@ from cni_bridge.kernel.nfmessages import (
     NFTA_RULE_CHAIN,
     NFTA_RULE_EXPRESSIONS,
     NFTA_RULE_HANDLE,
+    NFTA_RULE_POSITION,
     NFTA_RULE_TABLE,
+    NFTA_VERDICT_CHAIN,
     NFTA_VERDICT_CODE,
     RULE,
     VERDICT,
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from cni_bridge.kernel.netlink import Value
 
 NF_DROP, NF_ACCEPT = 0, 1  # linux/netfilter.h
+NFT_JUMP, NFT_GOTO = -3, -4  # linux/netfilter/nf_tables.h
 NF_INET_FORWARD = 2
 NFPROTO_UNSPEC = 0
 NFT_META_MARK = 3  # linux/netfilter/nf_tables.h
@@ -133,12 +136,44 @@ def accepts(rule: Rule, mark: int) -> bool:
 def refuses_all(rule: Rule) -> bool:
     """Return whether the rule drops or rejects every packet."""
     *before, last = rule.expressions or ((),)
-    is_refusal = last == ("immediate", NF_DROP) or last[:1] == ("reject",)
+    is_refusal = last == ("immediate", NF_DROP) or last[:1] == ("reject",) or _is(last, "REJECT")
     return is_refusal and all(expression[0] in ("log", "limit") for expression in before)
 
 
-def insert(chain: Chain, mark: int) -> Request:
-    """Return the request for a rule at the head of the chain that accepts the mark, as iptables writes it."""
+def is_log(rule: Rule) -> bool:
+    """Return whether the rule writes a log message, and decides nothing."""
+    last = rule.expressions[-1] if rule.expressions else ()
+    return last[:1] == ("log",) or _is(last, "LOG") or _is(last, "NFLOG")
+
+
+def calls(rule: Rule) -> str:
+    """Return the chain that the rule sends every packet to; empty if there is none."""
+    if len(rule.expressions) == 1 and len(rule.expressions[0]) == 3:
+        name, code, chain = rule.expressions[0]
+        return str(chain) if name == "immediate" and code in (NFT_JUMP, NFT_GOTO) else ""
+    return ""
+
+
+def accept(chain: Chain, mark: int, before: Rule | None = None) -> Request:
+    """Return the request for a rule that accepts the mark, before another rule or at the end.
+
+    It has the form in which iptables writes it.
+    """
+    return Request(
+        what=f"add a rule to nftables chain {chain.table} {chain.name}",
+        kind=_kind(NFT_MSG_NEWRULE),
+        flags=NLM_F_CREATE if before else NLM_F_CREATE | NLM_F_APPEND,
+        body=_rule_body(
+            chain,
+            {
+                NFTA_RULE_EXPRESSIONS | NLA_F_NESTED: _accepting(mark),
+                NFTA_RULE_POSITION: before.handle if before else None,
+            },
+        ),
+    )
+
+
+def _accepting(mark: int) -> bytes:
     bits = nest(ELEMENT_DATA, {NFTA_DATA_VALUE: pack("I", mark)})
     nothing = nest(ELEMENT_DATA, {NFTA_DATA_VALUE: bytes(4)})
     verdict = nest(VERDICT, {NFTA_VERDICT_CODE: NF_ACCEPT})
@@ -166,14 +201,7 @@ def insert(chain: Chain, mark: int) -> Request:
         ("counter", b""),
         ("immediate", nest(IMMEDIATE, deciding)),
     )
-    return Request(
-        what=f"insert a rule into nftables chain {chain.table} {chain.name}",
-        kind=_kind(NFT_MSG_NEWRULE),
-        flags=NLM_F_CREATE,
-        body=_rule_body(
-            chain, {NFTA_RULE_EXPRESSIONS | NLA_F_NESTED: b"".join(map(_expression, expressions))}
-        ),
-    )
+    return b"".join(map(_expression, expressions))
 
 
 def delete(chain: Chain, rule: Rule) -> Request:
@@ -183,6 +211,15 @@ def delete(chain: Chain, rule: Rule) -> Request:
         kind=_kind(NFT_MSG_DELRULE),
         body=_rule_body(chain, {NFTA_RULE_HANDLE: rule.handle}),
     )
+
+
+def _is(expression: tuple[object, ...], target: str) -> bool:
+    """Return whether it is that target of iptables; its name is the first of the attributes."""
+    if expression[:1] != ("target",):
+        return False
+    data = expression[1]
+    assert isinstance(data, bytes), "the essence of a target is all of it"
+    return data[ATTRIBUTE_HEADER_SIZE:].startswith(target.encode() + b"\0")
 
 
 def _rule_body(chain: Chain, more: "Mapping[int, Value]") -> bytes:
@@ -240,7 +277,10 @@ def _essence(expression: Attributes) -> tuple[object, ...]:
         verdict = values.nested(NFTA_IMMEDIATE_DATA, ELEMENT_DATA).nested(
             NFTA_DATA_VERDICT, VERDICT
         )
-        return name, verdict.number(NFTA_VERDICT_CODE)
+        code = verdict.number(NFTA_VERDICT_CODE)
+        if code in (NFT_JUMP, NFT_GOTO):
+            return name, code, verdict.text(NFTA_VERDICT_CHAIN)
+        return name, code
     data = expression.raw(NFTA_EXPR_DATA)
     is_remark = name == "counter" or (name == "match" and b"comment\0" in data)
     return () if is_remark else (name, data)

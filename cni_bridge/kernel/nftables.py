@@ -250,9 +250,14 @@ def _element(element: Element) -> bytes:
 
 
 def _data(number: int, value: bytes) -> bytes:
-    """Pack by hand, because there can be thousands; keys and data are multiples of four bytes long."""
+    """Pack by hand, because there can be thousands."""
     size = len(value)
-    return pack("HHHH", 8 + size, number | NLA_F_NESTED, 4 + size, NFTA_DATA_VALUE) + value
+    head = pack("HHHH", 8 + size, number | NLA_F_NESTED, 4 + size, NFTA_DATA_VALUE)
+    if size & 3:
+        size += -size & 3
+        head = pack("HHHH", 8 + size, number | NLA_F_NESTED, 4 + len(value), NFTA_DATA_VALUE)
+        return head + value.ljust(size, b"\0")
+    return head + value
 
 
 def _nested(number: int, content: bytes) -> bytes:

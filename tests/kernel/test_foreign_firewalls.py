@@ -7,11 +7,12 @@ from contextlib import closing
 import pytest
 
 from tests.lab import Host
+from tests.lab.echo import NO_ANSWER
 from tests.lab.nft import nft
 from tests.lab.people import printed
 from tests.lab.publish import mapping, publishing
 from tests.lab.state import LEDGER
-from tests.lab.town import FAMILIES, Town
+from tests.lab.town import FAMILIES, UPLINK, Town
 
 OUT, IN = ("a1", "world", 80), ("world", "host", 8080)
 PASSES = ["world:80 saw host", "a1:80 saw world"]
@@ -104,13 +105,98 @@ def test_iptables_that_drops_lets_our_traffic_pass_until_the_last_container_goes
     assert rules("FORWARD") == []
 
 
-def test_docker_is_given_the_rule_in_the_chain_that_it_leaves_to_others(network: Town) -> None:
+def test_beside_docker_the_rule_comes_after_all_of_dockers(network: Town) -> None:
     both("-restore", stdin=DOCKERS)
     attach(network)
     assert traffic(network) == PASSES
-    assert (rules("DOCKER-USER"), rules("FORWARD")) == ([f"-A DOCKER-USER {MARKED}"] * 2, [])
+    assert (rules("DOCKER-USER"), rules("FORWARD")) == ([], [f"-A FORWARD {MARKED}"] * 2)
     network.detach("a1")
-    assert rules("DOCKER-USER") == []
+    assert rules("FORWARD") == []
+
+
+@pytest.mark.parametrize("chain", ["DOCKER-USER", "FORWARD"])
+def test_an_administrators_drop_wins(network: Town, chain: str) -> None:
+    both("-restore", stdin=DOCKERS)
+    for words in (("-A", chain), ("-I", "DOCKER-USER")):
+        both("", *words, "-i", UPLINK, "-p", "tcp", "-m", "tcp", "--dport", "80", "-j", "DROP")
+        attach(network) if words[0] == "-A" else None
+        if words == ("-A", "DOCKER-USER"):  # it never gets past Docker's own RETURN
+            assert traffic(network) == PASSES
+            continue
+        assert traffic(network) == ["world:80 saw host", NO_ANSWER]
+        both(
+            "",
+            "-D",
+            words[1],
+            "-i",
+            UPLINK,
+            "-p",
+            "tcp",
+            "-m",
+            "tcp",
+            "--dport",
+            "80",
+            "-j",
+            "DROP",
+        )
+    clear(network)
+
+
+def test_rules_that_return_early_leave_the_way_open(network: Town) -> None:
+    both("-restore", stdin=DOCKERS)
+    both("", "-I", "DOCKER-USER", "-m", "conntrack", "--ctstate", "ESTABLISHED", "-j", "RETURN")
+    attach(network)
+    assert traffic(network) == PASSES
+    network.detach("a1")
+    clear(network)
+
+
+def test_a_drop_that_is_added_behind_the_rule_wins_from_the_next_add(network: Town) -> None:
+    both("", "-P", "FORWARD", "DROP")
+    attach(network)
+    both("", "-A", "FORWARD", "-i", UPLINK, "-p", "tcp", "-m", "tcp", "--dport", "80", "-j", "DROP")
+    network.attach("a2")
+    assert traffic(network) == ["world:80 saw host", NO_ANSWER]
+    clear(network)
+
+
+UFWS = """\
+*filter
+:FORWARD DROP [0:0]
+:ufw-before-forward - [0:0]
+:ufw-after-logging-forward - [0:0]
+:ufw-reject-forward - [0:0]
+-A FORWARD -j ufw-before-forward
+-A FORWARD -j ufw-after-logging-forward
+-A FORWARD -j ufw-reject-forward
+-A ufw-before-forward -p udp -m udp --dport 7 -j DROP
+-A ufw-after-logging-forward -m limit --limit 3/min -j LOG --log-prefix "[UFW BLOCK] "
+-A ufw-reject-forward -j REJECT
+COMMIT
+"""
+
+
+def test_the_rule_comes_before_what_refuses_all_and_before_its_log(network: Town) -> None:
+    both("-restore", stdin=UFWS)
+    attach(network)
+    assert traffic(network) == PASSES
+    chains = [line.split()[-1] for line in run("iptables", "-S", "FORWARD").splitlines()[1:]]
+    assert chains == [
+        "ufw-before-forward",
+        "ACCEPT",
+        "ufw-after-logging-forward",
+        "ufw-reject-forward",
+    ]
+    clear(network)
+
+
+def test_packets_keep_their_mark_where_nothing_drops(network: Town) -> None:
+    both("", "-t", "mangle", "-A", "PREROUTING", "-j", "MARK", "--set-mark", "10")
+    both("", "-A", "FORWARD", "-m", "mark", "!", "--mark", "10", "-j", "DROP")
+    attach(network)
+    assert traffic(network) == PASSES
+    network.detach("a1")
+    clear(network)
 
 
 def test_nothing_is_changed_where_nothing_drops(network: Town) -> None:
@@ -189,7 +275,7 @@ def test_firewalld_is_reported_with_the_words_to_tell_it(network: Town) -> None:
 def test_a_table_of_the_administrators_is_left_alone_and_reported(network: Town) -> None:
     nft("add", "table", "inet", "mine")
     nft("add", "chain", "inet", "mine", "routed", HOOK)
-    word = "nft insert rule inet mine routed meta mark and 0x1000 == 0x1000 accept"
+    word = "nft add rule inet mine routed meta mark and 0x1000 == 0x1000 accept"
     assert word in network.try_to_attach("a1", mapping(8080)).stderr
     assert word in network.try_to_attach("a2").stderr, "each time, until it is mended"
     run(*word.split())
@@ -200,8 +286,8 @@ def test_a_table_of_the_administrators_is_left_alone_and_reported(network: Town)
 def test_the_older_iptables_is_reported(network: Town) -> None:
     run("iptables-legacy", "-P", "FORWARD", "DROP")
     stderr = network.try_to_attach("a1").stderr
-    assert f"iptables-legacy -I FORWARD {MARKED}" in stderr
-    run("iptables-legacy", "-I", "FORWARD", *MARKED.split())
+    assert f"iptables-legacy -A FORWARD {MARKED}" in stderr
+    run("iptables-legacy", "-A", "FORWARD", *MARKED.split())
     assert network.try_to_attach("a2").stderr == ""
 
 

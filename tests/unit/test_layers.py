@@ -64,7 +64,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "journal": {"__init__", "edge.codec", "ledger.state_directory"},
     "model": {"address", "lean.record"},
     "names": set(),
-    "firewall.foreign_checks": {"kernel", "firewall.tables", "firewall.foreign"},
+    "firewall.foreign_checks": {
+        "kernel",
+        "firewall.elements",
+        "firewall.tables",
+        "firewall.foreign",
+    },
     "plan": {"names", "ledger.state_directory"},
     "firewall.connections": {"firewall.elements", "kernel"},
     "firewall.apply": {

@@ -4,7 +4,7 @@ from struct import pack
 
 import pytest
 
-from cni_bridge.kernel import chains
+from cni_bridge.kernel import chains, messages
 from cni_bridge.kernel.chains import Chain, Rule
 from tests.unit.kernel.oracle import rule_in
 
@@ -48,9 +48,14 @@ def test_pyroute2_reads_a_rule_that_accepts_the_mark() -> None:
         "immediate": immediate,
     }
     listed = [[("NFTA_EXPR_NAME", name), ("NFTA_EXPR_DATA", data)] for name, data in wanted.items()]
-    header, attributes = rule_in(chains.insert(FORWARD, MARK).body)
+    request = chains.accept(FORWARD, MARK)
+    header, attributes = rule_in(request.body)
     assert header == [2, 0, 0]
     assert attributes == [*NAMES, ("NFTA_RULE_EXPRESSIONS", listed)]
+    assert request.flags & messages.NLM_F_APPEND, "at the end"
+    request = chains.accept(FORWARD, MARK, before=rule())
+    assert ("NFTA_RULE_POSITION", 7) in rule_in(request.body)[1]
+    assert not request.flags & messages.NLM_F_APPEND, "before that rule"
 
 
 def test_pyroute2_reads_which_rule_is_deleted() -> None:
@@ -74,12 +79,24 @@ def test_a_rule_accepts_the_mark_if_it_asks_for_nothing_else(
     assert chains.accepts(rule(*expressions), MARK) == is_ours
 
 
+def test_a_rule_that_logs_or_calls_for_every_packet_is_known() -> None:
+    assert chains.is_log(rule(("limit", b""), ("target", b"\x08\0\x01\0LOG\0")))
+    assert not chains.is_log(rule(("target", b"\x08\0\x01\0DNAT\0")))
+    assert not chains.is_log(rule())
+    assert chains.calls(rule(("immediate", chains.NFT_JUMP, "ufw-reject"))) == "ufw-reject"
+    assert chains.calls(rule(("meta", 6), ("immediate", chains.NFT_JUMP, "some"))) == ""
+    assert chains.calls(rule(("immediate", 0))) == ""
+
+
 @pytest.mark.parametrize(
     ("expressions", "refuses"),
     [
         ((("immediate", 0),), True),
         ((("reject", b""),), True),
         ((("log", b""), ("immediate", 0)), True),
+        ((("target", b"\x0b\0\x01\0REJECT\0\0"),), True),
+        ((("meta", 6), ("target", b"\x0b\0\x01\0REJECT\0\0")), False),
+        ((("target", b"\x09\0\x01\0DNAT\0\0\0\0"),), False),
         ((("payload", b""), ("immediate", 0)), False),
         ((("immediate", 1),), False),
         ((), False),
