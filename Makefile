@@ -16,6 +16,7 @@ READY := $(VENV)/ready
 SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 
 .PHONY: help setup fmt formatted lint type unit check try check-kernel check-versions check-cluster check-crash check-guest check-vlan \
+	check-upstream check-guest-upstream \
 	check-runtimes check-runtimes-newer test build generate docs install uninstall deb release \
 	check-packages demo simulate simulate-cluster fuzz bench bench-cluster bench-page bench-runtimes \
 	proof peers hooks lock clean
@@ -84,6 +85,13 @@ check-guest: build ## TESTS in an emulated machine with Debian's kernel
 check-vlan: ## VLAN tests in an emulated machine, on a kernel that has VLANs
 	@$(MAKE) --no-print-directory check-guest TESTS="tests/kernel/guest tests/kernel/test_vlan.py"
 
+check-upstream: build ## the reference's own test suites with cni-bridge in its place
+	$(PYTHON) -m pytest -q -n auto tests/upstream
+
+check-guest-upstream: build ## their specs about VLANs, in an emulated machine (20 min)
+	$(PYTHON) -m tests.upstream
+	@$(MAKE) --no-print-directory check-guest TESTS=tests/upstream
+
 check-runtimes: build ## podman, containerd and buildah with the executable, in private namespaces
 	@build/runtimes.sh
 	rm -f .cache/runtimes.json
@@ -104,7 +112,7 @@ bench-runtimes: build ## measure pods and `podman run` beside the reference: doc
 	$(PYTHON) -m tests.runtimes.commands
 	RUNTIMES=$(abspath $(wildcard $(NEWER))) $(PYTHON) -m tests.runtimes.pods
 
-test: check check-kernel check-cluster check-runtimes check-packages ## everything that CI runs
+test: check check-kernel check-upstream check-cluster check-runtimes check-packages ## everything that CI runs
 
 build: dist/cni-bridge/cni-bridge ## build the executable, both shapes, into dist/
 

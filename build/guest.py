@@ -25,7 +25,7 @@ PASSED_ON = ("PLUGIN", "PEERS")
 KERNEL_PACKAGE = "linux-image-amd64"
 FIRST_MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay")  # the rest is loaded on demand
 MEMORY_MB = 1024
-TIMEOUT_S = 900
+TIMEOUT_S = 1800
 VERDICT = re.compile(r"^guest: exit status (\d+)\s*$", re.MULTILINE)
 
 

@@ -88,11 +88,13 @@ def _carry_out(asked: "Request") -> str:
 def _role(asked: "Request") -> "Commands":
     """Return the commands of a bridge plugin, or those of an IPAM plugin.
 
-    Another plugin executes this one for its addresses by the name in `ipam.type`.
+    Another plugin executes this one for its addresses by the name in `ipam.type`. By the name of the
+    reference's IPAM plugin it is never a bridge plugin.
     """
     name = sys.argv[0].rpartition("/")[2]
     caller = asked.document.get("type")
-    is_delegated = isinstance(caller, str) and caller not in ("", name)
+    own = "" if name == config.HOST_LOCAL else name
+    is_delegated = isinstance(caller, str) and caller not in ("", own)
     if not is_delegated or config.ipam_type(asked.document) != name:
         return commands.COMMANDS
     from cni_bridge import ipam_plugin  # a rare role

@@ -122,7 +122,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lean.record": set(),
     "redaction": {"edge.codec", "journal"},
     "stderr": set(),
-    "firewall.model": {"address", "lean.record"},
+    "firewall.model": {"address", "lean.csocket", "lean.record"},
     "ipam.sources": {"edge", "ipam.resolver", "kernel.netns", "ledger.store"},
     "timings": set(),
     "wire.attachments": {

@@ -1,0 +1,1 @@
+"""The test suites of the reference plugins, run with cni-bridge in their place."""
