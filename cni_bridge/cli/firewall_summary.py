@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from cni_bridge import address
 from cni_bridge.firewall import elements
-from cni_bridge.firewall.model import Element
+from cni_bridge.firewall.model import Element, protocol_name
 from cni_bridge.firewall.register import Register
 from cni_bridge.lean.record import record
 from cni_bridge.ledger import state_directory, store
@@ -82,7 +82,7 @@ def _ports(own: tuple[Element, ...]) -> Iterator[Published]:
         if item.set_name in elements.PORT_MAPS and item.data is not None:
             port = elements.published_port(item)
             yield Published(
-                protocol=elements.PROTOCOLS[port.protocol],
+                protocol=protocol_name(port.protocol),
                 host_ip=address.text(port.host_ip) if any(port.host_ip) else "",
                 host_port=port.host_port,
                 address=address.text(elements.address_behind(item)),

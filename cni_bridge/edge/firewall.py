@@ -5,8 +5,7 @@ Loaded only for networks that use one; the schema has checked types and bounds.
 
 from cni_bridge import address, errors
 from cni_bridge.edge import ipam_config
-from cni_bridge.firewall.model import FirewallConfig, PublishedPort
-from cni_bridge.lean.csocket import csocket
+from cni_bridge.firewall.model import PROTOCOLS, FirewallConfig, PublishedPort
 from cni_bridge.lean.record import replace
 
 TYPE_CHECKING = False
@@ -15,11 +14,6 @@ if TYPE_CHECKING:
 
     Json = dict[str, Any]
 
-PROTOCOLS = {
-    "tcp": csocket.IPPROTO_TCP,
-    "udp": csocket.IPPROTO_UDP,
-    "sctp": csocket.IPPROTO_SCTP,
-}
 EVERY_ADDRESS = (bytes(4), bytes(16))  # of one family; of both it is empty
 LOOPBACK6 = bytes(15) + b"\1"
 MAPPINGS = "runtimeConfig.portMappings"

@@ -115,7 +115,7 @@ def problems(register: "Register", planned: Plan) -> "Iterator[str]":
     for family, some in tables.by_family((*shared, *own)).items():
         yield from tables.problems(socket, family, register.ruleset(family), some)
     yield from foreign_checks.problems(socket, desired.bridge)
-    key = _loopback_key(desired.bridge)
+    key = sysctl.route_localnet(desired.bridge)
     if _answers_on_loopback(desired) and sysctl.read(key) != "1":
         yield f"sysctl {key}: expected 1, found {sysctl.read(key)}"
 
@@ -248,7 +248,7 @@ def _remove(socket: Netfilter, register: "Register", attachments: "Sequence[Atta
     for item in gone:
         if item.set_name == "bridges":
             # No rule keeps this bridge from the host's loopback any more.
-            sysctl.try_write(_loopback_key(elements.bridge_of(item)), "0")
+            sysctl.try_write(sysctl.route_localnet(elements.bridge_of(item)), "0")
     subnets = [item for item in gone if item.set_name in elements.INTERVALS]
     remaining = register.intervals(map(elements.bridge_of, subnets))
     must_fill = bool(_hidden((*subnets, *remaining)))
@@ -343,7 +343,7 @@ def _answers_on_loopback(desired: Firewall) -> bool:
 
 def _route_loopback(bridge: str) -> None:
     """Make published ports reachable on 127.0.0.1; the rules that keep containers out are loaded."""
-    key = _loopback_key(bridge)
+    key = sysctl.route_localnet(bridge)
     try:
         sysctl.write(key, "1")
     except OSError as error:
@@ -351,10 +351,6 @@ def _route_loopback(bridge: str) -> None:
             f"cannot make published ports reachable on 127.0.0.1: {key}: {error.strerror}",
             "make /proc/sys writable, or set snat to false",
         ) from error
-
-
-def _loopback_key(bridge: str) -> str:
-    return f"net/ipv4/conf/{bridge}/route_localnet"
 
 
 def _firewall(planned: Plan) -> Firewall:

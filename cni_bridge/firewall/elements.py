@@ -4,7 +4,7 @@ Pure. The rules that use the sets are in `ruleset.nft` and `spoof.nft`.
 """
 
 from cni_bridge import address
-from cni_bridge.firewall.model import Element, Firewall, PublishedPort
+from cni_bridge.firewall.model import Element, Firewall, PublishedPort, protocol_name
 from cni_bridge.lean.csocket import csocket
 from cni_bridge.lean.cstruct import pack, unpack
 
@@ -27,11 +27,6 @@ IFNAMSIZ = 16  # linux/if.h
 PORT_KEY = ">B3xH2x"  # inet_proto . inet_service, each padded to four bytes
 PORT_KEY_SIZE = 8
 PORT_DATA = ">H2x"
-PROTOCOLS = {
-    csocket.IPPROTO_TCP: "tcp",
-    csocket.IPPROTO_UDP: "udp",
-    csocket.IPPROTO_SCTP: "sctp",
-}
 
 
 def of_network(firewall: Firewall) -> tuple[Element, ...]:
@@ -165,7 +160,7 @@ def describe(element: Element) -> str:
         return f"element of set {element.set_name}"
     protocol, number, ip = port_of(element)
     where = f"{address.text(ip)}:" if ip else ""
-    return f"host port {where}{number}/{PROTOCOLS[protocol]}"
+    return f"host port {where}{number}/{protocol_name(protocol)}"
 
 
 def bridge_of(element: Element) -> str:

@@ -4,6 +4,7 @@ Apart from `model`, because most networks use no firewall and most runs never lo
 """
 
 from cni_bridge.address import Prefix
+from cni_bridge.lean.csocket import csocket
 from cni_bridge.lean.record import record
 
 TYPE_CHECKING = False
@@ -11,6 +12,17 @@ if TYPE_CHECKING:
     from typing import Literal
 
     Isolation = Literal["off", "on", "strict"]
+
+PROTOCOLS = {  # names that a config and nftables use
+    "tcp": csocket.IPPROTO_TCP,
+    "udp": csocket.IPPROTO_UDP,
+    "sctp": csocket.IPPROTO_SCTP,
+}
+
+
+def protocol_name(number: int) -> str:
+    """Return the name of a protocol whose ports can be published."""
+    return next(name for name, each in PROTOCOLS.items() if each == number)
 
 
 @record

@@ -16,6 +16,16 @@ ROOT = "/proc/sys/"
 VALUE_LIMIT = 4096
 
 
+def dotted(key: str) -> str:
+    """Return a key as sysctl(8) spells it; dots of an interface's name become slashes."""
+    return key.translate({ord("/"): ".", ord("."): "/"})
+
+
+def route_localnet(interface: str) -> str:
+    """Return the key that lets an interface route 127.0.0.0/8, for ports published there."""
+    return f"net/ipv4/conf/{interface}/route_localnet"
+
+
 def read(key: str) -> "str | None":
     """Return the value, or None if the kernel has no such key or it is write-only."""
     try:
@@ -61,12 +71,11 @@ def require(key: str, value: str, purpose: str, *, is_rehearsal: bool = False) -
         write(key, value, is_rehearsal=is_rehearsal)
     except FileNotFoundError:
         raise errors.KernelRefused(
-            f"sysctl {key.replace('/', '.')} does not exist", f"{purpose} needs it to be {value}"
+            f"sysctl {dotted(key)} does not exist", f"{purpose} needs it to be {value}"
         ) from None
     except OSError as error:
         raise errors.KernelRefused(
-            f"sysctl {key.replace('/', '.')} is {read(key)} and can't be set to {value}: "
-            f"{error.strerror}",
+            f"sysctl {dotted(key)} is {read(key)} and can't be set to {value}: {error.strerror}",
             f"{purpose} needs it; set it on the host, or make /proc/sys writable",
         ) from error
 
@@ -100,8 +109,7 @@ def refuse_routers(interface: str, *, is_rehearsal: bool = False) -> None:
     except OSError as error:
         if accepts_routers(interface):
             raise errors.KernelRefused(
-                f"sysctl {key.replace('/', '.')} is {read(key)} and can't be set to 0: "
-                f"{error.strerror}",
+                f"sysctl {dotted(key)} is {read(key)} and can't be set to 0: {error.strerror}",
                 "a container could make itself this host's IPv6 router; make /proc/sys writable, or "
                 "set net.ipv6.conf.default.accept_ra to 0 on the host before the bridge is created",
             ) from error

@@ -215,7 +215,7 @@ def _enable_ipv6(interface: str, desired: Bridge, *, is_rehearsal: bool = False)
     if desired.is_default_gateway and sysctl.read(IPV6_OFF) == "1":
         raise errors.KernelRefused(
             f"{desired.name} can't be a default gateway: IPv6 is disabled on this host "
-            f"({IPV6_OFF.replace('/', '.')} is 1)",
+            f"({sysctl.dotted(IPV6_OFF)} is 1)",
             "set it to 0, leave the IPv6 range out of the network, or set isGateway in place of "
             f"isDefaultGateway: then IPv6 is enabled on {desired.name} alone",
         )

@@ -117,11 +117,6 @@ def gateway_of(wanted: Plan) -> str:
     return names.gateway(bridge_name, vlan) if vlan else bridge_name
 
 
-def loopback_key(device: str) -> str:
-    """Return the sysctl that lets published ports answer on 127.0.0.1."""
-    return f"net/ipv4/conf/{device}/route_localnet"
-
-
 def _plans(state_dirs: tuple[str, ...], networks: tuple[Network, ...]) -> dict[Attachment, Plan]:
     """Rebuild the plan of each living attachment that has a config.
 
@@ -189,7 +184,7 @@ def _rules(obstacle: Obstacle) -> str:
 
 def _sysctls(plans: dict[Attachment, Plan]) -> dict[str, str | None]:
     keys = [*bridge.FORWARDING.values(), BRIDGED_IS_FILTERED, TRACKED, TRACKED_MAX]
-    keys += [loopback_key(gateway_of(each)) for each in plans.values()]
+    keys += [sysctl.route_localnet(gateway_of(each)) for each in plans.values()]
     return {key: sysctl.read(key) for key in keys}
 
 

@@ -13,9 +13,9 @@ from cni_bridge.cli.doctor.facts import (
     TRACKED_MAX,
     Facts,
     gateway_of,
-    loopback_key,
 )
 from cni_bridge.cli.doctor.findings import Diagnosis, Fix
+from cni_bridge.kernel import sysctl
 from cni_bridge.model import NetworkConfig
 from cni_bridge.parts import bridge
 
@@ -81,11 +81,11 @@ def loopback(facts: Facts) -> Iterator[Diagnosis]:
         and any(":" not in port.address for port in each.protection.ports)
     }
     for device in sorted(publishing):
-        key = loopback_key(device)
+        key = sysctl.route_localnet(device)
         plans = [plan for plan in facts.plans.values() if gateway_of(plan) == device]
         translates = any(plan.firewall and plan.firewall.rules.translates_source for plan in plans)
         if translates and facts.sysctls[key] == "0":
-            name = f"net.ipv4.conf.{device.replace('.', '/')}.route_localnet"
+            name = sysctl.dotted(key)
             yield Diagnosis(
                 cause=f"{name} is 0",
                 effect="published ports do not answer on 127.0.0.1",

@@ -17,7 +17,6 @@ from cni_bridge.lean.record import replace
 
 HOST, NAT, FORWARD = "host", "nat", "forward"
 FORWARDING = {False: "net/ipv4/conf/{}/forwarding", True: "net/ipv6/conf/all/forwarding"}
-LOCALNET = "net/ipv4/conf/{}/route_localnet"
 Way = Generator[Hop, None, None]
 
 
@@ -200,9 +199,9 @@ def _source(scene: Scene, flow: Flow) -> Hops:
 
 def _localnet(flow: Flow) -> Iterator[Hop]:
     """Check that 127.0.0.1 may leave the host by this interface."""
-    key = LOCALNET.format(flow.leaves)
+    key = sysctl.route_localnet(flow.leaves)
     is_loopback = flow.source and ipaddress.ip_address(flow.source).is_loopback
-    if is_loopback and "1" not in (sysctl.read(key), sysctl.read(LOCALNET.format("all"))):
+    if is_loopback and "1" not in (sysctl.read(key), sysctl.read(sysctl.route_localnet("all"))):
         name = key.replace("/", ".")
         yield dropped(HOST, f"{name} is 0: 127.0.0.1 cannot leave the host via {flow.leaves}")
 

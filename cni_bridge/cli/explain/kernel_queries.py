@@ -13,6 +13,7 @@ from pyroute2.iproute.linux import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from cni_bridge.cli import icmp
+from cni_bridge.firewall.model import PROTOCOLS
 from cni_bridge.kernel import netns
 from cni_bridge.kernel.hostports import TABLES
 from cni_bridge.kernel.netns import OWN_NETNS
@@ -22,7 +23,6 @@ RTN_LOCAL = 2  # linux/rtnetlink.h
 NUD_INCOMPLETE, NUD_FAILED = 0x01, 0x20  # linux/neighbour.h
 UNKNOWN = NUD_INCOMPLETE | NUD_FAILED
 BRIDGE_VLAN_INFO_PVID = 0x2  # linux/if_bridge.h
-PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 
 
 @record

@@ -3,19 +3,16 @@
 Taken from the plan alone; CHECK finds whether they are in place.
 """
 
-import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from cni_bridge import address
 from cni_bridge.address import prefix_text
-from cni_bridge.firewall.model import Firewall, FirewallConfig, PublishedPort
+from cni_bridge.firewall.model import Firewall, FirewallConfig, PublishedPort, protocol_name
 from cni_bridge.model import Plan
 
 if TYPE_CHECKING:
     from cni_bridge.model_optional import Limit
-
-PROTOCOLS = {getattr(socket, f"IPPROTO_{name.upper()}"): name for name in ("tcp", "udp", "sctp")}
 
 
 def of_plan(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -62,5 +59,5 @@ def _published(port: PublishedPort, firewall: Firewall) -> str:
     host = f" of {address.text(port.host_ip)}" if port.host_ip else ""
     number = port.host_port or "a free port"
     targets = ", ".join(map(address.text, firewall.addresses))
-    protocol = PROTOCOLS.get(port.protocol, str(port.protocol))
+    protocol = protocol_name(port.protocol)
     return f"publish {protocol} {number}{host} to port {port.container_port} of {targets}"
