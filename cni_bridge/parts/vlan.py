@@ -81,7 +81,8 @@ def _find_gateway(host: "Socket", desired: Bridge) -> "Link | None":
 def _create_gateway(host: "Socket", bridge: "Link", desired: Bridge) -> "Link":
     name = names.gateway(desired.name, desired.gateway_vlan)
     port = names.gateway_port(desired.name, desired.gateway_vlan)
-    creation = links.create_veth(port, name, bridge=bridge.index, netns=None, mtu=bridge.mtu)
+    # Both down: the port joins the bridge, and comes up, with its VLAN.
+    creation = links.create_veth(name, port, bridge=0, netns=None, mtu=bridge.mtu)
     host.run(creation, tolerate=EEXIST)  # another ADD may have made it first
     for end in (name, port):
         sysctl.refuse_routers(end)
