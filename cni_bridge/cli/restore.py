@@ -44,16 +44,21 @@ def run(options: Options) -> int:
     screen = terminal.console()
     screen.quiet = options.quiet
     if options.from_kernel:
-        for line in _rebuild(options.state_dir):
+        for line in rebuild(options.state_dir):
             screen.print(line, soft_wrap=True)
-    ledger = store.find_ledger(state_directory.HOST)
-    count = apply.restore(Register(ledger.database)) if ledger else 0
+    count = firewall()
     screen.print(f"restored {count} elements" if count else "nothing to restore")
     return 0
 
 
-def _rebuild(state_dir: str) -> list[str]:
-    """Rebuild the ledger; return what was done, one line each."""
+def firewall() -> int:
+    """Reload the firewall from the host's ledger; return the number of elements."""
+    ledger = store.find_ledger(state_directory.HOST)
+    return apply.restore(Register(ledger.database)) if ledger else 0
+
+
+def rebuild(state_dir: str) -> list[str]:
+    """Rebuild the ledger from kernel state; return what was done, one line each."""
     lines = _set_aside(state_dir)
     host, ledger = netlink.Socket(), store.open_ledger(state_dir)
     lines += map(lost_ledger.text, lost_ledger.rebuild(host, ledger))

@@ -19,6 +19,7 @@ from cni_bridge.edge.config import STATE_DIR
 from cni_bridge.model import Route, Veth
 from cni_bridge.parts import veth
 
+MOST = 5  # names in one finding
 RESTART = "restart the container, so that its runtime sends DEL and ADD"
 
 
@@ -48,14 +49,29 @@ def stale(facts: Facts) -> Iterator[Diagnosis]:
 
 
 def unknown(facts: Facts) -> Iterator[Diagnosis]:
-    """Find host ends that no ledger records."""
+    """Find running containers that no ledger records: their host ends prove that they exist."""
+    lost: dict[str, list[Attached]] = {}
+    of_network = {each.name: each.state_dir for each in facts.configs}
     for each in facts.found.attachments:
         if each.health == inventory.UNKNOWN:
-            yield Diagnosis(
-                cause=f"{each.host_name} of {_who(each)} is recorded in no ledger",
-                effect="no command removes it; its address may be given to another container",
-                command=f"ip link del {each.host_name}   # once you know that {_who(each)} is gone",
-            )
+            directory = of_network.get(each.attachment.network, facts.state_dirs[0])
+            lost.setdefault(directory, []).append(each)
+    for directory, those in lost.items():
+        names = ", ".join(map(_who, those[:MOST])) + (" …" if those[MOST:] else "")
+        yield unrecorded(f"the ledger in {directory} does not record {names}", directory)
+
+
+def unrecorded(cause: str, directory: str) -> Diagnosis:
+    """Return the finding about a ledger that must be rebuilt from kernel state."""
+    command = "cni-bridge restore --from-kernel"
+    if directory != STATE_DIR:
+        command += f" --state-dir {directory}"
+    return Diagnosis(
+        cause=cause,
+        effect="addresses and ports of running containers may be given away",
+        command=command,
+        fix=Fix(what=command, act=partial(fixes.rebuild, directory)),
+    )
 
 
 def links(facts: Facts) -> Iterator[Diagnosis]:

@@ -3,16 +3,19 @@
 import argparse
 import os
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from cni_bridge import plugin
 from cni_bridge.cli import conflists, terminal
 from cni_bridge.cli.doctor.findings import Diagnosis
 from cni_bridge.cli.options import Commands, Options, add_command, add_json, add_state_dir
 from cni_bridge.cli.terminal import Screen, Text
-from cni_bridge.errors import CniError, IOFailure
+from cni_bridge.errors import CniError, IOFailure, LedgerUnusable
 from cni_bridge.lean.record import replace
 
-PLUGIN_DIRS = "/opt/cni/bin"
+if TYPE_CHECKING:
+    from cni_bridge.cli.doctor.facts import Facts
+
 CLEAN, FOUND, UNABLE = 0, 1, 2
 ROUNDS = 3  # of fixing: one fault may hide another
 Found = list[tuple[str, Diagnosis]]
@@ -47,14 +50,18 @@ def register(parsers: Commands) -> None:
     parser.add_argument(
         "--cni-path",
         metavar="DIRS",
-        default=PLUGIN_DIRS,
-        help=f"where runtimes look for plugins, separated by colons; {PLUGIN_DIRS} by default",
+        default="",
+        help="where runtimes look for plugins, separated by colons; by default where podman, "
+        "containerd, CRI-O and Debian have them, and what their configs name",
     )
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options shared with `lab doctor`."""
     parser.add_argument("--fix", action="store_true", help="apply the fixes that are safe")
+    parser.add_argument(
+        "--probe", action="store_true", help="also let every container ask its gateways for an echo"
+    )
     add_json(parser)
 
 
@@ -75,7 +82,7 @@ def run(options: Options, translate: Callable[[str], str] = str, more: More = tu
 
 def _examine(options: Options, translate: Callable[[str], str], more: More) -> int:
     screen = terminal.console()
-    found, unconfigured = _look(options, more)
+    found, known = _look(options, more)
     fixed: list[str] = []
     if options.fix:
         for _ in range(ROUNDS):
@@ -83,7 +90,8 @@ def _examine(options: Options, translate: Callable[[str], str], more: More) -> i
             if not done:
                 break
             fixed += done
-            found, unconfigured = _look(options, more)
+            found, known = _look(options, more)
+    unconfigured = known.unconfigured if known else ()
     found = [(check, replace(each, command=translate(each.command))) for check, each in found]
     if options.json:
         findings = [_as_json(*each) for each in found]
@@ -91,19 +99,42 @@ def _examine(options: Options, translate: Callable[[str], str], more: More) -> i
         terminal.print_json(answer)
         return FOUND if found else CLEAN
     _print(screen, found)
+    if known and not found:
+        screen.print(Text(_checked(known, options)), soft_wrap=True)
     if unconfigured:
         text = f"not checked against a config, since {options.conf_dir} has none: "
         screen.print(Text(text + ", ".join(unconfigured), style="yellow"), soft_wrap=True)
     return FOUND if found else CLEAN
 
 
-def _look(options: Options, more: More) -> tuple[Found, tuple[str, ...]]:
-    """Return the findings, and the networks without a config."""
-    from cni_bridge.cli.doctor import checks, facts  # slow imports; --help does not wait for them
+def _look(options: Options, more: More) -> "tuple[Found, Facts | None]":
+    """Return the findings and the facts; none where a ledger cannot be read."""
+    # Slow imports; --help does not wait for them.
+    from cni_bridge.cli.doctor import attachments, checks, facts, plugin_dirs, probes
 
-    plugin_dirs = tuple(filter(None, options.cni_path.split(":")))
-    known = facts.gather(options.state_dir, options.conf_dir, plugin_dirs)
-    return [*checks.judge(known), *more()], known.unconfigured
+    dirs = tuple(filter(None, options.cni_path.split(":"))) or plugin_dirs.of_runtimes()
+    try:
+        known = facts.gather(options.state_dir, options.conf_dir, dirs)
+    except LedgerUnusable as error:
+        if not options.fix:
+            raise
+        return [("ledger", attachments.unrecorded(str(error.msg), options.state_dir))], None
+    probed = probes.gateways(known) if options.probe else ()
+    return [*checks.judge(known), *(("probe", each) for each in probed), *more()], known
+
+
+def _checked(known: "Facts", options: Options) -> str:
+    """Say what was checked: that nothing was found means no more than that."""
+    containers = {each.attachment.container for each in known.found.attachments}
+    counts = {
+        "container": len(containers),
+        "bridge": len(known.found.bridges),
+        "config": len(known.networks),
+    }
+    listed = ", ".join(f"{n} {what}{'' if n == 1 else 's'}" for what, n in counts.items())
+    listed += f" in {options.conf_dir}"
+    probed = "all gateways asked" if options.probe else "--probe also asks every gateway"
+    return f"checked: {listed}; kernel, sysctls, firewall, routes, MTUs; {probed}"
 
 
 def _fix(found: Found, screen: Screen | None) -> list[str]:
@@ -135,7 +166,7 @@ def _print(screen: Screen, found: Found) -> None:
         screen.print(Text.assemble("  effect  ", (finding.effect, "yellow")), soft_wrap=True)
         screen.print(Text.assemble("  fix     ", (finding.command, "cyan")), soft_wrap=True)
     if not found:
-        screen.print("nothing is wrong")
+        screen.print("nothing found")
         return
     fixable = sum(finding.fix is not None for _, finding in found)
     screen.print(f"{len(found)} found; `--fix` fixes {fixable or 'none'} of them")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from cni_bridge.cli.doctor.facts import Facts
 from cni_bridge.cli.doctor.findings import Diagnosis
 from cni_bridge.cli.validate import command as validate
+from cni_bridge.cli.validate.chains import NO_CONTAINER
 from cni_bridge.cli.validate.findings import ERROR
 from cni_bridge.edge import codec
 
@@ -22,14 +23,13 @@ def configs(facts: Facts) -> Iterator[Diagnosis]:
     for report in validate.examine(files):
         for finding in report.findings:
             is_between_files = (report.name, finding) not in alone
-            if finding.severity != ERROR and not is_between_files:
+            if finding.severity != ERROR and not finding.effect and not is_between_files:
                 continue
             line, _ = codec.position(report.text, finding.span.start)
             yield Diagnosis(
                 cause=f"{report.name}:{line}: {finding.message}",
-                effect="two containers can get one address"
-                if is_between_files
-                else "no container can be attached to this network",
+                effect=finding.effect
+                or ("two containers can get one address" if is_between_files else NO_CONTAINER),
                 command=f"cni-bridge validate {report.name}",
             )
 
@@ -37,15 +37,18 @@ def configs(facts: Facts) -> Iterator[Diagnosis]:
 def plugins(facts: Facts) -> Iterator[Diagnosis]:
     """Find plugins that configs name and that are not installed."""
     for each in facts.networks:
-        for name in each.executables:
-            paths = [os.path.join(directory, name) for directory in facts.plugin_dirs]
-            if not any(os.access(path, os.X_OK) for path in paths):
-                yield Diagnosis(
-                    cause=f"{each.file} names plugin {name}, which is not in "
-                    f"{':'.join(facts.plugin_dirs)}",
-                    effect="no container can be attached to this network",
-                    command=_installation(name, facts.plugin_dirs[0]),
-                )
+        missing = [name for name in each.executables if not _is_installed(name, facts.plugin_dirs)]
+        if missing:
+            names = f"plugin{'s' * (len(missing) > 1)} {', '.join(missing)}"
+            yield Diagnosis(
+                cause=f"{each.file} names {names}, not found in {':'.join(facts.plugin_dirs)}",
+                effect=NO_CONTAINER,
+                command="; ".join(_installation(name, facts.plugin_dirs[0]) for name in missing),
+            )
+
+
+def _is_installed(name: str, directories: tuple[str, ...]) -> bool:
+    return any(os.access(os.path.join(each, name), os.X_OK) for each in directories)
 
 
 def _installation(name: str, directory: str) -> str:

@@ -2,22 +2,13 @@
 
 from collections.abc import Iterator
 
+from cni_bridge.cli import restore
 from cni_bridge.cli.doctor import fixes
 from cni_bridge.cli.doctor.facts import BRIDGED_IS_FILTERED, Facts, gateway_of
 from cni_bridge.cli.doctor.findings import Diagnosis, Fix
-from cni_bridge.firewall import apply
 from cni_bridge.firewall.foreign import Obstacle
-from cni_bridge.firewall.register import Register
-from cni_bridge.ledger import state_directory, store
 
-
-def _restore() -> None:
-    ledger = store.find_ledger(state_directory.HOST)
-    assert ledger is not None, "what is missing was found in it"
-    apply.restore(Register(ledger.database))
-
-
-RESTORE = Fix(what="cni-bridge restore", act=_restore)
+RESTORE = Fix(what="cni-bridge restore", act=restore.firewall)
 
 
 def rules(facts: Facts) -> Iterator[Diagnosis]:

@@ -10,6 +10,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from cni_bridge import address, optional_parts
 from cni_bridge.cli import host_state
+from cni_bridge.cli import restore as restore_command
 from cni_bridge.kernel import netns, sysctl
 from cni_bridge.kernel.netlink import Socket
 from cni_bridge.kernel.netns import OWN_NETNS, OpenNetns
@@ -48,6 +49,12 @@ def restore(wanted: Plan, netns_path: str, *, is_published: bool) -> None:
         veth_repair.restore(host, container, shared, replace(wanted.veth, port=port))
     finally:
         netns.close(container)
+
+
+def rebuild(state_dir: str) -> None:
+    """Rebuild a lost or damaged ledger from kernel state, and the firewall from it."""
+    restore_command.rebuild(state_dir)
+    restore_command.firewall()
 
 
 def bring_up(host_name: str) -> None:

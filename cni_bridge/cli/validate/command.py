@@ -9,7 +9,7 @@ from typing import Any
 from cni_bridge.cli import stdin, terminal
 from cni_bridge.cli.options import Commands, Options, add_command
 from cni_bridge.cli.terminal import Screen, Text
-from cni_bridge.cli.validate import errors, json_positions, unknown_keys, warnings
+from cni_bridge.cli.validate import chains, errors, json_positions, unknown_keys, warnings
 from cni_bridge.cli.validate.findings import ERROR, WARNING, ConfigFinding
 from cni_bridge.cli.validate.json_positions import Node, Span
 from cni_bridge.cli.validate.warnings import Checked
@@ -123,7 +123,7 @@ def _plugins(root: Node) -> tuple[list[Node], list[ConfigFinding]]:
     """Return the plugin configs to check, and what is wrong with the list of them."""
     listed = root.get("plugins")
     if listed is None:
-        return [root], [] if root.get("type") else [_without_plugin(root)]
+        return [root], list(chains.on_ipam(root)) if root.get("type") else [_without_plugin(root)]
     found = list(unknown_keys.in_list(root, errors.LIST_KEYS, explain.schema()))
     items = list((listed.items or {}).values()) if listed.is_list else []
     if not items:
@@ -137,6 +137,10 @@ def _plugins(root: Node) -> tuple[list[Node], list[ConfigFinding]]:
             found.append(_wrong(kind or item, "the file name of a plugin in `type`"))
         elif kind.scalar in stdin.OWN_NAMES or _ipam_type(item) == OWN_TYPE:
             ours.append(item)
+    typed = [item for item in items if not item.is_list and _text(item.get("type"), "")]
+    found += chains.in_list(typed)
+    for item in typed:
+        found += chains.on_ipam(item)
     return ours, found
 
 

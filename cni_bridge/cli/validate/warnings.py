@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from cni_bridge import address
 from cni_bridge.address import Prefix, prefix_text
-from cni_bridge.cli.validate.findings import ConfigFinding, warning
+from cni_bridge.cli.validate import chains
+from cni_bridge.cli.validate.findings import ConfigFinding, error, warning
 from cni_bridge.cli.validate.json_positions import Node
 from cni_bridge.lean.record import record
 from cni_bridge.ledger import ranges
@@ -26,6 +27,10 @@ WRITTEN_BY_RUNTIMES = (
     *("runtimeConfig", "prevResult"),
     *("cni.dev/valid-attachments", "cni.dev/attachments"),
 )
+ADDRESSLESS = "containers get no address and no route"
+RESERVED = ("lo", "all", "default")  # names of other interfaces and of sysctl's directories
+MINIMUM_MTU = 68  # ETH_MIN_MTU, linux/if_ether.h
+RT_SCOPE_LINK = 253  # linux/rtnetlink.h
 IPV6_MINIMUM_MTU = 1280  # RFC 8200, section 5
 
 
@@ -70,6 +75,20 @@ def _on_keys(checked: Checked) -> Iterator[ConfigFinding]:
 
 def _on_bridge(checked: Checked) -> Iterator[ConfigFinding]:
     config = checked.config
+    if config.bridge in RESERVED:
+        yield error(
+            _node(checked, "bridge"),
+            f"the kernel has no room for a bridge named {config.bridge}",
+            "use another name",
+            effect=chains.NO_CONTAINER,
+        )
+    if 0 < config.mtu < MINIMUM_MTU:
+        yield error(
+            _node(checked, "mtu"),
+            f"mtu: expected {MINIMUM_MTU} or more, which is the kernel's limit, found {config.mtu}",
+            "leave it out for the kernel's default",
+            effect=chains.NO_CONTAINER,
+        )
     if owner := FOREIGN_BRIDGES.get(config.bridge):
         yield warning(
             _node(checked, "bridge"),
@@ -88,14 +107,22 @@ def _on_bridge(checked: Checked) -> Iterator[ConfigFinding]:
             _node(checked, "mtu"),
             f"the kernel disables IPv6 on a link with MTU {config.mtu}",
             f"IPv6 needs an MTU of at least {IPV6_MINIMUM_MTU}",
+            effect="containers have no IPv6",
         )
 
 
 def _on_reach(checked: Checked) -> Iterator[ConfigFinding]:
     config, rules = checked.config, checked.config.firewall
     is_hidden = rules is not None and (rules.masquerades or rules.is_internal)
-    if is_hidden and not checked.subnets and not config.ipam.type:
-        yield warning(_node(checked, "ipMasq"), "no effect, since the network has no addresses")
+    if (is_hidden or config.is_gateway) and not config.ipam.type and not _untyped(checked):
+        yield warning(
+            _given(checked, "ipMasq", "internal", "isDefaultGateway", "isGateway"),
+            "no effect, since the network has no addresses",
+            'add `"ipam": {"type": "cni-bridge", "subnet": "10.88.0.0/24"}`',
+            effect=ADDRESSLESS,
+        )
+    if rules is not None and rules.is_internal:
+        yield from _on_internal(checked)
     if config.is_default_gateway and not is_hidden and any(map(_is_private, checked.subnets)):
         yield warning(
             _node(checked, "isDefaultGateway"),
@@ -109,6 +136,14 @@ def _on_reach(checked: Checked) -> Iterator[ConfigFinding]:
             "set isGateway instead, which gives the bridge its address",
         )
     for index, route in enumerate(config.ipam.routes):
+        if checked.subnets and not _is_reachable(route, checked.subnets):
+            yield error(
+                _node(checked, f"ipam.routes[{index}]"),
+                f"no subnet of this network contains the gateway {address.text(route.gateway or b'')}"
+                ", so the kernel refuses the route",
+                "name a gateway within the network's subnets",
+                effect=chains.NO_CONTAINER,
+            )
         if checked.subnets and not config.is_gateway and _leads_to_default_gateway(route):
             yield warning(
                 _node(checked, f"ipam.routes[{index}]"),
@@ -117,17 +152,42 @@ def _on_reach(checked: Checked) -> Iterator[ConfigFinding]:
             )
 
 
+def _on_internal(checked: Checked) -> Iterator[ConfigFinding]:
+    """Find keys that contradict `internal`."""
+    config, rules = checked.config, checked.config.firewall
+    assert rules is not None, "that is where `internal` is"
+    keys = {
+        "ipMasq": rules.masquerades,
+        "isDefaultGateway": config.is_default_gateway,
+        "capabilities": chains.has_ports(checked.plugin),
+    }
+    if listed := [key for key, is_set in keys.items() if is_set and checked.plugin.get(key)]:
+        names = ", ".join("portMappings" if key == "capabilities" else key for key in listed)
+        yield warning(
+            _node(checked, listed[0]),
+            f"no effect in an internal network: {names}",
+            "remove it, or remove `internal`; `isGateway` lets containers reach this host",
+        )
+
+
 def _on_addresses(checked: Checked) -> Iterator[ConfigFinding]:
-    section = checked.plugin.get("ipam")
-    if section and section.items and not checked.config.ipam.type:
+    if section := _untyped(checked):
         yield warning(
             section,
             "no effect: without `ipam.type` the network has no addresses",
             'set its `type` to "cni-bridge"',
             at_key=True,
+            effect=ADDRESSLESS,
         )
     for subnet in checked.subnets:
-        if ipaddress.ip_network(prefix_text(subnet)).is_global:
+        if kind := _unusable(ipaddress.ip_network(prefix_text(subnet))):
+            yield error(
+                _node(checked, "ipam"),
+                f"{prefix_text(subnet)} is {kind}: containers cannot use it",
+                "use a subnet of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or fd00::/8",
+                effect="containers have no connectivity",
+            )
+        elif ipaddress.ip_network(prefix_text(subnet)).is_global:
             yield warning(
                 _node(checked, "ipam"),
                 f"{prefix_text(subnet)} is a public range: containers cannot reach the real {prefix_text(subnet)}",
@@ -156,12 +216,44 @@ def _conflicts(earlier: Checked, later: Checked) -> Iterator[str]:
         )
 
 
+def _unusable(subnet: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
+    """Return the special use of a subnet that no container can have addresses of."""
+    kinds = {
+        "loopback": subnet.is_loopback,
+        "multicast": subnet.is_multicast,
+        "link-local": subnet.is_link_local,
+        "unspecified": subnet.network_address.is_unspecified,
+        "reserved": subnet.version == 4 and subnet.is_reserved,
+    }
+    return next((kind for kind, is_so in kinds.items() if is_so), "")
+
+
+def _is_reachable(route: Route, subnets: tuple[Prefix, ...]) -> bool:
+    """Whether a route's gateway, if it has one, is on the network's own link."""
+    gateway = route.gateway
+    if gateway is None or not any(gateway) or route.scope == RT_SCOPE_LINK:
+        return True
+    is_link_local = len(gateway) == 16 and ipaddress.ip_address(gateway).is_link_local
+    return is_link_local or any(address.contains(each, gateway) for each in subnets)
+
+
 def _leads_to_default_gateway(route: Route) -> bool:
     return route.gateway is None and route.destination.length == 0
 
 
 def _is_private(subnet: Prefix) -> bool:
     return ipaddress.ip_network(prefix_text(subnet)).is_private
+
+
+def _untyped(checked: Checked) -> Node | None:
+    """Return the section `ipam` of a network that has one, but no IPAM plugin."""
+    section = checked.plugin.get("ipam")
+    return section if section and section.items and not checked.config.ipam.type else None
+
+
+def _given(checked: Checked, *keys: str) -> Node:
+    """Return the first of these keys that the config has."""
+    return next(filter(None, map(checked.plugin.get, keys)), checked.plugin)
 
 
 def _node(checked: Checked, path: str) -> Node:

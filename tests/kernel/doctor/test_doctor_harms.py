@@ -1,5 +1,7 @@
 """`cni-bridge doctor`: each thing that is broken is found and named; `--fix` mends what is safe."""
 
+import json
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable
@@ -120,7 +122,7 @@ MENDED: dict[str, tuple[Harm, str, str]] = {
 
 def test_a_host_that_is_well_has_no_findings(conf: Path, container: Container) -> None:
     run = doctor(conf)
-    assert (run.status, run.stdout, run.stderr) == (0, "nothing is wrong\n", "")
+    assert (run.status, run.stdout.splitlines()[0], run.stderr) == (0, "nothing found", "")
 
 
 def test_a_host_without_networks_is_well(host: Host, conf: Path) -> None:
@@ -143,7 +145,7 @@ def test_what_is_broken_is_found_and_mended(
     run = doctor(conf, "--fix")
     assert (run.status, run.stderr) == (0, ""), run
     assert "fixed: " in run.stdout
-    assert run.stdout.endswith("nothing is wrong\n")
+    assert "nothing found\nchecked: 1 container, " in run.stdout
     assert container.can_ping("10.88.0.1")
     assert routes(container) == before
     network.check(container, config={"runtimeConfig": PORTS}).assert_silent_success()
@@ -155,7 +157,8 @@ def test_without_a_config_only_what_is_certain_is_mended(
 ) -> None:
     (conf / "testnet.conflist").unlink()
     told = f"not checked against a config, since {conf} has none: testnet\n"
-    assert doctor(conf).stdout == "nothing is wrong\n" + told
+    assert doctor(conf).stdout.startswith("nothing found\n")
+    assert doctor(conf).stdout.endswith(told)
     MENDED[harm][0](container)
     (found,) = findings(conf)
     assert found["is_fixable"] == (harm == "host end down")
@@ -194,7 +197,7 @@ def test_the_dead_are_forgotten(conf: Path, container: Container) -> None:
     sql("update holding set boot_id = 'x'")
     assert [each["check"] for each in findings(conf)] == ["stale"]
     run = doctor(conf, "--fix")
-    assert run.stdout == "fixed: cni-bridge gc\nnothing is wrong\n"
+    assert run.stdout.startswith("fixed: cni-bridge gc\nnothing found\n")
 
 
 def test_an_add_that_died_is_told_with_the_del_that_ends_it(
@@ -215,10 +218,56 @@ def test_what_only_a_runtime_can_make_anew_is_left_to_it(conf: Path, container: 
     assert doctor(conf, "--fix").status == 1
 
 
-def test_a_host_end_in_no_ledger_is_told_and_left(conf: Path, container: Container) -> None:
+def lose() -> None:
+    """Remove the ledger, as a cleared /run does."""
+    shutil.rmtree("/run/cni-bridge")
+
+
+def spoil() -> None:
+    """Damage the ledger beyond reading."""
+    Path("/run/cni-bridge/ledger.sqlite").write_bytes(b"no database" * 1000)
+
+
+def lose_the_record() -> None:
+    """Remove the record of the only attachment."""
     sql("delete from holding")
+
+
+@pytest.mark.parametrize("harm", [lose, lose_the_record])
+def test_a_lost_ledger_is_rebuilt_and_no_container_is_cut_off(
+    harm: Callable[[], None], conf: Path, container: Container
+) -> None:
+    harm()
     (found,) = findings(conf)
-    assert (found["check"], found["is_fixable"]) == ("unknown", False)
+    assert (found["check"], found["is_fixable"]) == ("unknown", True)
+    assert found["command"] == "cni-bridge restore --from-kernel"
+    assert "link del" not in doctor(conf).stdout
+    run = doctor(conf, "--fix")
+    assert run.stdout.startswith("fixed: cni-bridge restore --from-kernel\nnothing found\n"), run
+    assert container.can_ping("10.88.0.1")
+
+
+def test_a_damaged_ledger_is_rebuilt(conf: Path, container: Container) -> None:
+    spoil()
+    assert doctor(conf).status == 2
+    run = doctor(conf, "--fix")
+    assert (run.status, "restore --from-kernel" in run.stdout) == (0, True), run
+    assert findings(conf) == []
+
+
+def test_a_probe_finds_a_gateway_that_does_not_answer(conf: Path, container: Container) -> None:
+    assert doctor(conf, "--probe").status == 0
+    container.ip("neigh", "replace", "10.88.0.1", "lladdr", "02:00:00:00:00:99", "dev", "eth0")
+    assert "eth0 gets no answer from its gateway 10.88.0.1" in doctor(conf, "--probe").stdout
+
+
+def test_all_plugins_missing_for_a_file_are_one_finding(conf: Path, container: Container) -> None:
+    file = conf / "testnet.conflist"
+    conflist = json.loads(file.read_text())
+    conflist["plugins"] += [{"type": "one-plugin"}, {"type": "another-plugin"}]
+    file.write_text(json.dumps(conflist))
+    (found,) = findings(conf)
+    assert "names plugins one-plugin, another-plugin, not found in" in found["cause"]
 
 
 def test_another_data_dir_is_known_from_its_config(
@@ -241,5 +290,5 @@ def test_a_subnet_that_a_route_leads_elsewhere_is_found(conf: Path, container: C
     ip("route", "add", "10.88.7.0/24", "dev", "vpn0")
     (found,) = findings(conf)
     assert found["check"] == "overlaps"
-    assert "10.88.7.0/24 by vpn0" in found["cause"]
+    assert "10.88.7.0/24 via vpn0" in found["cause"]
     ip("link", "del", "vpn0")

@@ -87,7 +87,7 @@ def test_an_mtu_above_the_way_outs_is_found(conf: Path, container: Container) ->
         ip(*words.split())
     (found,) = findings(conf)
     assert (found["check"], found["is_fixable"]) == ("mtu", True)
-    assert "the way out has 1400" in found["cause"]
+    assert "the uplink has 1400" in found["cause"]
     assert doctor(conf, "--fix").status == 0
     assert container.link()["mtu"] == 1400
     ip("link", "del", "up0")
