@@ -119,7 +119,8 @@ def take(*state_dirs: str, others: Mapping[str, str] | None = None) -> Inventory
     attachments = [replace(each, protection=firewall.of(each.attachment)) for each in attachments]
     known = {each.host_name for each in attachments}
     where = ", ".join(state_dirs)
-    attachments += [_unrecorded(each, where) for each in host.interfaces if _is_lost(each, known)]
+    lost = [_unrecorded(each, where) for each in host.interfaces if _is_lost(each, known)]
+    attachments += [replace(each, protection=firewall.of(each.attachment)) for each in lost]
     attachments.sort(key=lambda each: (each.attachment.network, not each.created, each.created))
     bridges = tuple(_bridges(host, attachments))
     ours = {bridge.name for bridge in bridges}

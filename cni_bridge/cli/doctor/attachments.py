@@ -8,8 +8,8 @@ from functools import partial
 
 from cni_bridge import address
 from cni_bridge.address import prefix_text
+from cni_bridge.cli import firewall_summary, host_state, inventory, units
 from cni_bridge.cli import gc as gc_command
-from cni_bridge.cli import host_state, inventory, units
 from cni_bridge.cli.doctor import fixes
 from cni_bridge.cli.doctor.facts import Facts
 from cni_bridge.cli.doctor.findings import Diagnosis, Fix
@@ -53,7 +53,15 @@ def unknown(facts: Facts) -> Iterator[Diagnosis]:
     lost: dict[str, list[Attached]] = {}
     of_network = {each.name: each.state_dir for each in facts.configs}
     for each in facts.found.attachments:
-        if each.health == inventory.UNKNOWN:
+        if each.health == inventory.UNKNOWN and each.protection is not firewall_summary.NOTHING:
+            network = each.attachment.network
+            yield Diagnosis(
+                cause=f"{_who(each)} is recorded in a ledger that was not inspected: "
+                f"network {network} has another ipam.dataDir",
+                effect="it is not checked",
+                command=f"cni-bridge doctor --conf-dir DIR   # that has the config of {network}",
+            )
+        elif each.health == inventory.UNKNOWN:
             directory = of_network.get(each.attachment.network, facts.state_dirs[0])
             lost.setdefault(directory, []).append(each)
     for directory, those in lost.items():

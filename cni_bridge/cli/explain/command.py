@@ -13,8 +13,9 @@ from cni_bridge.lean.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cni_bridge.cli.explain.hops import Flow
+    from cni_bridge.cli.explain.hops import Flow, Hop
 
+WRONG_USAGE = 2
 HOST = "host"
 STYLES = {"passes": "green", "drops": "bold red", "unsure": "yellow"}
 MARKS = {"passes": "✓", "drops": "✗", "unsure": "?"}
@@ -63,23 +64,29 @@ def register(parsers: Commands) -> None:
 def run(options: Options) -> int:
     """Print the hops; return 1 if one of them drops."""
     from cni_bridge.cli.explain import evidence, walk  # load pyroute2
-    from cni_bridge.cli.explain.hops import DROPS
+    from cni_bridge.cli.explain.hops import DROPS, UNSURE
     from cni_bridge.cli.explain.scene import Scene
 
     if os.geteuid():
         raise IOFailure("explain needs root to enter network namespaces")
     found = inventory.take(*conflists.ledgers(options.state_dir))
     protocol = "udp" if options.udp else "tcp"
-    asker, flow = _asked(found, options.source, options.target, protocol)
+    try:
+        asker, flow = _asked(found, options.source, options.target, protocol)
+    except InvalidConfig as error:
+        terminal.fail(error)
+        return WRONG_USAGE
     from_host = options.source == HOST and bool(options.target)
     if options.probe and flow.source:
         raise InvalidConfig(
             f"--probe cannot connect from {flow.source}", "that address is not on this host"
         )
-    hops = list(walk.hops(Scene(found, asker), flow, from_host=from_host))
-    if options.probe:
+    hops: list[Hop] = []
+    if options.probe:  # what is measured goes before what is inferred
         path = asker[0].netns_path if asker else OWN_NETNS
         hops += evidence.probe(path, flow if flow.address else replace(flow, address="127.0.0.1"))
+    measured = next((hop.verdict for hop in hops if hop.verdict != UNSURE), "")
+    hops += walk.hops(Scene(found, asker), flow, from_host=from_host)
     if options.json:
         terminal.print_json({"hops": [vars(hop) for hop in hops]})
     else:
@@ -89,7 +96,8 @@ def run(options: Options) -> int:
             screen.print(
                 Text.assemble(mark, hop.text, (f"  ({hop.source})", "dim")), soft_wrap=True
             )
-    return int(any(hop.verdict == DROPS for hop in hops))
+    verdicts = [measured] if measured else [hop.verdict for hop in hops]
+    return int(DROPS in verdicts)
 
 
 def _asked(
@@ -125,10 +133,10 @@ def _container(found: Inventory, beginning: str) -> tuple[Attached, ...]:
     own = [each for each in found.attachments if each.attachment.container.startswith(beginning)]
     exact = [each for each in own if each.attachment.container == beginning] or own
     if len({each.attachment.container for each in exact}) != 1:
-        there = ", ".join(sorted({each.title for each in found.attachments}))
+        there = ", ".join(sorted({each.title for each in exact or found.attachments}))
         raise InvalidConfig(
             f"{'several containers begin' if exact else 'no container begins'} with {beginning}",
-            f"there are: {there or 'none'}",
+            f"containers: {there}" if there else "no container is attached yet",
         )
     return tuple(sorted(exact, key=lambda each: each.attachment.ifname))
 
@@ -140,11 +148,22 @@ def _address(found: Inventory, host: str, asker: tuple[Attached, ...]) -> str:
     except ValueError:
         pass
     bridges = {each.bridge for each in asker}
+    if host == HOST:
+        return _of_host(found, asker)
     near = sorted(_container(found, host), key=lambda each: each.bridge not in bridges)
     addresses = [prefix.partition("/")[0] for each in near for prefix in each.addresses]
     if not addresses:
         raise InvalidConfig(f"{host} has no address")
     return addresses[0]
+
+
+def _of_host(found: Inventory, asker: tuple[Attached, ...]) -> str:
+    """Return the host's address on a bridge of the asker's."""
+    for each in asker:
+        bridge = found.host.interface(each.bridge)
+        for prefix in bridge.addresses if bridge else ():
+            return prefix.partition("/")[0]
+    raise InvalidConfig("the host has no address on a bridge of this container", "name an address")
 
 
 def _split(target: str) -> tuple[str, int]:

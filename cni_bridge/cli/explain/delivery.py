@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from cni_bridge.cli import host_state
 from cni_bridge.cli.explain import kernel_queries
-from cni_bridge.cli.explain.hops import Flow, Hop, dropped
+from cni_bridge.cli.explain.hops import INFERRED, Flow, Hop, bracketed, dropped
 from cni_bridge.cli.explain.scene import Scene
 from cni_bridge.cli.host_state import KernelInterface
 from cni_bridge.cli.inventory import Attached, Inventory
@@ -13,8 +13,6 @@ from cni_bridge.kernel.netlink import Socket
 from cni_bridge.lean.record import replace
 
 CONTAINER, BRIDGE = "container", "bridge"
-NOWHERE = {"127.0.0.1", "::1"}
-EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - nothing is bound here
 
 
 def pair(found: Inventory, each: Attached) -> Iterator[Hop]:
@@ -31,18 +29,23 @@ def pair(found: Inventory, each: Attached) -> Iterator[Hop]:
 
 
 def arrival(scene: Scene, target: Attached, flow: Flow) -> Iterator[Hop]:
-    """Deliver the packet to a container, and check that its answer has a route."""
+    """Deliver the packet to a container, and check that its answer comes back the same way."""
     yield from pair(scene.found, target)
+    if twin := _twin(scene.found, target):
+        text = f"{target.title} and {twin.title} have the same MAC address: {target.bridge} sends to one"
+        yield dropped(BRIDGE, text, INFERRED)
     name, path = target.title, target.netns_path
-    if flow.source:
-        way = kernel_queries.route(path, flow.source)
-        if way.refusal:
-            yield dropped(CONTAINER, f"{name} has no route back to {flow.source}: {way.refusal}")
-        if way.is_local:
-            text = f"{name} drops it, since it comes from its own address {flow.source}"
-            yield dropped(CONTAINER, text)
-    elif not _has_default(scene.found, target, flow.address):
-        yield dropped(CONTAINER, f"{name} has no default route, so its answers cannot leave")
+    way = kernel_queries.route(path, flow.source or kernel_queries.OUTSIDE[flow.is_ipv6])
+    client = flow.source or "the client"
+    if way.refusal:
+        why = "default route" if not flow.source else f"route back to {flow.source}"
+        yield dropped(CONTAINER, f"{name} has no {why}, so its answers cannot leave")
+    if way.is_local:
+        text = f"{name} drops it, since it comes from its own address {flow.source}"
+        yield dropped(CONTAINER, text)
+    if way.device and way.device != target.attachment.ifname and not way.is_local:
+        text = f"{name} answers {client} via {way.device}, not via {target.attachment.ifname}"
+        yield dropped(CONTAINER, f"{text}: the answer does not come back")
     flow = replace(flow, enters=target.attachment.ifname, leaves="", mac="", mark=0)
     flow = yield from scene.filtered(CONTAINER, "input", flow, path=path)
     yield from scene.answered(CONTAINER, "output", flow, path)
@@ -50,23 +53,34 @@ def arrival(scene: Scene, target: Attached, flow: Flow) -> Iterator[Hop]:
     yield from listening(path, name, flow)
 
 
-def listening(netns_path: str, name: str, flow: Flow) -> Iterator[Hop]:
-    """Check whether a process listens."""
-    at = kernel_queries.listeners(netns_path, flow.protocol, flow.port)
+def listening(netns_path: str, name: str, flow: Flow, place: str = CONTAINER) -> Iterator[Hop]:
+    """Check whether a process listens at the address."""
+    found = kernel_queries.listeners(netns_path, flow.protocol, flow.port)
     what = f"{flow.protocol}/{flow.port}"
-    if not at:
-        yield dropped(CONTAINER, f"nothing listens on {what} in {name}: connection refused")
-    elif at <= NOWHERE and flow.address not in at:
-        yield dropped(
-            CONTAINER, f"{name} listens on {what} at {', '.join(at)} only: connection refused"
-        )
-    elif not at & EVERYWHERE and flow.address and flow.address not in at:
-        yield dropped(
-            CONTAINER,
-            f"{name} listens on {what} at {', '.join(sorted(at))} only: connection refused",
-        )
-    else:
-        yield Hop(place=CONTAINER, text=f"a process listens on {what} in {name}")
+    if not found:
+        yield dropped(place, f"nothing listens on {what} in {name}: connection refused")
+        return
+    taking = next((each for each in found if each.accepts(flow.address)), None)
+    if taking is None:
+        at = ", ".join(sorted({f"{bracketed(each.address)}:{flow.port}" for each in found}))
+        process = found[0].process or "a process"
+        every = "[::]" if flow.is_ipv6 else "0.0.0.0"  # noqa: S104 - nothing is bound here
+        text = f"{process} in {name} listens on {at} only: let it listen on {every}:{flow.port}"
+        yield dropped(place, text)
+        return
+    yield Hop(place=place, text=f"{taking.process or 'a process'} listens on {what} in {name}")
+
+
+def _twin(found: Inventory, target: Attached) -> Attached | None:
+    """Return another attachment on the same bridge with the same MAC."""
+    mac = target.container_end.mac if target.container_end else ""
+    others = (
+        each
+        for each in found.attachments
+        if each is not target and each.bridge == target.bridge and each.container_end
+    )
+    same = (each for each in others if each.container_end and each.container_end.mac == mac)
+    return next(same, None) if mac and target.bridge else None
 
 
 def loopback(found: Inventory, each: Attached) -> Iterator[Hop]:
@@ -119,9 +133,3 @@ def _fault_on_host(found: Inventory, name: str, outer: KernelInterface) -> tuple
         why = f"by STP of {bridge.name}" if bridge.has_stp else "it was set so by hand"
         return BRIDGE, f"port {outer.name} of {bridge.name} is {outer.port_state}: {why}"
     return None
-
-
-def _has_default(found: Inventory, target: Attached, address: str) -> bool:
-    space = found.space(target.space) if target.space else None
-    wanted = "::/0" if ":" in address else "0.0.0.0/0"
-    return space is None or any(route.destination == wanted for route in space.routes)

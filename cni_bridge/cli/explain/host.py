@@ -24,6 +24,8 @@ def received(scene: Scene, flow: Flow, own: Attached | None) -> Way:
     """Follow what arrives from a container, or from outside with an unknown address."""
     if own is None:
         flow = _from_outside(scene, flow)
+    else:
+        yield from _way_back(own, flow)
     asked = flow
     judgement = scene.judged("prerouting", flow, OWN_NETNS)
     flow = yield from scene.filtered(HOST, "prerouting", flow)
@@ -65,7 +67,9 @@ def _from_outside(scene: Scene, flow: Flow) -> Flow:
     uplink = scene.device(flow.address) if flow.address else None
     if uplink is None or uplink.kind == "bridge":
         uplink = scene.uplink()
-    address = flow.address or (port.host_ip if port else "")
+    published = port.host_ip if port else ""
+    is_inside = bool(published) and ipaddress.ip_address(published).is_loopback
+    address = flow.address or ("" if is_inside else published)
     if not address:
         devices = [uplink.name] if uplink else [each.name for each in scene.found.bridges]
         is_ipv6 = ":" in port.address if port else False
@@ -126,7 +130,10 @@ def _unpublished(scene: Scene, flow: Flow) -> str:
     )
     port = f"port {flow.port}/{flow.protocol} is"
     if not others:
-        return f"{port} not published"
+        other = "udp" if flow.protocol == "tcp" else "tcp"
+        by = next((each.title for each, _ in _ports(scene, replace(flow, protocol=other))), "")
+        hint = f", but {flow.port}/{other} is, by {by}" if by else ""
+        return f"{port} not published{hint}: the host itself is asked"
     return f"{port} published at {', '.join(others)} only, not at {flow.address}"
 
 
@@ -141,13 +148,14 @@ def _taken(scene: Scene, flow: Flow) -> Way:
     """Deliver to the host itself."""
     flow = yield from scene.filtered(HOST, "input", flow)
     yield from scene.answered(HOST, "output", flow)
-    yield from delivery.listening(OWN_NETNS, "this host", flow)
+    yield from delivery.listening(OWN_NETNS, "this host", flow, HOST)
 
 
 def _forwarded(scene: Scene, flow: Flow, own: Attached | None) -> Way:
-    key = FORWARDING[flow.is_ipv6].format(flow.enters if own else "all")
-    if sysctl.read(key) == "0":
-        yield dropped(HOST, f"forwarding is off: {key.replace('/', '.')} is 0")
+    for device in dict.fromkeys((flow.enters or "all", own.bridge if own else "all")):
+        key = FORWARDING[flow.is_ipv6].format(device)
+        if sysctl.read(key) == "0":
+            yield dropped(HOST, f"forwarding is off: {key.replace('/', '.')} is 0")
     way = kernel_queries.route(
         OWN_NETNS, flow.address, source=flow.source, arrives_by=flow.enters if own else ""
     )
@@ -208,6 +216,7 @@ def _localnet(flow: Flow) -> Iterator[Hop]:
 
 def _delivered(scene: Scene, flow: Flow, way: kernel_queries.Way) -> Way:
     if target := scene.at(flow.address):
+        yield from _to_container(target, flow, way)
         yield from delivery.arrival(scene, target, flow)
         return
     link = scene.found.host.interface(way.device)
@@ -222,6 +231,32 @@ def _delivered(scene: Scene, flow: Flow, way: kernel_queries.Way) -> Way:
     yield Hop(
         place=HOST, text=f"it leaves via {way.device}; what is beyond cannot be seen from this host"
     )
+
+
+def _way_back(own: Attached, flow: Flow) -> Iterator[Hop]:
+    """Check that answers to a container leave by its bridge."""
+    way = kernel_queries.route(OWN_NETNS, flow.source) if flow.source else None
+    if way and not leads_to(own, way.device):
+        text = f"answers to {flow.source} leave via {way.device or 'no interface'}"
+        yield dropped(HOST, f"{text}, not via {own.bridge}: another route has its subnet")
+
+
+def _to_container(target: Attached, flow: Flow, way: kernel_queries.Way) -> Iterator[Hop]:
+    """Check that the host's route and neighbour entry lead to the container."""
+    if not leads_to(target, way.device):
+        text = f"{flow.address} of {target.title} is routed via {way.device}"
+        yield dropped(HOST, f"{text}, not via {target.bridge}: another route has its subnet")
+    mac = target.container_end.mac if target.container_end else ""
+    if wrong := kernel_queries.wrong_neighbour(OWN_NETNS, way.device, flow.address, mac):
+        text = f"a permanent neighbour entry on {way.device} gives {flow.address} the MAC {wrong}"
+        remedy = f"ip neigh del {flow.address} dev {way.device}"
+        yield dropped(HOST, f"{text}, but {target.title} has {mac}: {remedy}")
+
+
+def leads_to(target: Attached, device: str) -> bool:
+    """Whether packets sent via an interface get to the bridge of an attachment, if it has one."""
+    bridge = target.bridge
+    return not bridge or device == bridge or device.startswith(f"{bridge}.")
 
 
 def _unrouted(scene: Scene, flow: Flow) -> Iterator[Hop]:

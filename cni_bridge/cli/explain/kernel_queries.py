@@ -4,10 +4,13 @@ Nothing is changed; only an echo request is sent to a neighbour that the kernel 
 """
 
 import ipaddress
+import os
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 from pyroute2.iproute.linux import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -15,12 +18,22 @@ from pyroute2.netlink.exceptions import NetlinkError
 from cni_bridge.cli import icmp
 from cni_bridge.firewall.model import PROTOCOLS
 from cni_bridge.kernel import netns
-from cni_bridge.kernel.hostports import TABLES
+from cni_bridge.kernel.hostports import (
+    DIAG_REQUEST,
+    NETLINK_SOCK_DIAG,
+    SOCK_DIAG_BY_FAMILY,
+    TABLES,
+)
+from cni_bridge.kernel.netlink import Request, Socket
 from cni_bridge.kernel.netns import OWN_NETNS
 from cni_bridge.lean.record import record
 
 RTN_LOCAL = 2  # linux/rtnetlink.h
 NUD_INCOMPLETE, NUD_FAILED = 0x01, 0x20  # linux/neighbour.h
+FIXED = 0x80 | 0x40  # NUD_PERMANENT, NUD_NOARP
+DIAG_INODE, DIAG_SIZE = 68, 72  # of an inet_diag_msg (linux/inet_diag.h)
+INET_DIAG_SKV6ONLY = 11
+OUTSIDE = {False: "1.1.1.1", True: "2606:4700:4700::1111"}  # by family: an address far away
 UNKNOWN = NUD_INCOMPLETE | NUD_FAILED
 BRIDGE_VLAN_INFO_PVID = 0x2  # linux/if_bridge.h
 
@@ -34,6 +47,36 @@ class Way:
     source: str = ""  # the address that it is sent from, if it is not forwarded
     is_local: bool = False
     refusal: str = ""
+
+
+@record
+class Listener:
+    """A socket that listens."""
+
+    address: str
+    is_ipv6_only: bool
+    inode: int
+
+    def accepts(self, address: str) -> bool:
+        """Whether a packet for this address gets to it; an empty one is any but the loopback's."""
+        own = ipaddress.ip_address(self.address)
+        mapped = getattr(own, "ipv4_mapped", None)
+        own = mapped or own
+        if not address:
+            return not own.is_loopback
+        asked = ipaddress.ip_address(address)
+        if not own.is_unspecified or mapped:
+            return own == asked or (bool(mapped) and own.is_unspecified and asked.version == 4)
+        return own.version == asked.version or (own.version == 6 and not self.is_ipv6_only)
+
+    @property
+    def process(self) -> str:
+        """The name of the process that has it; empty if it is not visible from here."""
+        for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+            with suppress(OSError):
+                if os.readlink(descriptor) == f"socket:[{self.inode}]":
+                    return (descriptor.parents[1] / "comm").read_text(errors="replace").strip()
+        return ""
 
 
 def route(path: str, address: str, *, source: str = "", arrives_by: str = "") -> Way:
@@ -60,13 +103,26 @@ def route(path: str, address: str, *, source: str = "", arrives_by: str = "") ->
 
 def is_silent(device: str, address: str) -> bool:
     """Whether a neighbour of the host fails to answer now; older entries are asked again."""
-    states = _neighbour(device, address)
+    states = [each["state"] for each in _neighbours(OWN_NETNS, device, address)]
     if states and not any(state & UNKNOWN for state in states):
         return False
     with icmp.sender(socket.AddressFamily(family(address))) as sender:
         if icmp.answered([(sender, address, 0)]):
             return False
-    return any(state & UNKNOWN for state in _neighbour(device, address))  # echoes may be filtered
+    states = [each["state"] for each in _neighbours(OWN_NETNS, device, address)]
+    return any(state & UNKNOWN for state in states)  # echoes may be filtered
+
+
+def answers(path: str, address: str) -> bool:
+    """Whether an address answers an echo request from a namespace, or at least its ARP."""
+    opened = netns.open_netns(path, may_be_own=True)
+    try:
+        with netns.inside(
+            opened, lambda: icmp.sender(socket.AddressFamily(family(address)))
+        ) as made:
+            return bool(icmp.answered([(made, address, 0)]))
+    finally:
+        netns.close(opened)
 
 
 def vlans(port: str) -> tuple[int | None, frozenset[int]]:
@@ -89,13 +145,22 @@ def filters_vlans(bridge: str) -> bool:
     return file.exists() and file.read_text(encoding="ascii").strip() == "1"
 
 
-def listeners(path: str, protocol: str, port: int) -> set[str]:
-    """Return the addresses that sockets in a namespace listen at on a port."""
+def listeners(path: str, protocol: str, port: int) -> list[Listener]:
+    """Return the sockets in a namespace that listen on a port."""
     opened = netns.open_netns(path, may_be_own=True)
     try:
-        return netns.inside(opened, lambda: set(_listening(protocol, port)))
+        return netns.inside(opened, lambda: list(_listening(protocol, port)))
     finally:
         netns.close(opened)
+
+
+def wrong_neighbour(path: str, device: str, address: str, mac: str) -> str:
+    """Return the MAC of a permanent neighbour entry for an address, if it is another than `mac`."""
+    for each in _neighbours(path, device, address):
+        found = each.get("lladdr")
+        if each["state"] & FIXED and found and mac and found != mac:
+            return str(found)
+    return ""
 
 
 def family(address: str) -> int:
@@ -103,32 +168,60 @@ def family(address: str) -> int:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def _neighbour(device: str, address: str) -> list[int]:
-    """Return the states of an address on an interface: one, or none if it was never resolved."""
-    opened = netns.open_netns(OWN_NETNS, may_be_own=True)
+def _neighbours(path: str, device: str, address: str) -> list[Any]:
+    """Return the neighbour entries of an address on an interface: one, or none."""
+    opened = netns.open_netns(path, may_be_own=True)
     try:
         with netns.inside(opened, IPRoute) as kernel:
             index = kernel.link_lookup(ifname=device)[0]
             known = kernel.get_neighbours(family=family(address), ifindex=index)
             return [
-                each["state"]
-                for each in known
-                if each["ifindex"] == index and each.get("dst") == address
+                each for each in known if each["ifindex"] == index and each.get("dst") == address
             ]
     finally:
         netns.close(opened)
 
 
-def _listening(protocol: str, port: int) -> Iterator[str]:
-    """Parse proc_net(5): local address and state are the second and fourth columns."""
+def _listening(protocol: str, port: int) -> Iterator[Listener]:
+    """Parse proc_net(5): address, state, inode are the second, fourth and tenth columns."""
     tables, state = TABLES[PROTOCOLS[protocol]]
+    ipv6_only = _ipv6_only(PROTOCOLS[protocol], state)
     for table in tables:
         file = Path("/proc/thread-self/net", table)
         for line in file.read_text(encoding="ascii").splitlines()[1:] if file.exists() else ():
             columns = line.split()
             digits, _, number = columns[1].partition(":")
             if int(columns[3], 16) == state and int(number, 16) == port:
-                yield str(ipaddress.ip_address(_packed(digits)))
+                yield Listener(
+                    address=str(ipaddress.ip_address(_packed(digits))),
+                    is_ipv6_only=int(columns[9]) in ipv6_only,
+                    inode=int(columns[9]),
+                )
+
+
+def _ipv6_only(protocol: int, state: int) -> set[int]:
+    """Return the inodes of sockets of IPV6_V6ONLY; none where the kernel lacks sock_diag."""
+    request = Request(
+        what="list sockets",
+        kind=SOCK_DIAG_BY_FAMILY,
+        body=struct.pack(DIAG_REQUEST, socket.AF_INET6, protocol, 1 << state),
+    )
+    with suppress(OSError), closing(Socket(NETLINK_SOCK_DIAG)) as kernel:
+        return {
+            struct.unpack_from("=I", answer, DIAG_INODE)[0]
+            for answer in kernel.dump(request)
+            if _attribute(answer[DIAG_SIZE:], INET_DIAG_SKV6ONLY) == b"\1"
+        }
+    return set()
+
+
+def _attribute(attributes: bytes, wanted: int) -> bytes:
+    while len(attributes) >= 4:
+        length, kind = struct.unpack_from("=HH", attributes)
+        if kind == wanted:
+            return attributes[4:length]
+        attributes = attributes[(max(length, 4) + 3) & ~3 :]
+    return b""
 
 
 def _packed(digits: str) -> bytes:

@@ -65,6 +65,7 @@ def _over_bridge(
     flow = replace(flow, enters=own.host_name, leaves="", mac=mac, mark=0)
     flow = yield from scene.filtered(BRIDGE, "prerouting", flow, as_frame=True)
     device = scene.device(gateway or flow.address)
+    yield from _neighbour(scene, own, gateway or flow.address, device)
     if device:
         yield from _same_vlan(scene, own, _port_behind(device))
         yield from scene.filtered(BRIDGE, "input", flow, as_frame=True)
@@ -78,8 +79,26 @@ def _over_bridge(
         yield from _to_neighbour(scene, flow, own)
 
 
+def _neighbour(
+    scene: Scene, own: Attached, address: str, device: KernelInterface | None
+) -> Iterator[Hop]:
+    """Check that the container has no wrong entry for what it sends to."""
+    target = None if device else scene.at(address)
+    end = device or (target.container_end if target else None)
+    ifname = own.attachment.ifname
+    wrong = end and kernel_queries.wrong_neighbour(own.netns_path, ifname, address, end.mac)
+    if end and wrong:
+        text = f"a permanent neighbour entry of {own.title} gives {address} the MAC {wrong}"
+        remedy = f"nsenter --net={own.netns_path} ip neigh del {address} dev {ifname}"
+        yield dropped(CONTAINER, f"{text}, but it is {end.mac}: {remedy}")
+
+
 def _to_neighbour(scene: Scene, flow: Flow, own: Attached) -> Generator[Hop, None, None]:
     target = scene.at(flow.address)
+    if target is None and kernel_queries.answers(own.netns_path, flow.address):
+        text = f"{flow.address} was not attached by cni-bridge, but answers on {own.bridge}"
+        yield Hop(place=BRIDGE, text=f"{text}; --probe connects", verdict=UNSURE)
+        return
     if target is None or target.bridge != own.bridge:
         where = f", but on {target.bridge or 'no bridge'}" if target else ""
         yield dropped(

@@ -14,7 +14,12 @@ INTERFACE = (
     *("azure-vnet", "calico", "cilium-cni", "flannel", "kindnet", "sriov", "weave-net"),
 )
 KNOWN = (*CHAINED, *INTERFACE, "loopback", "multus", "egress-router", "istio-cni", "linkerd-cni")
-IPAM = (OWN_TYPE, "host-local", "dhcp", "static")  # the first is of cni-bridge, the others ship with CNI
+IPAM = (
+    OWN_TYPE,
+    "host-local",
+    "dhcp",
+    "static",
+)  # the first is of cni-bridge, the others ship with CNI
 OTHER_IPAM = ("azure-vnet-ipam", "calico-ipam", "nv-ipam", "spiderpool", "whereabouts")
 CUTOFF = 0.75
 NO_CONTAINER = "no container can be attached to this network"
