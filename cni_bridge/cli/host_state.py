@@ -3,7 +3,7 @@
 Read only, with pyroute2 rather than the plugin's own reader, and without the ledger.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -18,6 +18,7 @@ AF_INET, AF_INET6 = 2, 10  # linux/socket.h
 IFF_UP = 1  # linux/if.h
 RT_SCOPE_LINK = 253  # linux/rtnetlink.h
 RT_TABLE_MAIN = 254
+RTPROT_RA = 9
 FORWARDING = "forwarding"
 PORT_STATES = ("disabled", "listening", "learning", FORWARDING, "blocking")  # linux/if_bridge.h
 
@@ -71,6 +72,7 @@ class KernelRoute:
     destination: str
     gateway: str
     device: str
+    is_advertised: bool = False  # by an IPv6 router
 
 
 @record
@@ -91,9 +93,9 @@ def look(paths: Mapping[str, str], host_path: str = OWN_NETNS) -> tuple[Space, .
     """Inspect the host first, then every namespace that exists, given by name and path."""
     with ExitStack() as stack:
         views = [
-            _View(name, opened, stack)
+            view
             for name, path in {HOST: host_path, **paths}.items()
-            if (opened := _open(path))
+            if (opened := _open(path)) and (view := _view(name, opened, stack))
         ]
         return tuple(_space(view, views) for view in views)
 
@@ -109,7 +111,11 @@ class _View:
         self.name = name
         self.opened = opened
         stack.callback(netns.close, opened)
-        self.socket = stack.enter_context(netns.inside(opened, IPRoute))
+        # The own namespace needs no privilege to enter: ordinary users may look at it.
+        is_own = opened.identity.path == OWN_NETNS
+        self.socket = stack.enter_context(
+            _here(IPRoute) if is_own else netns.inside(opened, IPRoute)
+        )
         self.links: dict[int, Any] = {link["index"]: link for link in self.socket.get_links()}
 
     def knows(self, other: "_View", number: int) -> bool:
@@ -118,10 +124,21 @@ class _View:
         return bool(answer["nsid"] == number)
 
 
+def _here(work: Callable[[], Any]) -> Any:
+    return work()
+
+
 def _open(path: str) -> OpenNetns | None:
     try:
         return netns.open_netns(path, may_be_own=True)
-    except (InvalidNetns, UnknownContainer):
+    except (InvalidNetns, UnknownContainer, PermissionError):
+        return None
+
+
+def _view(name: str, opened: OpenNetns, stack: ExitStack) -> _View | None:
+    try:
+        return _View(name, opened, stack)
+    except PermissionError:  # an ordinary user may not enter another namespace
         return None
 
 
@@ -198,4 +215,5 @@ def _routes(view: _View) -> Iterator[KernelRoute]:
                 destination=f"{target}/{item['dst_len']}" if target else default,
                 gateway=item.get("gateway") or "",
                 device=device.get("ifname"),
+                is_advertised=item["proto"] == RTPROT_RA,
             )

@@ -28,7 +28,8 @@ EXAMPLES = """\
   cni-bridge init                # interactive
   cni-bridge init web
   cni-bridge init web --dual-stack -o /etc/cni/net.d/10-web.conflist
-  cni-bridge init lan --subnet 10.1.0.0/24 --internal"""
+  cni-bridge init lan --subnet 10.1.0.0/24 --internal
+  cni-bridge init lab --open     # reachable by other networks and from the LAN"""
 
 
 def register(parsers: Commands) -> None:
@@ -39,7 +40,8 @@ def register(parsers: Commands) -> None:
         run,
         summary="write a network config on a free subnet",
         description="Writes a config list. Without --subnet it picks the first /24 of "
-        f"{', '.join(POOLS)}\nthat no route, address or config of this host overlaps.",
+        f"{', '.join(POOLS)}\nthat no route, address or config of this host overlaps. As with "
+        "Docker, other networks and the\nLAN reach published ports only.",
         examples=EXAMPLES,
     )
     parser.add_argument(
@@ -51,8 +53,12 @@ def register(parsers: Commands) -> None:
         "--bridge", metavar="NAME", help="the network's name followed by 0 if omitted"
     )
     parser.add_argument("--mtu", type=int, default=0, help="the kernel's default if omitted")
-    parser.add_argument(
-        "--internal", action="store_true", help="no default route, no masquerade: no way out"
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument(
+        "--internal", action="store_true", help="containers reach each other and this host only"
+    )
+    kind.add_argument(
+        "--open", action="store_true", help="let other networks and the LAN reach every port"
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="write a new file instead of stdout")
 
@@ -61,21 +67,46 @@ def run(options: Options) -> int:
     """Print or write the config after validating it."""
     if options.name is None:
         _ask(options)
+    if file := _existing(options.name):
+        raise InvalidConfig(f"{file} defines network {options.name} already", "choose another name")
     text, unwise = _checked(options)
     for each in (*unwise, *_overlaps(options.subnet)):
         terminal.write(f"warning: {each}", stderr=True)
     if options.output is None:
         terminal.write(text)
         return 0
-    file = Path(options.output)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("x", encoding="utf-8") as opened:
+        with Path(options.output).open("x", encoding="utf-8") as opened:
             opened.write(text + "\n")
     except OSError as error:
-        raise IOFailure(f"cannot write {options.output}: {error.strerror}") from error
-    terminal.console().print(f"{options.output}: network {options.name}", soft_wrap=True)
+        raise IOFailure(
+            f"cannot write {options.output}: {error.strerror}", _advice(error)
+        ) from error
+    subnets = ", ".join(map(str, _configured(json.loads(text))))
+    terminal.write(f"{options.output}: network {options.name}, {subnets}")
+    terminal.write(f"next: {_next_step(options)}")
     return 0
+
+
+def _advice(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return "use sudo, or write it elsewhere with -o"
+    return "make the directory first" if isinstance(error, FileNotFoundError) else ""
+
+
+def _next_step(options: Options) -> str:
+    if Path(options.output).absolute().parent == CONFIGS:
+        return f"start a container on it: `podman run --network {options.name} ...`, or with your runtime"
+    return f"copy it to {CONFIGS}, where runtimes look for networks"
+
+
+def _existing(name: str) -> str:
+    """Return the file in net.d that defines a network of that name; empty if none does."""
+    for file in _config_files():
+        content = _content(file)
+        if isinstance(content, dict) and content.get("name") == name:
+            return str(file)
+    return ""
 
 
 def free(pool: str, length: int, taken: Iterable[Subnet]) -> Subnet | None:
@@ -93,7 +124,7 @@ def _ask(options: Options) -> None:
     """Ask for each option; Enter accepts the suggestion."""
     if not sys.stdin.isatty():
         raise InvalidConfig("no name for the network", "cni-bridge init NAME")
-    screen = terminal.console()
+    screen = terminal.console(stderr=True)
     _ask_for(options, "name", "name of the network", "web")
     _ask_for(options, "subnet", "subnet", options.subnet or next(_subnets(options)))
     options.dual_stack = Confirm.ask("an IPv6 subnet, too", console=screen, default=False)
@@ -112,10 +143,12 @@ def _ask(options: Options) -> None:
 def _ask_for(options: Options, key: str, question: str, proposed: str) -> None:
     """Repeat a question until a config can be written with the answer."""
     while True:
-        answer = Prompt.ask(question, console=terminal.console(), default=proposed)
+        answer = Prompt.ask(question, console=terminal.console(stderr=True), default=proposed)
         setattr(options, key, answer)
         try:
             _checked(options)
+            if key == "name" and (file := _existing(answer)):
+                raise InvalidConfig(f"{file} defines network {answer} already")
             if key == "output" and Path(answer).exists():
                 raise InvalidConfig(f"{answer} exists")
         except CniError as error:
@@ -150,10 +183,11 @@ def _conflist(options: Options) -> dict[str, Any]:
         "bridge": options.bridge or _bridge(options.name),
     }
     if options.internal:
-        plugin["isGateway"] = True
+        plugin |= {"isGateway": True, "internal": True}
     else:
         plugin |= {"isDefaultGateway": True, "ipMasq": True}
-        plugin["capabilities"] = {"portMappings": True}
+        plugin |= {} if options.open else {"isolation": "on", "closed": True}
+        plugin["capabilities"] = {"portMappings": True, "ips": True, "mac": True}
     if options.mtu:
         plugin["mtu"] = options.mtu
     ranges = [[{"subnet": subnet}] for subnet in _subnets(options)]
@@ -196,8 +230,12 @@ def _taken() -> Iterator[Subnet]:
     for interface in host.interfaces:
         for address in interface.addresses:
             yield ipaddress.ip_interface(address).network
-    for file in sorted((*CONFIGS.glob("*.conf"), *CONFIGS.glob("*.conflist"))):
+    for file in _config_files():
         yield from _configured(_content(file))
+
+
+def _config_files() -> list[Path]:
+    return sorted((*CONFIGS.glob("*.conf"), *CONFIGS.glob("*.conflist")))
 
 
 def _configured(value: object) -> Iterator[Subnet]:

@@ -3,10 +3,11 @@
 Each command is a module with a `register` function.
 """
 
-import argparse
+import errno
 import gc
 import os
 import signal
+import sys
 
 import cni_bridge
 from cni_bridge import plugin
@@ -20,7 +21,7 @@ from cni_bridge.cli.options import HelpFormatter, Options, Parser
 from cni_bridge.cli.plan import command as plan
 from cni_bridge.cli.validate import command as validate
 from cni_bridge.edge import versions
-from cni_bridge.errors import CniError, LedgerUnusable
+from cni_bridge.errors import CniError, InvalidConfig, IOFailure, LedgerUnusable
 
 COMMANDS = (
     *(validate, show, graph, plan, trace, doctor, explain),
@@ -32,6 +33,7 @@ Container runtimes run it as a CNI plugin; these commands are for people."""
 EPILOG = """\
 `cni-bridge COMMAND --help` has details and examples. Exit status: 0 success, 1 something is
 wrong, 2 wrong usage."""
+UNWRITABLE = (errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF, errno.EDQUOT)
 INTERRUPTED = 130  # as a shell reports SIGINT
 
 
@@ -41,11 +43,17 @@ def run(arguments: list[str]) -> int:
         return _banner()
     gc.enable()  # the executable turns it off, for plugin runs
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `cni-bridge show | head` ends without a word
-    options = build_parser().parse_args(arguments)
-    return _carry_out(options)
+    _open_streams()
+    try:
+        status = _carry_out(_parsed(_as_options(arguments)))
+    except SystemExit as end:  # argparse's, after help or wrong usage
+        raise SystemExit(end.code or _flush()) from None
+    except OSError as error:  # the help could not be printed
+        return _unwritable(error)
+    return status or _flush()
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """Return the parser of the whole command line."""
     parser = Parser(
         prog="cni-bridge",
@@ -55,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--version", action="version", version=f"cni-bridge {cni_bridge.__version__}"
+        *("-V", "--version"), action="version", version=f"cni-bridge {cni_bridge.__version__}"
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in COMMANDS:
@@ -63,14 +71,59 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _as_options(arguments: list[str]) -> list[str]:
+    """Turn the words `help`, `help COMMAND` and `version` into options."""
+    first, *rest = arguments
+    if first == "help":
+        return [*rest, "--help"]
+    return ["--version"] if first == "version" and not rest else arguments
+
+
+def _parsed(arguments: list[str]) -> Options:
+    options, extra = build_parser().parse_known_args(arguments)
+    if extra:
+        options.command_parser.refuse(extra)
+    return options
+
+
 def _carry_out(options: Options) -> int:
     try:
         status: int = options.run(options)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except EOFError:  # Ctrl-D where a question was asked
+        return terminal.fail(InvalidConfig("no answer was given, so nothing was done"))
+    except PermissionError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        return terminal.fail(IOFailure(f"{what}{error.strerror}", "root is needed: use sudo"))
     except Exception as error:  # noqa: BLE001 - people get what runtimes get: a sentence and details
+        if isinstance(error, OSError) and error.errno in UNWRITABLE and not error.filename:
+            return _unwritable(error)
         return terminal.fail(for_people(plugin.as_cni_error(error), os.geteuid()))
     return status
+
+
+def _open_streams() -> None:
+    """Replace streams that the caller has closed, as printing to them would fail anywhere."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - as above
+
+
+def _flush() -> int:
+    """Write what is buffered; return 1, and say so, if that fails."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        return _unwritable(error)
+    return 0
+
+
+def _unwritable(error: OSError) -> int:
+    # The interpreter flushes once more at its end, and would print a traceback.
+    os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), sys.stdout.fileno())
+    return terminal.fail(IOFailure(f"cannot write to stdout: {error.strerror}"))
 
 
 def for_people(error: CniError, user: int) -> CniError:

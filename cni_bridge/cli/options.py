@@ -10,7 +10,7 @@ from cni_bridge.cli import terminal
 from cni_bridge.edge.config import STATE_DIR
 
 Options: TypeAlias = argparse.Namespace
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Commands: TypeAlias = "argparse._SubParsersAction[Any]"
 Run: TypeAlias = Callable[[Options], int]
 
 LONGEST = len("    completion")
@@ -30,6 +30,13 @@ class Parser(argparse.ArgumentParser):
         near = difflib.get_close_matches(wrong[1], names, n=1) if wrong else []
         super().error(message + "".join(f"\n  did you mean `{name}`?" for name in near))
 
+    def refuse(self, extra: list[str]) -> NoReturn:
+        """Report arguments that this command does not have, with the closest option."""
+        option = next((each for each in extra if each.startswith("-")), "")
+        near = difflib.get_close_matches(option.partition("=")[0], self._option_string_actions, n=1)
+        meant = f"\n  did you mean `{near[0]}`?" if option and near else ""
+        super().error(f"unrecognized arguments: {' '.join(extra)}{meant}")
+
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Keep descriptions as written, and leave room for the longest command name."""
@@ -41,9 +48,9 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 def add_command(
     commands: Commands, name: str, run: Run, *, summary: str, description: str, examples: str = ""
-) -> argparse.ArgumentParser:
+) -> Parser:
     """Add a command with a summary for the list and a description and examples for its help."""
-    parser = commands.add_parser(
+    parser: Parser = commands.add_parser(
         name,
         help=summary,
         description=description,
@@ -51,7 +58,7 @@ def add_command(
         formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, command_parser=parser)
     return parser
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.lab.clinic import explain, host_end
+from tests.lab.clinic import explain, host_end, undo_detours
 from tests.lab.echo import BLOCKED
 from tests.lab.iproute import bridge, ip
 from tests.lab.people import command
@@ -165,6 +165,51 @@ DROPS: dict[str, tuple[Harm, str, str, str]] = {
         lambda _: None,
         *("a1", "10.1.0.77:80", "no container on br-a has 10.1.0.77"),
     ),
+    "the subnet routed elsewhere": (
+        lambda _: ip("route", "add", "10.1.0.0/25", "dev", "uplink0"),
+        *("8080", "", "is routed via uplink0, not via br-a"),
+    ),
+    "the subnet routed elsewhere by a rule": (
+        lambda _: [
+            ip("route", "add", "10.1.0.0/24", "dev", "uplink0", "table", "100"),
+            ip("rule", "add", "lookup", "100", "pref", "100"),
+        ],
+        *("8080", "", "is routed via uplink0, not via br-a"),
+    ),
+    "the answer leaves by a VPN of the container": (
+        lambda town: [
+            town.containers["a1"].ip("link", "add", "tun0", "type", "veth", "peer", "name", "tun1"),
+            town.containers["a1"].ip("link", "set", "tun1", "up"),
+            town.containers["a1"].ip("link", "set", "tun0", "up"),
+            town.containers["a1"].ip("route", "add", "0.0.0.0/1", "dev", "tun0"),
+            town.containers["a1"].ip("route", "add", "128.0.0.0/1", "dev", "tun0"),
+        ],
+        *("8080", "", "a1 answers the client via tun0, not via eth0"),
+    ),
+    "forwarding of the uplink": (
+        lambda _: sysctl("net/ipv4/conf/uplink0/forwarding", 0),
+        *("8080", "", "net.ipv4.conf.uplink0.forwarding is 0"),
+    ),
+    "a wrong neighbour at the host": (
+        lambda _: ip(
+            *("neigh", "replace", "10.1.0.2", "lladdr", "02:00:00:00:00:99", "dev", "br-a"),
+            *("nud", "permanent"),
+        ),
+        *("8080", "", "gives 10.1.0.2 the MAC 02:00:00:00:00:99"),
+    ),
+    "a wrong neighbour in the asker": (
+        lambda town: town.containers["a1"].ip(
+            *("neigh", "replace", "10.1.0.3", "lladdr", "02:00:00:00:00:99", "dev", "eth0"),
+            *("nud", "permanent"),
+        ),
+        *("a1", "a2:80", "gives 10.1.0.3 the MAC 02:00:00:00:00:99"),
+    ),
+    "one MAC twice": (
+        lambda town: town.containers["a1"].ip(
+            "link", "set", "eth0", "address", town.containers["a2"].link()["address"]
+        ),
+        *("a1", "a2:80", "have the same MAC address"),
+    ),
     "nobody's address out there": (
         lambda _: None,
         *("a1", "192.0.2.77:80", "192.0.2.77 does not answer on uplink0"),
@@ -183,6 +228,7 @@ def test_the_hop_that_drops_is_named(harm: str, streets: Town) -> None:
     assert [hop["verdict"] for hop in hops[:-1]].count("drops") == 0
     if name in streets.containers or name == "world":
         assert streets.ask(asker, name, int(port)) in BLOCKED
+    undo_detours()
     for family, table in (("inet", "strict"), ("ip", "greedy")):
         nft(f"table {family} {table} {{ }}\ndelete table {family} {table}")
 
@@ -224,6 +270,68 @@ def test_a_port_that_is_published_at_another_address_is_said_to_be(town: Town) -
     assert town.ask("world", "host2", 8081) not in BLOCKED
 
 
+def test_a_port_for_this_host_only_is_not_reached_from_outside(town: Town) -> None:
+    town.network("a", ipMasq=True)
+    town.attach("a1", mapping(8081, 80, hostIP="127.0.0.1"))
+    hops, why = explain("8081")
+    assert "port 8081/tcp is published at 127.0.0.1 only" in hops[0]["text"]
+    assert "nothing listens" in why
+    assert town.ask("world", "host", 8081) in BLOCKED
+    assert explain("host", "127.0.0.1:8081")[1] == ""
+
+
+LISTENERS = {  # where a server listens, whether an IPv6 socket is for IPv6 alone: who is refused
+    ("127.0.0.1", 0): (
+        "4",
+        "python3 in a1 listens on 127.0.0.1:82 only: let it listen on 0.0.0.0:82",
+    ),
+    ("0.0.0.0", 0): ("6", "listens on 0.0.0.0:82 only: let it listen on [::]:82"),
+    ("::", 1): ("4", "listens on [::]:82 only: let it listen on 0.0.0.0:82"),
+}
+SERVER = """
+import socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+server = socket.socket(family)
+if family == socket.AF_INET6:
+    server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(sys.argv[2]))
+server.bind((sys.argv[1], 82))
+server.listen()
+print(flush=True)
+server.accept()
+"""
+
+
+@pytest.mark.parametrize("listener", LISTENERS)
+def test_a_server_at_another_address_is_named(listener: tuple[str, int], streets: Town) -> None:
+    family, reason = LISTENERS[listener]
+    streets.containers["a1"].ip("link", "set", "lo", "up")
+    words = ("ip", "netns", "exec", "a1", "/usr/bin/python3", "-c", SERVER, *map(str, listener))
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as server:
+        assert server.stdout
+        server.stdout.readline()
+        address = streets.address("a1", int(family))
+        target = f"[{address}]:82" if family == "6" else f"{address}:82"
+        _, why = explain("a2", target)
+        server.kill()
+    assert reason in why
+
+
+def test_the_host_is_a_target_too(streets: Town) -> None:
+    assert "in this host" in explain("a1", "host:7999")[1]
+
+
+def test_wrong_usage_is_2(streets: Town) -> None:
+    for asked in (("a1", "a2"), ("zz", "10.1.0.3:80"), ("a1", "10.1.0.3:http")):
+        assert command("explain", *asked).status == 2
+
+
+def test_what_is_measured_comes_first_and_decides(streets: Town) -> None:
+    streets.containers["a2"].ip("addr", "add", "10.1.0.99/24", "dev", "eth0")
+    hops, why = explain("a1", "10.1.0.99:80", "--probe")
+    assert hops[0]["source"] == "measured"
+    assert why == ""
+
+
 def test_a_loopback_that_is_not_routed_is_named(streets: Town) -> None:
     _, why = explain("host", "127.0.0.1:8080")
     assert why == ""
@@ -242,19 +350,18 @@ def test_containers_that_must_not_talk_are_told_apart_from_those_that_can(town: 
 
 
 def test_a_probe_names_the_rule_that_was_met(streets: Town) -> None:
-    _, why = explain("a1", "b1:80", "--probe")
-    assert (
-        "inet cni_bridge from_container drops it: rule `iifname @isolated oifname @isolated" in why
-    )
+    hops, _ = explain("a1", "b1:80", "--probe")
+    text = "inet cni_bridge from_container drops it: rule `iifname @isolated oifname @isolated"
+    assert text in hops[0]["text"]
     assert "cni_bridge_probe" not in tables()
 
 
 def test_a_probe_says_what_was_reached(streets: Town) -> None:
     hops, why = explain("a1", "a2:80", "--probe")
     assert why == ""
-    assert (hops[-1]["source"], hops[-1]["text"]) == ("measured", "10.1.0.3:80/tcp: connected")
-    _, why = explain("a1", "a2:82", "--probe")
-    assert "Connection refused" in why
+    assert (hops[0]["source"], hops[0]["text"]) == ("measured", "10.1.0.3:80/tcp: connected")
+    hops, _ = explain("a1", "a2:82", "--probe")
+    assert "Connection refused" in hops[0]["text"]
 
 
 def test_a_probe_finds_what_can_not_be_inferred(streets: Town) -> None:
@@ -281,7 +388,7 @@ MISTAKES = {
 def test_a_mistake_is_told(streets: Town) -> None:
     for asked, complaint in MISTAKES.items():
         run = command("explain", *asked)
-        assert (run.status, complaint in run.stderr) == (1, True), run
+        assert (run.status, complaint in run.stderr) == (2, True), run
 
 
 def tables() -> str:

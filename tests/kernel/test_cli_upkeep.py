@@ -173,3 +173,41 @@ def test_init_asks_again_after_an_answer_that_is_wrong(host: Host, tmp_path: Pat
 def test_init_without_a_name_and_a_terminal_says_what_is_missing(host: Host) -> None:
     run = command("init")
     assert (run.status, "cni-bridge init NAME" in run.stderr) == (1, True)
+
+
+def test_init_is_safe_by_default(host: Host) -> None:
+    (plugin,) = printed_json("init", "shop")["plugins"]
+    assert (plugin["isolation"], plugin["closed"], plugin["ipMasq"]) == ("on", True, True)
+    assert plugin["capabilities"] == {"portMappings": True, "ips": True, "mac": True}
+    (plugin,) = printed_json("init", "shop", "--open")["plugins"]
+    assert not {"isolation", "closed"} & plugin.keys()
+    (plugin,) = printed_json("init", "shop", "--internal")["plugins"]
+    assert plugin["internal"] is True
+    assert not {"ipMasq", "isDefaultGateway", "capabilities"} & plugin.keys()
+
+
+def test_init_says_subnet_and_next_step(host: Host, tmp_path: Path) -> None:
+    subnet = printed_json("init", "shop")["plugins"][0]["ipam"]["ranges"][0][0]["subnet"]
+    file = tmp_path / "shop.conflist"
+    first, second = printed("init", "shop", "-o", str(file)).splitlines()
+    assert first == f"{file}: network shop, {subnet}"
+    assert second.startswith("next: copy it to /etc/cni/net.d")
+
+
+def test_init_makes_no_directory(host: Host, tmp_path: Path) -> None:
+    run = command("init", "shop", "-o", str(tmp_path / "no" / "shop.conflist"))
+    assert (run.status, "make the directory first" in run.stderr) == (1, True)
+
+
+def test_init_asks_on_stderr_and_survives_the_end_of_input(host: Host) -> None:
+    mine, its = pty.openpty()
+    words = (str(PLUGIN), "init")
+    with subprocess.Popen(words, stdin=its, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        os.close(its)
+        os.write(mine, b"\x04")
+        out, err = run.communicate(timeout=60)
+    os.close(mine)
+    assert (run.returncode, out) == (1, b"")
+    assert b"name of the network" in err
+    assert b"no answer was given, so nothing was done" in err
+    assert b"Traceback" not in err

@@ -44,6 +44,17 @@ def findings(conf: Path, beside: Path | None = None) -> list[dict[str, Any]]:
     return found
 
 
+def undo_detours() -> None:
+    """Remove the rules, routes and interfaces by which tests lead packets elsewhere."""
+    for words in (
+        *(("rule", "del", "pref", pref) for pref in ("100", "31999", "32000")),
+        *(("route", "flush", "table", table) for table in ("100", "51820")),
+        ("route", "del", "10.1.0.0/25"),
+        ("link", "del", "tun0"),
+    ):
+        subprocess.run(("ip", *words), capture_output=True, check=False, timeout=30)
+
+
 def explain(*words: str) -> tuple[list[dict[str, Any]], str]:
     """Return the hops, and the text of the one that drops."""
     run = command("explain", *words, "--json")

@@ -8,7 +8,7 @@ from cni_bridge.cli.doctor import fixes
 from cni_bridge.cli.doctor.attachments import inside, living
 from cni_bridge.cli.doctor.facts import Facts, gateway_of
 from cni_bridge.cli.doctor.findings import Diagnosis, Fix
-from cni_bridge.cli.host_state import KernelInterface, Space
+from cni_bridge.cli.host_state import KernelInterface
 from cni_bridge.cli.inventory import Attached
 from cni_bridge.kernel.netns import OWN_NETNS
 
@@ -81,7 +81,7 @@ def _limits(each: Attached, facts: Facts, wanted: dict[str, int]) -> dict[str, i
     return {
         CONFIG if each.host_name in wanted else f"its host end {each.host_name}": own,
         f"another port of {each.bridge}": min(ports.values(), default=UNLIMITED),
-        "the uplink": _uplink_mtu(facts.found.host) if _leaves(each.space, facts) else UNLIMITED,
+        "the uplink": _uplink_mtu(each, facts) if _leaves(each.space, facts) else UNLIMITED,
     }
 
 
@@ -124,10 +124,13 @@ def _gateways(facts: Facts) -> Iterator[Diagnosis]:
             )
 
 
-def _uplink_mtu(host: Space) -> int:
-    """Return the smallest MTU of the interfaces with a default route."""
+def _uplink_mtu(each: Attached, facts: Facts) -> int:
+    """Return the smallest MTU of the interfaces by which packets of a bridge leave."""
+    host = facts.found.host
     devices = {route.device for route in host.routes if route.destination in DEFAULTS}
-    return min((each.mtu for each in host.interfaces if each.name in devices), default=UNLIMITED)
+    plan = facts.plans.get(each.attachment)
+    devices = set(facts.uplinks.get(gateway_of(plan), ()) if plan else ()) or devices
+    return min((link.mtu for link in host.interfaces if link.name in devices), default=UNLIMITED)
 
 
 def _leaves(name: str | None, facts: Facts) -> bool:

@@ -2,7 +2,16 @@
 
 from collections.abc import Callable, Iterator
 
-from cni_bridge.cli.doctor import attachments, bridges, clusters, configuration, firewalls, host
+from cni_bridge.cli.doctor import (
+    attachments,
+    bridges,
+    clusters,
+    configuration,
+    conflicts,
+    firewalls,
+    host,
+    paths,
+)
 from cni_bridge.cli.doctor.facts import Facts
 from cni_bridge.cli.doctor.findings import Diagnosis
 
@@ -17,6 +26,7 @@ CHECKS: dict[str, Check] = {
     "forwarding": host.forwarding,
     "loopback": host.loopback,
     "tracking": host.tracking,
+    "ipv6": host.ipv6,
     "bridges": bridges.bridges,
     "firewall": firewalls.rules,
     "foreign": firewalls.foreign,
@@ -24,12 +34,25 @@ CHECKS: dict[str, Check] = {
     "addresses": attachments.addresses,
     "routes": attachments.routes,
     "mtu": bridges.sizes,
+    "macs": conflicts.macs,
+    "ports": conflicts.ports,
+    "neighbours": conflicts.neighbours,
+    "isolated": conflicts.isolated,
     "clusters": clusters.clusters,
     "stale": attachments.stale,
     "unknown": attachments.unknown,
 }
 
+# Findings that explain why a connection fails: without them `paths` follows some.
+EXPLAINING = frozenset(
+    {"overlaps", "forwarding", "bridges", "firewall", "foreign", "links", "addresses", "routes"}
+    | {"neighbours", "macs", "ipv6", "unknown"}
+)
+
 
 def judge(facts: Facts) -> list[tuple[str, Diagnosis]]:
-    """Return every finding with its check's name."""
-    return [(name, finding) for name, check in CHECKS.items() for finding in check(facts)]
+    """Return every finding with its check's name; connections are followed if nothing explains them."""
+    found = [(name, finding) for name, check in CHECKS.items() for finding in check(facts)]
+    if not EXPLAINING & {name for name, _ in found}:
+        found += [("paths", finding) for finding in paths.paths(facts)]
+    return found

@@ -134,7 +134,7 @@ def _checked(known: "Facts", options: Options) -> str:
     listed = ", ".join(f"{n} {what}{'' if n == 1 else 's'}" for what, n in counts.items())
     listed += f" in {options.conf_dir}"
     probed = "all gateways asked" if options.probe else "--probe also asks every gateway"
-    return f"checked: {listed}; kernel, sysctls, firewall, routes, MTUs; {probed}"
+    return f"checked: {listed}; kernel, sysctls, firewall, routes, packet sizes; {probed}"
 
 
 def _fix(found: Found, screen: Screen | None) -> list[str]:

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from cni_bridge import names, plan
+from cni_bridge import address, names, plan
 from cni_bridge.address import Prefix
 from cni_bridge.cli import conflists, inventory
 from cni_bridge.cli import gc as gc_command
@@ -15,6 +15,7 @@ from cni_bridge.cli.conflists import Network
 from cni_bridge.cli.doctor import features, peers
 from cni_bridge.cli.doctor.fixes import bridge_of
 from cni_bridge.cli.doctor.peers import PeerAddress
+from cni_bridge.cli.explain import kernel_queries
 from cni_bridge.cli.inventory import Inventory
 from cni_bridge.errors import FirewallRefused
 from cni_bridge.firewall import foreign
@@ -23,6 +24,7 @@ from cni_bridge.firewall.elements import INTERVALS, effective
 from cni_bridge.firewall.foreign import Obstacle
 from cni_bridge.firewall.register import Register
 from cni_bridge.kernel import sysctl
+from cni_bridge.kernel.netns import OWN_NETNS
 from cni_bridge.kernel.nftables import Netfilter
 from cni_bridge.lean.record import record
 from cni_bridge.ledger import state_directory, store
@@ -52,6 +54,8 @@ class Facts:
     sysctls: dict[str, str | None]
     managers: frozenset[str]  # of networks, that run here
     snippets: dict[str, str]  # of their configuration, by file
+    uplinks: dict[str, tuple[str, ...]]  # by bridge: the interfaces by which it gets out
+    advertised: dict[str, str]  # accept_ra of interfaces with a route from an advertisement
     unheard: dict[str, tuple[PeerAddress, ...]]  # of other hosts, by cluster network
 
     @property
@@ -106,6 +110,8 @@ def gather(state_dir: str, conf_dir: str, plugin_dirs: tuple[str, ...]) -> Facts
         sysctls=_sysctls(plans),
         managers=frozenset(_running(MANAGERS)),
         snippets=dict(_snippets()),
+        uplinks=_uplinks(plans),
+        advertised=dict(_advertised(found)),
         unheard={each.name: peers.unheard(each) for each in found.clusters},
     )
 
@@ -185,7 +191,29 @@ def _rules(obstacle: Obstacle) -> str:
 def _sysctls(plans: dict[Attachment, Plan]) -> dict[str, str | None]:
     keys = [*bridge.FORWARDING.values(), BRIDGED_IS_FILTERED, TRACKED, TRACKED_MAX]
     keys += [sysctl.route_localnet(gateway_of(each)) for each in plans.values()]
+    keys += [f"net/ipv6/conf/{gateway_of(each)}/disable_ipv6" for each in plans.values()]
     return {key: sysctl.read(key) for key in keys}
+
+
+def _uplinks(plans: dict[Attachment, Plan]) -> dict[str, tuple[str, ...]]:
+    """Ask the kernel by which interfaces packets of each bridge leave, whatever tables decide it."""
+    found: dict[str, dict[str, None]] = {}
+    for each in plans.values():
+        device = gateway_of(each)
+        if device in found:
+            continue
+        ways = found.setdefault(device, {})
+        for source in (address.text(lease.address.ip) for lease in each.leases):
+            for target in kernel_queries.FAR_AWAY[":" in source]:
+                way = kernel_queries.route(OWN_NETNS, target, source=source, arrives_by=device)
+                ways.update({way.device: None} if way.device else {})
+    return {device: tuple(ways) for device, ways in found.items()}
+
+
+def _advertised(found: Inventory) -> Iterator[tuple[str, str]]:
+    devices = {each.device for each in found.host.routes if each.is_advertised}
+    for device in sorted(devices):
+        yield device, sysctl.read(f"net/ipv6/conf/{device}/accept_ra") or ""
 
 
 def _running(wanted: tuple[str, ...]) -> Iterator[str]:

@@ -68,6 +68,11 @@ def forward(host_name: str) -> None:
     _set(OWN_NETNS, host_name, kind="bridge_slave", IFLA_BRPORT_STATE=state)
 
 
+def join(host_name: str) -> None:
+    """Let a bridge port exchange packets with isolated ones."""
+    _set(OWN_NETNS, host_name, kind="bridge_slave", IFLA_BRPORT_ISOLATED=0)
+
+
 def set_mtu(netns_path: str, ifname: str, mtu: int) -> None:
     """Set the MTU of an interface in a namespace."""
     _set(netns_path, ifname, mtu=mtu)

@@ -72,6 +72,35 @@ def forwarding(facts: Facts) -> Iterator[Diagnosis]:
             )
 
 
+def ipv6(facts: Facts) -> Iterator[Diagnosis]:
+    """Find bridges of IPv6 networks without IPv6, and uplinks that will lose their default route."""
+    gateways = [
+        device
+        for device, wanted in facts.gateways.items()
+        if any(len(each.ip) == 16 for each in wanted)
+    ]
+    for device in sorted(gateways):
+        key = f"net/ipv6/conf/{device}/disable_ipv6"
+        if facts.sysctls.get(key) == "1":
+            yield _ipv6(key, "0", "containers have no IPv6", f"the gateway {device} has IPv6 off")
+    for device, value in facts.advertised.items() if gateways else ():
+        if value == "1" and facts.sysctls[bridge.FORWARDING[16]] == "1":
+            key = f"net/ipv6/conf/{device}/accept_ra"
+            effect = "the host forwards, so it ignores router advertisements: its route will expire"
+            yield _ipv6(key, "2", effect, f"{device} has its default route from advertisements")
+
+
+def _ipv6(key: str, value: str, effect: str, why: str) -> Diagnosis:
+    name = key.replace("/", ".")
+    command = f"sysctl -w {name}={value}"
+    return Diagnosis(
+        cause=f"{name} is {int(value == '0') or 1}: {why}",
+        effect=effect,
+        command=command,
+        fix=Fix(what=command, act=partial(fixes.set_sysctl, key, value)),
+    )
+
+
 def loopback(facts: Facts) -> Iterator[Diagnosis]:
     """Find published ports that do not answer on 127.0.0.1."""
     publishing = {

@@ -164,6 +164,11 @@ def _forwarded(scene: Scene, flow: Flow, own: Attached | None) -> Way:
         yield dropped(HOST, f"the host has no route to {flow.address}: {way.refusal}")
     flow = replace(flow, leaves=way.device)
     yield Hop(place=HOST, text=_routed(way))
+    if target := scene.at(flow.address):
+        yield from _to_container(target, flow, way)
+    key = FORWARDING[flow.is_ipv6].format(way.device)  # answers come in there
+    if sysctl.read(key) == "0":
+        yield dropped(HOST, f"answers are not forwarded: {key.replace('/', '.')} is 0")
     flow = yield from scene.filtered(FORWARD, "forward", flow)
     yield from scene.answered(FORWARD, "forward", flow)
     yield from _older_tables(scene)
@@ -216,7 +221,8 @@ def _localnet(flow: Flow) -> Iterator[Hop]:
 
 def _delivered(scene: Scene, flow: Flow, way: kernel_queries.Way) -> Way:
     if target := scene.at(flow.address):
-        yield from _to_container(target, flow, way)
+        if flow.enters == "":  # sent by the host itself
+            yield from _to_container(target, flow, way)
         yield from delivery.arrival(scene, target, flow)
         return
     link = scene.found.host.interface(way.device)

@@ -34,6 +34,7 @@ FIXED = 0x80 | 0x40  # NUD_PERMANENT, NUD_NOARP
 DIAG_INODE, DIAG_SIZE = 68, 72  # of an inet_diag_msg (linux/inet_diag.h)
 INET_DIAG_SKV6ONLY = 11
 OUTSIDE = {False: "1.1.1.1", True: "2606:4700:4700::1111"}  # by family: an address far away
+FAR_AWAY = {False: ("1.1.1.1", "203.0.113.1"), True: ("2606:4700:4700::1111",)}  # both halves
 UNKNOWN = NUD_INCOMPLETE | NUD_FAILED
 BRIDGE_VLAN_INFO_PVID = 0x2  # linux/if_bridge.h
 

@@ -1,5 +1,7 @@
 """The command line as such: help, usage, and what a failure looks like."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,47 @@ def test_a_command_is_found_in_the_file_of_its_name() -> None:
         name: (folder / f"{name}.py", folder / name / "command.py") for name in commands or ()
     }
     assert [name for name, files in places.items() if sum(map(Path.exists, files)) != 1] == []
+
+
+@pytest.mark.parametrize("words", [["help"], ["help", "show"], ["version"], ["-V"]])
+def test_help_and_version_are_words_too(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main.run(words)
+    assert "cni-bridge" in capsys.readouterr().out
+
+
+def test_a_misspelt_option_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, meant in ((["doctor", "--fxi"], "--fix"), (["show", "--jsno"], "--json")):
+        with pytest.raises(SystemExit, match="2"):
+            main.run(words)
+        shown = capsys.readouterr().err
+        assert f"usage: cni-bridge {words[0]}" in shown
+        assert f"did you mean `{meant}`?" in shown
+
+
+@pytest.mark.parametrize("words", [["--help"], ["completion"], ["validate", "/dev/null"]])
+def test_a_full_disk_is_no_traceback(words: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            (sys.executable, "-m", "cni_bridge", *words),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=Path(main.__file__).parents[2],
+        )
+    assert done.returncode == 1
+    assert done.stderr == "cni-bridge: cannot write to stdout: No space left on device\n"
+
+
+@pytest.mark.parametrize("words", ["--help", "completion", "validate /dev/null", "show"])
+def test_a_closed_stdout_is_no_traceback(words: str) -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m cni_bridge {words} >&-",
+        shell=True,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(main.__file__).parents[2],
+    )
+    assert "Traceback" not in done.stderr
