@@ -11,7 +11,20 @@ import sys
 
 import cni_bridge
 from cni_bridge import plugin
-from cni_bridge.cli import adopt, agent, completion, init, restore, show, terminal, trace
+from cni_bridge.cli import (
+    add,
+    adopt,
+    agent,
+    check,
+    completion,
+    delete,
+    init,
+    restore,
+    show,
+    terminal,
+    trace,
+)
+from cni_bridge.cli import exec as exec_command
 from cni_bridge.cli import gc as gc_command
 from cni_bridge.cli.doctor import command as doctor
 from cni_bridge.cli.explain import command as explain
@@ -24,8 +37,9 @@ from cni_bridge.edge import versions
 from cni_bridge.errors import CniError, InvalidConfig, IOFailure, LedgerUnusable
 
 COMMANDS = (
-    *(validate, show, graph, plan, trace, doctor, explain),
-    *(lab, agent, gc_command, restore, adopt, init, completion),
+    *(init, validate, show, graph, doctor, explain, trace),
+    *(add, delete, check, exec_command, plan),
+    *(lab, gc_command, restore, adopt, agent, completion),
 )
 DESCRIPTION = """\
 Docker-style networking for containers: a bridge, veth pairs, addresses, routes.

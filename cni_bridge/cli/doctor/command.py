@@ -110,7 +110,8 @@ def _examine(options: Options, translate: Callable[[str], str], more: More) -> i
 def _look(options: Options, more: More) -> "tuple[Found, Facts | None]":
     """Return the findings and the facts; none where a ledger cannot be read."""
     # Slow imports; --help does not wait for them.
-    from cni_bridge.cli.doctor import attachments, checks, facts, plugin_dirs, probes
+    from cni_bridge.cli import plugin_dirs
+    from cni_bridge.cli.doctor import attachments, checks, facts, probes
 
     dirs = tuple(filter(None, options.cni_path.split(":"))) or plugin_dirs.of_runtimes()
     try:

@@ -58,8 +58,10 @@ def test_roots_ledger_is_told_another_user_as_such() -> None:
 def test_a_command_is_found_in_the_file_of_its_name() -> None:
     commands = main.build_parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr]
     folder = Path(main.__file__).parent
+    modules = {name: name for name in commands or ()} | {"del": "delete"}  # `del` is a keyword
     places = {
-        name: (folder / f"{name}.py", folder / name / "command.py") for name in commands or ()
+        name: (folder / f"{module}.py", folder / module / "command.py")
+        for name, module in modules.items()
     }
     assert [name for name, files in places.items() if sum(map(Path.exists, files)) != 1] == []
 

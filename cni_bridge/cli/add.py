@@ -1,0 +1,119 @@
+"""`cni-bridge add`: attach a namespace or container to a network, as a runtime does."""
+
+import argparse
+import os
+from typing import Any
+
+from cni_bridge.cli import chain, conflists, containers, terminal
+from cni_bridge.cli.chain import Chain
+from cni_bridge.cli.options import Commands, Options, Parser, add_command, add_json
+from cni_bridge.errors import InvalidConfig
+
+EXAMPLES = """\
+  ip netns add red; cni-bridge add web red
+  cni-bridge add web red --publish 8080:80 --publish 53:53/udp
+  cni-bridge add db 3f2a --ifname eth1     # connect a running container to another network"""
+
+
+def register(parsers: Commands) -> None:
+    """Add the command and its options."""
+    parser = add_command(
+        parsers,
+        "add",
+        run,
+        summary="attach a namespace or container to a network",
+        description="Runs all plugins of a network's config list as a container runtime does, and "
+        "keeps the\nresult where libcni has it: `del`, `check` and cnitool find it there. "
+        "CNI_PATH and\nNETCONFPATH are respected.",
+        examples=EXAMPLES,
+    )
+    add_names(parser)
+    parser.add_argument(
+        "-p",
+        "--publish",
+        metavar="[IP:]PORT:PORT[/PROTO]",
+        action="append",
+        default=[],
+        type=_port,
+        help="a host port and the container's port; tcp, udp or sctp",
+    )
+    parser.add_argument("--ip", action="append", default=[], help="ask for this address")
+    parser.add_argument("--mac", default="", help="ask for this MAC address")
+    add_json(parser)
+
+
+def run(options: Options) -> int:
+    """Attach, and print the addresses."""
+    wishes: dict[str, Any] = {
+        "portMappings": options.publish,
+        "ips": options.ip,
+        "mac": options.mac,
+    }
+    made = of_options(options, {key: value for key, value in wishes.items() if value})
+    if not made.target.netns_path:
+        raise InvalidConfig(f"the network namespace of {options.container} is gone")
+    _refuse_unoffered(made)
+    result = made.add()
+    if options.json:
+        terminal.print_json(result)
+        return 0
+    held = ", ".join(chain.addresses(result)) or "no address"
+    terminal.write(f"{made.target.container} {made.ifname} on {made.name}: {held}")
+    return 0
+
+
+def add_names(parser: Parser) -> None:
+    """Add what `add`, `del` and `check` have in common."""
+    parser.add_argument("network", metavar="NETWORK", help="its name in the config directory")
+    parser.add_argument(
+        "container",
+        metavar="NETNS|NAME",
+        help="the path or name of a network namespace, a process id, or a container's id",
+    )
+    parser.add_argument("--ifname", metavar="NAME", default="eth0", help="eth0 by default")
+    parser.add_argument(
+        "--conf-dir",
+        metavar="DIR",
+        default=os.environ.get("NETCONFPATH", conflists.DIRECTORY),
+        help=f"the network configs, {conflists.DIRECTORY} by default",
+    )
+
+
+def of_options(options: Options, wishes: dict[str, Any]) -> Chain:
+    """Return the chain that the options mean. Raises CniError."""
+    document, text = chain.conflist(options.network, options.conf_dir)
+    return Chain(
+        conflist=document,
+        text=text,
+        target=containers.find(options.container),
+        ifname=options.ifname,
+        wishes=wishes,
+        arguments=os.environ.get("CNI_ARGS", ""),
+    )
+
+
+def _refuse_unoffered(made: Chain) -> None:
+    """Raise InvalidConfig for a wish that no plugin of the list takes: it would be ignored."""
+    offered = {
+        key
+        for plugin in made.conflist["plugins"]
+        for key, is_set in (plugin.get("capabilities") or {}).items()
+        if is_set
+    }
+    for wish in made.wishes:
+        if wish not in offered:
+            raise InvalidConfig(
+                f"network {made.name} does not take {wish} from runtimes",
+                f'add `"capabilities": {{"{wish}": true}}` to its plugin',
+            )
+
+
+def _port(text: str) -> dict[str, Any]:
+    mapping, _, protocol = text.partition("/")
+    host, _, container = mapping.rpartition(":")
+    ip, _, host_port = host.rpartition(":")
+    numbers = [int(each) for each in (host_port, container) if each.isdecimal()]
+    if len(numbers) != 2 or not all(0 < each < 1 << 16 for each in numbers):
+        raise argparse.ArgumentTypeError(f"{text}: expected [IP:]HOST_PORT:CONTAINER_PORT[/PROTO]")
+    found = {"hostPort": numbers[0], "containerPort": numbers[1], "protocol": protocol or "tcp"}
+    return found | ({"hostIP": ip.strip("[]")} if ip else {})

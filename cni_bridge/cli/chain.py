@@ -1,0 +1,219 @@
+"""Run a network's plugins as libcni does: in order, each with the result of the one before.
+
+The result is cached where libcni has it, so that cnitool and this program can undo each other's.
+"""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from cni_bridge.cli import plugin_dirs, terminal
+from cni_bridge.cli.containers import Target
+from cni_bridge.edge import codec
+from cni_bridge.errors import CniError, Delegated, InvalidConfig, IOFailure
+from cni_bridge.ipam.sources import OWN_TYPE
+from cni_bridge.lean import bundle
+from cni_bridge.lean.record import record
+
+CACHE = Path("/var/lib/cni/results")
+CHECK_SINCE = (0, 4, 0)  # also the first version whose DEL gets the result
+TIMEOUT_S = 120
+Json = dict[str, Any]
+
+
+@record
+class Chain:
+    """A network's config list, one container, and what the runtime would ask for it."""
+
+    conflist: Json
+    text: str
+    target: Target
+    ifname: str
+    wishes: Json  # capability arguments, like portMappings
+    arguments: str = ""  # CNI_ARGS
+
+    @property
+    def name(self) -> str:
+        """The network's name."""
+        return str(self.conflist["name"])
+
+    @property
+    def version(self) -> str:
+        """The config list's cniVersion."""
+        return str(self.conflist.get("cniVersion", "0.1.0"))
+
+    @property
+    def cache(self) -> Path:
+        """The file that holds the result."""
+        return CACHE / f"{self.name}-{self.target.container}-{self.ifname}"
+
+    def add(self) -> Json:
+        """Attach; undo what was done if a plugin fails. Raises CniError."""
+        result: Json | None = None
+        try:
+            for plugin in self._plugins():
+                result = self._call("ADD", plugin, result)
+        except CniError:
+            self._undo(result)
+            raise
+        assert result is not None, "a list has a plugin"
+        self._keep(result)
+        return result
+
+    def check(self) -> None:
+        """Check what is attached. Raises CniError."""
+        if _numbers(self.version) < CHECK_SINCE:
+            raise InvalidConfig(f"cniVersion {self.version} has no CHECK", "0.4.0 was the first")
+        result = self.cached()
+        if result is None:
+            raise InvalidConfig(
+                f"{self.target.container} {self.ifname} was not added to {self.name} from here",
+                f"no result in {self.cache}",
+            )
+        for plugin in self._plugins():
+            self._call("CHECK", plugin, result)
+
+    def delete(self) -> None:
+        """Detach. Raises CniError."""
+        has_result = _numbers(self.version) >= CHECK_SINCE
+        for plugin in reversed(self._plugins()):
+            self._call("DEL", plugin, self.cached() if has_result else None)
+        self.cache.unlink(missing_ok=True)
+
+    def cached(self) -> Json | None:
+        """Return the result of ADD, if there is one."""
+        try:
+            found: Json = json.loads(self.cache.read_bytes())["result"]
+        except (OSError, ValueError, KeyError):
+            return None
+        return found
+
+    def _plugins(self) -> list[Json]:
+        listed: list[Json] = self.conflist["plugins"]
+        return listed
+
+    def _undo(self, result: Json | None) -> None:
+        for plugin in reversed(self._plugins()):
+            try:
+                self._call("DEL", plugin, result)
+            except CniError as error:
+                terminal.write(f"while undoing: {error.msg}", stderr=True)
+
+    def _call(self, command: str, plugin: Json, result: Json | None) -> Json | None:
+        config = {**plugin, "name": self.name, "cniVersion": self.version}
+        offered = config.pop("capabilities", None) or {}
+        wishes = {key: value for key, value in self.wishes.items() if offered.get(key)}
+        config |= {"runtimeConfig": wishes} if wishes else {}
+        config |= {"prevResult": result} if result is not None else {}
+        directories = _directories()
+        done = subprocess.run(
+            _executable(str(plugin.get("type", "")), directories),
+            input=json.dumps(config),
+            env={
+                **os.environ,
+                "CNI_COMMAND": command,
+                "CNI_CONTAINERID": self.target.container,
+                "CNI_NETNS": self.target.netns_path,
+                "CNI_IFNAME": self.ifname,
+                "CNI_ARGS": self.arguments,
+                "CNI_PATH": ":".join(directories),
+            },
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        if done.stderr:
+            terminal.write(done.stderr.rstrip("\n"), stderr=True)
+        if done.returncode:
+            _fail(str(plugin["type"]), command, done.stdout)
+        answer: Json | None = json.loads(done.stdout) if command == "ADD" else None
+        return answer
+
+    def _keep(self, result: Json) -> None:
+        CACHE.mkdir(mode=0o700, parents=True, exist_ok=True)
+        kept = {
+            "kind": "cniCacheV1",
+            "containerId": self.target.container,
+            "config": base64.b64encode(self.text.encode()).decode(),
+            "ifName": self.ifname,
+            "networkName": self.name,
+            "netns": self.target.netns_path,
+            "capabilityArgs": self.wishes,
+            "result": result,
+        }
+        self.cache.write_text(json.dumps(kept))
+
+
+def conflist(name: str, directory: str) -> tuple[Json, str]:
+    """Return the config list of a network, and its text. Raises InvalidConfig."""
+    names = []
+    for file in sorted(Path(directory).glob("*")):
+        if file.suffix not in (".conf", ".conflist", ".json"):
+            continue
+        try:
+            text = file.read_text(encoding="utf-8")
+            document = codec.decode(text.encode())
+        except (OSError, ValueError, CniError):
+            continue
+        names.append(str(document.get("name", "")))
+        if names[-1] == name:
+            return _as_list(document), text
+    listed = ", ".join(sorted(filter(None, names)))
+    raise InvalidConfig(
+        f"no network is named {name} in {directory}",
+        f"networks: {listed}"
+        if listed
+        else f"`cni-bridge init {name} -o {directory}/...` makes one",
+    )
+
+
+def _as_list(document: Json) -> Json:
+    if isinstance(document.get("plugins"), list):
+        return document
+    shared: Json = {key: document[key] for key in ("name", "cniVersion") if key in document}
+    return {**shared, "plugins": [document]}
+
+
+def _directories() -> tuple[str, ...]:
+    given = tuple(filter(None, os.environ.get("CNI_PATH", "").split(":")))
+    return given or plugin_dirs.of_runtimes()
+
+
+def _executable(kind: str, directories: tuple[str, ...]) -> list[str]:
+    """Return how to run a plugin; this program need not be installed to run itself."""
+    for directory in directories:
+        path = os.path.join(directory, kind)
+        if kind and "/" not in kind and os.access(path, os.X_OK):
+            return [path]
+    if kind == OWN_TYPE:
+        return [sys.executable, *([] if bundle.is_executable() else ["-m", "cni_bridge"])]
+    raise IOFailure(f"plugin {kind} is not in {':'.join(directories)}", "install it there")
+
+
+def _fail(kind: str, command: str, stdout: str) -> NoReturn:
+    try:
+        error = json.loads(stdout)
+        raise Delegated(
+            error["code"], f"{kind} {command}: {error['msg']}", error.get("details", "")
+        )
+    except (ValueError, KeyError, TypeError):
+        raise IOFailure(f"{kind} {command} failed without an error", stdout) from None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdecimal())
+
+
+def addresses(result: Json) -> Iterator[str]:
+    """Yield the addresses of a result."""
+    for each in result.get("ips", ()):
+        yield str(each.get("address", ""))
+    for key in ("ip4", "ip6"):  # 0.2.0
+        if isinstance(result.get(key), dict):
+            yield str(result[key].get("ip", ""))
