@@ -129,12 +129,6 @@ def _on_reach(checked: Checked) -> Iterator[ConfigFinding]:
             "containers can send to the internet but replies never come back",
             "set `ipMasq`, or route the subnet to this host",
         )
-    if config.is_default_gateway and rules is not None and rules.is_internal:
-        yield warning(
-            _node(checked, "isDefaultGateway"),
-            "no effect: containers of an internal network get no default route",
-            "set isGateway instead, which gives the bridge its address",
-        )
     for index, route in enumerate(config.ipam.routes):
         if checked.subnets and not _is_reachable(route, checked.subnets):
             yield error(
@@ -165,7 +159,7 @@ def _on_internal(checked: Checked) -> Iterator[ConfigFinding]:
         names = ", ".join("portMappings" if key == "capabilities" else key for key in listed)
         yield warning(
             _node(checked, listed[0]),
-            f"no effect in an internal network: {names}",
+            f"no effect in an internal network, whose containers get no default route: {names}",
             "remove it, or remove `internal`; `isGateway` lets containers reach this host",
         )
 
