@@ -17,7 +17,6 @@ from cni_bridge.kernel.netns import OWN_NETNS
 MOST = 50  # containers whose neighbour entries are read
 
 
-
 def macs(facts: Facts) -> Iterator[Diagnosis]:
     """Find a MAC that two containers of a bridge have."""
     holders: dict[tuple[str, str], Attached] = {}
