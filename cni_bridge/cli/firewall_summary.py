@@ -13,7 +13,12 @@ from cni_bridge.lean.record import record
 from cni_bridge.ledger import state_directory, store
 from cni_bridge.model import Attachment
 
-WORDS = {"no_icc": "no traffic inside", "strict": "strictly isolated"}
+WORDS = {
+    "no_icc": "no traffic inside",
+    "strict": "strictly isolated",
+    "gateway_only": "host at its gateway only",
+    "no_host": "host out of reach",
+}
 
 
 @record
@@ -49,7 +54,9 @@ class Protection:
     @property
     def restrictions(self) -> str:
         """How the network is restricted, in words."""
-        shown = [flag for flag in self.flags if flag != "isolated" or "strict" not in self.flags]
+        implied = {"strict": "isolated", "internal": "gateway_only"}
+        hidden = {"no_ipv6", *(implied[flag] for flag in self.flags if flag in implied)}
+        shown = [flag for flag in self.flags if flag not in hidden]
         return ", ".join(WORDS.get(flag, flag) for flag in shown)
 
 

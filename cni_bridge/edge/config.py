@@ -34,7 +34,7 @@ HOST_LOCAL = "host-local"
 HOST_LOCAL_DIR = "/var/lib/cni/networks"
 # Any of these makes the firewall necessary, or is refused by it.
 FIREWALL_KEYS = (
-    *("ipMasq", "internal", "closed", "macspoofchk", "ipspoofchk"),
+    *("ipMasq", "internal", "closed", "hostAccess", "macspoofchk", "ipspoofchk"),
     *("conditionsV4", "conditionsV6"),
 )
 TUNING = ("sysctl", "promisc", "allmulti", "txQLen")

@@ -36,6 +36,7 @@ def parse(document: "Json") -> FirewallConfig | None:
         isolation=document["isolation"] or "off",
         is_internal=document["internal"],
         is_closed=document["closed"],
+        host_access=document["hostAccess"] or ("gateway" if document["internal"] else "all"),
         allows_icc=document["icc"],
         checks_mac=document["macspoofchk"],
         checks_ip=document["ipspoofchk"],

@@ -77,6 +77,7 @@ FOLD: "Fold" = \
  'externalsetmarkchain': ('externalSetMarkChain', None),
  'forceaddress': ('forceAddress', None),
  'hairpinmode': ('hairpinMode', None),
+ 'hostaccess': ('hostAccess', None),
  'icc': ('icc', None),
  'ingressburst': ('ingressBurst', None),
  'ingressrate': ('ingressRate', None),
@@ -455,6 +456,15 @@ def _validate(data):
                 raise Refused
         else:
             data['internal'] = False
+        if 'hostAccess' in data_keys:
+            data_keys.remove('hostAccess')
+            data__hostAccess = data['hostAccess']
+            if not isinstance(data__hostAccess, str):
+                raise Refused
+            if not (isinstance(data__hostAccess, str) and data__hostAccess == '' or (isinstance(data__hostAccess, str) and data__hostAccess == 'all') or (isinstance(data__hostAccess, str) and data__hostAccess == 'gateway') or (isinstance(data__hostAccess, str) and data__hostAccess == 'none')):
+                raise Refused
+        else:
+            data['hostAccess'] = ''
         if 'icc' in data_keys:
             data_keys.remove('icc')
             data__icc = data['icc']

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 # Options of a whole network: the newest config applies to containers that are already attached.
-FLAGS = ("isolated", "strict", "internal", "no_icc", "closed")
+HOST_FLAGS = ("gateway_only", "no_host", "no_ipv6")
+FLAGS = ("isolated", "strict", "internal", "no_icc", "closed", *HOST_FLAGS)
 SUBNETS = ("subnet4", "subnet6")
 CLUSTERS = ("cluster4", "cluster6")
 INTERVALS = (*SUBNETS, *CLUSTERS)
@@ -33,13 +34,21 @@ def of_network(firewall: Firewall) -> tuple[Element, ...]:
     """Return the elements that all attachments of the network share."""
     bridge = _ifname(firewall.bridge)
     rules = firewall.rules
-    is_isolated = rules.isolation != "off"
-    wanted = (is_isolated, rules.isolation == "strict", rules.is_internal, not rules.allows_icc)
-    flags = zip(FLAGS, (*wanted, rules.is_closed), strict=True)
+    has_gateway6 = any(len(subnet.ip) == 16 for subnet in firewall.subnets)
+    desired = {
+        "isolated": rules.isolation != "off",
+        "strict": rules.isolation == "strict",
+        "internal": rules.is_internal,
+        "no_icc": not rules.allows_icc,
+        "closed": rules.is_closed,
+        "gateway_only": rules.host_access == "gateway",
+        "no_host": rules.host_access == "none",
+        "no_ipv6": rules.host_access != "all" and not has_gateway6,
+    }
     return (
         Element(set_name="bridges", key=bridge),
         Element(set_name="same_bridge", key=bridge + bridge),
-        *(Element(set_name=name, key=bridge) for name, is_wanted in flags if is_wanted),
+        *(Element(set_name=name, key=bridge) for name in FLAGS if desired[name]),
         *(
             Element(
                 set_name=_of_family("subnet", subnet.ip),

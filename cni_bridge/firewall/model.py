@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     Isolation = Literal["off", "on", "strict"]
+    HostAccess = Literal["all", "gateway", "none"]
 
 PROTOCOLS = {  # names that a config and nftables use
     "tcp": csocket.IPPROTO_TCP,
@@ -49,6 +50,7 @@ class FirewallConfig:
     isolation: "Isolation" = "off"
     is_internal: bool = False
     is_closed: bool = False
+    host_access: "HostAccess" = "all"
     allows_icc: bool = True  # containers of the network may talk to each other
     checks_mac: bool = False
     checks_ip: bool = False

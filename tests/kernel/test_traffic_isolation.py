@@ -4,11 +4,13 @@ import pytest
 
 from tests.lab.town import Town
 from tests.traffic.rows import Setting, answers
-from tests.traffic.scenes import CLOSED, INTERNAL, ISOLATED, NO_ICC, OPEN, STRICT
+from tests.traffic.scenes import CLOSED, INTERNAL, ISOLATED, NO_HOST, NO_ICC, OPEN, STRICT
 from tests.traffic.trials import BECOMING, DETOURS, Trial
 
 
-@pytest.mark.parametrize("setting", [ISOLATED, STRICT, INTERNAL, CLOSED, OPEN, NO_ICC], ids=str)
+@pytest.mark.parametrize(
+    "setting", [ISOLATED, STRICT, INTERNAL, NO_HOST, CLOSED, OPEN, NO_ICC], ids=str
+)
 def test_only_those_meet_who_should(town: Town, setting: Setting) -> None:
     setting.build(town)
     answers(town, setting.rows).assert_wanted()

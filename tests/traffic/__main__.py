@@ -15,6 +15,7 @@ from tests.lab import ROOT, Host
 from tests.lab.namespaces import become_root
 from tests.lab.stacks import STACKS, Stack
 from tests.lab.town import Town
+from tests.traffic.attacks import ATTACKS, Attack
 from tests.traffic.forgeries import FORGERIES, KEYS, Forgery, passing
 from tests.traffic.races import RACES, Race, passed
 from tests.traffic.rows import WAYS, Answers, Row, Setting, Way, answers
@@ -24,6 +25,7 @@ from tests.traffic.trials import TRIALS, Trial
 TABLE = ROOT / "docs/evidence/firewall-proof.md"
 RACES_EACH = 100
 RIGHT, LACKING = "✓", "none"
+TRIALS_OF_ATTACKS = 120  # each reserved group address, in both families
 INTRODUCTION = """\
 # Firewall proof
 
@@ -46,6 +48,7 @@ def main() -> None:
     parts = [INTRODUCTION.format(machine=machine)]
     parts += [_setting_text(setting, stacks) for setting in SETTINGS]
     parts += [_trials_text(stacks), _races_text(stacks), _forgeries_text(stacks)]
+    parts += [_attacks_text(stacks[:2])]
     target.write_text("\n".join(parts))
     print(f"written: {target}")
 
@@ -149,6 +152,27 @@ def _forgeries_text(stacks: list[Stack]) -> str:
     ]
     head = ("a frame from a1 to a2", *(f"{stack.name}: {about}" for stack, about in columns))
     return _section("Forged frames", head, lines)
+
+
+def _attacks_text(stacks: list[Stack]) -> str:
+    lines = [
+        (attack.about, str(TRIALS_OF_ATTACKS), *(_attacked(attack, stack) for stack in stacks))
+        for attack in ATTACKS
+    ]
+    head = ("attack", "trials", *(f"{stack.name}: passed" for stack in stacks))
+    return _section("Attacks", head, lines)
+
+
+def _attacked(attack: Attack, stack: Stack) -> str:
+    offered = attack.on(stack)
+    if offered is None:
+        return LACKING
+    with _town(stack) as town:
+        try:
+            passed = offered.run(town, TRIALS_OF_ATTACKS)
+        except AssertionError as error:
+            return f"not tried: {error}".splitlines()[0]
+    return f"{passed} {RIGHT}" if not passed else f"**{passed}**"
 
 
 def _passed(stack: Stack, about: str) -> set[Forgery]:

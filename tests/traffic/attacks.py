@@ -27,7 +27,7 @@ from tests.lab.frames import (
 from tests.lab.iproute import bridge_json, ip_json
 from tests.lab.plugin import Json
 from tests.lab.stacks import Stack
-from tests.lab.town import UPLINK, Town, sysctl
+from tests.lab.town import HOST_PORT, UPLINK, Town, sysctl
 from tests.lab.waiting import wait_until
 from tests.traffic.rows import published
 
@@ -47,6 +47,7 @@ class Attack:
     networks: Mapping[str, Json]
     containers: tuple[str, ...] = ("a1", "a2")
     publishes: tuple[Json, ...] = ()  # by the first container
+    needs: str = ""  # a key that the attack itself uses
 
     def __str__(self) -> str:
         return self.about
@@ -68,7 +69,7 @@ class Attack:
         lacks = {
             key for letter in networks for key in self.networks[letter].keys() - networks[letter]
         }
-        if lacks - {"ipspoofchk"}:
+        if lacks - {"ipspoofchk"} or (self.needs and not stack.offers({self.needs: True})):
             return None
         return Attack(self.about, self.passed, networks, self.containers, self.publishes)
 
@@ -81,7 +82,7 @@ def traffic_stolen(town: Town, trials: int) -> int:
     thief, victim = town.containers["a1"], town.containers["a2"].link()["address"]
     stolen = 0
     for number in range(trials):
-        assert "saw" in town.ask("host", "a2", 80, "udp")
+        assert "saw" in town.ask("a2", "gateway-a", HOST_PORT, "udp")  # the bridge knows a2 again
         to = RESERVED.format(number % 16)
         send(thief.netns, ethernet(to, victim, ETH_P_IP, bytes(60)))
         is_moved = _port_of(town, victim) != _port_of(town, thief.link()["address"])
@@ -125,6 +126,38 @@ def world_reached_past_the_bridge(town: Town, trials: int) -> int:
     frames = _in_reserved_groups(town, "a1", trials, packet)
     speaker, world = town.containers["a1"].netns, town.containers["world"].netns
     return len(heard(frames.values(), speaker, world, frames))
+
+
+def host_reached_by_ipv6(town: Town, trials: int) -> int:
+    """Let a1 of an internal network without IPv6 send to the bridge's link-local address."""
+    speaker, bridge = town.containers["a1"], town.bridge_mac("a")
+    mac = speaker.link()["address"]
+    frames = [
+        ethernet(
+            bridge,
+            mac,
+            ETH_P_IPV6,
+            udp(link_local(mac), link_local(bridge), SERVICE_PORT, b"mark%06d" % number),
+        )
+        for number in range(trials)
+    ]
+    with _service("::") as service:
+        send(speaker.netns, *frames)
+        return _heard(service)
+
+
+def host_reached_elsewhere(town: Town, trials: int) -> int:
+    """Let a1 of an internal network send to other addresses of the host."""
+    speaker, bridge = town.containers["a1"], town.bridge_mac("a")
+    mac, frames = speaker.link()["address"], []
+    for number in range(trials):
+        family = 4 if number % 2 else 6
+        to = town.address(("host", "gateway-b")[number // 2 % 2], family)
+        packet = udp(town.address("a1", family), to, SERVICE_PORT, b"mark%06d" % number)
+        frames.append(ethernet(bridge, mac, ETH_P_IPV6 if family == 6 else ETH_P_IP, packet))
+    with _service("::") as service:
+        send(speaker.netns, *frames)
+        return _heard(service)
 
 
 # ---------------------------------------------------------------- 127.0.0.1
@@ -324,8 +357,25 @@ ATTACKS = (
     ),
     Attack("a sibling's duplicate address detection fails", detection_failed, {"a": CHECKED}),
     Attack(
+        "another address of the host is reached from an internal network",
+        host_reached_elsewhere,
+        {"a": {"internal": True}, "b": {}},
+        ("a1", "b1"),
+    ),
+    Attack(
+        "the host's IPv6 is reached from an internal network without",
+        host_reached_by_ipv6,
+        {
+            "a": {
+                "internal": True,
+                "ipam": {"type": "cni-bridge", "ranges": [[{"subnet": "10.1.0.0/24"}]]},
+            }
+        },
+    ),
+    Attack(
         "a connection that was open outlives `internal`",
         open_connections_kept,
         {"a": {"ipMasq": True}},
+        needs="internal",
     ),
 )

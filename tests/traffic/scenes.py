@@ -168,6 +168,29 @@ INTERNAL = Setting(
         Row("inside the network", "c1", "c2", 80, "c2:80 saw c1"),
         Row("from the host", "host", "c1", 80, "c1:80 saw gateway-c"),
         Row("to the host", "c1", "gateway-c", HOST_PORT, "host:9000 saw c1"),
+        Row("not to another network's gateway", "c1", "gateway-a", HOST_PORT, KEPT_OUT),
+    ),
+)
+
+NO_HOST = Setting(
+    "hostAccess: none on network a, gateway on b",
+    networks={
+        "a": {"ipMasq": True, "hostAccess": "none"},
+        "b": {"ipMasq": True, "hostAccess": "gateway"},
+        "c": {},
+    },
+    containers={"a1": published(8080), "a2": (), "b1": (), "c1": ()},
+    rows=(
+        Row("not to the host", "a1", "gateway-a", HOST_PORT, KEPT_OUT),
+        Row("nor at another gateway", "a1", "gateway-c", HOST_PORT, KEPT_OUT),
+        Row("from the host", "host", "a1", 80, "a1:80 saw gateway-a"),
+        INSIDE,
+        OF_A_SIBLING,
+        TO_THE_WORLD,
+        FROM_THE_WORLD,
+        Row("to the own gateway", "b1", "gateway-b", HOST_PORT, "host:9000 saw b1"),
+        Row("not to another one", "b1", "gateway-c", HOST_PORT, KEPT_OUT),
+        Row("without the key to every one", "c1", "gateway-b", HOST_PORT, "host:9000 saw c1"),
     ),
 )
 
@@ -212,5 +235,5 @@ NO_ICC = Setting(
 
 SETTINGS = (
     *(MASQUERADE, PORTS, SPELLING, NO_SNAT, MASQ_ALL),
-    *(ISOLATED, STRICT, INTERNAL, CLOSED, OPEN, NO_ICC),
+    *(ISOLATED, STRICT, INTERNAL, NO_HOST, CLOSED, OPEN, NO_ICC),
 )

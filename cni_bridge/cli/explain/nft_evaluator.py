@@ -58,7 +58,7 @@ def judge(
     rules: Ruleset,
     hook: str,
     flow: Flow,
-    is_local: Callable[[str], bool],
+    is_local: Callable[..., bool],
     *,
     as_frame: bool = False,
 ) -> Judgement:
@@ -89,7 +89,7 @@ def judge(
 class _Walk:
     """One packet in one chain and the chains it jumps to."""
 
-    def __init__(self, rules: Ruleset, flow: Flow, is_local: Callable[[str], bool]) -> None:
+    def __init__(self, rules: Ruleset, flow: Flow, is_local: Callable[..., bool]) -> None:
         self.rules = rules
         self.flow = flow
         self.is_local = is_local

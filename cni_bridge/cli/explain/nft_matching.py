@@ -32,7 +32,7 @@ class Sight:
     flow: Flow
     chain: Chain
     rules: Ruleset
-    is_local: Callable[[str], bool]
+    is_local: Callable[..., bool]  # an address, of any interface or of one
 
 
 def is_met(match: dict[str, Any], sight: Sight) -> Answer:
@@ -144,6 +144,8 @@ def _tracked(key: str, sight: Sight) -> Any:
 
 def _routed(body: dict[str, Any], sight: Sight) -> Any:
     flags = body["flags"]
+    if body["result"] == "type" and sorted(flags) == ["daddr", "iif"] and sight.flow.enters:
+        return "local" if sight.is_local(sight.flow.address, sight.flow.enters) else "unicast"
     if body["result"] != "type" or flags not in ("daddr", "saddr", ["daddr"], ["saddr"]):
         return UNKNOWN
     address = sight.flow.address if "daddr" in flags else sight.flow.source

@@ -26,6 +26,9 @@ SENTENCES: dict[Conditions, str] = {
     _sides("no_icc"): "icc is false on {enters}: its containers cannot reach each other",
     _sides("apart", "apart"): "icc is false: {enters} and {leaves} cannot reach each other",
     (): "it belongs to no connection, so it would leave with a private address",
+    _sides("no_ipv6"): "containers on {enters} reach this host by IPv4 only",
+    _sides("no_host"): "containers on {enters} do not reach this host: hostAccess is none",
+    _sides("gateway_only"): "containers on {enters} reach this host at their gateway only",
     _sides("bridges"): "containers cannot reach 127.0.0.0/8 of this host",
 }
 SPOOFED = "the sender's address is not one that it was given"

@@ -81,7 +81,11 @@ class Scene:
         if path not in self._rules:
             self._rules[path] = ruleset.read(path)
         own = self.found.host if path == OWN_NETNS else self._space(path)
-        return judge(self._rules[path], hook, flow, lambda each: _has(own, each), as_frame=as_frame)
+
+        def is_local(ip: str, device: str = "") -> bool:
+            return _has(own, ip, device)
+
+        return judge(self._rules[path], hook, flow, is_local, as_frame=as_frame)
 
     def filtered(
         self,
@@ -138,8 +142,8 @@ def bare(prefix: str) -> str:
     return prefix.partition("/")[0]
 
 
-def _has(space: Space | None, address: str) -> bool:
+def _has(space: Space | None, address: str, device: str = "") -> bool:
     if ipaddress.ip_address(address).is_loopback:
-        return True
-    links = space.interfaces if space else ()
+        return device in ("", "lo")
+    links = [each for each in (space.interfaces if space else ()) if device in ("", each.name)]
     return any(bare(prefix) == address for link in links for prefix in link.addresses)
