@@ -102,3 +102,8 @@ def test_a_subnet_contains_both_of_its_ends_and_nothing_of_another_family() -> N
 )
 def test_subnets_overlap_when_one_lies_in_the_other(one: str, other: str, do: bool) -> None:
     assert address.overlap(prefix(one), prefix(other)) is do
+
+
+def test_the_link_local_address_follows_from_the_mac() -> None:
+    made = address.link_local(bytes.fromhex("02420a580002"))
+    assert address.text(made) == "fe80::42:aff:fe58:2"

@@ -250,3 +250,11 @@ def test_a_wire_has_neither_bridge_nor_port_and_a_mac_that_is_its_own_for_ever()
     assert (wire.bridge, wire.veth.port, wire.veth.routes) == (None, None, ())
     assert wire.veth.mac == names.container_mac(ATTACHMENT)
     assert build(replace(CONFIG, is_wire=True, mac=b"\x02\0\0\0\0\5")).veth.mac == b"\x02\0\0\0\0\5"
+
+
+def test_advertisements_are_ignored_where_every_router_is_known() -> None:
+    bare = lease("10.1.0.2/24")
+    assert build(GATEWAY, bare).veth.ignores_routers, "the bridge is the gateway"
+    assert build(CONFIG, *DUAL).veth.ignores_routers, "IPAM names the IPv6 gateway"
+    assert not build(CONFIG, DUAL[0]).veth.ignores_routers, "a LAN may have an IPv6 router"
+    assert not build(GATEWAY).veth.ignores_routers, "nothing is known of a layer-2 network"

@@ -93,3 +93,15 @@ def test_the_rules_are_for_the_interface_that_has_the_gateway() -> None:
     access = build(replace(config, vlan=VlanFilter(access=100)), *DUAL).firewall
     assert access
     assert access.bridge == "cni0.100"
+
+
+def test_a_checked_port_hands_every_frame_to_the_rules() -> None:
+    for rules in (FirewallConfig(checks_mac=True), FirewallConfig(checks_ip=True)):
+        made = build(replace(CONFIG, firewall=rules), *DUAL)
+        assert made.veth.port
+        assert made.veth.port.is_checked
+        assert made.firewall
+        assert made.veth.mac == made.firewall.mac is not None
+    unchecked = build(replace(CONFIG, firewall=FirewallConfig(masquerades=True)), *DUAL)
+    assert unchecked.veth.port
+    assert not unchecked.veth.port.is_checked
