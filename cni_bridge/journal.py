@@ -1,6 +1,6 @@
-"""The journal: what runtimes have asked for and how it went, for `cni-bridge trace`.
+"""The journal: every call of a runtime and its outcome, for `cni-bridge trace`.
 
-Never the reason for a failure: where nothing can be written, nothing is. Nothing here reads it.
+Never the reason for a failure: if nothing can be written, nothing is.
 """
 
 import posix
@@ -11,17 +11,20 @@ from cni_bridge import timings
 from cni_bridge.edge import codec
 from cni_bridge.ledger import state_directory
 
-# Records are lines of JSON. A line break goes before each as well, so that one that was cut off
-# by SIGKILL spoils no other.
+# Records are lines of JSON. A line break precedes each too, so that one cut off by SIGKILL damages
+# no other.
 PATH = f"{state_directory.HOST}/journal.jsonl"
-# STATUS is asked for every few seconds by some runtimes: its failures must not displace the rest.
+# Some runtimes send STATUS every few seconds: its failures must not displace other calls.
 STATUS_PATH = f"{state_directory.HOST}/status.jsonl"
 OLDER = ".1"  # the older half of the ring
 HALF = 1 << 19  # bytes at which a file becomes the older half
-STDIN_LIMIT = 1 << 15  # bytes of stdin and answer that are kept, or left out whole
-DETAILS_LIMIT = 1 << 12
-# What holds none of these holds no secret; what holds one is looked at closely.
-SIGNS = ("pass", "pwd", "secret", "token", "key", "auth", "cred", "bearer", "\\u")
+STDIN_LIMIT = 1 << 15  # bytes of stdin and answer; more is left out as a whole
+# A record without any of these, in lower case, holds no secret that `redaction` would find.
+TRIGGERS = (
+    *("pass", "pwd", "secret", "token", "key", "auth", "cred", "bearer", "psk", "cookie"),
+    *("signature", "session", "@", "-----begin", "eyj", "gho_", "ghp_", "ghs_", "github_pat_"),
+    *("glpat-", "akia", "asia", "xoxb-", "xoxp-", "\\u"),
+)
 LOG_VARIABLE = "CNI_BRIDGE_LOG"
 
 
@@ -39,37 +42,33 @@ class Call:
 
 
 def begin(variables: dict[str, str]) -> Call:
-    """Note that a call has begun: if it is killed, this is all there will be of it."""
+    """Record that a call has begun; if it is killed, nothing else is recorded."""
     timings.begin()
     call = Call(variables)
     if variables.get("CNI_COMMAND") != "STATUS":
         try:
             call.descriptor = _open(PATH)
-            _write(call.descriptor, _beginning(call))
-        except Exception:  # noqa: BLE001, S110 - a journal is no reason to fail
+            _write(call.descriptor, _without_secrets(_beginning(call)))
+        except Exception:  # noqa: BLE001, S110 - never a reason to fail
             pass
     return call
 
 
 def end(call: Call) -> None:
-    """Record the call and how it went; also in the log, if the environment names one."""
+    """Record the call and its outcome; also in the log file, if the environment names one."""
     try:
         is_status = call.variables.get("CNI_COMMAND") == "STATUS"
         log = call.variables.get(LOG_VARIABLE)
         if is_status and not (call.is_failure or log):
             return
-        record = _record(call)
-        if _may_hold_secrets(call):
-            from cni_bridge import redaction  # few configs have anything of the kind
-
-            record = redaction.redact(record)
+        record = _without_secrets(_record(call))
         if log:
             _log(log, record)
         if is_status and call.is_failure:
             call.descriptor = _open(STATUS_PATH)
         if call.descriptor >= 0:
             _write(call.descriptor, record)
-    except Exception:  # noqa: BLE001, S110 - a journal is no reason to fail
+    except Exception:  # noqa: BLE001, S110 - never a reason to fail
         pass
 
 
@@ -114,10 +113,13 @@ def _on_one_line(text: str) -> str:
     return "".join([line.strip(codec.BLANKS) for line in text.split("\n")])
 
 
-def _may_hold_secrets(call: Call) -> bool:
-    """Whether what was asked has anything that sounds so; all else in a record follows from it."""
-    asked = repr((call.variables, call.stdin)).lower()
-    return any(sign in asked for sign in SIGNS)
+def _without_secrets(record: str) -> str:
+    lowered = record.lower()
+    if not any(trigger in lowered for trigger in TRIGGERS):
+        return record
+    from cni_bridge import redaction  # few records have anything of the kind
+
+    return redaction.redact(record)
 
 
 def _log(path: str, record: str) -> None:

@@ -63,6 +63,17 @@ def decode(raw: bytes) -> "Object":
     return _without_surrogates(value) if "\\u" in text else value
 
 
+def any_value(text: str) -> "Json":
+    """Return the JSON value in `text`, an object or not. Raises ValueError, without a reason."""
+    try:
+        value, end = _scan(text, len(text) - len(text.lstrip(BLANKS)))
+    except (StopIteration, RecursionError, SystemError, ImportError):
+        raise ValueError from None
+    if text[end:].strip(BLANKS) or _is_deeper(value, DEPTH_LIMIT):
+        raise ValueError
+    return _without_surrogates(value) if "\\u" in text else value
+
+
 def fold(data: "Object", table: "Fold", path: str = "") -> "Object":
     """Return the data with the keys of `table` in its spelling, whatever their case, without nulls.
 

@@ -120,7 +120,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "recovery.without_ledger",
     },
     "lean.record": set(),
-    "redaction": {"edge.codec", "journal"},
+    "redaction": {"edge.codec"},
     "stderr": set(),
     "firewall.model": {"address", "lean.csocket", "lean.record"},
     "ipam.sources": {"edge", "ipam.resolver", "kernel.netns", "ledger.store"},
