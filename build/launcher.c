@@ -354,6 +354,16 @@ static const char *resume(void)
     return NULL;
 }
 
+/* A mapped file that the disk has no room for, or that was truncated: the runtime gets its JSON. */
+static void report_bus_error(int number)
+{
+    static const char answer[] =
+        "{\"cniVersion\":\"1.1.0\",\"code\":5,\"msg\":\"a file in memory could not be read or written (SIGBUS)\","
+        "\"details\":\"the disk of the state directory is full, or a file was truncated; free space, then send DEL\"}";
+    (void)number;
+    _exit(write(1, answer, sizeof answer - 1) > 0 ? 1 : 2);
+}
+
 /* Write the image to stdout: a build's program of which the image is yet to be made is run once. */
 static int make_image(void)
 {
@@ -426,7 +436,11 @@ int main(int argc, char **argv)
     const char *failure = is_mapped ? resume() : start();
     if (failure)
         return give_up(failure);
-    signal(SIGPIPE, SIG_IGN); /* if the runtime stops reading, writing the answer must fail, not kill */
+    /* If the runtime stops reading, or a file is as long as it may be, writing must fail, not kill. */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    if (is_plugin_run(argc))
+        signal(SIGBUS, report_bus_error);
     PyObject *starter = PyImport_ImportModule("cni_bridge_starter");
     PyObject *status = starter ? PyObject_CallMethod(starter, "start", NULL) : NULL;
     if (!status)

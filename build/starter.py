@@ -89,7 +89,9 @@ def _path(file: str) -> str:
         return f"{launcher.home}/{file}"
     offset, size = FILES[file]
     memory = posix.memfd_create(file, posix.MFD_CLOEXEC)
-    posix.write(memory, launcher.carried[offset : offset + size])
+    rest = launcher.carried[offset : offset + size]
+    while rest:  # a limit of a file's size cuts a write short before it fails one
+        rest = rest[posix.write(memory, rest) :]
     return f"/proc/self/fd/{memory}"
 
 

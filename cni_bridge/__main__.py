@@ -29,23 +29,11 @@ def _run_as_plugin() -> int:
         # Whatever else the environment and stdin hold: some runtimes fill them with dummies.
         from cni_bridge.edge import versions
 
-        posix.write(1, versions.answer(_available_stdin()).encode())
+        posix.write(1, versions.answer().encode())
         return 0
     from cni_bridge import plugin
 
     return plugin.run()
-
-
-def _available_stdin() -> bytes:
-    """Return what stdin holds now, without waiting: a runtime need not send anything to VERSION."""
-    from select import POLLIN, poll
-
-    waiting = poll()
-    waiting.register(0, POLLIN)
-    try:
-        return posix.read(0, 4096) if waiting.poll(0) else b""
-    except OSError:
-        return b""
 
 
 if __name__ == "__main__":

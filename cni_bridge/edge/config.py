@@ -122,15 +122,17 @@ def previous_result(document: "dict[str, Any]") -> Json | None:
 def answer(result: Json, version: str) -> Json:
     """Return an IPAM plugin's answer in the newest shape, validated as a prevResult is.
 
-    It is read by the cniVersion it names, or else by `version`, the config's.
+    It is read by the cniVersion it names, or else by `version`, the config's. Raises InvalidConfig.
     """
+    spoken = result.get("cniVersion") or version
+    if spoken not in versions.SUPPORTED:
+        raise errors.InvalidConfig(
+            f"cniVersion: expected one of {' '.join(versions.SUPPORTED)}, found {spoken!r}",
+            "use a version of the IPAM plugin that knows the config's cniVersion",
+        )
     folded = codec.fold({"name": "answer", "prevResult": result}, validators.FOLD)
     _validate(folded)
-    spoken = result.get("cniVersion")
-    return result_versions.upgrade(
-        folded["prevResult"],
-        str(spoken) if spoken in versions.SUPPORTED else version,
-    )
+    return result_versions.upgrade(folded["prevResult"], str(spoken))
 
 
 def parse(document: "dict[str, Any]", cni_args: str, *, is_delegated: bool) -> NetworkConfig:

@@ -17,7 +17,16 @@ from tests.lab.waiting import wait_until
 pytestmark = pytest.mark.parametrize("version", ["1.1.0"])
 
 REFUSAL = '{"cniVersion": "1.0.0", "code": 142, "msg": "pool dry", "details": "ask again"}'
-GARBAGE = ("not json", "[]", '{"ips": 7}', '{"ips": [{}]}', '{"ips": [{"address": "x"}]}', "{}")
+GARBAGE = (
+    '{"cniVersion": "9.9.9", "ips": [{"address": "10.88.7.7/16"}]}',
+    '{"cniVersion": 1, "ips": [{"address": "10.88.7.7/16"}]}',
+    "not json",
+    "[]",
+    '{"ips": 7}',
+    '{"ips": [{}]}',
+    '{"ips": [{"address": "x"}]}',
+    "{}",
+)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """How the executables start: once, by themselves, and where little is there for them."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import PLUGIN, PLUGIN_PORTABLE, Attachment, Host, Network, Plugin
+from tests.lab.waiting import wait_until
 
 EXECUTABLES = pytest.mark.parametrize(
     "executable", [PLUGIN, PLUGIN_PORTABLE], ids=lambda path: path.name
@@ -151,6 +153,53 @@ def test_a_portable_that_can_not_unpack_says_where(
     error = network.add(host.container(), environment={"TMPDIR": str(nowhere)}).error()
     assert error["code"] == 5
     assert str(nowhere) in error["msg"]
+
+
+@EXECUTABLES
+@pytest.mark.parametrize("limit", [0, 1, 4096, 40_960])
+def test_a_limit_of_files_sizes_is_no_reason_to_die(
+    executable: Path, limit: int, host: Host, network: Network
+) -> None:
+    network.config["type"] = executable.name
+    container = host.container()
+    network.plugin = replace(Plugin.at(executable), prefix=("prlimit", f"--fsize={limit}"))
+    run = network.add(container)
+    assert run.status == 0 or run.error()["code"] == 5, run
+    network.plugin = Plugin.at(executable)
+    network.delete(container).assert_silent_success()
+    host.assert_as_before()
+
+
+@EXECUTABLES
+def test_memory_that_a_full_disk_does_not_back_is_an_error_of_its_own(
+    executable: Path, host: Host, network: Network
+) -> None:
+    network.plugin = Plugin.at(executable)
+    environment, _ = network.call("ADD", Attachment(host.container()))
+    with subprocess.Popen(
+        [executable], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        wait_until(Path("/run/cni-bridge/journal.jsonl").exists)  # it waits for stdin now
+        process.send_signal(signal.SIGBUS)
+        answer, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert json.loads(answer)["code"] == 5
+
+
+@EXECUTABLES
+def test_a_journal_that_may_not_grow_is_no_reason_to_fail(
+    executable: Path, host: Host, network: Network
+) -> None:
+    network.config["type"] = executable.name
+    network.plugin = Plugin.at(executable)
+    container = host.container()
+    network.add(container).result()
+    network.delete(container).assert_silent_success()
+    with open("/run/cni-bridge/journal.jsonl", "a") as journal:
+        journal.write("\n" * 300_000)
+    network.plugin = replace(network.plugin, prefix=("prlimit", "--fsize=200000"))
+    network.add(container).result()
+    network.delete(container).assert_silent_success()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])

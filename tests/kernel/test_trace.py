@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from tests.kernel.conftest import MakeNetwork
-from tests.lab import PLUGIN, Attachment, Host, Network, Plugin
+from tests.lab import PLUGIN, Attachment, Host, Json, Network, Plugin
 from tests.lab.people import ATTENTIVE, command, printed, printed_json
+from tests.lab.script import delegate
 from tests.lab.waiting import wait_until
 
 DIRECTORY = Path("/run/cni-bridge")
@@ -191,6 +192,36 @@ def test_no_secret_reaches_the_disk(
     for file in (JOURNAL, log):
         assert "(redacted)" in file.read_text()
         assert PASSWORD not in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("config", "arguments"),
+    [
+        ({"proxy": f"http://bob:{PASSWORD}@proxy:3128"}, "IgnoreUnknown=1"),
+        ({"more": json.dumps({"deep": json.dumps({"psk": PASSWORD})})}, "IgnoreUnknown=1"),
+        ({"prevResult": {"dns": {"options": [f"token={PASSWORD}"]}}}, "IgnoreUnknown=1"),
+        ({}, f"IgnoreUnknown=1;K8S_TOKEN=x;{PASSWORD}"),  # and an error that quotes it
+    ],
+)
+def test_no_wrapped_secret_reaches_the_disk(
+    config: Json, arguments: str, host: Host, network: Network
+) -> None:
+    network.add(host.container(), config=config, environment={"CNI_ARGS": arguments})
+    assert "(redacted)" in JOURNAL.read_text()
+    assert PASSWORD not in JOURNAL.read_text()
+
+
+def test_no_secret_on_another_plugins_stderr_reaches_the_disk(
+    host: Host, network: Network, tmp_path: Path
+) -> None:
+    plugin = tmp_path / "leaky"
+    plugin.write_text(f"#!/bin/sh\necho 'login with password {PASSWORD} failed' >&2; exit 3\n")
+    plugin.chmod(0o755)
+    environment = delegate(network, plugin.name, tmp_path)
+    error = network.add(host.container(), environment=environment).error()
+    assert PASSWORD in error["details"], "the runtime gets it as it is"
+    assert "login with password (redacted)" in JOURNAL.read_text()
+    assert PASSWORD not in JOURNAL.read_text()
 
 
 def test_the_log_gets_one_line_for_each_call(host: Host, network: Network, tmp_path: Path) -> None:

