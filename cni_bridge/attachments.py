@@ -176,18 +176,18 @@ def _unprotect(
     """
     try:
         register = host_ledger.find_register(ledger, attachments)
+        if register or ledger is None:
+            _take_off(host, attachments)
+        if register:
+            from cni_bridge.firewall import apply
+
+            held = [ledger.find(item) for item in attachments] if ledger else []
+            leased = [lease.address.ip for each in held if each for lease in each.leases]
+            return apply.remove(register, attachments, leased or reported())
     except errors.LedgerUnusable:
         _take_off(host, attachments)
         _withdraw(attachments, reported())
         raise
-    if register or ledger is None:
-        _take_off(host, attachments)
-    if register:
-        from cni_bridge.firewall import apply
-
-        held = [ledger.find(item) for item in attachments] if ledger else []
-        leased = [lease.address.ip for each in held if each for lease in each.leases]
-        return apply.remove(register, attachments, leased or reported())
     if ledger is None:
         _withdraw(attachments, reported())
     return None

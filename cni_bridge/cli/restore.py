@@ -88,5 +88,10 @@ def _set_aside(state_dir: str) -> list[str]:
 def _check(ledger: Ledger) -> None:
     """Read the whole ledger: a page may be damaged that no command happens to need."""
     ((verdict, *_), *_) = ledger.database.select("pragma integrity_check")
+    tables = ledger.database.select("select name from sqlite_master where type = 'table'")
+    for (table,) in tables:
+        ledger.database.select(f"select * from {table}")  # noqa: S608 - a name of its own
+    ledger.holdings()
+    Register(ledger.database).everything()
     if verdict != "ok":
         raise LedgerUnusable(f"the ledger {ledger.database.path} is damaged: {verdict}")

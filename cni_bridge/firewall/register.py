@@ -288,9 +288,12 @@ class Register:
     # ------------------------------------------------------------ helpers
 
     def _elements(self, where: str, *values: object) -> tuple[Element, ...]:
+        rows = self._database.select(_ELEMENTS + where, *values)
+        if any(type(key) is not bytes or type(name) is not str for name, key, *_ in rows):
+            raise self._database.damaged("an element's key is not of the type that it should have")
         return tuple(
             Element(set_name=set_name, key=key, key_end=key_end, data=data)
-            for set_name, key, key_end, data in self._database.select(_ELEMENTS + where, *values)
+            for set_name, key, key_end, data in rows
         )
 
     def _holder(self, attachment: Attachment, port: Element) -> Attachment | None:

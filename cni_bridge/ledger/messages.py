@@ -124,8 +124,8 @@ def failure(error: Exception, path: str, patience_s: float) -> errors.CniError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind of error
     if code in (csqlite.SQLITE_BUSY, csqlite.SQLITE_LOCKED):
         return locked(path, patience_s)
-    if code in (csqlite.SQLITE_CORRUPT, csqlite.SQLITE_NOTADB):
-        return errors.LedgerUnusable(f"the ledger {path} is damaged: {error}", FROM_KERNEL)
+    if code in (csqlite.SQLITE_CORRUPT, csqlite.SQLITE_NOTADB) or code == 0:
+        return damaged(path, error)
     if code == csqlite.SQLITE_FULL:
         return errors.LedgerUnusable(
             f"no space is left for the ledger {path}: {error}",
@@ -140,6 +140,11 @@ def failure(error: Exception, path: str, patience_s: float) -> errors.CniError:
         f"cannot use the ledger {path}: {error}",
         "Check the permissions of the file and of its directory, and the space left there.",
     )
+
+
+def damaged(path: str, why: object) -> errors.LedgerUnusable:
+    """Return the error for contents that can't be read."""
+    return errors.LedgerUnusable(f"the ledger {path} is damaged: {why}", FROM_KERNEL)
 
 
 def locked(path: str, patience_s: float) -> errors.TryAgainLater:
@@ -185,14 +190,17 @@ def lock_holders(locks: str, device: int, inode: int) -> tuple[str, ...]:
 
 
 def _lock_details(path: str) -> str:
-    """Name the processes that hold the lock, as far as /proc shows them."""
+    """Name the processes that hold a lock on the file or its directory, as far as /proc shows them."""
+    pids: tuple[str, ...] = ()
     try:
-        found = posix.stat(path)
-        pids = lock_holders(files.text_of("/proc/locks"), found.st_dev, found.st_ino)
+        locks = files.text_of("/proc/locks")
+        for each in (path, path.rpartition("/")[0]):
+            found = posix.stat(each)
+            pids = pids or lock_holders(locks, found.st_dev, found.st_ino)
     except OSError:
-        pids = ()
+        pass
     who = ", ".join(f"{pid} ({_command(pid)})" for pid in pids)
-    return f"It is held by process {who}." if who else "Whoever held it is gone now."
+    return f"It is held by process {who}." if who else "No process that is visible here holds it."
 
 
 def _command(pid: str) -> str:

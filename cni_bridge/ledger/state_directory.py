@@ -12,6 +12,7 @@ from cni_bridge.lean import files
 HOST = "/run/cni-bridge"  # where a ledger is, unless a config says otherwise
 
 WRITABLE_BY_OTHERS = 0o022
+LONGEST = 480  # SQLite's own limit is 512, with the names of the files in it
 _VOLATILE = ("tmpfs", "ramfs")
 
 
@@ -22,6 +23,11 @@ def ensure(path: str) -> None:
     """
     if is_usable(path):
         return
+    if len(path.encode(errors="surrogateescape")) > LONGEST:
+        raise errors.LedgerUnusable(
+            f"the state directory's path has {len(path)} letters, SQLite takes {LONGEST} at most",
+            "Set ipam.dataDir to a shorter path.",
+        )
     umask = posix.umask(WRITABLE_BY_OTHERS)  # a runtime's may even remove the owner's rights
     try:
         _make(path.rstrip("/"), 0o700)
@@ -98,13 +104,13 @@ def is_volatile(mountinfo: str, major: int, minor: int) -> bool:
 
 def _make(path: str, mode: int) -> None:
     """Create a directory and its parents; another process may create them too."""
-    try:
-        posix.mkdir(path, mode)
-    except FileExistsError:
-        return
-    except FileNotFoundError:
-        parent = path.rpartition("/")[0].rstrip("/")
-        if not parent:
-            raise
-        _make(parent, 0o755)
-        posix.mkdir(path, mode)
+    missing = [path]
+    while parent := missing[-1].rpartition("/")[0].rstrip("/"):
+        if posix.access(parent, posix.F_OK):
+            break
+        missing.append(parent)
+    for each in reversed(missing):
+        try:
+            posix.mkdir(each, mode if each == path else 0o755)
+        except FileExistsError:
+            pass

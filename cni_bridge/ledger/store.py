@@ -314,6 +314,12 @@ class Ledger:
         )
 
     def _select(self, where: str, *values: object) -> tuple[Holding, ...]:
+        try:
+            return self._read(where, *values)
+        except (AttributeError, TypeError, ValueError) as error:  # a column of another type
+            raise self.database.damaged(error) from error
+
+    def _read(self, where: str, *values: object) -> tuple[Holding, ...]:
         rows = self.database.select(_HOLDINGS + where + _IN_ORDER, *values)
         by_attachment: dict[tuple[Any, ...], list[Lease]] = {}
         for *columns, ip, length, gateway in rows:
@@ -324,8 +330,11 @@ class Ledger:
 
 
 def _holding(columns: "tuple[Any, ...]", leases: list[Lease]) -> Holding:
+    """Return the record of a row. Raises TypeError, AttributeError, ValueError if it is damaged."""
     network, container, ifname, host_name, path, device, inode, boot_id, *rest = columns
     created, pid, is_confirmed, bridge, mac = rest
+    if not all(type(each) is int for each in (device, inode, created, pid)):
+        raise TypeError(f"holding of {container}: a number is none")
     return Holding(
         attachment=Attachment(network=network, container=container, ifname=ifname),
         host_name=host_name,

@@ -11,6 +11,7 @@ import pytest
 from tests.lab import Host, Json, Network
 from tests.lab.iproute import ip, ip_json
 from tests.lab.namespaces import mount
+from tests.lab.people import printed
 from tests.lab.state import LEDGER
 
 STATE_DIR = LEDGER.parent
@@ -58,6 +59,13 @@ def newer() -> None:
         ledger.execute("update ledger set schema_version = 99")
 
 
+def sql(statement: str) -> None:
+    """Run a statement, whatever the constraints say."""
+    with closing(sqlite3.connect(LEDGER)) as ledger, ledger:
+        ledger.execute("pragma ignore_check_constraints = on")
+        ledger.execute(statement)
+
+
 def in_an_open_directory() -> None:
     STATE_DIR.chmod(0o777)
 
@@ -84,7 +92,16 @@ def on_a_full_disk() -> None:
     LEDGER.write_bytes(content)
 
 
+def without_its_row() -> None:
+    sql("delete from ledger")
+
+
+def with_text_for_a_version() -> None:
+    sql("update ledger set schema_version = 'six'")
+
+
 UNREADABLE = (
+    *(without_its_row, with_text_for_a_version),
     *(damaged, truncated, a_directory, a_symbolic_link, writable_by_others, newer),
     *(in_an_open_directory, in_a_linked_directory, in_a_strangers_directory),
 )
@@ -144,6 +161,50 @@ def test_del_removes_what_the_names_allow_whatever_is_wrong_with_the_ledger(
     assert not changes or ports() == set()
     network.delete(container).assert_silent_success()
     forget(host)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "insert into ledger values (2, 6, 1, 1)",
+        "update holding set created = 'yesterday'",
+        "update holding set netns_path = 5",
+        "update holding set boot_id = cast(x'ff' as text)",
+        "update element set key = 'text'",
+        "drop table lease",
+    ],
+)
+def test_del_and_restore_need_no_ledger_that_can_be_understood(
+    statement: str, host: Host, network: Network
+) -> None:
+    network.config.update(PUBLISHED)
+    one, two = host.container(), host.container()
+    network.add(one).result()
+    network.config.pop("runtimeConfig")
+    network.add(two).result()
+    sql(statement)
+    network.delete(one).assert_silent_success()
+    assert one.links() == {"lo"}
+    assert ports() == set()
+    told = printed("restore", "--from-kernel")
+    assert "moved it to" in told or "drop" not in statement
+    network.check(two).assert_silent_success()
+    network.delete(two).assert_silent_success()
+    assert links() == set()
+    forget(host)
+
+
+def test_a_directory_too_deep_for_sqlite_is_refused_and_not_made(
+    host: Host, network: Network
+) -> None:
+    network.config["ipam"]["dataDir"] = "/run/deep" + "/d" * 2000
+    container = host.container()
+    error = network.add(container).error()
+    assert error["code"] == IO_FAILURE
+    assert "SQLite takes" in error["msg"]
+    assert "Set ipam.dataDir to a shorter path" in error["details"]
+    network.delete(container).assert_silent_success()
+    assert not os.path.exists("/run/deep")
 
 
 @pytest.mark.parametrize("how", UNWRITABLE)

@@ -12,7 +12,7 @@ import pytest
 
 from cni_bridge import errors
 from cni_bridge.ledger import messages, store
-from tests.unit.ledger.wishes import claim, one_set
+from tests.unit.ledger.wishes import addresses, attachment, claim, one_set
 
 POOL = one_set("10.1.0.0/24")
 
@@ -79,3 +79,80 @@ def test_lock_holders_are_those_of_the_file_that_do_not_wait() -> None:
     assert messages.lock_holders(locks, os.makedev(0, 0x19), 81) == ("4711",)
     assert messages.lock_holders(locks, os.makedev(0, 0x1B), 81) == ("4711", "4713")
     assert messages.lock_holders("", 0, 81) == ()
+
+
+def test_a_process_that_reads_the_ledger_does_not_stop_those_that_write(tmp_path: Path) -> None:
+    ledger, late = store.open_ledger(str(tmp_path)), store.open_ledger(str(tmp_path))
+    claim(ledger, "web", POOL)
+    reader = sqlite3.connect(file_of(tmp_path), isolation_level=None)
+    reader.execute("begin")
+    assert reader.execute("select container from holding").fetchall() == [("web",)]
+    began = time.monotonic()
+    second = claim(ledger, "db", POOL)
+    ledger.confirm(second)
+    assert time.monotonic() - began < 2
+    assert addresses(claim(late, "cache", POOL)) == ["10.1.0.4"]  # by a file opened before
+    late.release(second.attachment)
+    assert [each.attachment.container for each in ledger.holdings()] == ["cache", "web"]
+    assert reader.execute("select container from holding").fetchall() == [("web",)]
+    assert {path.name for path in tmp_path.iterdir()} == {"ledger.sqlite"}
+    assert file_of(tmp_path).stat().st_mode & 0o777 == 0o600
+    for each in (ledger, late):
+        assert each.database.select("pragma integrity_check") == [("ok",)]
+        assert each.database.select("pragma foreign_keys") == [(1,)]
+        each.close()
+    reader.close()
+
+
+def test_a_long_line_is_waited_for_as_long_as_others_have_their_turns(tmp_path: Path) -> None:
+    ledger = store.open_ledger(str(tmp_path), 0.3)
+    script = (
+        "import fcntl, os, sys, time\n"
+        "end = time.monotonic() + 1\n"
+        "turn = os.open(sys.argv[1], 0)\n"
+        "fcntl.flock(turn, fcntl.LOCK_EX)\n"
+        "print(flush=True)\n"
+        "while time.monotonic() < end:\n"
+        "    time.sleep(0.1)\n"
+        "    os.utime(turn)\n"
+    )
+    words = [sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as others:
+        assert others.stdout
+        others.stdout.readline()
+        began = time.monotonic()
+        claim(ledger, "web", POOL)
+        assert time.monotonic() - began > 0.5
+    ledger.close()
+
+
+def test_a_holder_of_the_directorys_lock_is_named(tmp_path: Path) -> None:
+    ledger = store.open_ledger(str(tmp_path), 0.05)
+    turn = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(turn, fcntl.LOCK_EX)
+    with pytest.raises(errors.TryAgainLater) as caught:
+        claim(ledger, "web", POOL)
+    assert f"It is held by process {os.getpid()} (" in caught.value.details
+    os.close(turn)
+    ledger.close()
+
+
+def test_a_transaction_that_sqlite_has_ended_takes_no_more_changes(tmp_path: Path) -> None:
+    ledger = store.open_ledger(str(tmp_path))
+    claim(ledger, "fits", POOL)
+    ledger.database.change("pragma max_page_count = 1")  # SQLite makes that: no more than now
+
+    def fill() -> None:
+        with ledger.transaction():
+            try:
+                ledger.database.change("insert into home values ('net', ?)", "d" * 100_000)
+            except errors.LedgerUnusable:
+                pass  # as a caller that collects failures does
+            ledger.release(attachment("fits"))
+
+    with pytest.raises(errors.LedgerUnusable, match="no space is left"):
+        fill()
+    ledger.database.change("pragma max_page_count = 1000")
+    assert [each.attachment.container for each in ledger.holdings()] == ["fits"]
+    claim(ledger, "after", POOL)
+    ledger.close()
