@@ -11,7 +11,7 @@ from cni_bridge.errors import InvalidNetns, NameTaken, UnknownContainer
 from cni_bridge.kernel import layer3, netns
 from cni_bridge.kernel.netlink import Socket
 from cni_bridge.lean.record import replace
-from cni_bridge.parts import bridge, veth, veth_removal
+from cni_bridge.parts import veth, veth_removal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def remove(host: "Socket", request: "Request", addresses: "Sequence[bytes]") -> 
     Interfaces of cni-bridge's own never are. Raises NameTaken if it is on another bridge.
     """
     name = str(request.document.get("bridge") or DEFAULT_BRIDGE)
-    master = bridge.find(host, name)
+    master = veth.find(host, name)  # by an alternative name too, which the reference allows
     for outer in _host_ends(host, request, addresses):
         if master and outer.master == 0:
             continue  # the reference's is a port as long as there is a bridge

@@ -66,6 +66,15 @@ def host_ends(network: Network) -> list[str]:
 # ---------------------------------------------------------------- DEL
 
 
+def test_del_finds_a_bridge_by_an_alternative_name(host: Host, network: Network) -> None:
+    ip("link", "add", "real0", "type", "bridge")
+    ip("link", "property", "add", "dev", "real0", "altname", network.bridge)
+    container = attach(host, network)
+    network.delete(container).assert_silent_success()
+    assert container.links() == {"lo"}
+    ip("link", "del", "real0")
+
+
 def test_del_removes_what_the_reference_has_made(host: Host, network: Network) -> None:
     container = attach(host, network)
     network.delete(container).assert_silent_success()
