@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +67,7 @@ def built() -> dict[str, Path]:
         _copy()
     for name, path in stale.items():
         _go("test", "-c", "-o", str(path), f"./{SUITES[name]}", cwd=directory() / "source")
+        _stamp(path).write_text(_shim())
     return binaries()
 
 
@@ -120,8 +122,17 @@ def _specs(report: Path) -> Iterator[Spec]:
 
 
 def _is_fresh(binary: Path) -> bool:
-    newest = max(path.stat().st_mtime for path in SHIM)
-    return binary.exists() and binary.stat().st_mtime >= newest
+    stamp = _stamp(binary)
+    return binary.exists() and stamp.exists() and stamp.read_text() == _shim()
+
+
+def _stamp(binary: Path) -> Path:
+    return binary.with_suffix(".stamp")
+
+
+def _shim() -> str:
+    """Return a hash of what is built in beside the reference's files."""
+    return sha256(b"".join(path.read_bytes() for path in SHIM)).hexdigest()
 
 
 def _copy() -> None:
