@@ -1,5 +1,6 @@
 """`cni-bridge show`: list networks, bridges and attachments with their health."""
 
+import io
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -8,8 +9,10 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.live import Live
+from rich.measure import Measurement
 from rich.table import Table
 
+from cni_bridge.address import prefix_text
 from cni_bridge.cli import conflists, inventory, show_cluster, table_cells, terminal, units
 from cni_bridge.cli.clusters import Cluster
 from cni_bridge.cli.host_state import KernelInterface
@@ -17,9 +20,12 @@ from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.cli.options import Commands, Options, add_command, add_json, add_state_dir
 from cni_bridge.cli.terminal import Screen, Text
 from cni_bridge.errors import InvalidConfig
+from cni_bridge.model import NetworkConfig
 
 PORTS = "published"  # shown where there are any
 CLUSTER = "cluster"
+WIDEST = 1000  # columns
+MEASURE = terminal.screen(io.StringIO(), WIDEST)
 EXAMPLES = """\
   cni-bridge show
   cni-bridge show web            # one network
@@ -64,6 +70,9 @@ def register(commands: Commands) -> None:
         const=2.0,
         help="repeat every SECONDS (2 by default) until Ctrl-C",
     )
+    parser.add_argument(
+        "--wide", action="store_true", help="all columns, however narrow the terminal is"
+    )
     add_json(parser)
     add_state_dir(parser)
 
@@ -76,7 +85,7 @@ def run(options: Options) -> int:
     elif options.json:
         terminal.print_json(_document(options))
     else:
-        screen.print(_looked(options))
+        screen.print(_looked(options, screen.width))
     return 0
 
 
@@ -102,15 +111,15 @@ def _watch(screen: Screen, options: Options) -> None:
         # Of a pipe or a file, Live would write the last picture alone.
         show = partial(live.update, refresh=True) if screen.is_terminal else screen.print
         while True:
-            show(_looked(options))
+            show(_looked(options, screen.width))
             time.sleep(options.watch)
 
 
-def _looked(options: Options) -> RenderableType:
-    """Return the current state for people."""
+def _looked(options: Options, width: int) -> RenderableType:
+    """Return the current state for people, in that many columns."""
     if options.which == CLUSTER:
         return show_cluster.picture(_clusters(options))
-    return _picture(_selected(options), options.which)
+    return _picture(_selected(options), options.which, WIDEST if options.wide else width)
 
 
 def _document(options: Options) -> object:
@@ -156,19 +165,36 @@ def _select(found: Inventory, which: str) -> Inventory:
 # ---------------------------------------------------------------- for people
 
 
-def _picture(found: Inventory, which: str) -> RenderableType:
+def _picture(found: Inventory, which: str, width: int = WIDEST) -> RenderableType:
     containers = {each.attachment.container for each in found.attachments}
     if which and len(containers) == 1 and found.attachments[0].attachment.network != which:
         return _apart([_details(each) for each in found.attachments])
     blocks: list[RenderableType] = []
     for network in dict.fromkeys(each.attachment.network for each in found.attachments):
         rows = [each for each in found.attachments if each.attachment.network == network]
-        blocks.append(Group(_heading(network, rows, found), _table(rows), *_notes(rows)))
-    unused = [each for each in found.bridges if each.name not in _used(found)]
+        blocks.append(Group(_heading(network, rows, found), _table(rows, width), *_notes(rows)))
+    idle = [] if which else _idle(found)
+    blocks += [_idle_text(each) for each in idle]
+    known = _used(found) | {each.bridge for each in idle}
+    unused = [each for each in found.bridges if each.name not in known]
     blocks += [Text(f"{_bridge(each)}: no attachments") for each in unused]
     if found.foreign:
         blocks.append(_foreign(found.foreign))
     return _apart(blocks) if blocks else Text("no networks: nothing is attached")
+
+
+def _idle(found: Inventory) -> list[NetworkConfig]:
+    """Return the networks of the config directory that no container is on."""
+    used = {each.attachment.network for each in found.attachments}
+    configs = (each.config for each in conflists.read(conflists.DIRECTORY))
+    return [each for each in configs if each and each.name not in used]
+
+
+def _idle_text(config: NetworkConfig) -> Text:
+    subnets = {prefix_text(each.subnet) for group in config.ipam.range_sets for each in group}
+    bridge = "" if config.is_wire else f"bridge {config.bridge} "
+    text = f"  {bridge}{' '.join(sorted(subnets))}".rstrip()
+    return Text.assemble((config.name, "bold cyan"), f"{text}: no containers")
 
 
 def _apart(blocks: Sequence[RenderableType]) -> Group:
@@ -198,12 +224,23 @@ def _bridge(bridge: KernelInterface) -> str:
     )
 
 
-def _table(rows: list[Attached]) -> Table:
+def _table(rows: list[Attached], width: int) -> Table:
+    """Return the rows with as many columns as fit: an address is never broken."""
     is_published = any(each.protection.ports for each in rows)
     shown = [column for column in COLUMNS if is_published or column[0] != PORTS]
-    table = terminal.table(*(title for title, _ in shown))
+    table = _filled(rows, shown)
+    for title in FIRST_TO_GO:
+        if Measurement.get(MEASURE, MEASURE.options, table).maximum <= width:
+            break
+        shown = [column for column in shown if column[0] != title]
+        table = _filled(rows, shown)
+    return table
+
+
+def _filled(rows: list[Attached], columns: list[Column]) -> Table:
+    table = terminal.table(*(title for title, _ in columns))
     for each in rows:
-        table.add_row(*(cell(each) for _, cell in shown))
+        table.add_row(*(cell(each) for _, cell in columns))
     return table
 
 
@@ -259,6 +296,7 @@ def _other_end(each: Attached) -> list[tuple[str, Cell]]:
     return [there] if each.is_wire else [there, ("bridge", each.bridge or "none")]
 
 
+FIRST_TO_GO = ("MAC", "host end", "interface", "received / sent", "age")
 COLUMNS: tuple[Column, ...] = (
     ("container", lambda each: each.title),
     ("interface", lambda each: each.attachment.ifname),

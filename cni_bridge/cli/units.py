@@ -1,14 +1,19 @@
 """Numbers and ids as people read and write them."""
 
 import argparse
+import re
 
 ID_LENGTH = 12  # of a container id, as Docker shows it
+WHOLE_ID = re.compile("[0-9a-f]{64}")
 STEPS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 def short(container: str) -> str:
-    """Shorten a container's id as Docker does; commands accept the beginning of an id."""
-    return container[:ID_LENGTH]
+    """Shorten 64 hex digits as Docker does, and nothing else: other ids are names.
+
+    Commands accept the beginning of an id.
+    """
+    return container[:ID_LENGTH] if WHOLE_ID.fullmatch(container) else container
 
 
 def age(milliseconds: int) -> str:

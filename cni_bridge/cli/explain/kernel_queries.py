@@ -87,7 +87,10 @@ def route(path: str, address: str, *, source: str = "", arrives_by: str = "") ->
         with netns.inside(opened, IPRoute) as kernel:
             query = {"dst": address, "family": family(address)}
             if arrives_by:
-                query |= {"src": source, "iif": kernel.link_lookup(ifname=arrives_by)[0]}
+                found = kernel.link_lookup(ifname=arrives_by)
+                if not found:
+                    return Way(refusal=f"{arrives_by} is gone")
+                query |= {"src": source, "iif": found[0]}
             (answer,) = kernel.route("get", **query)
             (link,) = kernel.get_links(answer.get("oif"))
             return Way(
@@ -174,7 +177,10 @@ def _neighbours(path: str, device: str, address: str) -> list[Any]:
     opened = netns.open_netns(path, may_be_own=True)
     try:
         with netns.inside(opened, IPRoute) as kernel:
-            index = kernel.link_lookup(ifname=device)[0]
+            found = kernel.link_lookup(ifname=device)
+            if not found:
+                return []
+            index = found[0]
             known = kernel.get_neighbours(family=family(address), ifindex=index)
             return [
                 each for each in known if each["ifindex"] == index and each.get("dst") == address
