@@ -247,10 +247,15 @@ def claim(
     )
     try:
         return _claim(ledger, holding, settings)
-    except (errors.AddressInUse, errors.AttachmentExists, errors.RangeExhausted):
+    except (errors.AddressInUse, errors.AttachmentExists, errors.RangeExhausted) as failure:
         from cni_bridge.recovery import stale  # only for GC, and when a claim fails
 
-        for gone in stale.reclaim(netlink.Socket(), ledger, settings.name)[0]:
+        host = netlink.Socket()
+        if isinstance(failure, errors.AttachmentExists):
+            stale.reclaim_own(host, ledger, attachment)
+        # The holder of a MAC may be of another network.
+        network = None if isinstance(failure, errors.AddressInUse) else settings.name
+        for gone in stale.reclaim(host, ledger, network)[0]:
             remark(f"reclaimed {stale.text(gone)}")
         return _claim(ledger, holding, settings)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 OWN_EXECUTABLE = "/proc/self/exe"
 STDERR_LIMIT = 2000
+ANSWER_LIMIT = 1 << 20  # bytes, as of stdin
 PATIENCE_MS = 120_000  # runtimes time out sooner; a DHCP server may take half a minute
 
 
@@ -69,7 +70,9 @@ def execute(path: str, command: str, raw: bytes, changes: "dict[bytes, bytes]") 
         raise TryAgainLater(f"IPAM plugin {path} did not answer in {patience} s") from None
     except OSError as error:
         raise IOFailure(f"can't execute IPAM plugin {path}", str(error)) from error
-    _pass_on(done.stderr)
+    _pass_on(done.stderr[-ANSWER_LIMIT:])
+    if len(done.stdout) > ANSWER_LIMIT:
+        raise UndecodableContent(f"IPAM plugin {path} returned more than {ANSWER_LIMIT} bytes")
     if done.status:
         raise _refusal(path, done)
     if not done.stdout.strip():

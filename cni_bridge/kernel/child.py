@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 GRACE_MS = 1_000
+OUTPUT_LIMIT = 1 << 25  # bytes of each stream that are read; a host's whole ruleset is far less
 
 
 @record
@@ -87,4 +88,4 @@ def _fill(descriptor: int, content: bytes) -> None:
 
 
 def _content(descriptor: int) -> bytes:
-    return posix.pread(descriptor, posix.fstat(descriptor).st_size, 0)
+    return posix.pread(descriptor, min(posix.fstat(descriptor).st_size, OUTPUT_LIMIT), 0)

@@ -38,6 +38,23 @@ def reclaim(
     return _reclaim(host, ledger, lambda: ledger.holdings(network))
 
 
+def reclaim_own(host: Socket, ledger: "Ledger", attachment: "Attachment") -> None:
+    """Remove an attachment that is added again and has no interface any more.
+
+    Its DEL could not delete the record, for want of space for one.
+    """
+    with ledger.transaction():
+        holding = ledger.find(attachment)
+        if (
+            holding
+            and holding.is_confirmed
+            and holding.netns.inode
+            and veth.find(host, holding.host_name) is None
+            and not _has_interface(holding)
+        ):
+            attachments.detach(host, ledger, (attachment,))
+
+
 def make_way(host: Socket, ledger: "Ledger", holder: "Attachment") -> None:
     """Remove one attachment of any network if it is stale, and report it on stderr.
 

@@ -266,3 +266,22 @@ def test_without_host_local_its_config_is_served_in_process(
     variables["CNI_PATH"] = str(tmp_path)
     result = network.add(host.container(), environment=variables).result()
     assert addresses_in(result) == ["10.88.0.2/16"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        ("head -c 200000000 /dev/zero", "returned more than 1048576 bytes"),
+        ('echo \'{"cniVersion": "9.9.9", "ips": []}\'', "found '9.9.9'"),
+    ],
+    ids=["huge", "of an unknown version"],
+)
+def test_an_answer_that_can_not_be_one_is_refused(
+    answer: str, complaint: str, host: Host, network: Network, tmp_path: Path
+) -> None:
+    other = script(tmp_path, only_on("ADD", answer))
+    variables = delegate(network, "scripted", tmp_path)
+    container = host.container()
+    assert complaint in network.add(container, environment=variables).error()["msg"]
+    assert other.calls() == ["ADD", "DEL"]
+    assert container.links() == {"lo"}

@@ -218,6 +218,15 @@ def test_on_doubt_nothing_is_reclaimed(
     assert sql("select count(*) from lease") == [(3,)]
 
 
+def test_a_container_without_its_interface_can_be_added_again(
+    full: list[Container], network: Network
+) -> None:
+    """As after a DEL that had no space to delete the record."""
+    full[1].ip("link", "del", "eth0")
+    assert addresses_in(network.add(full[1]).result()) == ["10.88.0.3/29"]
+    assert network.add(full[0]).error()["code"] == 102
+
+
 def test_a_container_without_its_interface_is_not_dead(
     full: list[Container], host: Host, network: Network
 ) -> None:
