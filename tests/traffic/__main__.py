@@ -33,7 +33,7 @@ Written by `make proof`: every line was run, with real packets between namespace
 expected, otherwise the answer; none: the stack does not have the feature. Each row of the first tables is asked by IPv4 and IPv6,
 by TCP and UDP, with and without br_netfilter. `a1` and `a2` are containers of network a, `b1` of b; an answer names the
 container that answered, the port, and the source address it saw. The reference is bridge, portmap (and firewall, for
-isolation) v1.9.1 with `hairpinMode` on.
+isolation) v1.10.0 with `hairpinMode` on.
 
 The kernel tests (`tests/kernel/test_traffic_*.py`) assert the first column.
 """
