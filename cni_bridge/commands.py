@@ -181,10 +181,10 @@ def collect(request: "Request") -> None:
 def status(request: "Request") -> None:
     """Raise NotAvailable if an ADD would fail now."""
     document = config.prepare(request.document, request.command)
-    addresses = sources.find_for_add(request, document)
-    settings = config.parse(document, request.args, is_delegated=addresses.is_delegated)
     from cni_bridge import status as status_check  # STATUS only
 
+    addresses = status_check.reporting(lambda: sources.find_for_add(request, document))
+    settings = config.parse(document, request.args, is_delegated=addresses.is_delegated)
     if addresses.is_delegated:
         settings = config.with_host_local(document, settings)
     status_check.rehearse(settings, addresses)

@@ -25,29 +25,22 @@ from cni_bridge.parts import bridge
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeVar
 
     from cni_bridge.ipam.sources import Source
     from cni_bridge.ledger.store import Ledger
     from cni_bridge.model import Lease, NetworkConfig, Plan
 
+    T = TypeVar("T")
+
 CONTAINER, IFNAME = "status", "eth0"  # of an attachment that is never made
 KINDS = {"veth": "VETH", "bridge": "BRIDGE"}  # interfaces that ADD creates, and their CONFIG_*
 
 
-def rehearse(settings: "NetworkConfig", addresses: "Source") -> None:
-    """Raise NotAvailable if an ADD would fail now."""
-    _reporting(lambda: _rehearse(settings, addresses))
-
-
-def rehearse_addresses(settings: "NetworkConfig") -> None:
-    """Raise NotAvailable if an ADD as another plugin's IPAM would fail now."""
-    _reporting(lambda: _rehearse_grant(netlink.Socket(), _open(settings), settings))
-
-
-def _reporting(work: "Callable[[], object]") -> None:
-    """Run the rehearsal; raise its failure as NotAvailable or LimitedConnectivity."""
+def reporting(work: "Callable[[], T]") -> "T":
+    """Return what a step of the rehearsal returns; raise its failure with a code of STATUS."""
     try:
-        work()
+        return work()
     except (NotAvailable, LimitedConnectivity, Delegated):
         raise
     except NotLeased as error:
@@ -56,6 +49,16 @@ def _reporting(work: "Callable[[], object]") -> None:
         raise NotAvailable(error.msg, error.details) from error
     except KernelError as error:
         raise NotAvailable(str(error)) from error
+
+
+def rehearse(settings: "NetworkConfig", addresses: "Source") -> None:
+    """Raise NotAvailable if an ADD would fail now."""
+    reporting(lambda: _rehearse(settings, addresses))
+
+
+def rehearse_addresses(settings: "NetworkConfig") -> None:
+    """Raise NotAvailable if an ADD as another plugin's IPAM would fail now."""
+    reporting(lambda: _rehearse_grant(netlink.Socket(), _open(settings), settings))
 
 
 def _rehearse(settings: "NetworkConfig", addresses: "Source") -> None:

@@ -106,7 +106,9 @@ class OurLedger:
 
     def granted(self, holding: "Holding", settings: "NetworkConfig", previous: "Json") -> Grant:
         """Return what ADD was granted, for CHECK; without `dns`, whose file may have changed since."""
-        if settings.ipam.range_sets and not holding.leases:  # by host-local, which is gone by now
+        # By host-local, which is gone by now; its reservations are not.
+        reserved = None if holding.leases else predecessor(settings.reservations_dir)
+        if reserved and reserved.of(holding.attachment):
             return ipam_config.granted(previous, holding.attachment.ifname)
         return Grant(leases=holding.leases, routes=settings.ipam.routes, dns=Dns())
 
