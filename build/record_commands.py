@@ -94,6 +94,7 @@ def record_one_host(recorder: Recorder) -> None:
         front.can_ping(bare(addresses_in(reply)[0]))
         record_host(recorder)
         record_doctor(recorder)
+        record_add(recorder)
         record_journal(recorder)
         store.delete()
         time.sleep(0.5)  # the kernel removes what was in a namespace some time later
@@ -166,6 +167,25 @@ def record_doctor(recorder: Recorder) -> None:
         "cni-bridge explain cache 203.0.113.9:443",
         "cni-bridge explain 8080",
     )
+
+
+def record_add(recorder: Recorder) -> None:
+    """Record how a namespace is attached without a runtime."""
+    recorder.section(
+        "add, check, del, exec",
+        "Attaches a network namespace or a container to a network, as a runtime does; `exec` runs a "
+        "command in it.",
+    )
+    recorder.quiet("ip netns add red")
+    for line, options in (
+        ("cni-bridge add web red --publish 8099:80", " --conf-dir net.d"),
+        ("cni-bridge check web red", " --conf-dir net.d"),
+        ("cni-bridge exec red -- ip -brief address", ""),
+        ("cni-bridge del web red", " --conf-dir net.d"),
+    ):
+        printed = recorder.quiet(f"CNI_PATH={PLUGIN.parent} {line}{options}")
+        recorder.page.append(f"\n```console\n$ {line}\n{printed}".rstrip() + "\n```\n")
+    recorder.quiet("ip netns delete red")
 
 
 def record_journal(recorder: Recorder) -> None:
