@@ -94,6 +94,7 @@ def record_one_host(recorder: Recorder) -> None:
         front.can_ping(bare(addresses_in(reply)[0]))
         record_host(recorder)
         record_doctor(recorder)
+        host.container("red")
         record_add(recorder)
         record_journal(recorder)
         store.delete()
@@ -176,7 +177,6 @@ def record_add(recorder: Recorder) -> None:
         "Attaches a network namespace or a container to a network, as a runtime does; `exec` runs a "
         "command in it.",
     )
-    recorder.quiet("ip netns add red")
     for line, options in (
         ("cni-bridge add web red --publish 8099:80", " --conf-dir net.d"),
         ("cni-bridge check web red", " --conf-dir net.d"),
@@ -185,7 +185,6 @@ def record_add(recorder: Recorder) -> None:
     ):
         printed = recorder.quiet(f"CNI_PATH={PLUGIN.parent} {line}{options}")
         recorder.page.append(f"\n```console\n$ {line}\n{printed}".rstrip() + "\n```\n")
-    recorder.quiet("ip netns delete red")
 
 
 def record_journal(recorder: Recorder) -> None:
