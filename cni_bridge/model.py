@@ -88,6 +88,7 @@ class NetworkConfig:
     promisc_mode: bool
     port_isolation: bool
     duplicate_address_detection: bool
+    keeps_link_local: bool = False
     container_interface_up: bool
     vlan: "VlanFilter | None"
     mac: bytes | None
@@ -194,6 +195,7 @@ class Veth:
     port: Port | None
     is_up: bool
     detects_duplicates: bool
+    disables_ipv6: bool = False
     addresses: tuple[Prefix, ...]
     routes: tuple[Route, ...]
     ignores_routers: bool = False  # refuses router advertisements

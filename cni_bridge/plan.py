@@ -94,6 +94,7 @@ def _veth(
         port=None if config.is_wire else _port(config),
         is_up=config.container_interface_up,
         detects_duplicates=config.duplicate_address_detection,
+        disables_ipv6=_disables_ipv6(config, leases),
         addresses=tuple(lease.address for lease in leases),
         routes=_kernel_routes(leases, routes),
         ignores_routers=_ignores_routers(config, leases),
@@ -108,6 +109,14 @@ def _ignores_routers(config: NetworkConfig, leases: tuple[Lease, ...]) -> bool:
     """
     knows_router = any(lease.gateway and len(lease.address.ip) == 16 for lease in leases)
     return bool(leases) and not config.is_wire and (config.is_gateway or knows_router)
+
+
+def _disables_ipv6(config: NetworkConfig, leases: tuple[Lease, ...]) -> bool:
+    """Tell whether to turn IPv6 off: where the host is the gateway and gives no IPv6 address, nothing
+    answers, and what the kernel sends for a link-local address is flooded to every container.
+    """
+    has_ipv4_only = bool(leases) and not any(len(lease.address.ip) == 16 for lease in leases)
+    return config.is_gateway and has_ipv4_only and not config.keeps_link_local
 
 
 def _port(config: NetworkConfig) -> Port:

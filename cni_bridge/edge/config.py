@@ -159,6 +159,7 @@ def parse(document: "dict[str, Any]", cni_args: str, *, is_delegated: bool) -> N
         promisc_mode=document["promiscMode"],
         port_isolation=document["portIsolation"],
         duplicate_address_detection=document["enabledad"],
+        keeps_link_local=document["ipv6LinkLocal"],
         container_interface_up=not document["disableContainerInterface"],
         vlan=_vlan(document),
         mac=_mac(document, wanted),

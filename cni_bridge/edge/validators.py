@@ -106,6 +106,7 @@ FOLD: "Fold" = \
  'ipmasq': ('ipMasq', None),
  'ipmasqbackend': ('ipMasqBackend', None),
  'ipspoofchk': ('ipspoofchk', None),
+ 'ipv6linklocal': ('ipv6LinkLocal', None),
  'isdefaultgateway': ('isDefaultGateway', None),
  'isgateway': ('isGateway', None),
  'isolation': ('isolation', None),
@@ -531,6 +532,13 @@ def _validate(data):
                 raise Refused
         else:
             data['enabledad'] = False
+        if 'ipv6LinkLocal' in data_keys:
+            data_keys.remove('ipv6LinkLocal')
+            data__ipv6LinkLocal = data['ipv6LinkLocal']
+            if not isinstance(data__ipv6LinkLocal, bool):
+                raise Refused
+        else:
+            data['ipv6LinkLocal'] = False
         if 'disableContainerInterface' in data_keys:
             data_keys.remove('disableContainerInterface')
             data__disableContainerInterface = data['disableContainerInterface']

@@ -9,6 +9,7 @@ from cni_bridge.kernel.messages import (
     IFF_PROMISC,
     IFF_UP,
     IFLA_ADDRESS,
+    IFLA_AF_SPEC,
     IFLA_BR_FORWARD_DELAY,
     IFLA_BR_VLAN_FILTERING,
     IFLA_BRPORT_GROUP_FWD_MASK,
@@ -52,6 +53,9 @@ if TYPE_CHECKING:
 
     Who = int | str  # an interface, by index or by name
 
+AF_INET = 2
+IFLA_INET_CONF = 1  # linux/if_link.h, in IFLA_AF_SPEC of AF_INET
+IPV4_DEVCONF_ARP_NOTIFY = 22  # linux/ip.h
 BR_STATE_DISABLED = 0  # linux/if_bridge.h
 BR_STATE_FORWARDING = 3
 STP_STATES = {1: "listening", 2: "learning", 4: "blocking"}  # of BR_STATE_*
@@ -190,6 +194,13 @@ def set_port(
     info = nest(LINKINFO, {IFLA_INFO_SLAVE_KIND: "bridge", IFLA_INFO_SLAVE_DATA: data})
     what = f"set bridge port {who}: hairpin {hairpin}, isolated {isolated}, alias {alias}"
     return _change(what, who, {IFLA_LINKINFO: info, IFLA_IFALIAS: alias})
+
+
+def announce_changes(who: "Who") -> Request:
+    """Make the kernel announce IPv4 addresses by ARP when the MAC is set: sysctl arp_notify."""
+    conf = nest({IPV4_DEVCONF_ARP_NOTIFY: "I"}, {IPV4_DEVCONF_ARP_NOTIFY: 1})
+    values = nest({}, {AF_INET: nest({}, {IFLA_INET_CONF: conf})})
+    return _change(f"set arp_notify of interface {who}", who, {IFLA_AF_SPEC: values})
 
 
 def set_alias(who: "Who", alias: str) -> Request:

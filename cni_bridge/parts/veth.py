@@ -61,15 +61,12 @@ def create(host: "Socket", container: "OpenNetns", bridge_index: int, desired: V
 
 def _configure_port(host: "Socket", desired: Veth, port: Port) -> None:
     """Set flags and VLANs of the port; if they restrict it, before it is up."""
-    host.run(
-        links.set_port(
-            desired.host_name,
-            hairpin=port.hairpin,
-            isolated=port.isolated,
-            alias=desired.alias,
-            forwards_reserved=port.is_checked,
-        )
-    )
+    if port.hairpin or port.isolated or port.is_checked:
+        flags = {"hairpin": port.hairpin, "isolated": port.isolated}
+        checked = {"forwards_reserved": port.is_checked}
+        host.run(links.set_port(desired.host_name, alias=desired.alias, **flags, **checked))
+    else:  # as a new port is; setting it takes the longer the more ports the bridge has
+        host.run(links.set_alias(desired.host_name, desired.alias))
     sysctl.refuse_routers(desired.host_name)
     if port.vlan:
         from cni_bridge.kernel import vlans  # few networks have VLANs
@@ -96,7 +93,7 @@ def configure(
 
             duplicates.wait(inside, events, inner.index)
             timings.done("IPv6 addresses usable")
-        inside.run(announcement(inner))
+        inside.run(*announcement(inner))
     path = container.identity.path
     return (
         Interface(name=outer.name, mac=outer.mac, mtu=outer.mtu),
@@ -202,10 +199,10 @@ def sysctls(desired: Veth) -> "Iterator[tuple[str, str, str]]":
         yield f"net/ipv6/conf/{name}/keep_addr_on_down", "1", ""
         yield f"net/ipv6/conf/{name}/ndisc_notify", "1", ""
         needs_detection = "enabledad"
-    if desired.addresses:
-        yield f"net/ipv4/conf/{name}/arp_notify", "1", ""
-        if not desired.detects_duplicates:
-            yield f"net/ipv6/conf/{name}/accept_dad", "0", ""
+    if desired.disables_ipv6:
+        yield f"net/ipv6/conf/{name}/disable_ipv6", "1", ""
+    elif desired.addresses and not desired.detects_duplicates:
+        yield f"net/ipv6/conf/{name}/accept_dad", "0", ""
     if desired.detects_duplicates:
         yield f"net/ipv6/conf/{name}/accept_dad", "1", needs_detection
         yield f"net/ipv6/conf/{name}/enhanced_dad", "1", needs_detection
@@ -239,13 +236,15 @@ def _enter(desired: Veth, prepare: "Callable[[], None] | None") -> "tuple[Socket
     return Socket(), events
 
 
-def announcement(inner: "Link") -> "Request":
-    """Make the kernel announce the addresses again, by ARP and neighbour advertisement.
+def announcement(inner: "Link") -> "tuple[Request, Request]":
+    """Make the kernel announce the addresses, by ARP and neighbour advertisement.
 
-    Those that it sends when the link comes up are lost: the bridge port does not forward yet.
-    Setting the MAC to its current value repeats them (arp_notify, ndisc_notify).
+    Setting the MAC to its current value does it (arp_notify, ndisc_notify). arp_notify is set only
+    now, since what is sent when the link comes up is flooded to every port and then lost: the
+    container's own port does not forward yet.
     """
-    return links.set_mac(inner.index, bytes.fromhex(inner.mac.replace(":", "")))
+    mac = bytes.fromhex(inner.mac.replace(":", ""))
+    return links.announce_changes(inner.index), links.set_mac(inner.index, mac)
 
 
 def _is_passing(host: "Socket", outer: "Link") -> bool:

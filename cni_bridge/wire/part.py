@@ -132,7 +132,7 @@ def settle(container: "OpenNetns", desired: Veth) -> bool:
 
             duplicates.wait(inside, events, link.index)
         if desired.addresses:
-            inside.run(veth.announcement(link))
+            inside.run(*veth.announcement(link))
         return True
     finally:
         events.close()

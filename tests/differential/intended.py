@@ -41,6 +41,11 @@ def the_bridges_own_mac(_field: str, _reference: Any, ours: Any) -> bool:
     return str(ours).startswith("(MAC of host cni")
 
 
+def ipv6_is_off(_field: str, reference: Any, ours: Any) -> bool:
+    """Tell whether ours has nothing, or a switch that the reference leaves off."""
+    return ours is None or (reference, ours) == ("0", "1")
+
+
 def anything(_field: str, _reference: Any, _ours: Any) -> bool:
     """Match any pair of values."""
     return True
@@ -91,6 +96,14 @@ INTENDED: dict[str, Difference] = {
     "instant-ipv6": everywhere("host * address *:*.nodad", judge=values(None, True)),
     "neighbour-announcement": everywhere(
         "c? sysctl net/ipv6/conf/*/ndisc_notify", judge=values("0", "1")
+    ),
+    "ipv6-off": everywhere(
+        "c? * address (link-local)/64.*",
+        "c? route -6 table main type unicast dst fe80::/64 *",
+        "c? route -6 table local type multicast dst ff00::/8 *",
+        "c? sysctl net/ipv6/conf/*/disable_ipv6",
+        "c? sysctl net/ipv6/conf/*/accept_dad",
+        judge=ipv6_is_off,
     ),
     "bridge-mac": everywhere(
         "* ADD result.interfaces[[]0[]].mac", "host cni?.address", judge=the_bridges_own_mac

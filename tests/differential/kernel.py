@@ -194,7 +194,8 @@ def _leases() -> Iterator[tuple[str, Any]]:
             ):
                 yield f"lease {network} {ipaddress.ip_address(ip)}", holder
             for network, index, ip in ledger.execute("select * from last_leased"):
-                yield f"last of {network} set {index}", str(ipaddress.ip_address(ip))
+                if ip:
+                    yield f"last of {network} set {index}", str(ipaddress.ip_address(ip))
 
 
 def _is_address(text: str) -> bool:

@@ -35,6 +35,7 @@ CONFIG = NetworkConfig(
     promisc_mode=False,
     port_isolation=False,
     duplicate_address_detection=False,
+    keeps_link_local=False,
     container_interface_up=True,
     vlan=None,
     mac=None,
