@@ -88,7 +88,7 @@ check-vlan: ## VLAN tests in an emulated machine, on a kernel that has VLANs
 check-upstream: build ## the reference's own test suites with cni-bridge in its place
 	$(PYTHON) -m pytest -q -n auto tests/upstream
 
-check-guest-upstream: build ## their specs about VLANs, in an emulated machine (20 min)
+check-guest-upstream: build ## their specs about VLANs, in an emulated machine (5 min)
 	$(PYTHON) -m tests.upstream
 	@$(MAKE) --no-print-directory check-guest TESTS=tests/upstream
 
