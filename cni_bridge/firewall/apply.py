@@ -7,9 +7,17 @@ restored from it.
 import posix
 
 from cni_bridge import address, errors
-from cni_bridge.firewall import connections, elements, foreign, foreign_checks, host_ports, tables
+from cni_bridge.firewall import (
+    connections,
+    elements,
+    foreign,
+    foreign_checks,
+    host_ports,
+    loopback,
+    tables,
+)
 from cni_bridge.firewall.model import Element, Firewall
-from cni_bridge.kernel import machine, nftables, sysctl
+from cni_bridge.kernel import machine, nftables
 from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.kernel.nftables import Netfilter
 from cni_bridge.lean.record import record, replace
@@ -115,9 +123,7 @@ def problems(register: "Register", planned: Plan) -> "Iterator[str]":
     for family, some in tables.by_family((*shared, *own)).items():
         yield from tables.problems(socket, family, register.ruleset(family), some)
     yield from foreign_checks.problems(socket, desired.bridge)
-    key = sysctl.route_localnet(desired.bridge)
-    if _answers_on_loopback(desired) and sysctl.read(key) != "1":
-        yield f"sysctl {key}: expected 1, found {sysctl.read(key)}"
+    yield from loopback.problems(desired)
 
 
 def rehearse(register: "Register", bridge: str) -> None:
@@ -236,8 +242,7 @@ def _apply(
         if is_loaded := _is_loaded(socket, register, family, before):
             sound.append(family)
         _reconcile(socket, register, change, is_loaded=is_loaded)
-    if _answers_on_loopback(desired):
-        _route_loopback(desired.bridge)
+    loopback.ensure(desired)
     if claimed.others.generation == before and not claimed.others.remaining:
         _note_generation(socket, register, sound, (before, commits))
 
@@ -248,7 +253,7 @@ def _remove(socket: Netfilter, register: "Register", attachments: "Sequence[Atta
     for item in gone:
         if item.set_name == "bridges":
             # No rule keeps this bridge from the host's loopback any more.
-            sysctl.try_write(sysctl.route_localnet(elements.bridge_of(item)), "0")
+            loopback.close(elements.bridge_of(item))
     subnets = [item for item in gone if item.set_name in elements.INTERVALS]
     remaining = register.intervals(map(elements.bridge_of, subnets))
     must_fill = bool(_hidden((*subnets, *remaining)))
@@ -327,30 +332,6 @@ def _hidden(subnets: "Iterable[Element]") -> "set[Element]":
     """Return the subnets that the kernel must not get, because others contain them."""
     listed = set(subnets)
     return listed - elements.effective(listed)
-
-
-# ---------------------------------------------------------------- the host's loopback
-
-
-def _answers_on_loopback(desired: Firewall) -> bool:
-    addresses = elements.first_addresses(desired)
-    return desired.rules.translates_source and any(
-        len(leads_to) == 4
-        for port in desired.rules.ports
-        for _, leads_to in elements.targets(addresses, port)
-    )
-
-
-def _route_loopback(bridge: str) -> None:
-    """Make published ports reachable on 127.0.0.1; the rules that keep containers out are loaded."""
-    key = sysctl.route_localnet(bridge)
-    try:
-        sysctl.write(key, "1")
-    except OSError as error:
-        raise errors.KernelRefused(
-            f"cannot make published ports reachable on 127.0.0.1: {key}: {error.strerror}",
-            "make /proc/sys writable, or set snat to false",
-        ) from error
 
 
 def _firewall(planned: Plan) -> Firewall:

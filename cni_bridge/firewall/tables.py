@@ -28,7 +28,7 @@ FAMILY_NAMES = {NFPROTO_INET: "inet", NFPROTO_BRIDGE: "bridge"}
 # The file with each table's rules, and a digest of its text: a table that was loaded from other text
 # is loaded again.
 RULES = {
-    NFPROTO_INET: ("firewall/ruleset.nft", "0f4d70468e0d5436"),
+    NFPROTO_INET: ("firewall/ruleset.nft", "2468b4b495c21b1a"),
     NFPROTO_BRIDGE: ("firewall/spoof.nft", "96607a500f327edc"),
 }
 SETS = {

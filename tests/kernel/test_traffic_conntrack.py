@@ -1,6 +1,7 @@
 """Connections and rules while containers come and go: UDP follows the ports, TCP goes on, nothing is left."""
 
 import json
+import subprocess
 from dataclasses import replace
 from itertools import product
 
@@ -46,6 +47,8 @@ def test_the_next_call_mends_what_others_did_to_the_rules(
     town.attach("a2", *published(8081))
     nft(damage)
     assert town.ask("world", "host", 8080) == "refused"
+    for source in ("", "127.0.0.5"):
+        assert packets.service_on_loopback(town, source) == NOT_HEARD, "closed without any rule"
     if command == "ADD":
         town.attach("a3")
     else:
@@ -54,6 +57,34 @@ def test_the_next_call_mends_what_others_did_to_the_rules(
     assert town.ask("a1", "world", 80) == "world:80 saw host"
     assert packets.service_on_loopback(town) == NOT_HEARD
     assert town.host.networks[0].check(town.containers["a1"]).status == 0
+
+
+@pytest.mark.parametrize("there", [(), ("clsact",), ("ingress",)], ids=lambda words: "".join(words))
+def test_no_container_reaches_the_hosts_loopback_whatever_becomes_of_nftables(
+    town: Town, there: tuple[str, ...]
+) -> None:
+    network = town.network("a", ipMasq=True)
+    if there:
+        town.attach("a2")
+        tool("tc", "qdisc", "add", "dev", network.bridge, *there)
+    town.attach("a1", *published(8080))
+    config = {"runtimeConfig": {"portMappings": list(published(8080))}}
+    for bridged in (False, True):
+        town.filter_bridged(bridged)
+        assert town.ask("host", "loopback", 8080) == "a1:80 saw gateway-a"
+    nft("flush ruleset")
+    assert packets.service_on_loopback(town) == NOT_HEARD
+    town.attach("a3")
+    assert town.ask("host", "loopback", 8080) == "a1:80 saw gateway-a"
+    network.check(town.containers["a1"], config=config).assert_silent_success()
+    tool("tc", "filter", "delete", "dev", network.bridge, "ingress")
+    error = network.check(town.containers["a1"], config=config).error()
+    assert "expected a filter that drops 127.0.0.0/8, found none" in error["details"]
+
+
+def tool(*words: str) -> None:
+    """Run a program of the host."""
+    subprocess.run(words, timeout=30, check=True)
 
 
 def test_gc_takes_the_rules_of_what_is_gone(town: Town) -> None:

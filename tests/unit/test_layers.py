@@ -72,8 +72,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "plan": {"names", "ledger.state_directory"},
     "firewall.connections": {"firewall.elements", "kernel"},
+    "firewall.loopback": {"firewall.elements", "kernel", "stderr"},
     "firewall.apply": {
         "firewall.connections",
+        "firewall.loopback",
         "firewall.elements",
         "kernel",
         "firewall.foreign_checks",
@@ -196,6 +198,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "kernel.chains": {"kernel.messages", "kernel.netlink", "kernel.nfmessages"},
     "kernel.child": set(),
     "kernel.conntrack": {"kernel.netlink", "kernel.nfmessages", "kernel.sysctl"},
+    "kernel.loopback": {"kernel.messages", "kernel.netlink"},
     "kernel.duplicates": {"kernel.layer3", "kernel.messages", "kernel.netlink"},
     "kernel.hostports": {"kernel.netlink"},
     "kernel.layer3": {"kernel.messages", "kernel.netlink"},

@@ -1,0 +1,94 @@
+"""Let published ports answer on the host's 127.0.0.1, and keep containers out of it.
+
+The kernel routes 127.0.0.0/8 by a bridge only with route_localnet, and then containers would reach
+the services there as well. Rules keep them out, but another program may flush all rules of nftables:
+so the setting is made only where a filter of traffic control stands too, which outlives that.
+"""
+
+from errno import EEXIST
+
+from cni_bridge import errors
+from cni_bridge.firewall import elements
+from cni_bridge.kernel import links, sysctl
+from cni_bridge.kernel import loopback as loopback_filter
+from cni_bridge.kernel.netlink import KernelError, Socket
+from cni_bridge.stderr import remark
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cni_bridge.firewall.model import Firewall
+
+
+def ensure(desired: "Firewall") -> None:
+    """Make published ports of the network reachable on 127.0.0.1, if there are any.
+
+    Raises KernelRefused.
+    """
+    if not _answers(desired) or sysctl.read(sysctl.route_localnet(desired.bridge)) == "1":
+        return
+    if not _guard(desired.bridge):
+        return
+    try:
+        sysctl.write(sysctl.route_localnet(desired.bridge), "1")
+    except OSError as error:
+        raise errors.KernelRefused(
+            f"cannot make published ports reachable on 127.0.0.1: {sysctl.route_localnet(desired.bridge)}: "
+            f"{error.strerror}",
+            "make /proc/sys writable, or set snat to false",
+        ) from error
+
+
+def close(bridge: str) -> None:
+    """Stop routing 127.0.0.0/8 by a bridge; the filter stays with it."""
+    sysctl.try_write(sysctl.route_localnet(bridge), "0")
+
+
+def problems(desired: "Firewall") -> "Iterator[str]":
+    """Yield what differs: the setting, or the filter without which it must not be made."""
+    if not _answers(desired):
+        return
+    host = Socket()
+    link = links.parse(host.ask(links.get(desired.bridge)))
+    is_guarded = _is_guarded(host, link.index)
+    found = sysctl.read(sysctl.route_localnet(desired.bridge))
+    if is_guarded and found != "1":
+        yield f"sysctl {sysctl.route_localnet(desired.bridge)}: expected 1, found {found}"
+    if found == "1" and not is_guarded:
+        yield f"interface {desired.bridge}: expected a filter that drops 127.0.0.0/8, found none"
+
+
+def _answers(desired: "Firewall") -> bool:
+    addresses = elements.first_addresses(desired)
+    return desired.rules.translates_source and any(
+        len(leads_to) == 4
+        for port in desired.rules.ports
+        for _, leads_to in elements.targets(addresses, port)
+    )
+
+
+def _guard(bridge: str) -> bool:
+    """Ensure the filter; return whether it stands."""
+    host = Socket()
+    try:
+        index = links.parse(host.ask(links.get(bridge))).index
+        host.run(loopback_filter.add_ingress(index), tolerate=EEXIST)
+        if not _is_guarded(host, index):
+            host.run(loopback_filter.drop(index))
+    except KernelError as error:
+        remark(
+            f"published ports do not answer on 127.0.0.1: {error}; that needs a kernel with "
+            "sch_ingress and cls_bpf, so that containers are kept out of it"
+        )
+        return False
+    finally:
+        host.close()
+    return True
+
+
+def _is_guarded(host: Socket, index: int) -> bool:
+    try:
+        return loopback_filter.is_among(host.dump(loopback_filter.filters(index)))
+    except KernelError:
+        return False

@@ -1,0 +1,108 @@
+"""Requests for a filter of traffic control that drops packets from and to 127.0.0.0/8.
+
+Pure: builds requests and reads answers. The filter is a classic BPF program: it needs no action's
+module, and outlives `nft flush ruleset` and every reload of another firewall.
+"""
+
+from cni_bridge.kernel.messages import (
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    RTM_GETTFILTER,
+    RTM_NEWQDISC,
+    RTM_NEWTFILTER,
+    TCA_KIND,
+    TCA_OPTIONS,
+    TRAFFIC,
+)
+from cni_bridge.kernel.netlink import Request, encode, nest
+from cni_bridge.lean.cstruct import pack
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cni_bridge.kernel.netlink import Value
+
+EXEMPT_MARK = 0x1000  # what ruleset.nft gives to answers that are for the host's own connections
+CLSACT = 0xFFFFFFF1  # linux/pkt_sched.h
+CLSACT_HANDLE = 0xFFFF0000
+INGRESS = 0xFFFFFFF2  # of clsact, and of an ingress queueing discipline too
+PRIORITY = 1  # before all others
+ETH_P_IP = 0x0800  # linux/if_ether.h
+NETWORK = 0x7F000000, 0xFF000000  # 127.0.0.0/8
+AT_KIND, AT_SOURCE, AT_DESTINATION = 12, 26, 30  # offsets in a frame
+AT_MARK = 0xFFFFF000 + 20  # SKF_AD_OFF + SKF_AD_MARK, linux/filter.h
+LD_WORD, LD_HALF, AND, JUMP_IF_EQUAL, RETURN = 0x20, 0x28, 0x54, 0x15, 0x06  # linux/bpf_common.h
+TC_ACT_SHOT, TC_ACT_UNSPEC = 2, 0xFFFFFFFF  # linux/pkt_cls.h
+TCA_BPF_OPS_LEN, TCA_BPF_OPS, TCA_BPF_NAME, TCA_BPF_FLAGS = 4, 5, 7, 8
+TCA_BPF_FLAG_ACT_DIRECT = 1
+BPF = {TCA_BPF_OPS_LEN: "H", TCA_BPF_OPS: "bytes", TCA_BPF_NAME: "text", TCA_BPF_FLAGS: "I"}
+
+
+def add_ingress(index: int) -> Request:
+    """Add the queueing discipline that filters of received packets attach to; EEXIST if there is one."""
+    return Request(
+        what=f"filter what interface {index} receives",
+        kind=RTM_NEWQDISC,
+        flags=NLM_F_CREATE | NLM_F_EXCL,
+        body=encode(TRAFFIC, (0, 0, 0, index, CLSACT_HANDLE, CLSACT, 0), {TCA_KIND: "clsact"}),
+    )
+
+
+def drop(index: int) -> Request:
+    """Drop what an interface receives from and to 127.0.0.0/8, but for what has the mark."""
+    program = _program()
+    options: dict[int, Value] = {
+        TCA_BPF_OPS_LEN: len(program) // 8,
+        TCA_BPF_OPS: program,
+        TCA_BPF_NAME: "cni-bridge loopback",
+        TCA_BPF_FLAGS: TCA_BPF_FLAG_ACT_DIRECT,
+    }
+    protocol = int.from_bytes(pack(">H", ETH_P_IP), "little")
+    info = PRIORITY << 16 | protocol
+    return Request(
+        what=f"drop what interface {index} receives from and to 127.0.0.0/8",
+        kind=RTM_NEWTFILTER,
+        flags=NLM_F_CREATE | NLM_F_EXCL,
+        body=encode(
+            TRAFFIC,
+            (0, 0, 0, index, 0, INGRESS, info),
+            {TCA_KIND: "bpf", TCA_OPTIONS: nest(BPF, options)},
+        ),
+    )
+
+
+def filters(index: int) -> Request:
+    """List the filters of what an interface receives."""
+    return Request(
+        what=f"list the filters of interface {index}",
+        kind=RTM_GETTFILTER,
+        body=encode(TRAFFIC, (0, 0, 0, index, 0, INGRESS, 0), {}),
+    )
+
+
+def is_among(listed: "Iterable[bytes]") -> bool:
+    """Return whether the filter of `drop` is among these."""
+    program = _program()
+    return any(program in payload for payload in listed)
+
+
+def _program() -> bytes:
+    """Assemble the program: struct sock_filter for each instruction; jumps count from the next one."""
+    address, mask = NETWORK
+    instructions = (
+        (LD_HALF, 0, 0, AT_KIND),
+        (JUMP_IF_EQUAL, 0, 10, ETH_P_IP),
+        (LD_WORD, 0, 0, AT_SOURCE),
+        (AND, 0, 0, mask),
+        (JUMP_IF_EQUAL, 3, 0, address),
+        (LD_WORD, 0, 0, AT_DESTINATION),
+        (AND, 0, 0, mask),
+        (JUMP_IF_EQUAL, 0, 4, address),
+        (LD_WORD, 0, 0, AT_MARK),
+        (AND, 0, 0, EXEMPT_MARK),
+        (JUMP_IF_EQUAL, 0, 1, 0),
+        (RETURN, 0, 0, TC_ACT_SHOT),
+        (RETURN, 0, 0, TC_ACT_UNSPEC),
+    )
+    return b"".join(pack("HBBI", *each) for each in instructions)
