@@ -76,6 +76,8 @@ def run(options: Options) -> int:
         terminal.write(text)
         return 0
     try:
+        if Path(options.output).absolute().parent == CONFIGS:  # a fresh host does not have it
+            CONFIGS.mkdir(parents=True, exist_ok=True)
         with Path(options.output).open("x", encoding="utf-8") as opened:
             opened.write(text + "\n")
     except OSError as error:

@@ -313,6 +313,8 @@ def test_a_server_at_another_address_is_named(listener: tuple[str, int], streets
         target = f"[{address}]:82" if family == "6" else f"{address}:82"
         _, why = explain("a2", target)
         server.kill()
+    streets.containers["a1"].ip("addr", "flush", "dev", "lo")
+    streets.containers["a1"].ip("link", "set", "lo", "down")
     assert reason in why
 
 

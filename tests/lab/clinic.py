@@ -51,6 +51,7 @@ def undo_detours() -> None:
         *(("route", "flush", "table", table) for table in ("100", "51820")),
         ("route", "del", "10.1.0.0/25"),
         ("link", "del", "tun0"),
+        ("-n", "a1", "link", "del", "tun0"),
     ):
         subprocess.run(("ip", *words), capture_output=True, check=False, timeout=30)
 
