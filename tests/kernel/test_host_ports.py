@@ -181,9 +181,9 @@ def test_check_need_not_be_told_of_the_ports_again(
 
 def test_a_port_without_an_address_to_lead_to_is_refused(host: Host, network: Network) -> None:
     network.config["ipam"]["ranges"] = [[{"subnet": "10.88.0.0/16"}]]
-    error = publish(network, host.container(), mapping(80, hostIP="::")).error()
+    error = publish(network, host.container(), mapping(80, hostIP="2001:db8::1")).error()
     assert error["code"] == 7
-    assert "can't be published on ::" in error["msg"]
+    assert "can't be published on 2001:db8::1" in error["msg"]
     host.assert_as_before()
 
 
