@@ -27,8 +27,8 @@ Contestants: the reference plugins in Go, built by `build/peers.sh`, and the dis
 its caller, so it does less; the reference's `firewall` does not support nftables, so its nftables chain still uses iptables for that
 one plugin.
 
-The rows of `crowd` are containers that ended without a DEL: the ledger and the sets are full, but the bridge does not have thousands of
-interfaces.
+The containers of `crowd` ended without a DEL: the ledger and the sets are full, but the bridge has few interfaces. Those of `living` and `spread`
+live, each with an interface on a bridge. CPU of a DEL leaves out the process that waits for the kernel after it.
 """
 EFFORT = """
 ## Effort
@@ -104,16 +104,23 @@ def _growths(results: Sequence[Result], pictures: Path) -> list[str]:
     by_ports = [
         each for each in results if each.workload.startswith("ports-") and each.phase == "ADD"
     ]
+    living = [
+        each for each in results if each.workload.startswith("living-") and each.phase == "ADD"
+    ]
     by_crowd = [each for each in results if each.workload == "crowd"]
     if len(by_ports) > 1:
         lines, file = plots.medians(by_ports), pictures / "by-ports.svg"
         plots.growth(lines, "published ports, ADD", file, is_logarithmic=True)
         text.append(f"\n## Over the number of ports\n\n![by ports]({pictures.name}/by-ports.svg)\n")
+    if len(living) > 1:
+        plots.growth(plots.medians(living), "living containers, ADD", pictures / "by-living.svg")
+        picture = f"![by living]({pictures.name}/by-living.svg)"
+        text.append(f"\n## Over the number of living containers\n\n{picture}\n")
     if by_crowd:
         lines, file = plots.sizes(by_crowd), pictures / "by-crowd.svg"
-        plots.growth(lines, "containers that are there already", file)
+        plots.growth(lines, "containers in the ledger", file)
         text.append(
-            f"\n## Over the number of containers\n\n![by crowd]({pictures.name}/by-crowd.svg)\n"
+            f"\n## Over the number of containers in the ledger\n\n![by crowd]({pictures.name}/by-crowd.svg)\n"
         )
     return text
 

@@ -11,12 +11,22 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 LIST = Path(__file__).with_name("modules.txt")
 OURS = "cni_bridge"
+OWN_LIST = Path(__file__).with_name("ours.txt")
 
 
 def allowed() -> set[str]:
     """Return the modules of the list."""
     lines = LIST.read_text().splitlines()
     return {line.split()[0] for line in lines if not line.startswith("#")}
+
+
+def own_modules(run: str) -> set[str]:
+    """Return the modules of cni_bridge that a run may load: a column of ours.txt."""
+    head, *rows = (
+        line.split() for line in OWN_LIST.read_text().splitlines() if not line.startswith("#")
+    )
+    column = head.index(run)
+    return {row[0] for row in rows if row[column] == "x"}
 
 
 def loaded_by(code: str, environment: Mapping[str, str] | None = None, stdin: str = "") -> set[str]:

@@ -3,7 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from tests.budget import OURS, allowed, loaded_by
+import pytest
+
+from tests.budget import OURS, allowed, loaded_by, own_modules
+from tests.kernel.conftest import MakeNetwork
 from tests.lab import PLUGIN, Attachment, Host, Network
 from tests.unit.test_import_budget import RARE
 
@@ -19,6 +22,26 @@ def test_an_add_imports_c_modules_and_our_own_code_only(host: Host, network: Net
     assert loaded & RARE <= {f"{OURS}.ledger.schema"}, (
         "which makes the ledger, and nothing else is used"
     )
+
+
+@pytest.mark.parametrize("run", ["VERSION", "ADD", "DEL", "CHECK", "firewall"])
+def test_a_run_loads_the_modules_on_its_list_and_no_others(
+    run: str, host: Host, make_network: MakeNetwork
+) -> None:
+    network = make_network(cniVersion="1.1.0", ipam={"ranges": [[{"subnet": "10.88.0.0/16"}]]})
+    network.add(host.container()).result()  # there is a ledger and a bridge
+    container = host.container()
+    if run in ("DEL", "CHECK"):
+        network.add(container).result()
+    if run == "firewall":
+        network.config["ipMasq"] = True
+    command = "ADD" if run == "firewall" else run
+    environment, stdin = network.call(command, Attachment(container))
+    every = loaded_by(ENTRY, environment, stdin)
+    loaded = {name for name in every if name.partition(".")[0] == OURS}
+    network.delete(container)
+    listed = own_modules(run)
+    assert (sorted(loaded - listed), sorted(listed - loaded)) == ([], [])
 
 
 def test_an_add_by_the_executable_opens_no_more_than_that(

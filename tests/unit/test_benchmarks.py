@@ -32,7 +32,7 @@ def test_a_ratio_is_that_within_the_rounds() -> None:
 
 
 def test_targets_are_met_or_missed() -> None:
-    found = {each.target.what: each.is_met for each in judge([result((12.5,) * 3, (10.0,) * 3)])}
+    found = {each.target.what: each.is_met for each in judge([result((7.5,) * 3, (10.0,) * 3)])}
     assert found == {"plain ADD, wall": True, "plain ADD, CPU": False}
 
 
@@ -46,7 +46,7 @@ def test_the_page_shows_verdicts_and_what_is_absent(tmp_path: Path) -> None:
                 "about": "one container",
                 "base": GO,
                 "series": [
-                    {"variant": OURS, "walls": [12.5, 13.5], "cpus": [12.5, 13.5]},
+                    {"variant": OURS, "walls": [7.5, 8.5], "cpus": [7.5, 8.5]},
                     {"variant": GO, "walls": [10.0, 11.0], "cpus": [10.0, 11.0]},
                 ],
                 "absent": ["netavark"],
@@ -56,7 +56,7 @@ def test_the_page_shows_verdicts_and_what_is_absent(tmp_path: Path) -> None:
     }
     assert load(document)[0].rounds == 2
     text = page.write(document, tmp_path / "figures.json").read_text()
-    assert "| plain ADD, wall | 1.3 | 1.24 | 1.23 to 1.25 | yes |" in text
-    assert "| plain ADD, CPU | 1.2 | 1.24 | 1.24 to 1.24 | **no** |" in text
+    assert "| plain ADD, wall | 0.85 | 0.761 | 0.75 to 0.773 | yes |" in text
+    assert "| plain ADD, CPU | 0.6 | 0.762 | 0.762 to 0.762 | **no** |" in text
     assert "Not on this machine: netavark." in text
     assert (tmp_path / "benchmarks/plain.svg").read_text().startswith("<?xml")
