@@ -19,11 +19,24 @@ STATUS_PATH = f"{state_directory.HOST}/status.jsonl"
 OLDER = ".1"  # the older half of the ring
 HALF = 1 << 19  # bytes at which a file becomes the older half
 STDIN_LIMIT = 1 << 15  # bytes of stdin and answer; more is left out as a whole
-# A record without any of these, in lower case, holds no secret that `redaction` would find.
+# A record without any of these, in lower case, holds no secret that `redaction` would find. Every run
+# searches for each, so they are few.
 TRIGGERS = (
-    *("pass", "pwd", "secret", "token", "key", "auth", "cred", "bearer", "psk", "cookie"),
-    *("signature", "session", "@", "-----begin", "eyj", "gho_", "ghp_", "ghs_", "github_pat_"),
-    *("glpat-", "akia", "asia", "xoxb-", "xoxp-", "\\u"),
+    *(
+        "@",
+        "\\",
+        "pass",
+        "pwd",
+        "secret",
+        "token",
+        "key",
+        "auth",
+        "cred",
+        "bearer",
+        "psk",
+        "cookie",
+    ),
+    *("signature", "session", "-----begin", "eyj"),
 )
 LOG_VARIABLE = "CNI_BRIDGE_LOG"
 
@@ -115,7 +128,10 @@ def _on_one_line(text: str) -> str:
 
 def _without_secrets(record: str) -> str:
     lowered = record.lower()
-    if not any(trigger in lowered for trigger in TRIGGERS):
+    for trigger in TRIGGERS:
+        if trigger in lowered:
+            break
+    else:
         return record
     from cni_bridge import redaction  # few records have anything of the kind
 

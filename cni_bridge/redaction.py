@@ -33,8 +33,7 @@ STRONG_SIGNS = (
     "cookie",
 )
 PEM_BEGIN, PEM_END = "-----BEGIN", "-----END"
-# How tokens begin: base64 of `{"` (JSON, JWT), GitHub, GitLab, AWS, Slack.
-TOKENS = ("eyJ", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "AKIA", "ASIA", "xoxb-", "xoxp-")
+TOKENS = ("eyJ",)  # how tokens begin: base64 of `{"`, which is JSON, or a JSON web token
 # What CNI_ARGS may hold behind a secret that has a `;` inside.
 PLAIN_ARGUMENTS = ("IP", "MAC", "GATEWAY", "IgnoreUnknown", "K8S_POD_")
 NAMES, VALUE = ("name", "key"), "value"  # {"name": "PASSWORD", "value": ...}, as labels are written
@@ -173,7 +172,7 @@ def _hide_tokens(text: str, secrets: set[str]) -> str:
         while end < len(text) and text[end] not in WORD_ENDS:
             end += 1
         token = text[begin:end]
-        if len(token) >= SHARED:
+        if len(token) >= SHORTEST:
             secrets.add(token)
             return _hide_tokens(text[:begin] + HIDDEN + text[end:], secrets)
     return text

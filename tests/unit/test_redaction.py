@@ -62,7 +62,7 @@ TEXTS: dict[str, Callable[[str], str]] = {
     "a login": lambda secret: f"bob:{secret}@proxy:3128",
     "PEM": lambda secret: f"-----BEGIN PRIVATE KEY-----\n{secret}\n-----END PRIVATE KEY-----\n",
     "cut off JSON": lambda secret: f'{{"password": "{secret}", "a": ',
-    "a GitHub token": lambda secret: f"using ghp_{secret} for it",
+    "base64 of JSON": lambda secret: f"using eyJ{secret} for it",
 }
 WRAPPINGS: dict[str, Wrap] = {
     "nothing more": lambda value: value,
