@@ -3,7 +3,7 @@
 Same ledger and config keys; the delegating plugin makes and removes the interface.
 """
 
-from cni_bridge import commands
+from cni_bridge import cni_commands
 from cni_bridge.edge import codec, config, ipam_config, result, result_versions
 from cni_bridge.errors import LedgerUnusable, NotAsPlanned
 from cni_bridge.ipam import sources
@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from cni_bridge.commands import Commands
+    from cni_bridge.cni_commands import Commands
     from cni_bridge.edge.request import Request
     from cni_bridge.model import Attachment
 
@@ -32,7 +32,7 @@ def add(request: "Request") -> str:
     # Not opened: the namespace may not exist yet, and is the delegating plugin's business.
     container = Netns(path=request.netns_path, device=0, inode=0)
     signals.hold()
-    holding = commands.claim(ledger, attachment, settings, container, has_interface=False)
+    holding = cni_commands.claim(ledger, attachment, settings, container, has_interface=False)
 
     def make() -> str:
         grant = sources.OurLedger().grant(holding, settings)

@@ -6,7 +6,7 @@ Holds the only catch-all and the only writes to stdout.
 import posix
 import sys
 
-from cni_bridge import commands, errors, journal, timings
+from cni_bridge import cni_commands, errors, journal, timings
 from cni_bridge.edge import codec, config, request, result_versions, versions
 from cni_bridge.kernel import signals
 from cni_bridge.kernel.netlink import KernelError
@@ -14,7 +14,7 @@ from cni_bridge.stderr import remark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cni_bridge.commands import Commands
+    from cni_bridge.cni_commands import Commands
     from cni_bridge.edge.request import Request
 
 DETAILS_LIMIT = 2000
@@ -96,7 +96,7 @@ def _role(asked: "Request") -> "Commands":
     own = "" if name == config.HOST_LOCAL else name
     is_delegated = isinstance(caller, str) and caller not in ("", own)
     if not is_delegated or config.ipam_type(asked.document) != name:
-        return commands.COMMANDS
+        return cni_commands.COMMANDS
     from cni_bridge import ipam_plugin  # a rare role
 
     return ipam_plugin.COMMANDS

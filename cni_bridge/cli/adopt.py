@@ -14,7 +14,7 @@ from cni_bridge.cli.options import Commands, Options, add_command, add_json
 from cni_bridge.cli.terminal import Text
 from cni_bridge.edge.config import HOST_LOCAL_DIR
 from cni_bridge.errors import IOFailure
-from cni_bridge.kernel import spaces
+from cni_bridge.kernel import netns_ids
 from cni_bridge.lean.record import record
 from cni_bridge.ledger.hostlocal import Reservations
 
@@ -109,7 +109,7 @@ def _addresses() -> set[str]:
 
     Interfaces whose peer is in another container (hosts simulated in namespaces) are left out.
     """
-    paths = {each.identity.path: each.identity.path for each in spaces.found()}
+    paths = {each.identity.path: each.identity.path for each in netns_ids.found()}
     return {
         address.partition("/")[0]
         for space in host_state.look(paths)[1:]

@@ -6,7 +6,7 @@ The kernel's rules are not inspected here.
 from collections.abc import Iterator
 
 from cni_bridge import address
-from cni_bridge.firewall import elements
+from cni_bridge.firewall import nft_elements
 from cni_bridge.firewall.model import Element, protocol_name
 from cni_bridge.firewall.register import Register
 from cni_bridge.lean.record import record
@@ -80,19 +80,19 @@ class FirewallRecords:
         return Protection(
             ports=tuple(_ports(own)),
             masquerades=any(item.set_name in ("masq4", "masq6") for item in own),
-            flags=tuple(flag for flag in elements.FLAGS if flag in network),
+            flags=tuple(flag for flag in nft_elements.FLAGS if flag in network),
         )
 
 
 def _ports(own: tuple[Element, ...]) -> Iterator[Published]:
     for item in own:
-        if item.set_name in elements.PORT_MAPS and item.data is not None:
-            port = elements.published_port(item)
+        if item.set_name in nft_elements.PORT_MAPS and item.data is not None:
+            port = nft_elements.published_port(item)
             yield Published(
                 protocol=protocol_name(port.protocol),
                 host_ip=address.text(port.host_ip) if any(port.host_ip) else "",
                 host_port=port.host_port,
-                address=address.text(elements.address_behind(item)),
+                address=address.text(nft_elements.address_behind(item)),
                 container_port=port.container_port,
             )
 

@@ -9,12 +9,12 @@ import posix
 from cni_bridge import address, errors
 from cni_bridge.firewall import (
     connections,
-    elements,
     foreign,
     foreign_checks,
-    host_ports,
     loopback,
-    tables,
+    nft_elements,
+    nft_tables,
+    port_assignment,
 )
 from cni_bridge.firewall.model import Element, Firewall
 from cni_bridge.kernel import machine, nftables
@@ -59,7 +59,7 @@ def apply(register: "Register", attachment: Attachment, desired: Firewall) -> No
     """
     socket = Netfilter()
     try:
-        _ensure_loaded(socket, register, tables.families(desired))
+        _ensure_loaded(socket, register, nft_tables.families(desired))
         others = foreign_checks.look(socket, register, desired.bridge)
         with register.transaction():
             claimed = _claim(register, attachment, desired, others)
@@ -101,7 +101,7 @@ def remove(
     except errors.LedgerUnusable:  # readable, but not writable
         _take_out(socket, own)
         raise
-    connections.forget(socket, (*addresses, *elements.addresses_of(own)))
+    connections.forget(socket, (*addresses, *nft_elements.addresses_of(own)))
     return socket
 
 
@@ -113,15 +113,15 @@ def problems(register: "Register", planned: Plan) -> "Iterator[str]":
         return
     own = dict.fromkeys(register.of_attachment(planned.attachment))  # may be 200,000
     waiting = register.waiting(planned.attachment)
-    for item in elements.of_attachment(desired):
-        is_chosen_later = item.data is not None and elements.port_of(item)[1] == 0
+    for item in nft_elements.of_attachment(desired):
+        is_chosen_later = item.data is not None and nft_elements.port_of(item)[1] == 0
         if item not in own and item not in waiting and not is_chosen_later:
-            yield f"ledger: expected {elements.describe(item)}, found none"
+            yield f"ledger: expected {nft_elements.describe(item)}, found none"
     hidden = _hidden(register.intervals((desired.bridge,)))
-    shared = [item for item in elements.of_network(desired) if item not in hidden]
+    shared = [item for item in nft_elements.of_network(desired) if item not in hidden]
     socket = Netfilter()
-    for family, some in tables.by_family((*shared, *own)).items():
-        yield from tables.problems(socket, family, register.ruleset(family), some)
+    for family, some in nft_tables.by_family((*shared, *own)).items():
+        yield from nft_tables.problems(socket, family, register.ruleset(family), some)
     yield from foreign_checks.problems(socket, desired.bridge)
     yield from loopback.problems(desired)
 
@@ -129,14 +129,14 @@ def problems(register: "Register", planned: Plan) -> "Iterator[str]":
 def rehearse(register: "Register", bridge: str) -> None:
     """Raise FirewallRefused if the rules can't be loaded, LimitedConnectivity if they are not as
     they were loaded or foreign rules drop what they allow."""
-    tables.find_nft()
+    nft_tables.find_nft()
     socket = Netfilter()
     generation = nftables.generation(socket)
     for family in register.families():
-        is_used = not register.counts().keys().isdisjoint(tables.SETS[family])
+        is_used = not register.counts().keys().isdisjoint(nft_tables.SETS[family])
         if is_used and not _is_loaded(socket, register, family, generation):
             raise errors.LimitedConnectivity(
-                f"nftables table {tables.FAMILY_NAMES[family]} {tables.TABLE} is not as cni-bridge "
+                f"nftables table {nft_tables.FAMILY_NAMES[family]} {nft_tables.TABLE} is not as cni-bridge "
                 "left it: another program removed or replaced rules or elements",
                 "containers are not protected: `cni-bridge restore` or the next ADD loads them again",
             )
@@ -153,8 +153,8 @@ def restore(register: "Register") -> int:
     with register.transaction():
         register.insert_accepting(found.places)
         register.insert_shared(found.marked)
-    for family in tables.by_family(everything):
-        turn = tables.begin_loading()
+    for family in nft_tables.by_family(everything):
+        turn = nft_tables.begin_loading()
         try:
             _load(socket, register, family)
         finally:
@@ -175,10 +175,10 @@ def _ensure_loaded(socket: Netfilter, register: "Register", families: tuple[int,
     generation = nftables.generation(socket)
     for family in dict.fromkeys((*families, *register.families())):
         if _is_loaded(socket, register, family, generation) or (
-            family not in families and register.counts().keys().isdisjoint(tables.SETS[family])
+            family not in families and register.counts().keys().isdisjoint(nft_tables.SETS[family])
         ):
             continue
-        turn = tables.begin_loading()
+        turn = nft_tables.begin_loading()
         try:
             # Another process may have done it meanwhile.
             if not _is_loaded(socket, register, family, nftables.generation(socket)):
@@ -189,7 +189,7 @@ def _ensure_loaded(socket: Netfilter, register: "Register", families: tuple[int,
 
 def _load(socket: Netfilter, register: "Register", family: int) -> None:
     """Load a table's rules, then fill it from the ledger."""
-    loaded = tables.load(socket, family, machine.boot_id())
+    loaded = nft_tables.load(socket, family, machine.boot_id())
     with register.transaction():
         register.loaded(family, loaded)
         _fill(socket, register, family)
@@ -204,18 +204,18 @@ def _claim(
     desired: Firewall,
     others: "foreign_checks.Others",
 ) -> Claimed:
-    assigned = host_ports.assign_ports(register, attachment, desired)
-    network, own = elements.of_network(assigned), elements.of_attachment(assigned)
+    assigned = port_assignment.assign_ports(register, attachment, desired)
+    network, own = nft_elements.of_network(assigned), nft_elements.of_attachment(assigned)
     before = register.of_network(attachment.network)
     waiting = register.insert(attachment, network, own)
     register.insert_accepting(others.places)
     register.insert_shared(others.marked)
-    host_ports.refuse_bound(attachment, assigned, desired)
+    port_assignment.refuse_bound(attachment, assigned, desired)
     return Claimed(
         firewall=assigned,
         network=network,
         own=tuple(item for item in own if item not in waiting) if waiting else own,
-        is_stricter=bool(before) and not elements.flags(network) <= elements.flags(before),
+        is_stricter=bool(before) and not nft_elements.flags(network) <= nft_elements.flags(before),
         others=others,
     )
 
@@ -226,13 +226,15 @@ def _apply(
     if not register.has(attachment):
         raise errors.TryAgainLater(f"{attachment.container} was deleted while it was being added")
     desired, network = claimed.firewall, claimed.network
-    dropped = tables.by_family(register.drop_flags(attachment.network, network))
+    dropped = nft_tables.by_family(register.drop_flags(attachment.network, network))
     must_fill = bool(_hidden(register.intervals((desired.bridge,))))
     before, commits = nftables.generation(socket), socket.commits
     if claimed.others.places:
         foreign.accept(socket, claimed.others.places)
     sound = []
-    for family, some in tables.by_family((*network, *claimed.own, *claimed.others.marked)).items():
+    for family, some in nft_tables.by_family(
+        (*network, *claimed.own, *claimed.others.marked)
+    ).items():
         change = Change(
             family=family,
             added=tuple(some),
@@ -249,16 +251,16 @@ def _apply(
 
 def _remove(socket: Netfilter, register: "Register", attachments: "Sequence[Attachment]") -> None:
     gone = register.delete(attachments)
-    successors = tables.by_family(register.hand_over(gone))
+    successors = nft_tables.by_family(register.hand_over(gone))
     for item in gone:
         if item.set_name == "bridges":
             # No rule keeps this bridge from the host's loopback any more.
-            loopback.close(elements.bridge_of(item))
-    subnets = [item for item in gone if item.set_name in elements.INTERVALS]
-    remaining = register.intervals(map(elements.bridge_of, subnets))
+            loopback.close(nft_elements.bridge_of(item))
+    subnets = [item for item in gone if item.set_name in nft_elements.INTERVALS]
+    remaining = register.intervals(map(nft_elements.bridge_of, subnets))
     must_fill = bool(_hidden((*subnets, *remaining)))
     before, commits = nftables.generation(socket), socket.commits
-    for family, some in tables.by_family(gone).items():
+    for family, some in nft_tables.by_family(gone).items():
         change = Change(
             family=family,
             added=tuple(successors.get(family, ())),
@@ -271,7 +273,7 @@ def _remove(socket: Netfilter, register: "Register", attachments: "Sequence[Atta
         except errors.FirewallRefused:
             # The elements may have gone with the table; restoring those of other attachments is
             # not this removal's task.
-            if tables.handle(socket, family) is not None:
+            if nft_tables.handle(socket, family) is not None:
                 _reconcile(socket, register, change, is_loaded=True)
     if chains := register.delete_accepting():
         foreign.withdraw(socket, chains)
@@ -281,10 +283,10 @@ def _remove(socket: Netfilter, register: "Register", attachments: "Sequence[Atta
 def _is_loaded(socket: Netfilter, register: "Register", family: int, generation: int) -> bool:
     """Return whether a table is as recorded; looks at it only if nftables changed since."""
     known, boot_id = register.ruleset(family), machine.boot_id()
-    if tables.is_untouched(family, known, boot_id, generation):
+    if nft_tables.is_untouched(family, known, boot_id, generation):
         return True
-    is_loaded = tables.is_loaded(socket, family, known, boot_id)
-    return is_loaded and tables.has_all(socket, family, register.counts())
+    is_loaded = nft_tables.is_loaded(socket, family, known, boot_id)
+    return is_loaded and nft_tables.has_all(socket, family, register.counts())
 
 
 def _note_generation(
@@ -299,9 +301,9 @@ def _note_generation(
 
 def _take_out(socket: Netfilter, own: "Iterable[Element]") -> None:
     """Delete from the kernel what it has of these elements, without the ledger."""
-    for family, some in tables.by_family(own).items():
-        there = [item for item in some if tables.holds(socket, family, item)]
-        tables.change(socket, family, (), there)
+    for family, some in nft_tables.by_family(own).items():
+        there = [item for item in some if nft_tables.holds(socket, family, item)]
+        nft_tables.change(socket, family, (), there)
 
 
 def _reconcile(socket: Netfilter, register: "Register", change: Change, *, is_loaded: bool) -> None:
@@ -309,29 +311,29 @@ def _reconcile(socket: Netfilter, register: "Register", change: Change, *, is_lo
     family = change.family
     if is_loaded and not change.fills:
         try:
-            tables.change(socket, family, change.added, change.removed)
+            nft_tables.change(socket, family, change.added, change.removed)
             return
         except KernelError:
             pass  # changed by another program
     if not (is_loaded and change.fills):
-        register.loaded(family, tables.load(socket, family, machine.boot_id()))
+        register.loaded(family, nft_tables.load(socket, family, machine.boot_id()))
     _fill(socket, register, family)
 
 
 def _fill(socket: Netfilter, register: "Register", family: int) -> None:
     """Replace all elements of a table by those in the ledger. Raises FirewallRefused."""
-    everything = tables.by_family(register.everything()).get(family, [])
-    hidden = _hidden(item for item in everything if item.set_name in elements.INTERVALS)
+    everything = nft_tables.by_family(register.everything()).get(family, [])
+    hidden = _hidden(item for item in everything if item.set_name in nft_elements.INTERVALS)
     try:
-        tables.fill(socket, family, [item for item in everything if item not in hidden])
+        nft_tables.fill(socket, family, [item for item in everything if item not in hidden])
     except KernelError as error:
-        raise tables.refusal(error) from error
+        raise nft_tables.refusal(error) from error
 
 
 def _hidden(subnets: "Iterable[Element]") -> "set[Element]":
     """Return the subnets that the kernel must not get, because others contain them."""
     listed = set(subnets)
-    return listed - elements.effective(listed)
+    return listed - nft_elements.effective(listed)
 
 
 def _firewall(planned: Plan) -> Firewall:

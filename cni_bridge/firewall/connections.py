@@ -7,7 +7,7 @@ established passes them: so none may outlive its container or come before the ne
 from errno import EINVAL
 
 from cni_bridge.address import AF_INET, AF_INET6
-from cni_bridge.firewall import elements
+from cni_bridge.firewall import nft_elements
 from cni_bridge.kernel import conntrack, layer3
 from cni_bridge.kernel.netlink import KernelError, Socket
 from cni_bridge.kernel.nftables import Netfilter
@@ -35,10 +35,10 @@ def forget(
     if conntrack.is_empty():
         return
     wanted = {ip for ip in addresses if not _is_loopback(ip)}
-    udp = [item for item in published if elements.is_udp_port(item)]
+    udp = [item for item in published if nft_elements.is_udp_port(item)]
     for family, length in LENGTHS.items():
         own = {ip for ip in wanted if len(ip) == length}
-        ports = [item for item in udp if len(elements.address_behind(item)) == length]
+        ports = [item for item in udp if len(nft_elements.address_behind(item)) == length]
         try:
             _forget_addresses(socket, family, own)
             _forget_unpublished(socket, family, ports)
@@ -91,13 +91,13 @@ def _forget_unpublished(socket: Netfilter, family: int, ports: "Iterable[Element
     """
     by_number: dict[int, list[Element]] = {}
     for item in ports:
-        by_number.setdefault(elements.port_of(item)[1], []).append(item)
+        by_number.setdefault(nft_elements.port_of(item)[1], []).append(item)
     local: set[bytes] = set()
 
     def is_stale(found: "Connection") -> bool:
         if found.protocol != csocket.IPPROTO_UDP or not any(
-            found.answerer != elements.address_behind(item)
-            and elements.port_of(item)[2] in (b"", found.destination)
+            found.answerer != nft_elements.address_behind(item)
+            and nft_elements.port_of(item)[2] in (b"", found.destination)
             for item in by_number.get(found.port, ())
         ):
             return False

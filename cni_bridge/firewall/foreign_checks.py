@@ -6,7 +6,7 @@ The inspection itself, and the one rule that helps, are in `firewall.foreign`.
 import posix
 
 from cni_bridge import errors
-from cni_bridge.firewall import elements, foreign, tables
+from cni_bridge.firewall import foreign, nft_elements, nft_tables
 from cni_bridge.kernel import machine, nftables
 from cni_bridge.kernel.nftables import NFPROTO_INET, Netfilter
 from cni_bridge.lean.record import record
@@ -37,7 +37,7 @@ def look(socket: Netfilter, register: "Register", *bridges: str) -> Others:
     """
     generation = nftables.generation(socket)
     known = register.ruleset(NFPROTO_INET)
-    if tables.is_untouched(NFPROTO_INET, known, machine.boot_id(), generation):
+    if nft_tables.is_untouched(NFPROTO_INET, known, machine.boot_id(), generation):
         return Others(generation=generation)
     dropping = foreign.inspect(socket, *bridges)
     found = [each.obstacle for each in dropping if each.obstacle]
@@ -45,7 +45,7 @@ def look(socket: Netfilter, register: "Register", *bridges: str) -> Others:
     return Others(
         generation=generation,
         places=tuple(dict.fromkeys([*(item.place for item in found if item.place), *overtaken])),
-        marked=elements.of_families(family for each in dropping for family in each.families),
+        marked=nft_elements.of_families(family for each in dropping for family in each.families),
         remaining=tuple(item for item in found if not item.place),
     )
 

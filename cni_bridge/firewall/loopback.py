@@ -8,7 +8,7 @@ so the setting is made only where a filter of traffic control stands too, which 
 from errno import EEXIST
 
 from cni_bridge import errors
-from cni_bridge.firewall import elements
+from cni_bridge.firewall import nft_elements
 from cni_bridge.kernel import links, sysctl
 from cni_bridge.kernel import loopback as loopback_filter
 from cni_bridge.kernel.netlink import KernelError, Socket
@@ -60,11 +60,11 @@ def problems(desired: "Firewall") -> "Iterator[str]":
 
 
 def _answers(desired: "Firewall") -> bool:
-    addresses = elements.first_addresses(desired)
+    addresses = nft_elements.first_addresses(desired)
     return desired.rules.translates_source and any(
         len(leads_to) == 4
         for port in desired.rules.ports
-        for _, leads_to in elements.targets(addresses, port)
+        for _, leads_to in nft_elements.targets(addresses, port)
     )
 
 

@@ -6,7 +6,7 @@ Knows what makes two published ports collide, and nothing of nftables or of the 
 import time
 
 from cni_bridge import errors
-from cni_bridge.firewall import elements
+from cni_bridge.firewall import nft_elements
 from cni_bridge.firewall.model import Element, PublishedPort, Ruleset
 from cni_bridge.model import Attachment
 
@@ -112,11 +112,11 @@ class Register:
     def intervals(self, bridges: "Iterable[str]") -> tuple[Element, ...]:
         """Return the subnets of all networks on these bridges, and all cluster networks."""
         wanted = set(bridges)
-        listed = self._elements(_INTERVALS, *elements.INTERVALS)
+        listed = self._elements(_INTERVALS, *nft_elements.INTERVALS)
         return tuple(
             item
             for item in listed
-            if item.set_name in elements.CLUSTERS or elements.bridge_of(item) in wanted
+            if item.set_name in nft_elements.CLUSTERS or nft_elements.bridge_of(item) in wanted
         )
 
     def waiting(self, attachment: Attachment) -> tuple[Element, ...]:
@@ -209,7 +209,7 @@ class Register:
         dropped = [
             item
             for item in self.of_network(network)
-            if item.set_name in elements.FLAGS and item.key in bridges and item not in keep
+            if item.set_name in nft_elements.FLAGS and item.key in bridges and item not in keep
         ]
         for item in dropped:
             self._database.change(_DELETE_FLAG, item.set_name, item.key, network)
@@ -236,11 +236,11 @@ class Register:
 
     def counts(self) -> "dict[str, int]":
         """Return how many elements each set has at least, attachments that are being added aside."""
-        rows = self._database.select(_COUNTS + _CONFIRMED + _BY_SET, *elements.INTERVALS)
+        rows = self._database.select(_COUNTS + _CONFIRMED + _BY_SET, *nft_elements.INTERVALS)
         counted: dict[str, int] = dict(rows)
-        kept = elements.effective(self._elements(_INTERVALS, *elements.INTERVALS))
+        kept = nft_elements.effective(self._elements(_INTERVALS, *nft_elements.INTERVALS))
         confirmed = _CONFIRMED_INTERVALS + _CONFIRMED + _EACH_ONCE
-        for item in self._elements(confirmed, *elements.INTERVALS):
+        for item in self._elements(confirmed, *nft_elements.INTERVALS):
             if item in kept:
                 counted[item.set_name] = counted.get(item.set_name, 0) + 1
         return counted
@@ -297,7 +297,7 @@ class Register:
         )
 
     def _holder(self, attachment: Attachment, port: Element) -> Attachment | None:
-        suffix = port.key[-elements.PORT_KEY_SIZE :]
+        suffix = port.key[-nft_elements.PORT_KEY_SIZE :]
         rows = self._database.select(
             _HOLDER, suffix, port.set_name[:5], port.key, len(port.key), attachment.container
         )
@@ -310,7 +310,7 @@ class Register:
         held = (
             (port, holder)
             for port in wanted
-            if port.set_name in elements.PORT_MAPS
+            if port.set_name in nft_elements.PORT_MAPS
             for holder in [self._holder(attachment, port)]
             if holder
         )
@@ -318,7 +318,7 @@ class Register:
         ((created,),) = self._database.select(_CREATED, *_key(holder))
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created / 1000))
         return errors.PortPublished(
-            f"{elements.describe(port)} is held by container {holder.container} "
+            f"{nft_elements.describe(port)} is held by container {holder.container} "
             f"on network {holder.network}",
             f"Interface {holder.ifname}, since {since}. Publish another host port, or delete that "
             "container.",
@@ -329,7 +329,7 @@ class Register:
 def published(own: "Iterable[Element]") -> tuple[tuple[PublishedPort, ...], bool]:
     """Return the ports that elements publish, and whether source addresses are translated."""
     own = tuple(own)
-    ports = tuple(elements.published_port(item) for item in own if item.data is not None)
+    ports = tuple(nft_elements.published_port(item) for item in own if item.data is not None)
     return ports, not any(item.set_name.startswith("snat_off") for item in own)
 
 

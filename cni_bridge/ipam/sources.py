@@ -1,6 +1,6 @@
 """Get a network's addresses from the ledger or from a delegated IPAM plugin.
 
-Both kinds of source have the same methods, so that `commands` reads the same for either.
+Both kinds of source have the same methods, so that `cni_commands` reads the same for either.
 """
 
 import posix

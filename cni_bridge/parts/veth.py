@@ -3,15 +3,15 @@
 Both ends are created in their final namespace: nothing is moved. Removal needs the host end's name.
 """
 
-import time
 from errno import EEXIST
 
 from cni_bridge import errors, names, timings
 from cni_bridge.address import AF_INET6, Prefix, bits, family, prefix_text, subnet, text
 from cni_bridge.kernel import layer3, links, netns, sysctl
-from cni_bridge.kernel.messages import IF_OPER_UNKNOWN, IF_OPER_UP, RTMGRP_IPV6_IFADDR, RTMGRP_LINK
+from cni_bridge.kernel.messages import RTMGRP_IPV6_IFADDR
 from cni_bridge.kernel.netlink import KernelError, Socket
-from cni_bridge.model import Interface, Port, Route, Veth
+from cni_bridge.model import Interface, Route, Veth
+from cni_bridge.parts import bridge_port
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 # The group of host ends (see ruleset.nft); plus a process id, the group of those that it removes.
 GROUPS = 0x63000000
 STATES = ("down", "up")
-PORT_UP_TIMEOUT_S = 2.5  # the reference waits as long
 
 
 def create(host: "Socket", container: "OpenNetns", bridge_index: int, desired: Veth) -> None:
@@ -54,24 +53,9 @@ def create(host: "Socket", container: "OpenNetns", bridge_index: int, desired: V
             "already exists",
             f"remove {desired.container_name} from {path}, or send DEL for this attachment first",
         ) from error
-    _configure_port(host, desired, port)
+    bridge_port.configure(host, desired, port)
     if not is_open:
         host.run(links.set_up(desired.host_name))
-
-
-def _configure_port(host: "Socket", desired: Veth, port: Port) -> None:
-    """Set flags and VLANs of the port; if they restrict it, before it is up."""
-    if port.hairpin or port.isolated or port.is_checked:
-        flags = {"hairpin": port.hairpin, "isolated": port.isolated}
-        checked = {"forwards_reserved": port.is_checked}
-        host.run(links.set_port(desired.host_name, alias=desired.alias, **flags, **checked))
-    else:  # as a new port is; setting it takes the longer the more ports the bridge has
-        host.run(links.set_alias(desired.host_name, desired.alias))
-    sysctl.refuse_routers(desired.host_name)
-    if port.vlan:
-        from cni_bridge.kernel import vlans  # few networks have VLANs
-
-        host.run(*vlans.configure(_link(host, desired.host_name).index, port.vlan))
 
 
 def configure(
@@ -85,7 +69,11 @@ def configure(
     `prepare` runs in the container's namespace before its end gets addresses and comes up.
     """
     inside, events, inner = populate(container, desired, prepare)
-    outer = wait_until_up(host, desired) if desired.is_up else _link(host, desired.host_name)
+    outer = (
+        bridge_port.wait_until_up(host, desired)
+        if desired.is_up
+        else _link(host, desired.host_name)
+    )
     timings.done("port up")
     if desired.is_up and desired.addresses:
         if events:
@@ -137,10 +125,10 @@ def host_end(host: "Socket", container: "OpenNetns", ifname: str) -> "Link | Non
     outer = find(host, inner.peer) if inner and inner.kind == "veth" and inner.peer else None
     if inner is None or outer is None or outer.peer != inner.index:
         return None
-    from cni_bridge.kernel import spaces  # only for what the reference plugin attached
+    from cni_bridge.kernel import netns_ids  # only for what the reference plugin attached
 
     # The peer's index may be one of another namespace, where it means another interface.
-    return outer if outer.peer_netns == spaces.identifier(host, container) else None
+    return outer if outer.peer_netns == netns_ids.identifier(host, container) else None
 
 
 def configuration(inner: "Link", desired: Veth) -> "list[Request]":
@@ -154,36 +142,6 @@ def configuration(inner: "Link", desired: Veth) -> "list[Request]":
         requests.append(links.set_up(inner.index))
     requests += [layer3.add_route(inner.index, route) for route in desired.routes]
     return requests
-
-
-def wait_until_up(host: "Socket", desired: Veth) -> "Link":
-    """Return the host end once frames pass in both directions: one or two turns of a work queue.
-
-    If the spanning tree protocol (STP) holds the port back, return it as it is, with a remark: a later
-    ADD would find the port no further.
-    """
-    outer = _link(host, desired.host_name)
-    if _is_passing(host, outer):
-        return outer
-    events = Socket(groups=RTMGRP_LINK)
-    try:
-        deadline = time.monotonic() + PORT_UP_TIMEOUT_S
-        while not _is_passing(host, outer := _link(host, desired.host_name)):
-            left = deadline - time.monotonic()
-            if outer.port and outer.port.state in links.STP_STATES:
-                from cni_bridge.parts import spanning_tree  # few bridges use it
-
-                if spanning_tree.holds_back(host, outer, left):
-                    return outer
-            if left <= 0:
-                raise errors.TryAgainLater(
-                    f"bridge port in error state: {desired.host_name} did not come up",
-                    f"waited {PORT_UP_TIMEOUT_S} s; operstate is {outer.operstate}",
-                )
-            events.wait(int(left * 1000) + 1)
-        return outer
-    finally:
-        events.close()
 
 
 def sysctls(desired: Veth) -> "Iterator[tuple[str, str, str]]":
@@ -247,19 +205,6 @@ def announcement(inner: "Link") -> "tuple[Request, Request]":
     return links.announce_changes(inner.index), links.set_mac(inner.index, mac)
 
 
-def _is_passing(host: "Socket", outer: "Link") -> bool:
-    """Return whether the port forwards and the bridge sends, which it does not without a port."""
-    if (
-        outer.operstate != IF_OPER_UP
-        or outer.port is None
-        or outer.port.state != links.BR_STATE_FORWARDING
-    ):
-        return False
-    bridge = links.parse(host.ask(links.get(outer.master)))
-    # A bridge that had a carrier from the start reports unknown, which counts as up (netif_oper_up).
-    return bridge.operstate in (IF_OPER_UP, IF_OPER_UNKNOWN)
-
-
 def _link(socket: "Socket", name: str) -> "Link":
     return links.parse(socket.ask(links.get(name)))
 
@@ -299,7 +244,7 @@ def problems(
         )
     yield from sysctl.router_problems(outer.name)
     if desired.port:
-        yield from _port_problems(host, outer, desired.port)
+        yield from bridge_port.problems(host, outer, desired.port)
 
 
 def missing(container: "OpenNetns", name: str) -> str:
@@ -357,19 +302,3 @@ def _route_problems(inside: "Socket", inner: "Link", desired: tuple[Route, ...])
                 via = f" via {text(route.gateway)}" if route.gateway else ""
                 what = f"route {prefix_text(route.destination)}{via}"
                 yield f"{what}: expected on {inner.name}, found none"
-
-
-def _port_problems(host: "Socket", outer: "Link", desired: Port) -> "Iterator[str]":
-    if not outer.is_up:
-        yield f"host end {outer.name}: expected up, found down"
-    bridge = find(host, outer.master) if outer.master else None
-    master = bridge.name if bridge else "none"
-    if outer.port is None or master != desired.bridge:
-        yield f"host end {outer.name}: expected a port of {desired.bridge}, found master {master}"
-        return
-    for flag in ("hairpin", "isolated"):
-        expected, found = getattr(desired, flag), getattr(outer.port, flag)
-        if expected != found:
-            yield f"bridge port {outer.name} {flag}: expected {expected}, found {found}"
-    if desired.is_checked and not outer.port.forwards_reserved:
-        yield f"bridge port {outer.name} group_fwd_mask: expected 0xfffd, found another"

@@ -7,7 +7,7 @@ from errno import EEXIST
 
 from cni_bridge.kernel import links, netns
 from cni_bridge.kernel.netlink import Socket
-from cni_bridge.parts import veth
+from cni_bridge.parts import bridge_port, veth
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ def restore(host: Socket, container: "OpenNetns", bridge: "Link", desired: "Veth
         links.set_up(outer.index),
     )
     if port.vlan:
-        from cni_bridge.kernel import vlans  # few networks have VLANs
+        from cni_bridge.parts import vlan  # few networks have VLANs
 
-        host.run(*vlans.configure(outer.index, port.vlan))
+        vlan.configure_port(host, outer.index, port.vlan)
     inside = netns.inside(container, lambda: _enter(desired))
     try:
         inner = links.parse(inside.ask(links.get(desired.container_name)))
@@ -48,7 +48,7 @@ def restore(host: Socket, container: "OpenNetns", bridge: "Link", desired: "Veth
     finally:
         inside.close()
     if desired.is_up:
-        veth.wait_until_up(host, desired)
+        bridge_port.wait_until_up(host, desired)
 
 
 def _enter(desired: "Veth") -> Socket:

@@ -1,4 +1,4 @@
-"""VLANs: probe the kernel, ensure the gateway interface of a VLAN, and check gateway and ports.
+"""VLANs: probe the kernel, set a port's VLANs, ensure the gateway interface, and check both.
 
 Loaded only for networks with VLANs. The gateway's addresses are set by the bridge part.
 """
@@ -45,6 +45,11 @@ def demand(host: "Socket", desired: VlanFilter) -> None:
     )
 
 
+def configure_port(host: "Socket", index: int, desired: VlanFilter) -> None:
+    """Set the VLANs of a container's bridge port: its access VLAN, or its trunk."""
+    host.run(*vlans.configure(index, desired))
+
+
 def ensure_gateway(host: "Socket", bridge: "Link", desired: Bridge) -> "Link":
     """Return the interface for the gateway addresses of a VLAN: a veth whose peer is a bridge port.
 
@@ -61,7 +66,7 @@ def ensure_gateway(host: "Socket", bridge: "Link", desired: Bridge) -> "Link":
         host.run(links.set_master(port.index, bridge.index))
     access = VlanFilter(access=desired.gateway_vlan)
     if _vlans_of(host, port) != vlans.desired(access):
-        host.run(*vlans.configure(port.index, access))
+        configure_port(host, port.index, access)
     host.run(*(links.set_up(end.index) for end in (port, link) if not end.is_up))
     return _wait_until_up(host, link.index)
 

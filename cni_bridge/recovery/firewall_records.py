@@ -3,7 +3,7 @@
 An address, a host end or a bridge in an element tells its owner. Changes nothing in the kernel.
 """
 
-from cni_bridge.firewall import elements
+from cni_bridge.firewall import nft_elements
 from cni_bridge.kernel.nftables import Netfilter
 from cni_bridge.parts import veth
 from cni_bridge.recovery import without_ledger
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from cni_bridge.kernel.netlink import Socket
     from cni_bridge.model import Attachment, Holding
 
-OWN = (*elements.ADDRESS_SETS, *elements.PORT_MAPS, *elements.BRIDGE_SETS)
+OWN = (*nft_elements.ADDRESS_SETS, *nft_elements.PORT_MAPS, *nft_elements.BRIDGE_SETS)
 
 
 def rebuild(host: "Socket", register: "Register", holdings: "Iterable[Holding]") -> int:
     """Record the kernel's elements of these attachments; return how many belong to none of them."""
     socket = Netfilter()
     own, lost = _sorted(without_ledger.listed(socket, OWN), _owners(holdings))
-    shared = tuple(without_ledger.listed(socket, elements.NETWORK_SETS))
+    shared = tuple(without_ledger.listed(socket, nft_elements.NETWORK_SETS))
     socket.close()
     ends = veth.host_ends(host)
     with register.transaction():
@@ -43,9 +43,9 @@ def _owners(holdings: "Iterable[Holding]") -> "Callable[[Element], Attachment | 
     by_host_end = {each.host_name: each.attachment for each in holdings}
 
     def owner(item: "Element") -> "Attachment | None":
-        if item.set_name in elements.BRIDGE_SETS:
-            return by_host_end.get(elements.host_end_of(item))
-        return by_address.get(elements.address_behind(item))
+        if item.set_name in nft_elements.BRIDGE_SETS:
+            return by_host_end.get(nft_elements.host_end_of(item))
+        return by_address.get(nft_elements.address_behind(item))
 
     return owner
 
@@ -65,5 +65,5 @@ def _sorted(
 
 def _is_about(item: "Element", bridge: str) -> bool:
     """Return whether it concerns a bridge, or the gateway of one of its VLANs."""
-    its = elements.bridge_of(item)
+    its = nft_elements.bridge_of(item)
     return its == bridge or its.startswith(f"{bridge}.")

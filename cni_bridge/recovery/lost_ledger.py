@@ -8,10 +8,10 @@ import time
 
 from cni_bridge import address, names
 from cni_bridge.address import AF_INET, AF_INET6
-from cni_bridge.kernel import layer3, links, machine, netns, spaces
+from cni_bridge.kernel import layer3, links, machine, netns, netns_ids
 from cni_bridge.kernel.netlink import Socket
 from cni_bridge.lean.record import replace
-from cni_bridge.ledger import host_ledger, rebuilt, state_directory, store
+from cni_bridge.ledger import host_ledger, rebuilt_records, state_directory, store
 from cni_bridge.model import Holding, Lease, Netns
 from cni_bridge.parts import veth
 from cni_bridge.recovery import other_ledgers
@@ -54,10 +54,10 @@ def rebuild(host: Socket, ledger: "Ledger", network: str | None = None) -> list[
                 or (attachment not in elsewhere and is_home(link.alias))
             )
         }
-        recorded = [rebuilt.insert(ledger.database, each) for each in _seen(host, lost)]
-        rebuilt.complete(ledger.database)
+        recorded = [rebuilt_records.insert(ledger.database, each) for each in _seen(host, lost)]
+        rebuilt_records.complete(ledger.database)
         if network:
-            rebuilt.note_look(ledger.database, network)
+            rebuilt_records.note_look(ledger.database, network)
             if host_ledger.is_hosts(ledger):
                 other_ledgers.return_network(ledger, network)
         return [each for each in recorded if each]
@@ -104,8 +104,8 @@ def _seen(host: Socket, lost: "Ends") -> list[Holding]:
     """Return what the kernel shows of these, in whichever namespaces their other ends are."""
     left = dict(lost)
     seen = []
-    for space in spaces.found() if left else ():
-        number = spaces.identifier(host, space)
+    for space in netns_ids.found() if left else ():
+        number = netns_ids.identifier(host, space)
         there = {who: outer for who, outer in left.items() if outer.peer_netns == number}
         inside = netns.inside(space, Socket)
         for attachment, outer in there.items():

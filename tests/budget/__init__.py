@@ -1,4 +1,4 @@
-"""What a plugin run may import, as data: modules.txt, reviewed line by line.
+"""What a plugin run may import, as data: modules_allowed.txt, reviewed line by line.
 
 Nothing here runs the plugin or decides what to compare.
 """
@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-LIST = Path(__file__).with_name("modules.txt")
+LIST = Path(__file__).with_name("modules_allowed.txt")
 OURS = "cni_bridge"
-OWN_LIST = Path(__file__).with_name("ours.txt")
+OWN_LIST = Path(__file__).with_name("modules_loaded.txt")
 
 
 def allowed() -> set[str]:
@@ -21,7 +21,7 @@ def allowed() -> set[str]:
 
 
 def own_modules(run: str) -> set[str]:
-    """Return the modules of cni_bridge that a run may load: a column of ours.txt."""
+    """Return the modules of cni_bridge that a run may load: a column of modules_loaded.txt."""
     head, *rows = (
         line.split() for line in OWN_LIST.read_text().splitlines() if not line.startswith("#")
     )

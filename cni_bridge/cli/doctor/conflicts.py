@@ -11,7 +11,7 @@ from cni_bridge.cli.doctor.findings import Diagnosis, Fix
 from cni_bridge.cli.explain import delivery, kernel_queries
 from cni_bridge.cli.inventory import Attached
 from cni_bridge.firewall.model import PROTOCOLS
-from cni_bridge.kernel import hostports
+from cni_bridge.kernel import port_holders
 from cni_bridge.kernel.netns import OWN_NETNS
 
 MOST = 50  # containers whose neighbour entries are read
@@ -40,7 +40,7 @@ def ports(facts: Facts) -> Iterator[Diagnosis]:
         for link in facts.found.host.interfaces
         for prefix in link.addresses
     }
-    waiting = {name: hostports.waiting(number) or set() for name, number in PROTOCOLS.items()}
+    waiting = {name: port_holders.waiting(number) or set() for name, number in PROTOCOLS.items()}
     told: set[str] = set()
     for each in living(facts):
         for port in each.protection.ports:
@@ -56,7 +56,7 @@ def ports(facts: Facts) -> Iterator[Diagnosis]:
                 continue
             told.add(what)
             number = PROTOCOLS[port.protocol]
-            owner = hostports.owner(number, port.host_port, each.attachment.container)
+            owner = port_holders.owner(number, port.host_port, each.attachment.container)
             if owner:
                 yield Diagnosis(
                     cause=f"{owner} listens on host port {what}, which {each.title} publishes",

@@ -19,9 +19,9 @@ from cni_bridge.cli.explain import kernel_queries
 from cni_bridge.cli.inventory import Inventory
 from cni_bridge.errors import FirewallRefused
 from cni_bridge.firewall import foreign
-from cni_bridge.firewall import tables as firewall_tables
-from cni_bridge.firewall.elements import INTERVALS, effective
+from cni_bridge.firewall import nft_tables as firewall_tables
 from cni_bridge.firewall.foreign import Obstacle
+from cni_bridge.firewall.nft_elements import INTERVALS, effective
 from cni_bridge.firewall.register import Register
 from cni_bridge.kernel import sysctl
 from cni_bridge.kernel.netns import OWN_NETNS

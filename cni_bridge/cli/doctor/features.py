@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pyroute2.iproute.linux import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from cni_bridge.cli.lab import spaces
+from cni_bridge.cli.lab import namespaces
 from cni_bridge.errors import CniError
-from cni_bridge.firewall import tables
+from cni_bridge.firewall import nft_tables
 from cni_bridge.kernel import child, netns
 from cni_bridge.kernel.netlink import Socket
 from cni_bridge.kernel.netns import OWN_NETNS
@@ -34,7 +34,7 @@ def missing() -> Missing:
         INGRESS: lambda: bandwidth.require(Socket(), Bandwidth(ingress=SOME, egress=None)),
         EGRESS: lambda: bandwidth.require(Socket(), Bandwidth(ingress=None, egress=SOME)),
     }
-    return spaces.in_fresh(
+    return namespaces.in_fresh(
         lambda: {name: why for name, trial in trials.items() if (why := _complaint(trial))}
     )
 
@@ -56,8 +56,8 @@ def _add(kind: str) -> None:
 
 def _check_rules(family: int) -> None:
     """Let nft check the rules without loading them; the kernel tries all of them."""
-    file, _ = tables.RULES[family]
-    check = (tables.find_nft(), "-c", "-f", "-")
-    done = child.run(check, bundle.data(file), timeout_ms=tables.PATIENCE_MS)
+    file, _ = nft_tables.RULES[family]
+    check = (nft_tables.find_nft(), "-c", "-f", "-")
+    done = child.run(check, bundle.data(file), timeout_ms=nft_tables.PATIENCE_MS)
     if done.status:
         raise OSError(done.stderr.decode(errors="replace").strip())

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from cni_bridge.cli.explain import kernel_queries
 from cni_bridge.cli.explain.hops import MEASURED, UNSURE, Flow, Hop, dropped
 from cni_bridge.cli.lab.builder import own_environment
-from cni_bridge.firewall import tables
+from cni_bridge.firewall import nft_tables
 from cni_bridge.kernel import netns
 
 TABLE = "cni_bridge_probe"
@@ -52,7 +52,7 @@ def probe(netns_path: str, flow: Flow) -> Iterator[Hop]:
 
 @contextmanager
 def _traced(flow: Flow) -> Iterator["_Lines"]:
-    nft = tables.find_nft()
+    nft = nft_tables.find_nft()
     environment = own_environment()
     family = "ip6" if ":" in flow.address else "ip"
     match = f"{family} daddr {flow.address} {flow.protocol} dport {flow.port}"

@@ -9,7 +9,7 @@ from cni_bridge.cli.explain.nft_evaluator import Judgement
 from cni_bridge.cli.explain.scene import Hops, Scene
 from cni_bridge.cli.firewall_summary import Published
 from cni_bridge.cli.inventory import Attached
-from cni_bridge.firewall import foreign, tables
+from cni_bridge.firewall import foreign, nft_tables
 from cni_bridge.kernel import sysctl
 from cni_bridge.kernel.netns import OWN_NETNS
 from cni_bridge.kernel.nftables import NFPROTO_INET, Netfilter
@@ -103,7 +103,7 @@ def _translation(scene: Scene, asked: Flow, judgement: Judgement) -> Way:
         yield dropped(NAT, text, INFERRED)
     elif asked.address == "::1":
         yield dropped(NAT, "the kernel does not route ::1: use 127.0.0.1")
-    elif tables.handle(Netfilter(), NFPROTO_INET) is None:
+    elif nft_tables.handle(Netfilter(), NFPROTO_INET) is None:
         gone = "table inet cni_bridge is gone: run `cni-bridge restore`"
         yield dropped(NAT, f"{what} is recorded for {container}, but {gone}")
     elif ipaddress.ip_address(asked.address).is_loopback and asked.enters:

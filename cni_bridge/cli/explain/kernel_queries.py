@@ -18,14 +18,14 @@ from pyroute2.netlink.exceptions import NetlinkError
 from cni_bridge.cli import icmp
 from cni_bridge.firewall.model import PROTOCOLS
 from cni_bridge.kernel import netns
-from cni_bridge.kernel.hostports import (
+from cni_bridge.kernel.netlink import Request, Socket
+from cni_bridge.kernel.netns import OWN_NETNS
+from cni_bridge.kernel.port_holders import (
     DIAG_REQUEST,
     NETLINK_SOCK_DIAG,
     SOCK_DIAG_BY_FAMILY,
     TABLES,
 )
-from cni_bridge.kernel.netlink import Request, Socket
-from cni_bridge.kernel.netns import OWN_NETNS
 from cni_bridge.lean.record import record
 
 RTN_LOCAL = 2  # linux/rtnetlink.h

@@ -6,7 +6,7 @@ The rules are evaluated as found in the kernel; a test compares this list with t
 from cni_bridge.cli.explain import nft_evaluator
 from cni_bridge.cli.explain.hops import Flow
 from cni_bridge.cli.explain.nft_evaluator import RuleEnd
-from cni_bridge.firewall import tables
+from cni_bridge.firewall import nft_tables
 
 Conditions = tuple[tuple[str, str], ...]
 
@@ -36,7 +36,7 @@ SPOOFED = "the sender's address is not one that it was given"
 
 def meaning(end: RuleEnd, flow: Flow) -> str:
     """Describe what drops it and why; foreign rules are quoted."""
-    if end.rule is None or end.chain.table != tables.TABLE:
+    if end.rule is None or end.chain.table != nft_tables.TABLE:
         return end.text
     sentence = SENTENCES.get(nft_evaluator.conditions(end.rule), SPOOFED)
     chain = f"table {end.chain.family} {end.chain.table}, chain {end.chain.name}"

@@ -6,7 +6,7 @@ import subprocess
 from typing import Any
 
 from cni_bridge.cli.lab.builder import own_environment
-from cni_bridge.firewall import tables
+from cni_bridge.firewall import nft_tables
 from cni_bridge.kernel import netns
 from cni_bridge.lean.record import record
 
@@ -66,7 +66,7 @@ class Ruleset:
 
 def read(netns_path: str) -> Ruleset:
     """Return all rules of the namespace at a path. Raises FirewallRefused if nft is missing."""
-    nft = tables.find_nft()
+    nft = nft_tables.find_nft()
     opened = netns.open_netns(netns_path, may_be_own=True)
     try:
         listing, text = netns.inside(

@@ -12,15 +12,15 @@ from typing import Any
 
 from pyroute2.iproute.linux import IPRoute
 
-from cni_bridge.cli.lab import spaces
+from cni_bridge.cli.lab import namespaces
 from cni_bridge.cli.lab.topologies import IFNAME, Cable, LabNetwork, Topology
 from cni_bridge.errors import Delegated, FirewallRefused, IOFailure
-from cni_bridge.firewall import tables
+from cni_bridge.firewall import nft_tables
 from cni_bridge.kernel import netns
 from cni_bridge.lean import bundle
 from cni_bridge.ledger import state_directory
 
-CONF_DIR = spaces.STATE_DIR / "net.d"
+CONF_DIR = namespaces.STATE_DIR / "net.d"
 PLUGIN_TIMEOUT_S = 30
 REBUILD = (
     "cni-bridge lab down; cni-bridge lab up TOPOLOGY"  # there is no runtime to recreate a lost pair
@@ -29,8 +29,8 @@ REBUILD = (
 
 def build(topology: Topology) -> Iterator[str]:
     """Build everything; yield each step as a shell command."""
-    spaces.create(spaces.HOST)
-    _up(spaces.HOST, "lo")
+    namespaces.create(namespaces.HOST)
+    _up(namespaces.HOST, "lo")
     for name in topology.fresh:
         yield from _namespace(name)
     for cable in topology.cables:
@@ -49,10 +49,10 @@ def build(topology: Topology) -> Iterator[str]:
 
 def remove() -> list[str]:
     """Remove everything that labs made; return the namespaces that existed."""
-    there = spaces.names()
+    there = namespaces.names()
     for name in there:
-        spaces.remove(name)
-    shutil.rmtree(spaces.STATE_DIR, ignore_errors=True)
+        namespaces.remove(name)
+    shutil.rmtree(namespaces.STATE_DIR, ignore_errors=True)
     with suppress(OSError):  # not empty: it was not created for the lab
         Path(state_directory.HOST).rmdir()
     return there
@@ -61,7 +61,7 @@ def remove() -> list[str]:
 def configure(name: str, address: str) -> None:
     """Give an end of a cable its address and set it up; safe to repeat."""
     ip, _, length = address.partition("/")
-    with spaces.work_in(name, IPRoute) as socket:
+    with namespaces.work_in(name, IPRoute) as socket:
         (index,) = socket.link_lookup(ifname=IFNAME)
         socket.addr("replace", index=index, address=ip, prefixlen=int(length))
     _up(name, IFNAME)
@@ -73,30 +73,30 @@ def own_environment() -> dict[str, str]:
 
 
 def _namespace(name: str) -> Iterator[str]:
-    spaces.create(name)
-    yield f"ip netns add {spaces.PREFIX}{name}"
+    namespaces.create(name)
+    yield f"ip netns add {namespaces.PREFIX}{name}"
 
 
 def _cable(cable: Cable) -> Iterator[str]:
     one, other = cable.one, cable.other
     for name in (one, other):
         yield from _namespace(name)
-    end = netns.open_netns(spaces.path(other))
-    with spaces.work_in(one, IPRoute) as socket:
+    end = netns.open_netns(namespaces.path(other))
+    with namespaces.work_in(one, IPRoute) as socket:
         peer = {"ifname": "eth0", "net_ns_fd": end.descriptor}
         socket.link("add", ifname="eth0", kind="veth", peer=peer)
     netns.close(end)
-    full = [spaces.PREFIX + name for name in (one, other)]
+    full = [namespaces.PREFIX + name for name in (one, other)]
     yield f"ip -n {full[0]} link add eth0 type veth peer name eth0 netns {full[1]}"
     for name, address in cable.ends.items():
         _up(name, "lo")
         configure(name, address)
-        yield f"ip -n {spaces.PREFIX}{name} addr add {address} dev eth0"
-        yield f"ip -n {spaces.PREFIX}{name} link set eth0 up"
+        yield f"ip -n {namespaces.PREFIX}{name} addr add {address} dev eth0"
+        yield f"ip -n {namespaces.PREFIX}{name} link set eth0 up"
 
 
 def _up(name: str, interface: str) -> None:
-    with spaces.work_in(name, IPRoute) as socket:
+    with namespaces.work_in(name, IPRoute) as socket:
         (index,) = socket.link_lookup(ifname=interface)
         socket.link("set", index=index, state="up")
 
@@ -133,7 +133,7 @@ def _write(config: dict[str, Any]) -> None:
 
 def _has_nft() -> bool:
     try:
-        return bool(tables.find_nft())
+        return bool(nft_tables.find_nft())
     except FirewallRefused:
         return False
 
@@ -142,7 +142,7 @@ def _add(config: dict[str, Any], member: str, ifname: str) -> dict[str, Any]:
     call = {
         "CNI_COMMAND": "ADD",
         "CNI_CONTAINERID": member,
-        "CNI_NETNS": spaces.path(member),
+        "CNI_NETNS": namespaces.path(member),
         "CNI_IFNAME": ifname,
     }
     ours = [] if bundle.is_executable() else ["-m", "cni_bridge"]
@@ -154,7 +154,7 @@ def _add(config: dict[str, Any], member: str, ifname: str) -> dict[str, Any]:
         text=True,
         timeout=PLUGIN_TIMEOUT_S,
         check=False,
-        preexec_fn=spaces.as_host,
+        preexec_fn=namespaces.as_host,
     )
     try:
         answer: dict[str, Any] = json.loads(done.stdout)

@@ -6,13 +6,13 @@ from functools import partial
 from cni_bridge.cli import host_state
 from cni_bridge.cli.doctor.findings import Diagnosis, Fix
 from cni_bridge.cli.host_state import Space
-from cni_bridge.cli.lab import builder, spaces, topologies
+from cni_bridge.cli.lab import builder, namespaces, topologies
 from cni_bridge.cli.lab.topologies import CABLE
 
 
 def faults() -> Iterator[tuple[str, Diagnosis]]:
     """Find ends of the cable that are gone, down, or have lost their address."""
-    paths = {name: spaces.path(name) for name in spaces.names() if name in CABLE.ends}
+    paths = {name: namespaces.path(name) for name in namespaces.names() if name in CABLE.ends}
     for space in host_state.look(paths)[1:]:
         for finding in _at_end(space, CABLE.ends[space.name]):
             yield "cable", finding
@@ -20,7 +20,7 @@ def faults() -> Iterator[tuple[str, Diagnosis]]:
 
 def _at_end(space: Space, address: str) -> Iterator[Diagnosis]:
     end = space.interface(topologies.IFNAME)
-    enter = f"nsenter --net={spaces.path(space.name)} ip"
+    enter = f"nsenter --net={namespaces.path(space.name)} ip"
     fix = Fix(
         what=f"restore the cable's end in {space.name}",
         act=partial(builder.configure, space.name, address),

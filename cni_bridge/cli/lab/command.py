@@ -12,7 +12,7 @@ from cni_bridge.cli import inventory, terminal
 from cni_bridge.cli.doctor import command as doctor_command
 from cni_bridge.cli.graph import command as graph_command
 from cni_bridge.cli.inventory import Inventory
-from cni_bridge.cli.lab import spaces, topologies
+from cni_bridge.cli.lab import namespaces, topologies
 from cni_bridge.cli.options import Commands, Options, add_command, add_json
 from cni_bridge.cli.terminal import Text
 from cni_bridge.edge.config import STATE_DIR
@@ -101,7 +101,7 @@ def _up(options: Options) -> int:
             f"{options.topology} has two namespaces on a cable, and no bridge for more"
         )
     _need_root()
-    if spaces.names():
+    if namespaces.names():
         raise InvalidConfig("a lab is up already", "`cni-bridge lab down` removes it")
     screen = terminal.console()
     try:
@@ -120,7 +120,7 @@ def _ping(options: Options) -> int:
 
     found = _inventory()
     columns = _addresses(found)
-    host, *containers = spaces.names()
+    host, *containers = namespaces.names()
     rows = [*containers, host]
     heard = ping.reachable(rows, columns.values())
     if options.json:
@@ -155,10 +155,10 @@ def _doctor(options: Options) -> int:
         """Return the command as typed on this machine, whose own network must not be touched."""
         if command in (RESTART, builder.REBUILD):
             return builder.REBUILD
-        return spaces.execution(command)
+        return namespaces.execution(command)
 
     _need_lab()
-    spaces.as_host()
+    namespaces.as_host()
     options.state_dir, options.conf_dir = STATE_DIR, str(builder.CONF_DIR)
     options.cni_path = os.path.dirname(os.path.realpath(sys.executable))
     return doctor_command.run(options, from_outside, cables.faults)
@@ -169,9 +169,9 @@ def _exec(options: Options) -> int:
 
     _need_lab()
     command = options.command[1:] if options.command[:1] == ["--"] else options.command
-    if options.name not in spaces.names():
+    if options.name not in namespaces.names():
         raise InvalidConfig(
-            f"the lab has no namespace {options.name}", f"there are {', '.join(spaces.names())}"
+            f"the lab has no namespace {options.name}", f"there are {', '.join(namespaces.names())}"
         )
     if not command:
         raise InvalidConfig("no command given", f"cni-bridge lab exec {options.name} -- ip addr")
@@ -180,10 +180,10 @@ def _exec(options: Options) -> int:
         return subprocess.call(command, env=builder.own_environment())
 
     try:
-        if options.name == spaces.HOST:
-            spaces.as_host()
+        if options.name == namespaces.HOST:
+            namespaces.as_host()
             return run()
-        return spaces.work_in(options.name, run)
+        return namespaces.work_in(options.name, run)
     except FileNotFoundError as error:
         raise IOFailure(f"no such command: {command[0]}") from error
 
@@ -203,8 +203,8 @@ def _down(_options: Options) -> int:
 def _inventory() -> Inventory:
     """Return the inventory with the lab's host in place of this host."""
     _need_lab()
-    spaces.as_host()
-    others = {name: spaces.path(name) for name in spaces.names() if name != spaces.HOST}
+    namespaces.as_host()
+    others = {name: namespaces.path(name) for name in namespaces.names() if name != namespaces.HOST}
     return inventory.take(STATE_DIR, others=others)
 
 
@@ -222,7 +222,7 @@ def _addresses(found: Inventory) -> dict[str, str]:
 
 def _need_lab() -> None:
     _need_root()
-    if not spaces.names():
+    if not namespaces.names():
         raise InvalidConfig(NO_LAB, "`cni-bridge lab up tutorial` builds one")
 
 

@@ -3,7 +3,7 @@
 import re
 
 from cni_bridge.cli.explain.our_rules import SENTENCES
-from cni_bridge.firewall import tables
+from cni_bridge.firewall import nft_tables
 from cni_bridge.lean import bundle
 
 SIDES = re.compile(r"(iifname|oifname) (@\w+)")
@@ -13,7 +13,7 @@ OF_SENDERS = ("spoof_mac", "spoof_ip")  # chains that judge who a frame says it 
 def dropping() -> set[tuple[tuple[str, str], ...]]:
     """Return the sides that each rule asks for that drops, of the files as they are loaded."""
     found = set()
-    for file, _ in tables.RULES.values():
+    for file, _ in nft_tables.RULES.values():
         chain = ""
         for line in bundle.data(file).decode().splitlines():
             if opened := re.match(r"\tchain (\w+)", line):

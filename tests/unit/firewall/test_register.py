@@ -8,7 +8,7 @@ import pytest
 
 from cni_bridge.address import parse, parse_prefix
 from cni_bridge.errors import PortInUse
-from cni_bridge.firewall import elements
+from cni_bridge.firewall import nft_elements
 from cni_bridge.firewall.model import Element, Firewall, FirewallConfig, PublishedPort, Ruleset
 from cni_bridge.firewall.register import _ELEMENTS, _INTERVALS, Register
 from cni_bridge.ledger import database, host_ledger, state_directory, store
@@ -52,9 +52,9 @@ def guard(
         subnets=(parse_prefix("10.88.0.0/16"),),
         rules=FirewallConfig(ports=ports, **rules),  # type: ignore[arg-type]  # any field
     )
-    own = elements.of_attachment(want)
+    own = nft_elements.of_attachment(want)
     with register.transaction():
-        register.insert(who, elements.of_network(want), own)
+        register.insert(who, nft_elements.of_network(want), own)
     return want
 
 
@@ -153,7 +153,7 @@ def test_many_are_deleted_at_once(register: Register) -> None:
 def test_a_flag_that_the_config_no_longer_has_is_dropped(register: Register) -> None:
     guard(register, attachment("c1"), isolation="strict")
     want = guard(register, attachment("c2"), isolation="on")
-    network = elements.of_network(want)
+    network = nft_elements.of_network(want)
     assert names(drop_flags(register, network)) == ["strict"]
     assert "strict" not in names(register.of_network("net"))
 
@@ -161,7 +161,7 @@ def test_a_flag_that_the_config_no_longer_has_is_dropped(register: Register) -> 
 def test_a_flag_stays_where_the_network_has_another_bridge_by_now(register: Register) -> None:
     guard(register, attachment("c1"), isolation="on")
     want = guard(register, attachment("c2"), bridge="cni1")
-    network = elements.of_network(want)
+    network = nft_elements.of_network(want)
     assert drop_flags(register, network) == ()
 
 
@@ -204,7 +204,7 @@ def test_the_hosts_ledger_has_the_register_whatever_ledger_a_network_has(
 def test_subnets_are_found_without_reading_what_all_containers_have(tmp_path: Path) -> None:
     opened = database.created(str(tmp_path), 1)
     query = f"explain query plan {_ELEMENTS}{_INTERVALS}"
-    steps = [row[3] for row in opened.select(query, *elements.INTERVALS)]
+    steps = [row[3] for row in opened.select(query, *nft_elements.INTERVALS)]
     opened.close()
     assert any(step.startswith("SEARCH element USING INDEX element_of_set") for step in steps), (
         steps

@@ -8,7 +8,7 @@ from _stat import S_ISREG
 from fcntl import LOCK_EX, flock
 
 from cni_bridge import errors
-from cni_bridge.firewall import elements
+from cni_bridge.firewall import nft_elements
 from cni_bridge.firewall.model import Element, Firewall, Ruleset
 from cni_bridge.kernel import child, nftables, signals
 from cni_bridge.kernel.netlink import KernelError
@@ -33,12 +33,12 @@ RULES = {
 }
 SETS = {
     NFPROTO_INET: (
-        *elements.HOST_SETS,
-        *elements.NETWORK_SETS,
-        *elements.ADDRESS_SETS,
-        *elements.PORT_MAPS,
+        *nft_elements.HOST_SETS,
+        *nft_elements.NETWORK_SETS,
+        *nft_elements.ADDRESS_SETS,
+        *nft_elements.PORT_MAPS,
     ),
-    NFPROTO_BRIDGE: elements.BRIDGE_SETS,
+    NFPROTO_BRIDGE: nft_elements.BRIDGE_SETS,
 }
 # Searched after PATH, which often lacks the administrator's directories in services.
 TOOL_DIRS = ("/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin")
@@ -51,7 +51,7 @@ def by_family(mixed: "Iterable[Element]") -> dict[int, list[Element]]:
     """Group elements by the family of their table; tables without elements are left out."""
     sorted_out: dict[int, list[Element]] = {}
     for item in mixed:
-        family = NFPROTO_BRIDGE if item.set_name in elements.BRIDGE_SETS else NFPROTO_INET
+        family = NFPROTO_BRIDGE if item.set_name in nft_elements.BRIDGE_SETS else NFPROTO_INET
         sorted_out.setdefault(family, []).append(item)
     return sorted_out
 
@@ -166,7 +166,7 @@ def problems(
         yield f"{name}: expected the loaded rules, found others"
     for item in expected:
         if not holds(socket, family, item):
-            yield f"{name}: expected {elements.describe(item)}, found none"
+            yield f"{name}: expected {nft_elements.describe(item)}, found none"
 
 
 def refusal(error: KernelError) -> errors.FirewallRefused:

@@ -6,11 +6,10 @@ Nothing here builds messages, reads JSON or knows an errno.
 import posix
 import time
 
-from cni_bridge import attachments, errors, names, optional_parts, plan, timings
+from cni_bridge import attachments, errors, names, optional_parts, plan, rollback, timings
 from cni_bridge.edge import codec, config, ipam_config, result, result_versions
 from cni_bridge.ipam import sources
 from cni_bridge.kernel import machine, netlink, netns, signals
-from cni_bridge.kernel.netlink import KernelError
 from cni_bridge.ledger import host_ledger, messages, store
 from cni_bridge.model import Holding
 from cni_bridge.parts import bridge, veth
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from cni_bridge.edge.request import Request
-    from cni_bridge.ipam.sources import Source
     from cni_bridge.ledger.store import Ledger
     from cni_bridge.model import Attachment, Netns, NetworkConfig
 
@@ -59,18 +57,16 @@ def add(request: "Request") -> str:
         return codec.encode(result_versions.downgrade(made, settings.cni_version))
 
     def undo(error: BaseException) -> None:
-        try:
-            netns.come_home(container)
-        except OSError as failure:  # the host's interfaces can't be reached from here
-            error.add_note(f"while rolling back: cannot leave the container's netns: {failure}")
-        else:
-            _roll_back(host, ledger, holding, addresses, error)
+        rollback.undo_add(host, container, ledger, holding, addresses, error)
 
     return signals.undoing(make, undo)
 
 
 def delete(request: "Request") -> None:
-    """Remove the attachment; needs no valid config, no netns and no ledger."""
+    """Remove the attachment; a second DEL finds nothing and succeeds.
+
+    Needs no valid config, no netns and no ledger.
+    """
     signals.ignore()
     document = request.document
     config.check_identity(document, request.command)
@@ -194,31 +190,6 @@ def _not_as_planned(attachment: "Attachment", problems: list[str]) -> errors.Not
     return errors.NotAsPlanned(
         f"{attachment.ifname} of {attachment.container} is not as ADD left it", "\n".join(problems)
     )
-
-
-def _roll_back(
-    host: netlink.Socket,
-    ledger: "Ledger",
-    holding: Holding,
-    addresses: "Source",
-    error: BaseException,
-) -> None:
-    """Undo an ADD, unless a DEL has already done so and a later ADD owns what is there now.
-
-    Raises TryAgainLater if a DEL made the ADD fail.
-    """
-    is_deleted = False
-    try:
-        ledger.database.rollback()  # or the release would be part of an unfinished transaction
-        if ledger.is_superseded(holding):
-            return
-        is_deleted = ledger.find(holding.attachment) is None
-    except errors.CniError as failure:
-        error.add_note(f"while rolling back: {failure}")
-    for left in attachments.detach(host, ledger, (holding.attachment,), addresses.undo):
-        error.add_note(f"while rolling back: {left}")
-    if is_deleted and isinstance(error, KernelError):  # the interface vanished under it
-        raise messages.overtaken(holding.attachment, str(error)) from error
 
 
 def claim(

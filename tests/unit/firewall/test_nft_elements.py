@@ -3,7 +3,7 @@
 import pytest
 
 from cni_bridge.address import parse, parse_prefix
-from cni_bridge.firewall import elements
+from cni_bridge.firewall import nft_elements
 from cni_bridge.firewall.model import Element, Firewall, FirewallConfig, PublishedPort
 from cni_bridge.lean.record import replace
 
@@ -31,12 +31,12 @@ def sets(listed: "tuple[Element, ...]") -> list[str]:
 
 
 def published(*ports: PublishedPort) -> "list[tuple[str, bytes, bytes | None]]":
-    listed = elements.of_attachment(with_rules(ports=ports))
+    listed = nft_elements.of_attachment(with_rules(ports=ports))
     return [(item.set_name, item.key, item.data) for item in listed]
 
 
 def test_a_network_is_its_bridge_and_its_subnets() -> None:
-    assert elements.of_network(PLAIN) == (
+    assert nft_elements.of_network(PLAIN) == (
         Element(set_name="bridges", key=BRIDGE),
         Element(set_name="same_bridge", key=BRIDGE + BRIDGE),
         Element(
@@ -50,7 +50,7 @@ def test_a_network_is_its_bridge_and_its_subnets() -> None:
             key_end=BRIDGE + parse("fd00:88::ffff:ffff:ffff:ffff"),
         ),
     )
-    assert elements.of_attachment(PLAIN) == ()
+    assert nft_elements.of_attachment(PLAIN) == ()
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,12 @@ def test_a_network_is_its_bridge_and_its_subnets() -> None:
 def test_a_flag_of_the_network_is_its_bridge_in_a_set(
     rules: dict[str, object], flags: list[str]
 ) -> None:
-    listed = elements.of_network(with_rules(**rules))
-    assert [name for name in sets(listed) if name in elements.FLAGS] == flags
+    listed = nft_elements.of_network(with_rules(**rules))
+    assert [name for name in sets(listed) if name in nft_elements.FLAGS] == flags
 
 
 def test_masquerading_is_for_each_address() -> None:
-    listed = elements.of_attachment(with_rules(masquerades=True))
+    listed = nft_elements.of_attachment(with_rules(masquerades=True))
     assert listed == (Element(set_name="masq4", key=IP4), Element(set_name="masq6", key=IP6))
 
 
@@ -105,17 +105,17 @@ def test_source_translation_matters_with_published_ports_alone(
     rules: dict[str, bool], name: str
 ) -> None:
     ports = (PublishedPort(protocol=TCP, host_port=80, container_port=80),)
-    assert Element(set_name=name, key=IP4) in elements.of_attachment(
+    assert Element(set_name=name, key=IP4) in nft_elements.of_attachment(
         with_rules(**rules, ports=ports)
     )
-    assert elements.of_attachment(with_rules(**rules)) == ()
+    assert nft_elements.of_attachment(with_rules(**rules)) == ()
 
 
 def test_guards_know_the_host_end_with_its_mac_and_addresses() -> None:
     guarded = replace(
         with_rules(checks_mac=True, checks_ip=True), mac=bytes.fromhex("020000000001")
     )
-    assert [(item.set_name, item.key) for item in elements.of_attachment(guarded)] == [
+    assert [(item.set_name, item.key) for item in nft_elements.of_attachment(guarded)] == [
         ("mac_guarded", VETH),
         ("mac_ok", VETH + bytes.fromhex("0200000000010000")),
         ("ip_guarded", VETH),
@@ -132,22 +132,22 @@ def test_a_subnet_inside_of_another_is_left_to_that_one() -> None:
         replace(PLAIN, subnets=(parse_prefix(text),)) for text in ("10.0.0.0/8", "10.88.0.0/16")
     )
     elsewhere = replace(narrow, bridge="cni1")
-    subnets = [elements.of_network(each)[-1] for each in (wide, narrow, elsewhere)]
-    assert elements.effective(subnets) == {subnets[0], subnets[2]}
-    assert elements.effective(subnets[1:]) == set(subnets[1:])
+    subnets = [nft_elements.of_network(each)[-1] for each in (wide, narrow, elsewhere)]
+    assert nft_elements.effective(subnets) == {subnets[0], subnets[2]}
+    assert nft_elements.effective(subnets[1:]) == set(subnets[1:])
 
 
 def test_a_published_port_can_be_read_back() -> None:
     port = PublishedPort(protocol=TCP, host_port=443, container_port=80, host_ip=parse("fd00::1"))
-    (item,) = elements.of_attachment(with_rules(ports=(port,)))
-    assert elements.port_of(item) == (TCP, 443, parse("fd00::1"))
-    assert elements.address_behind(item) == IP6
-    assert elements.describe(item) == "host port fd00::1:443/tcp"
-    assert elements.bridge_of(elements.of_network(PLAIN)[0]) == "cni0"
+    (item,) = nft_elements.of_attachment(with_rules(ports=(port,)))
+    assert nft_elements.port_of(item) == (TCP, 443, parse("fd00::1"))
+    assert nft_elements.address_behind(item) == IP6
+    assert nft_elements.describe(item) == "host port fd00::1:443/tcp"
+    assert nft_elements.bridge_of(nft_elements.of_network(PLAIN)[0]) == "cni0"
 
 
 @pytest.mark.parametrize("host_ip", [bytes(4), bytes(16), bytes((192, 0, 2, 1))])
 def test_a_published_port_is_read_back_whole(host_ip: bytes) -> None:
     port = PublishedPort(protocol=17, host_port=5353, container_port=53, host_ip=host_ip)
     leads_to = bytes((10,) * len(host_ip))
-    assert elements.published_port(elements.of_port(host_ip, leads_to, port)) == port
+    assert nft_elements.published_port(nft_elements.of_port(host_ip, leads_to, port)) == port

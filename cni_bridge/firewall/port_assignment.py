@@ -1,12 +1,12 @@
 """Choose and check host ports.
 
-Nothing here changes the firewall; `elements` says what a port looks like there.
+Nothing here changes the firewall; `nft_elements` says what a port looks like there.
 """
 
 from cni_bridge import address, errors
-from cni_bridge.firewall import elements
+from cni_bridge.firewall import nft_elements
 from cni_bridge.firewall.model import Firewall, PublishedPort
-from cni_bridge.kernel import hostports
+from cni_bridge.kernel import port_holders
 from cni_bridge.lean.csocket import csocket
 from cni_bridge.lean.record import replace
 from cni_bridge.model import Attachment
@@ -25,9 +25,9 @@ def assign_ports(register: "Register", attachment: Attachment, desired: Firewall
     """Return the firewall with a number for every host port that was left open."""
     ports: list[PublishedPort] = []
     taken = {(port.protocol, port.host_port) for port in desired.rules.ports}
-    addresses = elements.first_addresses(desired)
+    addresses = nft_elements.first_addresses(desired)
     for port in desired.rules.ports:
-        if not elements.targets(addresses, port):
+        if not nft_elements.targets(addresses, port):
             raise errors.InvalidConfig(
                 f"runtimeConfig.portMappings: container port {port.container_port} can't be "
                 f"published on {address.text(port.host_ip) if port.host_ip else 'this host'}",
@@ -41,18 +41,18 @@ def assign_ports(register: "Register", attachment: Attachment, desired: Firewall
 
 def refuse_bound(attachment: Attachment, assigned: Firewall, desired: Firewall) -> None:
     """Raise PortInUse for a requested port on which a process of the host listens."""
-    addresses = elements.first_addresses(assigned)
+    addresses = nft_elements.first_addresses(assigned)
     may_listen = _listener_filter(assigned.rules.ports)
     for port, asked in zip(assigned.rules.ports, desired.rules.ports, strict=True):
         if not asked.host_port or not may_listen(port):  # chosen because free, or free
             continue
-        targets = elements.targets(addresses, port)
+        targets = nft_elements.targets(addresses, port)
         # One test for both families if both are published.
         ip = targets[0][0] if len(targets) == 1 else b""
-        if not hostports.is_bound(port.protocol, ip, port.host_port):
+        if not port_holders.is_bound(port.protocol, ip, port.host_port):
             continue
-        if owner := hostports.owner(port.protocol, port.host_port, attachment.container):
-            what = elements.describe(elements.of_port(*targets[0], port))
+        if owner := port_holders.owner(port.protocol, port.host_port, attachment.container):
+            what = nft_elements.describe(nft_elements.of_port(*targets[0], port))
             raise errors.PortInUse(
                 f"{what} is held by {owner}", "publish another host port, or stop that process"
             )
@@ -62,7 +62,9 @@ def _listener_filter(ports: tuple[PublishedPort, ...]) -> "Callable[[PublishedPo
     """Return a cheap test for ports that may have a listener: one list instead of many tries."""
     if len(ports) <= PORTS_ONE_BY_ONE:
         return lambda _: True
-    listening = {number: hostports.waiting(number) for number in {port.protocol for port in ports}}
+    listening = {
+        number: port_holders.waiting(number) for number in {port.protocol for port in ports}
+    }
 
     def may_listen(port: PublishedPort) -> bool:
         found = listening[port.protocol]
@@ -78,15 +80,15 @@ def _choose(
     port: PublishedPort,
     taken: "set[tuple[int, int]]",
 ) -> PublishedPort:
-    where = elements.targets(elements.first_addresses(desired), port)
+    where = nft_elements.targets(nft_elements.first_addresses(desired), port)
     for _ in range(ATTEMPTS):
         number = _suggestion(port.protocol, where[0][0])
         candidate = replace(port, host_port=number)
         if (port.protocol, number) in taken:
             continue
         if any(
-            register.is_held(attachment, elements.of_port(*target, candidate))
-            or hostports.is_bound(port.protocol, target[0], number)
+            register.is_held(attachment, nft_elements.of_port(*target, candidate))
+            or port_holders.is_bound(port.protocol, target[0], number)
             for target in where
         ):
             continue
@@ -99,6 +101,6 @@ def _choose(
 
 def _suggestion(protocol: int, ip: bytes) -> int:
     try:
-        return hostports.choose(protocol, ip)
+        return port_holders.choose(protocol, ip)
     except OSError:  # this host does not have the protocol or, yet, the address
-        return hostports.choose(csocket.IPPROTO_TCP, bytes(4))
+        return port_holders.choose(csocket.IPPROTO_TCP, bytes(4))
