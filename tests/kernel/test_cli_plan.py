@@ -34,7 +34,7 @@ def test_what_would_be_made_is_what_add_makes(host: Host, network: Network) -> N
     result = network.add(container).result()
     bridge, outer, inner = result["interfaces"]
     assert f"bridge {bridge['name']}, MAC {bridge['mac']}" in texts
-    assert f"veth pair {outer['name']} to {inner['name']}" in texts
+    assert f"veth pair {outer['name']} to {inner['name']}, MAC {inner['mac']}" in texts
     for granted in result["ips"]:
         assert f"lease {granted['address']}, gateway {granted['gateway']}" in texts
         assert f"address {granted['address']} on eth0" in texts
@@ -137,3 +137,5 @@ def test_the_firewalls_part_is_planned_too(host: Host, network: Network) -> None
     assert "masquerade what 10.88.0.0/16, fd00:88::/64 sends elsewhere" in texts
     assert "publish tcp 8080 to port 80 of 10.88.0.2, fd00:88::2" in texts
     assert "isolation from other networks: strict" in texts
+    (pair,) = (place for place, text in enumerate(texts) if text.startswith("veth pair "))
+    assert texts[pair - 1] == "isolation from other networks: strict", "the rules stand first"

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from cni_bridge.model_optional import Limit
 
 
-def of_plan(plan: Plan) -> Iterator[tuple[str, str]]:
-    """Yield place and text of each step."""
+def firewall(plan: Plan) -> Iterator[str]:
+    """Yield the text of each step of the firewall, which stands before the pair is made."""
     if plan.firewall:
-        yield from (("firewall", text) for text in _firewall(plan.firewall))
+        yield from _firewall(plan.firewall)
+
+
+def of_interface(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yield place and text of each step of tuning and bandwidth."""
     if plan.tuned:
         tuning = plan.tuned.tuning
         for each in tuning.sysctls:

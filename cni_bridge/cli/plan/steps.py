@@ -44,9 +44,10 @@ def of(plan: Plan, found: Situation) -> list[Step]:
     return [
         *_record(plan, own, found.holdings),
         *(_bridge(plan.bridge, found.host.interface(plan.bridge.name)) if plan.bridge else ()),
+        *(Step(mark=NEW, place="firewall", text=text) for text in options.firewall(plan)),
         *_pair(plan, found, is_taken=inner is not None and own is None),
         *_inside(plan, inner),
-        *(Step(mark=NEW, place=place, text=text) for place, text in options.of_plan(plan)),
+        *(Step(mark=NEW, place=place, text=text) for place, text in options.of_interface(plan)),
         Step(mark=NEW, place="ledger", text="confirm, unless a DEL arrives in the meantime"),
     ]
 
