@@ -83,6 +83,7 @@ def test_an_mtu_above_the_way_outs_is_found(conf: Path, container: Container) ->
         "link set up0 mtu 1400 up",
         "link set up1 mtu 1400 up",
         "addr add 192.0.2.7/24 dev up0",
+        "neigh add 192.0.2.1 lladdr 02:00:00:00:00:01 dev up0 nud permanent",  # it answers
         "route add default via 192.0.2.1",
     ):
         ip(*words.split())
