@@ -144,7 +144,10 @@ def rehearse(register: "Register", bridge: str) -> None:
 
 
 def restore(register: "Register") -> int:
-    """Rewrite every table from the ledger; return the number of elements. Raises FirewallRefused."""
+    """Rewrite every table from the ledger; return the number of elements.
+
+    Raises FirewallRefused, KernelRefused.
+    """
     socket = Netfilter()
     everything = register.everything()
     if not everything:
@@ -161,6 +164,7 @@ def restore(register: "Register") -> int:
             posix.close(turn)
     with register.transaction():
         foreign.accept(socket, found.places)
+    loopback.restore(everything)
     return len(everything)
 
 

@@ -16,9 +16,9 @@ from cni_bridge.stderr import remark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from cni_bridge.firewall.model import Firewall
+    from cni_bridge.firewall.model import Element, Firewall
 
 
 def ensure(desired: "Firewall") -> None:
@@ -26,16 +26,48 @@ def ensure(desired: "Firewall") -> None:
 
     Raises KernelRefused.
     """
-    if not _answers(desired) or sysctl.read(sysctl.route_localnet(desired.bridge)) == "1":
+    if _answers(desired) and sysctl.read(sysctl.route_localnet(desired.bridge)) != "1":
+        _open(desired.bridge)
+
+
+def restore(everything: "Iterable[Element]") -> None:
+    """Restore the filter, then the setting, on each bridge with published ports that need them.
+
+    A bridge that was deleted has lost both, and another program may have removed either. Raises
+    KernelRefused.
+    """
+    listed = tuple(everything)
+    untranslated = {item.key for item in listed if item.set_name == "snat_off4"}
+    behind = {
+        nft_elements.address_behind(item)
+        for item in listed
+        if item.set_name in ("port4", "port4_at")
+    }
+    for item in listed:
+        if item.set_name != "subnet4" or item.key_end is None:
+            continue
+        bridge = nft_elements.bridge_of(item)
+        first, last = item.key[-4:], item.key_end[-4:]
+        if any(first <= ip <= last for ip in behind - untranslated) and _exists(bridge):
+            _open(bridge)
+
+
+def is_guarded(bridge: str) -> bool:
+    """Return whether a bridge has the filter."""
+    host = Socket()
+    return _has_filter(host, links.parse(host.ask(links.get(bridge))).index)
+
+
+def _open(bridge: str) -> None:
+    """Route 127.0.0.0/8 by a bridge, if the filter can be had."""
+    if not _guard(bridge):
         return
-    if not _guard(desired.bridge):
-        return
+    key = sysctl.route_localnet(bridge)
     try:
-        sysctl.write(sysctl.route_localnet(desired.bridge), "1")
+        sysctl.write(key, "1")
     except OSError as error:
         raise errors.KernelRefused(
-            f"cannot make published ports reachable on 127.0.0.1: {sysctl.route_localnet(desired.bridge)}: "
-            f"{error.strerror}",
+            f"cannot make published ports reachable on 127.0.0.1: {key}: {error.strerror}",
             "make /proc/sys writable, or set snat to false",
         ) from error
 
@@ -49,13 +81,11 @@ def problems(desired: "Firewall") -> "Iterator[str]":
     """Yield what differs: the setting, or the filter without which it must not be made."""
     if not _answers(desired):
         return
-    host = Socket()
-    link = links.parse(host.ask(links.get(desired.bridge)))
-    is_guarded = _is_guarded(host, link.index)
+    has_filter = is_guarded(desired.bridge)
     found = sysctl.read(sysctl.route_localnet(desired.bridge))
-    if is_guarded and found != "1":
+    if has_filter and found != "1":
         yield f"sysctl {sysctl.route_localnet(desired.bridge)}: expected 1, found {found}"
-    if found == "1" and not is_guarded:
+    if found == "1" and not has_filter:
         yield f"interface {desired.bridge}: expected a filter that drops 127.0.0.0/8, found none"
 
 
@@ -68,13 +98,17 @@ def _answers(desired: "Firewall") -> bool:
     )
 
 
+def _exists(bridge: str) -> bool:
+    return sysctl.read(sysctl.route_localnet(bridge)) is not None
+
+
 def _guard(bridge: str) -> bool:
     """Ensure the filter; return whether it stands."""
     host = Socket()
     try:
         index = links.parse(host.ask(links.get(bridge))).index
         host.run(loopback_filter.add_ingress(index), tolerate=EEXIST)
-        if not _is_guarded(host, index):
+        if not _has_filter(host, index):
             host.run(loopback_filter.drop(index))
     except KernelError as error:
         remark(
@@ -87,7 +121,7 @@ def _guard(bridge: str) -> bool:
     return True
 
 
-def _is_guarded(host: Socket, index: int) -> bool:
+def _has_filter(host: Socket, index: int) -> bool:
     try:
         return loopback_filter.is_among(host.dump(loopback_filter.filters(index)))
     except KernelError:

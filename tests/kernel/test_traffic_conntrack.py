@@ -9,6 +9,7 @@ import pytest
 
 from tests.lab import Attachment
 from tests.lab.echo import BLOCKED, Question, ask, ask_all
+from tests.lab.people import printed
 from tests.lab.state import LEDGER
 from tests.lab.town import FAMILIES, Town
 from tests.lab.tracked import connections
@@ -80,6 +81,10 @@ def test_no_container_reaches_the_hosts_loopback_whatever_becomes_of_nftables(
     tool("tc", "filter", "delete", "dev", network.bridge, "ingress")
     error = network.check(town.containers["a1"], config=config).error()
     assert "expected a filter that drops 127.0.0.0/8, found none" in error["details"]
+    assert printed("restore").startswith("restored ")
+    network.check(town.containers["a1"], config=config).assert_silent_success()
+    nft("flush ruleset")
+    assert packets.service_on_loopback(town) == NOT_HEARD, "restore brought the filter back"
 
 
 def tool(*words: str) -> None:

@@ -15,6 +15,8 @@ from cni_bridge.cli.doctor.facts import (
     gateway_of,
 )
 from cni_bridge.cli.doctor.findings import Diagnosis, Fix
+from cni_bridge.cli.doctor.firewalls import RESTORE
+from cni_bridge.firewall import loopback as guard
 from cni_bridge.kernel import sysctl
 from cni_bridge.model import NetworkConfig
 from cni_bridge.parts import bridge
@@ -102,7 +104,7 @@ def _ipv6(key: str, value: str, effect: str, why: str) -> Diagnosis:
 
 
 def loopback(facts: Facts) -> Iterator[Diagnosis]:
-    """Find published ports that do not answer on 127.0.0.1."""
+    """Find published ports that do not answer on 127.0.0.1, or a host whose 127.0.0.1 may be open."""
     publishing = {
         gateway_of(facts.plans[each.attachment])
         for each in facts.found.attachments
@@ -113,13 +115,20 @@ def loopback(facts: Facts) -> Iterator[Diagnosis]:
         key = sysctl.route_localnet(device)
         plans = [plan for plan in facts.plans.values() if gateway_of(plan) == device]
         translates = any(plan.firewall and plan.firewall.rules.translates_source for plan in plans)
+        # The setting alone would open the host's 127.0.0.1: `restore` adds the filter first.
         if translates and facts.sysctls[key] == "0":
-            name = sysctl.dotted(key)
             yield Diagnosis(
-                cause=f"{name} is 0",
+                cause=f"{sysctl.dotted(key)} is 0",
                 effect="published ports do not answer on 127.0.0.1",
-                command=f"sysctl -w {name}=1",
-                fix=Fix(what=f"sysctl -w {name}=1", act=partial(fixes.set_sysctl, key, "1")),
+                command=RESTORE.what,
+                fix=RESTORE,
+            )
+        elif facts.sysctls[key] == "1" and not guard.is_guarded(device):
+            yield Diagnosis(
+                cause=f"{device} has no filter that drops 127.0.0.0/8",
+                effect="containers reach the host's 127.0.0.1 once another program flushes nftables",
+                command=RESTORE.what,
+                fix=RESTORE,
             )
 
 

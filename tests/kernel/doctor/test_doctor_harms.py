@@ -33,6 +33,11 @@ def sysctl(key: str, value: str) -> None:
     Path("/proc/sys", key).write_text(value)
 
 
+def tc(*words: str) -> None:
+    """Change traffic control behind the plugin's back."""
+    subprocess.run(("tc", *words), check=True, timeout=30)
+
+
 def routes(container: Container) -> set[str]:
     """Those that ADD gave, as `ip` tells them: the link-local ones come when the kernel likes."""
     told = [str(route) for family in (4, 6) for route in container.routes(family)]
@@ -105,6 +110,11 @@ MENDED: dict[str, tuple[Harm, str, str]] = {
         lambda _: sysctl("net/ipv4/conf/cni0/route_localnet", "0"),
         "loopback",
         "route_localnet is 0",
+    ),
+    "loopback filter": (
+        lambda _: tc("filter", "delete", "dev", "cni0", "ingress"),
+        "loopback",
+        "cni0 has no filter that drops 127.0.0.0/8",
     ),
     "everything flushed": (lambda _: nft("flush", "ruleset"), "firewall", "found none"),
     "a chain flushed": (
