@@ -48,6 +48,9 @@ class Model:
         is_wanting = key in others or self._is_full(key.network, others)
         if is_wanting:
             others -= self.reclaim(key.network)
+        if key in others and key in seen.without_interface:  # of a DEL that did not come to its end
+            others.remove(key)
+            self.entries.pop(key, None)
         if key in others:
             return EXISTS
         if self._is_full(key.network, others):

@@ -56,6 +56,12 @@ class Sight:
     host_ends: frozenset[Key]
     strangers: tuple[object, ...]  # interfaces of the host that nobody knows
     inside: dict[Key, frozenset[str]]  # interfaces of living containers, with their addresses
+    confirmed: frozenset[Key]  # whose ADD came to its end
+
+    @property
+    def without_interface(self) -> frozenset[Key]:
+        """Whose ADD came to its end, but neither end of the pair is there."""
+        return self.confirmed - self.host_ends - self.inside.keys()
 
 
 class World:
@@ -145,6 +151,7 @@ class World:
             host_ends=host_ends,
             strangers=tuple(others - begun),
             inside={key: found for each in self.alive for key, found in self._inside(each)},
+            confirmed=frozenset(key for each in self._ledgers() for key in oracles.confirmed(each)),
         )
 
     def reaches_gateways(self, key: Key) -> bool:
