@@ -94,7 +94,7 @@ def _veth(
         port=None if config.is_wire else _port(config),
         is_up=config.container_interface_up,
         detects_duplicates=config.duplicate_address_detection,
-        disables_ipv6=_disables_ipv6(config, leases),
+        disables_ipv6=_disables_ipv6(config, leases, routes),
         addresses=tuple(lease.address for lease in leases),
         routes=_kernel_routes(leases, routes),
         ignores_routers=_ignores_routers(config, leases),
@@ -111,12 +111,18 @@ def _ignores_routers(config: NetworkConfig, leases: tuple[Lease, ...]) -> bool:
     return bool(leases) and not config.is_wire and (config.is_gateway or knows_router)
 
 
-def _disables_ipv6(config: NetworkConfig, leases: tuple[Lease, ...]) -> bool:
+def _disables_ipv6(
+    config: NetworkConfig, leases: tuple[Lease, ...], routes: tuple[Route, ...]
+) -> bool:
     """Tell whether to turn IPv6 off: where the host is the gateway and gives no IPv6 address, nothing
     answers, and what the kernel sends for a link-local address is flooded to every container.
+
+    An IPv6 route needs IPv6, whether or not there is an address to go with it.
     """
-    has_ipv4_only = bool(leases) and not any(len(lease.address.ip) == 16 for lease in leases)
-    return config.is_gateway and has_ipv4_only and not config.keeps_link_local
+    if not config.is_gateway or not leases or config.keeps_link_local:
+        return False
+    used = (*(lease.address.ip for lease in leases), *(route.destination.ip for route in routes))
+    return not any(len(ip) == 16 for ip in used)
 
 
 def _port(config: NetworkConfig) -> Port:

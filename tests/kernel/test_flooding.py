@@ -10,6 +10,7 @@ import pytest
 from tests.kernel.conftest import MakeNetwork
 from tests.lab import Container, Host, Network
 from tests.lab.namespaces import visiting
+from tests.lab.script import delegate, script
 
 ETH_P_ALL, ETH_P_ARP, ETH_P_IPV6 = 3, 0x0806, 0x86DD
 LATER_S = 0.7  # the kernel solicits routers and reports groups within a second
@@ -64,6 +65,24 @@ def test_ipv6_stays_on_where_the_config_keeps_it(host: Host, network: Network) -
     network.config["ipv6LinkLocal"] = True
     network.add(container).result()
     assert setting(container, "ipv6/conf/eth0/disable_ipv6") == "0"
+
+
+def test_ipv6_stays_on_where_a_sysctl_turns_it_on(host: Host, network: Network) -> None:
+    network.config["sysctl"] = {"net.ipv6.conf.IFNAME.disable_ipv6": "0"}
+    container = host.container()
+    network.add(container).result()
+    assert setting(container, "ipv6/conf/eth0/disable_ipv6") == "0"
+
+
+def test_ipv6_stays_on_for_a_delegated_route(host: Host, network: Network, tmp_path: Path) -> None:
+    answer = '{"ips": [{"address": "10.88.0.2/16"}], "routes": [{"dst": "2001:db8::/32"}]}'
+    script(tmp_path, f"[ \"$CNI_COMMAND\" = ADD ] || exit 0; echo '{answer}'")
+    variables = delegate(network, "scripted", tmp_path)
+    container = host.container()
+    network.add(container, environment=variables).result()
+    assert "2001:db8::/32 dev eth0" in container.ip("-6", "route", "show")
+    network.check(container, environment=variables).assert_silent_success()
+    network.delete(container, environment=variables).assert_silent_success()
 
 
 def test_ipv6_stays_on_where_the_bridge_has_other_gateways(host: Host, network: Network) -> None:

@@ -253,6 +253,16 @@ def test_a_wire_has_neither_bridge_nor_port_and_a_mac_that_is_its_own_for_ever()
     assert build(replace(CONFIG, is_wire=True, mac=b"\x02\0\0\0\0\5")).veth.mac == b"\x02\0\0\0\0\5"
 
 
+def test_ipv6_is_turned_off_only_where_nothing_uses_it() -> None:
+    ipv4 = DUAL[0]
+    assert build(GATEWAY, ipv4).veth.disables_ipv6
+    assert not build(GATEWAY, ipv4, routes=(route("2001:db8::/32"),)).veth.disables_ipv6
+    assert not build(GATEWAY, *DUAL).veth.disables_ipv6
+    assert not build(replace(GATEWAY, keeps_link_local=True), ipv4).veth.disables_ipv6
+    assert not build(CONFIG, ipv4).veth.disables_ipv6, "the gateway may be a LAN's"
+    assert not build(GATEWAY).veth.disables_ipv6, "nothing is known of a layer-2 network"
+
+
 def test_advertisements_are_ignored_where_every_router_is_known() -> None:
     bare = lease("10.1.0.2/24")
     assert build(GATEWAY, bare).veth.ignores_routers, "the bridge is the gateway"
