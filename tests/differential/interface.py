@@ -133,7 +133,7 @@ ROWS = (
     ),
     Row(
         "the interface's name is taken in the container",
-        differs=("del-by-identity", "claim-first"),
+        differs=("bridge-first", "del-by-identity", "claim-first"),
         steps=(
             ByHand("link add eth0 type veth peer name other", container="c1"),
             add(refused=(112, 'container veth name ("eth0") peer provided')),

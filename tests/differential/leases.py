@@ -42,6 +42,19 @@ ROWS = (
             },
         },
         steps=(add(environment={"CNI_ARGS": "IgnoreUnknown=1;IP=fd00:99::7"}),),
+        differs=("args-first",),
+    ),
+    Row(
+        "addresses by capability and args",
+        config={
+            "runtimeConfig": {"ips": ["10.88.7.7"]},
+            "args": {"cni": {"ips": ["fd00:88::7"]}},
+        },
+    ),
+    Row(
+        "addresses by capability and CNI_ARGS",
+        config={"runtimeConfig": {"ips": ["10.88.7.7"]}},
+        steps=(add(environment={"CNI_ARGS": "IgnoreUnknown=1;IP=fd00:88::7"}),),
     ),
     Row(
         "two addresses of one set",

@@ -171,7 +171,7 @@ ROWS = (
             ByHand("link del eth0", container="c1"),
             add(refused=(102, "duplicate allocation is not allowed")),
         ),
-        differs=("no-rollback",),
+        differs=("added-again",),
     ),
     refused("no subnet at all", {"ranges": ABSENT}, "no IP ranges specified"),
     refused("ranges is empty", {"ranges": []}, "no IP ranges specified"),

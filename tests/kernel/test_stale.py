@@ -227,6 +227,16 @@ def test_a_container_without_its_interface_can_be_added_again(
     assert network.add(full[0]).error()["code"] == 102
 
 
+def test_a_container_that_is_being_added_is_not_added_again(
+    full: list[Container], network: Network
+) -> None:
+    """It has no interface yet, but the ADD that will create it runs."""
+    full[1].ip("link", "del", "eth0")
+    sql(f"update holding set is_confirmed = 0, pid = {os.getpid()}")
+    assert network.add(full[1]).error()["code"] == 102
+    assert sql("select count(*) from lease") == [(3,)]
+
+
 def test_a_container_without_its_interface_is_not_dead(
     full: list[Container], host: Host, network: Network
 ) -> None:
