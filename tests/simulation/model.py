@@ -44,6 +44,8 @@ class Model:
         """Return the code of an ADD; the dead of its network are removed where something is wanting."""
         if not is_alive:
             return UNKNOWN_CONTAINER
+        if key in seen.host_ends:  # refused before it asks for anything
+            return EXISTS
         others = set(seen.leases)
         is_wanting = key in others or self._is_full(key.network, others)
         if is_wanting:
