@@ -1,7 +1,7 @@
 """Apply and remove an attachment's firewall: the order of steps in ledger, kernel and host ports.
 
-Loaded only for networks that use the firewall. The ledger is the truth: what the kernel lacks is
-restored from it.
+Loaded only for networks that use the firewall. The ledger is the truth: what the kernel
+lacks, for example after `nft flush ruleset`, is restored from it.
 """
 
 import posix
