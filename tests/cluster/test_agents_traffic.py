@@ -56,4 +56,4 @@ def test_a_host_whose_agent_has_stopped_goes_on(hosts: Nodes) -> None:
 def test_there_is_one_agent_a_network(hosts: Nodes) -> None:
     run = hosts[1].run()
     assert run.status == 1
-    assert "another agent of pods runs on this host" in run.stderr
+    assert "another agent of pods is running on this host" in run.stderr

@@ -90,7 +90,7 @@ def test_explain_names_the_host_that_a_connection_goes_to(hosts: Nodes) -> None:
         hops, why = explain(container(hosts[1]).name, f"{there}:80")
     last = hops[-1]["text"]
     assert why == ""
-    assert "by vxlan-4096, from its own address" in last
+    assert "via vxlan-4096, with its own source address" in last
     assert "192.0.2.2" in last
     assert not [hop for hop in hops if "masquerade" in hop["text"]]
     told = last.partition("`cni-bridge explain ")[2].strip("`").split()
@@ -142,7 +142,7 @@ def test_doctor_finds_a_link_between_that_takes_less_than_the_hosts_own(hosts: N
         ip("link", "set", "host2", "mtu", "1500")
     ends = "h2 at 192.0.2.2, h2 at 2001:db8::2"
     assert (
-        cause == f"packets of 1500 bytes don't get to hosts of pods that answer short ones: {ends}"
+        cause == f"packets of 1500 bytes do not reach hosts of pods that answer short ones: {ends}"
     )
     assert causes(hosts[1]) == []
 
@@ -154,7 +154,7 @@ def test_doctor_finds_an_agent_that_does_not_run_and_hosts_that_do_not_renew(hos
     assert "1 of 3 hosts of pods do not renew" in causes(hosts[1])[0]
     here = causes(hosts[3])
     assert here[0] == "the agent of pods does not run"
-    assert here[1].startswith("this host's lease of its blocks of pods ")
+    assert here[1].startswith("this host's membership lease of pods ")
     hosts[3].start()
     hosts.settle()
     assert causes(hosts[3]) == []
