@@ -64,8 +64,13 @@ static struct {
 
 static PyStatus configure(PyConfig *config);
 
-static PyObject *complete(PyObject *self, PyObject *none)
+static PyObject *complete(PyObject *self, PyObject *place)
 {
+    PyObject *bytes = PyUnicode_EncodeFSDefault(place);
+    if (!bytes)
+        return NULL;
+    snprintf(home, sizeof home, "%s", PyBytes_AS_STRING(bytes));
+    Py_DECREF(bytes);
     PyConfig config; /* the paths of this run, where an image was made with others */
     PyConfig_InitIsolatedConfig(&config);
     PyStatus status = configure(&config);
@@ -96,7 +101,7 @@ static PyObject *enter(PyObject *self, PyObject *arguments)
 }
 
 static PyMethodDef functions[] = {
-    {"complete", complete, METH_NOARGS, "The interpreter's second phase. Raises ImportError."},
+    {"complete", complete, METH_O, "The interpreter's second phase, with its library there. Raises ImportError."},
     {"setns", enter, METH_VARARGS, "setns(2), as os.setns of Python 3.12. Raises OSError."},
     {NULL},
 };

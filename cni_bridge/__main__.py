@@ -18,9 +18,14 @@ def main() -> int:
         return status
     from cni_bridge.lean import bundle
 
-    bundle.open_library()
-    from cni_bridge.cli.main import run
-
+    try:
+        bundle.open_library()
+        from cni_bridge.cli.main import run
+    except (OSError, ImportError) as error:
+        if not bundle.is_executable():
+            raise
+        posix.write(2, f"cni-bridge can't run: {error}\n".encode(errors="replace"))
+        return 1
     return run(sys.argv[1:])
 
 

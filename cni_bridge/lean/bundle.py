@@ -19,6 +19,12 @@ except ImportError:  # this is no executable
     launcher = None
 
 
+# Where a portable executable unpacks if it can't in TMPDIR: one of these allows programs nearly everywhere.
+PLACES = ("/tmp", "/var/tmp", "/run", "/dev/shm")  # noqa: S108 - mkdir(2) is what is safe
+ADVICE = "set TMPDIR to a directory with 30 MB free that is not mounted noexec"
+_made: "list[str]" = []  # directories that hold what is unpacked
+
+
 def is_executable() -> bool:
     """Whether this runs in the executable."""
     return launcher is not None
@@ -32,23 +38,23 @@ def open_library() -> None:
     """
     if launcher is None or _other_half(launcher) in cni_bridge.__path__:
         return
-    cni_bridge.__path__.append(_other_half(launcher))  # imported already, one half of it
     if launcher.is_portable:
+        _close_at_the_end()
         _unpack(launcher)
-    launcher.complete()
-    if launcher.is_portable:
-        _close_when_terminated()
+    cni_bridge.__path__.append(_other_half(launcher))  # imported already, one half of it
+    launcher.complete(launcher.home)
 
 
 def close_library() -> None:
     """Remove what opening it has unpacked."""
     if launcher is None or not launcher.is_portable:
         return
-    if _other_half(launcher) in cni_bridge.__path__:
+    for home in _made:
         for path in launcher.files:
-            _try(posix.unlink, f"{launcher.home}/{path}")
-        for directory in sorted(_directories(launcher), reverse=True):
+            _try(posix.unlink, f"{home}/{path}")
+        for directory in sorted(_directories(launcher, home), reverse=True):
             _try(posix.rmdir, directory)
+    _made.clear()
 
 
 def data(name: str) -> bytes:
@@ -69,25 +75,44 @@ def _other_half(launcher: "ModuleType") -> str:
 
 def _unpack(launcher: "ModuleType") -> None:
     """Write all that the portable executable carries into a directory of its own, until the end."""
-    import atexit
+    first, _, name = launcher.home.rpartition("/")
+    refusals = []
+    for place in dict.fromkeys((first, *PLACES)):
+        try:
+            if posix.statvfs(place).f_flag & posix.ST_NOEXEC:
+                refusals.append(f"{place} is mounted noexec")
+                continue
+            _write_into(launcher, f"{place}/{name}")
+        except OSError as error:
+            close_library()
+            refusals.append(f"{place}: {error.strerror}")
+        else:
+            launcher.home = f"{place}/{name}"  # type: ignore[attr-defined]  # the launcher has it
+            return
+    raise OSError(f"nowhere to unpack its library: {ADVICE} ({', '.join(refusals)})")
 
-    atexit.register(close_library)
-    for directory in sorted(_directories(launcher)):
+
+def _write_into(launcher: "ModuleType", home: str) -> None:
+    posix.mkdir(home, 0o700)
+    _made.append(home)
+    for directory in sorted(_directories(launcher, home) - {home}):
         posix.mkdir(directory, 0o700)
     for name in launcher.files:
-        file = posix.open(f"{launcher.home}/{name}", posix.O_WRONLY | posix.O_CREAT, 0o600)
-        rest = _carried(launcher, name)
-        while rest:
-            rest = rest[posix.write(file, rest) :]
-        posix.close(file)
+        file = posix.open(f"{home}/{name}", posix.O_WRONLY | posix.O_CREAT, 0o600)
+        try:
+            rest = _carried(launcher, name)
+            while rest:
+                rest = rest[posix.write(file, rest) :]
+        finally:
+            posix.close(file)
 
 
-def _directories(launcher: "ModuleType") -> "set[str]":
+def _directories(launcher: "ModuleType", home: str) -> "set[str]":
     """Return the directory that it unpacks into, and all below."""
-    found = {launcher.home}
+    found = {home}
     for name in launcher.files:
         while name := name.rpartition("/")[0]:
-            found.add(f"{launcher.home}/{name}")
+            found.add(f"{home}/{name}")
     return found
 
 
@@ -97,18 +122,20 @@ def _carried(launcher: "ModuleType", name: str) -> memoryview:
     return content
 
 
-def _close_when_terminated() -> None:
-    """Remove what was unpacked when a command is stopped; a plugin run does it by itself."""
-    import signal
+def _close_at_the_end() -> None:
+    """Remove what is unpacked at the end, and when a command is stopped; a plugin run does that by itself."""
+    import _signal  # type: ignore[import-not-found]  # `signal` is in the library
+    import atexit
 
     def end(number: int, _frame: object) -> None:
         close_library()
-        signal.signal(number, signal.SIG_DFL)
+        _signal.signal(number, _signal.SIG_DFL)
         posix.kill(posix.getpid(), number)
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, end)
+    atexit.register(close_library)
+    for number in (_signal.SIGTERM, _signal.SIGHUP):
+        if _signal.getsignal(number) == _signal.SIG_DFL:
+            _signal.signal(number, end)
 
 
 def _try(remove: "Callable[[str], None]", path: str) -> None:

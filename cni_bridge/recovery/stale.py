@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 OLDER_BOOT = "it was recorded before the last boot"
 ALL_GONE = "its namespace and interfaces are gone"
-INTERFACE_GONE = "its interface is gone, and another ledger may have recorded it"
+INTERFACE_GONE = "its interface is gone"
 
 
 def reclaim(
@@ -41,7 +41,8 @@ def reclaim(
 def reclaim_own(host: Socket, ledger: "Ledger", attachment: "Attachment") -> None:
     """Remove an attachment that is added again and has no interface any more.
 
-    Its DEL could not delete the record, for want of space for one.
+    Its DEL could not delete the record, for want of space for one. A wire cannot be judged from elsewhere:
+    it has no host end, and its peer may have taken the interface along.
     """
     with ledger.transaction():
         holding = ledger.find(attachment)
@@ -145,8 +146,10 @@ def _proof(holding: "Holding", boot: str, names: set[str]) -> str:
         return ""
     if not _is_there(holding):
         return ALL_GONE
-    # A record made of what the kernel showed: the container's DEL may have known of another ledger.
-    return "" if holding.pid or _has_interface(holding) else INTERFACE_GONE
+    # Its DEL had no space to delete the record, or knew of another ledger. The number of an ADD that
+    # did not confirm means nothing if its process is in another pid namespace.
+    is_certain = holding.is_confirmed and (holding.bridge or not holding.pid)  # no wire's
+    return INTERFACE_GONE if is_certain and not _has_interface(holding) else ""
 
 
 def _is_there(holding: "Holding") -> bool:

@@ -4,19 +4,22 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import pytest
 
 from tests.kernel.conftest import MakeNetwork
 from tests.lab import ROOT, Container, Host, Network
 from tests.lab.iproute import ip, ip_json
+from tests.lab.namespaces import mount
 from tests.lab.network import addresses_in
 from tests.lab.nft import held, ports
 from tests.lab.publish import mapping, publish
 from tests.lab.state import LEDGER
 from tests.lab.waiting import wait_until
 
+MS_REMOUNT = 32  # linux/mount.h
 EXHAUSTED, NOT_AVAILABLE, PORT_IN_USE = 100, 50, 103
 THREE = {"ranges": [[{"subnet": "10.88.0.0/29", "rangeEnd": "10.88.0.4"}]]}
 
@@ -41,6 +44,17 @@ def sql(statement: str, *values: object) -> list[tuple[object, ...]]:
     """Look into the ledger, or changes it, behind the plugin's back."""
     with closing(sqlite3.connect(LEDGER)) as ledger, ledger:
         return ledger.execute(statement, values).fetchall()
+
+
+@contextmanager
+def no_space() -> Iterator[None]:
+    """Move the ledger to a file system that has no byte left for a journal, until the end."""
+    content = LEDGER.read_bytes()
+    mount("tmpfs", LEDGER.parent, "tmpfs", options=f"mode=0700,size={len(content)}")
+    LEDGER.touch(0o600)
+    LEDGER.write_bytes(content)
+    yield
+    mount("none", LEDGER.parent, flags=MS_REMOUNT, options="mode=0700,size=10m")
 
 
 def die(container: Container) -> None:
@@ -188,15 +202,14 @@ def test_a_host_port_stays_with_a_holder_whose_record_is_in_a_ledger_that_nobody
     assert error["msg"].endswith(f"is held by container {dead.name} on network other")
 
 
-def test_a_host_port_stays_with_a_container_that_has_lost_its_interface(
+def test_a_host_port_is_taken_from_a_container_that_has_no_interface(
     host: Host, network: Network
 ) -> None:
     first = host.container()
     publish(network, first, mapping(8080)).result()
     first.ip("link", "del", "eth0")
-    error = publish(network, host.container(), mapping(8080)).error()
-    assert (error["code"], first.name in error["msg"]) == (PORT_IN_USE, True)
-    assert ports("port4") == ["tcp 8080 -> 10.88.0.2 80"]
+    publish(network, host.container(), mapping(8080)).result()
+    assert ports("port4") == ["tcp 8080 -> 10.88.0.3 80"]
 
 
 @pytest.mark.parametrize(
@@ -237,11 +250,47 @@ def test_a_container_that_is_being_added_is_not_added_again(
     assert sql("select count(*) from lease") == [(3,)]
 
 
-def test_a_container_without_its_interface_is_not_dead(
-    full: list[Container], host: Host, network: Network
+@pytest.mark.parametrize("command", ["ADD", "GC"])
+def test_what_a_del_without_space_has_left_is_free(
+    command: str, full: list[Container], host: Host, network: Network
+) -> None:
+    with no_space():
+        run = network.delete(full[1])
+        assert (run.status, "its record is left" in run.stderr) == (0, True)
+    assert sql("select count(*) from holding") == [(3,)]
+    if command == "GC":
+        network.do("GC", full[0], "eth0").assert_silent_success()
+        assert sql("select container from holding order by 1") == [(full[0].name,), (full[2].name,)]
+    run = network.add(host.container())
+    assert addresses_in(run.result()) == ["10.88.0.3/29"]
+    said = f"reclaimed 10.88.0.3/29 from stale attachment {full[1].name}/eth0 (network testnet)"
+    assert (said in run.stderr) == (command == "ADD")
+    assert network.add(host.container()).error()["code"] == EXHAUSTED
+
+
+@pytest.mark.parametrize(
+    "doubt",
+    [
+        "update holding set is_confirmed = 0, pid = 4194304",  # an ADD, in another pid namespace
+        "update holding set netns_inode = 0",  # another plugin has made the interface
+        "update holding set bridge = null, mac = null",  # a wire, which has no host end
+    ],
+)
+def test_on_doubt_a_container_without_its_interface_keeps_its_address(
+    doubt: str, full: list[Container], host: Host, network: Network
 ) -> None:
     full[1].ip("link", "del", "eth0")
+    sql(doubt)
     assert network.add(host.container()).error()["code"] == EXHAUSTED
+
+
+def test_a_container_whose_host_end_was_renamed_keeps_its_address(
+    full: list[Container], host: Host, network: Network
+) -> None:
+    name = sql("select host_name from holding where container = ?", full[1].name)[0][0]
+    ip("link", "set", str(name), "name", "renamed0")
+    assert network.add(host.container()).error()["code"] == EXHAUSTED
+    ip("link", "set", "renamed0", "name", str(name))
 
 
 def test_gc_without_a_list_frees_what_is_dead(full: list[Container], network: Network) -> None:

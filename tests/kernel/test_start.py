@@ -144,15 +144,70 @@ def test_an_error_that_is_explained_leaves_nothing_unpacked(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_portable_that_can_not_unpack_says_where(
-    host: Host, network: Network, tmp_path: Path
+# Everywhere that is tried, or TMPDIR alone, is such a file system; what is left there is printed.
+PLACES = ("/tmp", "/var/tmp", "/run", "/dev/shm")
+IN_SUCH_PLACES = """\
+for place in $PLACES; do mount -t tmpfs -o "$KIND" unpacking $place; done
+"$0" "$@"
+status=$?
+for place in $PLACES; do find $place -mindepth 1 -name 'cni-bridge-*' >&2; done
+exit $status
+"""
+KINDS = pytest.mark.parametrize("kind", ["noexec", "ro", "size=1m"])
+
+
+def in_such_places(kind: str, *places: str) -> tuple[str, ...]:
+    """Return what runs a command in a mount namespace of its own."""
+    variables = (f"KIND={kind}", f"PLACES={' '.join(places)}", f"TMPDIR={places[0]}")
+    return ("env", *variables, "unshare", "--mount", "sh", "-c", IN_SUCH_PLACES)
+
+
+@EXECUTABLES
+@KINDS
+def test_a_command_runs_where_tmpdir_does_not_serve(executable: Path, kind: str) -> None:
+    words = (*in_such_places(kind, "/tmp"), str(executable), "show")
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(Path("/var/tmp").glob("cni-bridge-*")) == []
+
+
+@KINDS
+def test_a_command_that_can_be_unpacked_nowhere_says_what_to_do(kind: str) -> None:
+    words = (*in_such_places(kind, *PLACES), str(PLUGIN_PORTABLE), "show")
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    why = {"noexec": " is mounted noexec", "ro": ": Read-only file system"}
+    refusals = ", ".join(place + why.get(kind, ": No space left on device") for place in PLACES)
+    assert done.stderr == (
+        "cni-bridge can't run: nowhere to unpack its library: set TMPDIR to a directory with 30 MB free "
+        f"that is not mounted noexec ({refusals})\n"
+    )
+
+
+@KINDS
+def test_an_error_that_can_not_be_explained_is_still_one_in_json(
+    kind: str, host: Host, network: Network
 ) -> None:
-    network.plugin = Plugin.at(PLUGIN_PORTABLE)
     network.config["mtu"] = "large"
-    nowhere = tmp_path / "none"
-    error = network.add(host.container(), environment={"TMPDIR": str(nowhere)}).error()
-    assert error["code"] == 5
-    assert str(nowhere) in error["msg"]
+    places = tuple(place for place in PLACES if place != "/run")  # the namespaces are there
+    prefix = in_such_places(kind, *places)
+    if kind == "noexec":
+        prefix = (
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            'mount -o remount,bind,noexec /run; "$@"',
+            "sh",
+            *prefix,
+        )
+    network.plugin = replace(Plugin.at(PLUGIN_PORTABLE), prefix=prefix)
+    error = network.add(host.container()).error()
+    if kind == "noexec":
+        assert (error["code"], "set TMPDIR to a directory" in error["msg"]) == (5, True)
+    else:
+        assert (error["code"], "mtu" in error["msg"]) == (7, True)
+    assert list(Path("/run").glob("cni-bridge-*")) == []
 
 
 @EXECUTABLES
@@ -214,6 +269,14 @@ def test_a_portable_command_that_is_stopped_leaves_nothing_in_tmp(
         assert list(tmp_path.iterdir()) != []
         watching.send_signal(number)
         watching.wait(timeout=20)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_portable_command_that_is_stopped_while_it_unpacks_leaves_nothing(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path)}
+    stop = ("strace", "-o", "/dev/null", "-e", "inject=mkdir:signal=SIGTERM:when=2")
+    done = subprocess.run((*stop, PLUGIN_PORTABLE, "show"), env=environment, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGTERM, b"", b"")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -27,8 +27,9 @@ class Launcher(ModuleType):
         self.files = dict(zip(CARRIED, zip(ends, sizes, strict=True), strict=True))
         self.completed = 0
 
-    def complete(self) -> None:
+    def complete(self, home: str) -> None:
         """Is only counted: this interpreter is complete."""
+        assert home == self.home
         self.completed += 1
 
 
@@ -36,6 +37,7 @@ def launched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_portable: bo
     """As if this interpreter were the executable's."""
     launcher = Launcher(tmp_path / "home", is_portable=is_portable)
     monkeypatch.setattr(bundle, "launcher", launcher)
+    monkeypatch.setattr(bundle, "PLACES", ())
     monkeypatch.setattr(cni_bridge, "__path__", [*cni_bridge.__path__])
     return launcher
 
@@ -75,8 +77,18 @@ def test_what_could_be_unpacked_only_in_part_is_removed(
 ) -> None:
     launcher = launched(tmp_path, monkeypatch, is_portable=True)
     launcher.files["rpds"] = launcher.files["rules"]  # where there is a directory already
-    with pytest.raises(OSError, match="directory"):
+    with pytest.raises(OSError, match=r"set TMPDIR to .* \(.*directory\)"):
         bundle.open_library()
+    assert list(tmp_path.iterdir()) == []
+    assert launcher.completed == 0
+
+
+def test_another_place_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    launcher = launched(tmp_path / "none", monkeypatch, is_portable=True)
+    monkeypatch.setattr(bundle, "PLACES", ("/proc", str(tmp_path)))
+    bundle.open_library()
+    assert launcher.home == f"{tmp_path}/home"
+    assert {name: (tmp_path / "home" / name).read_bytes() for name in CARRIED} == CARRIED
     bundle.close_library()
     assert list(tmp_path.iterdir()) == []
 
@@ -86,8 +98,10 @@ def test_nobody_elses_directory_is_unpacked_into(
 ) -> None:
     (tmp_path / "home").mkdir()
     launched(tmp_path, monkeypatch, is_portable=True)
-    with pytest.raises(FileExistsError):
+    (tmp_path / "home/rules").write_text("another's")
+    with pytest.raises(OSError, match="File exists"):
         bundle.open_library()
+    assert (tmp_path / "home/rules").read_text() == "another's"
 
 
 def test_data_files_of_the_executable_are_in_it(
