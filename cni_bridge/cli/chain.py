@@ -15,8 +15,10 @@ from typing import Any, NoReturn
 from cni_bridge.cli import plugin_dirs, terminal
 from cni_bridge.cli.containers import Target
 from cni_bridge.edge import codec
-from cni_bridge.errors import CniError, Delegated, InvalidConfig, IOFailure
+from cni_bridge.errors import AttachmentExists, CniError, Delegated, InvalidConfig, IOFailure
 from cni_bridge.ipam.sources import OWN_TYPE
+from cni_bridge.kernel import links, netns
+from cni_bridge.kernel.netlink import Socket
 from cni_bridge.lean import bundle
 from cni_bridge.lean.record import record
 
@@ -53,7 +55,11 @@ class Chain:
         return CACHE / f"{self.name}-{self.target.container}-{self.ifname}"
 
     def add(self) -> Json:
-        """Attach; undo what was done if a plugin fails. Raises CniError."""
+        """Attach; undo what was done if a plugin fails. Raises CniError.
+
+        An interface that exists already is refused first: undoing would remove another attachment's.
+        """
+        self._refuse_attached()
         result: Json | None = None
         try:
             for plugin in self._plugins():
@@ -93,6 +99,21 @@ class Chain:
             return None
         return found
 
+    def _refuse_attached(self) -> None:
+        container = netns.open_netns(self.target.netns_path, may_be_own=True)
+        inside = netns.inside(container, Socket)
+        try:
+            is_there = inside.find(links.get(self.ifname))
+        finally:
+            inside.close()
+            netns.close(container)
+        if is_there:
+            raise AttachmentExists(
+                f"{self.target.container} has an interface {self.ifname} already",
+                f"`cni-bridge del {self.name} {self.target.container}` removes it; or add another "
+                "one with --ifname",
+            )
+
     def _plugins(self) -> list[Json]:
         listed: list[Json] = self.conflist["plugins"]
         return listed
@@ -128,10 +149,10 @@ class Chain:
             timeout=TIMEOUT_S,
             check=False,
         )
+        if done.returncode:
+            _fail(str(plugin["type"]), command, done.stdout, done.stderr)
         if done.stderr:
             terminal.write(done.stderr.rstrip("\n"), stderr=True)
-        if done.returncode:
-            _fail(str(plugin["type"]), command, done.stdout)
         answer: Json | None = json.loads(done.stdout) if command == "ADD" else None
         return answer
 
@@ -196,14 +217,15 @@ def _executable(kind: str, directories: tuple[str, ...]) -> list[str]:
     raise IOFailure(f"plugin {kind} is not in {':'.join(directories)}", "install it there")
 
 
-def _fail(kind: str, command: str, stdout: str) -> NoReturn:
+def _fail(kind: str, command: str, stdout: str, stderr: str) -> NoReturn:
+    """Raise a plugin's error; what it printed on stderr says the same, unless it is all there is."""
     try:
         error = json.loads(stdout)
         raise Delegated(
-            error["code"], f"{kind} {command}: {error['msg']}", error.get("details", "")
+            error["code"], f"{command} by {kind}: {error['msg']}", error.get("details", "")
         )
     except (ValueError, KeyError, TypeError):
-        raise IOFailure(f"{kind} {command} failed without an error", stdout) from None
+        raise IOFailure(f"{command} by {kind} failed without an error", stdout or stderr) from None
 
 
 def _numbers(version: str) -> tuple[int, ...]:

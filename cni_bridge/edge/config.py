@@ -229,12 +229,13 @@ def _list(key: str, listed: object) -> "list[object]":
 
 
 def _valid_attachment(key: str, item: object) -> tuple[str, str]:
-    if isinstance(item, dict):
-        container, ifname = item.get("containerID"), item.get("ifname")
-        if isinstance(container, str) and isinstance(ifname, str) and container and ifname:
-            return container, ifname
+    """Return an entry's container id and ifname; other names are no attachment's. Raises InvalidConfig."""
+    match item:
+        case {"containerID": str(container), "ifname": str(ifname)} if ifname:
+            if request.is_name(container) and not request.ifname_fault(ifname):
+                return container, ifname
     raise errors.InvalidConfig(
-        f"{key}: expected objects with the strings containerID and ifname, got {_short(item)}",
+        f"{key}: expected objects with valid containerID and ifname, got {_short(item)}",
         "nothing was removed",
     )
 

@@ -49,6 +49,18 @@ def test_a_namespace_is_attached_checked_and_detached_by_name(host: Host, conf: 
     printed("del", "web", "red", *where)  # twice is as well
 
 
+def test_a_second_add_leaves_the_first_one_alone(host: Host, conf: Path) -> None:
+    red = host.container("red")
+    where = ("--conf-dir", str(conf))
+    printed("add", "web", "red", *where)
+    again = command("add", "web", "red", *where)
+    assert again.status == 1
+    assert again.stderr.startswith("cni-bridge: red has an interface eth0 already")
+    assert red.can_ping("10.88.0.1")
+    assert "is as it was added" in printed("check", "web", "red", *where)
+    printed("del", "web", "red", *where)
+
+
 def test_wishes_reach_the_plugin_and_those_that_none_takes_are_refused(
     host: Host, conf: Path
 ) -> None:
@@ -76,7 +88,7 @@ def test_a_chain_is_executed_whole_and_undone_whole(host: Host, conf: Path) -> N
     failing = {**WEB, "plugins": [*WEB["plugins"], {"type": "portmap", "snat": "wrong"}]}
     (conf / "web.conflist").write_text(json.dumps(failing))
     run = command("add", "web", "red", *where, environment=environment)
-    assert (run.status, "portmap ADD" in run.stderr) == (1, True), run
+    assert (run.status, "ADD by portmap" in run.stderr) == (1, True), run
     assert "eth0" not in red.links()
 
 

@@ -313,6 +313,11 @@ def test_gc_with_a_malformed_list_touches_nothing(
         [],
         {**good, "containerID": ["a"]},
         {**good, "ifname": ""},
+        {**good, "ifname": "e" * 400},
+        {**good, "ifname": "a/b"},
+        {**good, "ifname": "\u001b["},
+        {**good, "containerID": f"../{full[0].name}"},
+        {**good, "containerID": f"{full[0].name}\n"},
     )
     for listed in ({}, "", 0, False, {"0": good}, *([good, item] for item in bad_items)):
         error = network.do("GC", full[0], "eth0", config={key: listed}).error()

@@ -21,7 +21,7 @@ MNT_DETACH = 2
 SELF_NET = "/proc/thread-self/ns/net"
 SELF_MOUNTS = "/proc/thread-self/ns/mnt"
 NETNS_DIR = Path("/run/netns")
-PRIVATE_DIRS = ("/run", "/var/lib/cni")
+PRIVATE_DIRS = ("/run", "/var/lib/cni", "/etc/cni")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 

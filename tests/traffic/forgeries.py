@@ -183,6 +183,8 @@ FORGERIES = (
         False,
     ),
     Forgery("DHCP answer", _udp4(ports=(67, 68)), True, False),
+    Forgery("DHCP answer from another port", _udp4(ports=(1234, 68)), True, False),
+    Forgery("DHCPv6 answer from another port", _udp6(ports=(1234, 546)), True, False),
     Forgery("DHCPv6 answer", _udp6(ports=(547, 546)), True, False),
     Forgery("another IPv4 source, VLAN tag", _udp4(OTHER4, vlan=5), True, False),
     Forgery(

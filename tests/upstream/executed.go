@@ -31,7 +31,7 @@ func execute(command string, args *skel.CmdArgs) error {
 	}
 	var stdout, stderr bytes.Buffer
 	child := exec.Command(plugin)
-	child.Stdin = bytes.NewReader(args.StdinData)
+	child.Stdin = bytes.NewReader(withIPv6(args.StdinData))
 	child.Stdout = &stdout
 	child.Stderr = &stderr
 	child.Env = append(
@@ -53,6 +53,21 @@ func execute(command string, args *skel.CmdArgs) error {
 	}
 	_, err := os.Stdout.Write(stdout.Bytes())
 	return err
+}
+
+// withIPv6 keeps IPv6 on in containers without an IPv6 address: specs look for link-local addresses, and
+// docs/internals/compatibility.md says why cni-bridge turns it off (ipv6-off).
+func withIPv6(stdin []byte) []byte {
+	config := map[string]json.RawMessage{}
+	if json.Unmarshal(stdin, &config) != nil {
+		return stdin
+	}
+	config["ipv6LinkLocal"] = json.RawMessage("true")
+	changed, err := json.Marshal(config)
+	if err != nil {
+		return stdin
+	}
+	return changed
 }
 
 func withoutCNI(variables []string) []string {

@@ -53,5 +53,5 @@ def _is_installed(name: str, directories: tuple[str, ...]) -> bool:
 
 def _installation(name: str, directory: str) -> str:
     if name == "cni-bridge":
-        return f'ln -s "$(command -v cni-bridge)" {directory}/cni-bridge'
+        return f'mkdir -p {directory} && ln -s "$(command -v cni-bridge)" {directory}/cni-bridge'
     return f"install the CNI plugin {name} in {directory}"
