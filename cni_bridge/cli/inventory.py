@@ -110,7 +110,12 @@ def take(*state_dirs: str, others: Mapping[str, str] | None = None) -> Inventory
     holdings = tuple(wired)
     spaces = host_state.look({**(others or {}), **_paths(holdings)})
     host = spaces[0]
-    dead = {each.attachment: why for each, why in stale.provably_gone(netlink.Socket(), holdings)}
+    # A container that lost its interface lives; that others may take its address is another matter.
+    dead = {
+        each.attachment: why
+        for each, why in stale.provably_gone(netlink.Socket(), holdings)
+        if why != stale.INTERFACE_GONE
+    }
     firewall = FirewallRecords()
     attachments = [
         _recorded(each, spaces, dead.get(each.attachment, ""), is_wire=wired[each])

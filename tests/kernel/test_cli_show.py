@@ -117,7 +117,7 @@ def test_show_counts_what_the_container_received_and_sent(host: Host, network: N
 
 
 HARMS: dict[str, tuple[Harm, str, str]] = {
-    "host end gone": (lambda _, c: ip("link", "del", host_end(c)), "leaked", "is gone"),
+    "host end gone": (lambda _, c: ip("link", "del", host_end(c)), "missing", "is gone"),
     "host end down": (lambda _, c: ip("link", "set", host_end(c), "down"), "missing", "is down"),
     "no bridge": (
         lambda _, c: ip("link", "set", host_end(c), "nomaster"),

@@ -25,11 +25,14 @@ RESTART = "restart the container, so that its runtime sends DEL and ADD"
 
 def stale(facts: Facts) -> Iterator[Diagnosis]:
     """Find stale records."""
+    alive = {each.attachment for each in living(facts)}
     for directory, holdings in facts.dead.items():
         command = "cni-bridge gc"
         if directory != STATE_DIR:
             command += f" --state-dir {directory}"
         for each in holdings:
+            if each.attachment in alive:
+                continue  # `links` reports that its interface is gone
             who = f"{units.short(each.attachment.container)} {each.attachment.ifname}"
             held = ", ".join(prefix_text(lease.address) for lease in each.leases)
             yield Diagnosis(
