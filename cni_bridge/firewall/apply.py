@@ -97,7 +97,7 @@ def remove(
         except (errors.FirewallRefused, errors.TryAgainLater):
             pass  # restoring the rules of other attachments is not this removal's task
         with register.transaction():
-            _remove(socket, register, attachments)
+            _remove(socket, register, attachments, own)
     except errors.LedgerUnusable:  # readable, but not writable
         _take_out(socket, own)
         raise
@@ -128,7 +128,7 @@ def problems(register: "Register", planned: Plan) -> "Iterator[str]":
 
 def rehearse(register: "Register", bridge: str) -> None:
     """Raise FirewallRefused if the rules can't be loaded, LimitedConnectivity if they are not as
-    they were loaded or foreign rules drop what they allow."""
+    they were loaded foreign rules drop what they allow, or the host's 127.0.0.1 lacks its filter."""
     nft_tables.find_nft()
     socket = Netfilter()
     generation = nftables.generation(socket)
@@ -140,6 +140,8 @@ def rehearse(register: "Register", bridge: str) -> None:
                 "left it: another program removed or replaced rules or elements",
                 "containers are not protected: `cni-bridge restore` or the next ADD loads them again",
             )
+    if register.answers_on_loopback(bridge):
+        loopback.rehearse(bridge)
     foreign_checks.rehearse(bridge)
 
 
@@ -253,13 +255,20 @@ def _apply(
         _note_generation(socket, register, sound, (before, commits))
 
 
-def _remove(socket: Netfilter, register: "Register", attachments: "Sequence[Attachment]") -> None:
+def _remove(
+    socket: Netfilter,
+    register: "Register",
+    attachments: "Sequence[Attachment]",
+    own: "Sequence[Element]",
+) -> None:
+    publishing = _bridges(register, attachments) if any(item.data for item in own) else set()
     gone = register.delete(attachments)
     successors = nft_tables.by_family(register.hand_over(gone))
-    for item in gone:
-        if item.set_name == "bridges":
-            # No rule keeps this bridge from the host's loopback any more.
-            loopback.close(nft_elements.bridge_of(item))
+    # No rule keeps these bridges from the host's loopback any more, or no port answers there.
+    for bridge in {nft_elements.bridge_of(item) for item in gone if item.set_name == "bridges"} | {
+        each for each in publishing if not register.answers_on_loopback(each)
+    }:
+        loopback.close(bridge)
     subnets = [item for item in gone if item.set_name in nft_elements.INTERVALS]
     remaining = register.intervals(map(nft_elements.bridge_of, subnets))
     must_fill = bool(_hidden((*subnets, *remaining)))
@@ -282,6 +291,16 @@ def _remove(socket: Netfilter, register: "Register", attachments: "Sequence[Atta
     if chains := register.delete_accepting():
         foreign.withdraw(socket, chains)
     _note_generation(socket, register, (), (before, commits))
+
+
+def _bridges(register: "Register", attachments: "Iterable[Attachment]") -> "set[str]":
+    """Return the bridges of the attachments' networks."""
+    return {
+        nft_elements.bridge_of(item)
+        for network in {each.network for each in attachments}
+        for item in register.of_network(network)
+        if item.set_name == "bridges"
+    }
 
 
 def _is_loaded(socket: Netfilter, register: "Register", family: int, generation: int) -> bool:

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 def ensure(desired: "Firewall") -> None:
     """Make published ports of the network reachable on 127.0.0.1, if there are any.
 
+    Also where the setting is made already: another program may have deleted the filter since.
     Raises KernelRefused.
     """
-    if _answers(desired) and sysctl.read(sysctl.route_localnet(desired.bridge)) != "1":
+    if _answers(desired):
         _open(desired.bridge)
 
 
@@ -59,8 +60,9 @@ def is_guarded(bridge: str) -> bool:
 
 
 def _open(bridge: str) -> None:
-    """Route 127.0.0.0/8 by a bridge, if the filter can be had."""
+    """Route 127.0.0.0/8 by a bridge if the filter can be had, and not otherwise."""
     if not _guard(bridge):
+        close(bridge)
         return
     key = sysctl.route_localnet(bridge)
     try:
@@ -75,6 +77,16 @@ def _open(bridge: str) -> None:
 def close(bridge: str) -> None:
     """Stop routing 127.0.0.0/8 by a bridge; the filter stays with it."""
     sysctl.try_write(sysctl.route_localnet(bridge), "0")
+
+
+def rehearse(bridge: str) -> None:
+    """Raise LimitedConnectivity if a bridge with published ports has the setting without the filter."""
+    if sysctl.read(sysctl.route_localnet(bridge)) == "1" and not is_guarded(bridge):
+        raise errors.LimitedConnectivity(
+            f"{bridge} has no filter that drops 127.0.0.0/8: another program removed it",
+            "containers reach the host's 127.0.0.1 once nftables is flushed: `cni-bridge restore` or "
+            "the next ADD with published ports brings it back",
+        )
 
 
 def problems(desired: "Firewall") -> "Iterator[str]":
@@ -107,8 +119,8 @@ def _guard(bridge: str) -> bool:
     host = Socket()
     try:
         index = links.parse(host.ask(links.get(bridge))).index
-        host.run(loopback_filter.add_ingress(index), tolerate=EEXIST)
         if not _has_filter(host, index):
+            host.run(loopback_filter.add_ingress(index), tolerate=EEXIST)
             host.run(loopback_filter.drop(index))
     except KernelError as error:
         remark(

@@ -32,7 +32,7 @@ PORT_DATA = ">H2x"
 
 def of_network(firewall: Firewall) -> tuple[Element, ...]:
     """Return the elements that all attachments of the network share."""
-    bridge = _ifname(firewall.bridge)
+    bridge = ifname(firewall.bridge)
     rules = firewall.rules
     has_gateway6 = any(len(subnet.ip) == 16 for subnet in firewall.subnets)
     desired = {
@@ -177,6 +177,11 @@ def bridge_of(element: Element) -> str:
     return element.key[:IFNAMSIZ].rstrip(b"\0").decode(errors="surrogateescape")
 
 
+def ifname(name: str) -> bytes:
+    """Return an interface as keys have it."""
+    return name.encode(errors="surrogateescape").ljust(IFNAMSIZ, b"\0")
+
+
 def host_end_of(element: Element) -> str:
     """Return the host end in the key of an element of the bridge table."""
     return bridge_of(element)
@@ -203,7 +208,7 @@ def _of_ports(firewall: Firewall) -> "Iterator[Element]":
 
 
 def _of_host_end(firewall: Firewall) -> "Iterator[Element]":
-    host_end = _ifname(firewall.host_name)
+    host_end = ifname(firewall.host_name)
     if not firewall.rules.allows_icc:
         yield Element(set_name="apart", key=host_end)
     if firewall.rules.checks_mac and firewall.mac:
@@ -227,7 +232,3 @@ def _is_inside(one: Element, other: Element) -> bool:
 
 def _of_family(name: str, ip: bytes) -> str:
     return f"{name}{'4' if len(ip) == 4 else '6'}"
-
-
-def _ifname(name: str) -> bytes:
-    return name.encode(errors="surrogateescape").ljust(IFNAMSIZ, b"\0")

@@ -40,6 +40,15 @@ _HAS = "select 1 from guarded where network = ? and container = ? and ifname = ?
 _ANY_ATTACHMENT = "select 1 from guarded limit 1"
 _ANYBODY = "select 1 from guarded where network = ? limit 1"
 _ANY_HOLDER = "select 1 from element where set_name = ? and key = ? and data is null limit 1"
+# Ports of a network on that bridge, of containers whose source addresses are translated.
+_ON_LOOPBACK = """
+select 1 from element as port
+where port.data is not null and port.set_name in ('port4', 'port4_at')
+  and port.network in (select network from element where set_name = 'bridges' and key = ? and data is null)
+  and not exists (select 1 from element as off where off.network = port.network
+    and off.container = port.container and off.ifname = port.ifname and off.set_name = 'snat_off4')
+limit 1
+"""
 _WAIT = "insert into standby values (?, ?, ?, ?, ?, ?) on conflict do nothing"
 _WAITING = """
 select set_name, key, data from standby where network = ? and container = ? and ifname = ?
@@ -125,6 +134,10 @@ class Register:
             Element(set_name=set_name, key=key, data=data)
             for set_name, key, data in self._database.select(_WAITING, *_key(attachment))
         )
+
+    def answers_on_loopback(self, bridge: str) -> bool:
+        """Return whether a port is published behind a bridge that shall answer on 127.0.0.1."""
+        return bool(self._database.select(_ON_LOOPBACK, nft_elements.ifname(bridge)))
 
     def orphans(self, candidates: "Iterable[Element]") -> tuple[Element, ...]:
         """Return those without an owner; an element of a map never has a second owner."""

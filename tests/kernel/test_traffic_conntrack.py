@@ -4,6 +4,7 @@ import json
 import subprocess
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +86,31 @@ def test_no_container_reaches_the_hosts_loopback_whatever_becomes_of_nftables(
     network.check(town.containers["a1"], config=config).assert_silent_success()
     nft("flush ruleset")
     assert packets.service_on_loopback(town) == NOT_HEARD, "restore brought the filter back"
+
+
+def test_the_next_published_port_brings_the_loopback_filter_back(town: Town) -> None:
+    network, status = town.network("a", ipMasq=True), {"cniVersion": "1.1.0"}
+    town.attach("a1", *published(8080))
+    town.attach("a2")
+    network.do("STATUS", town.containers["a1"], "eth0", config=status).assert_silent_success()
+    tool("tc", "qdisc", "delete", "dev", network.bridge, "clsact")
+    error = network.do("STATUS", town.containers["a1"], "eth0", config=status).error()
+    assert (error["code"], "no filter that drops 127.0.0.0/8" in error["msg"]) == (51, True)
+    town.attach("a3", *published(8081))
+    network.do("STATUS", town.containers["a1"], "eth0", config=status).assert_silent_success()
+    nft("flush ruleset")
+    assert packets.service_on_loopback(town) == NOT_HEARD, "ADD brought the filter back"
+    town.detach("a3")
+    assert town.ask("host", "loopback", 8080) == "a1:80 saw gateway-a"
+    tool("tc", "qdisc", "delete", "dev", network.bridge, "clsact")
+    town.detach("a1")
+    setting = Path(f"/proc/sys/net/ipv4/conf/{network.bridge}/route_localnet")
+    assert setting.read_text() == "0\n", "nothing is published"
+    network.do("STATUS", town.containers["a2"], "eth0", config=status).assert_silent_success()
+    setting.write_text("1")
+    tool("tc", "qdisc", "add", "dev", network.bridge, "ingress_block", "7", "clsact")
+    town.attach("a4", *published(8080))
+    assert setting.read_text() == "0\n", "a shared block refuses the filter"
 
 
 def tool(*words: str) -> None:
