@@ -261,12 +261,17 @@ def _recall(ledger: "Ledger", network: str) -> None:
 def _refuse_taken(
     host: netlink.Socket, ledger: "Ledger", attachment: "Attachment", settings: "NetworkConfig"
 ) -> None:
-    """Raise AttachmentExists if the host end exists, AddressInUse if the host has the MAC.
+    """Raise AttachmentExists if the host end exists, NameTaken if a foreign interface has its name.
+
+    Raise AddressInUse if the host has the MAC.
 
     Whatever ledger records the attachment: what is named after it must be this ADD's own, or its
     rollback would remove it.
     """
-    link = veth.find(host, names.host_name(attachment))
+    name = names.host_name(attachment)
+    link = veth.find(host, name)
+    if link and not veth.is_own(link, name):
+        raise messages.foreign(name, link.name)
     if link and names.is_alias_of(link.alias, attachment):
         holding = ledger.find(attachment)
         raise messages.exists(holding) if holding else messages.attached(attachment, link.name)

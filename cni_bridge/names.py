@@ -77,6 +77,14 @@ def is_same_owner(one: str, other: str) -> bool:
     return one.partition(_IN)[0] == other.partition(_IN)[0]
 
 
+def may_be_own(alias: str) -> bool:
+    """Return whether an interface with a derived name can be cni-bridge's.
+
+    One without an alias can: an ADD may have died before it set the alias.
+    """
+    return not alias or alias.startswith(_ALIAS)
+
+
 def directory_in(alias: str) -> str:
     """Return an alias's ledger directory, or its digest; empty for the host's ledger."""
     return alias.partition(_IN)[2]

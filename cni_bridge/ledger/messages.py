@@ -100,6 +100,15 @@ def name_taken(owner: Holding) -> errors.NameTaken:
     )
 
 
+def foreign(host_name: str, found: str) -> errors.NameTaken:
+    """Return the error for a host end whose name a foreign interface has, maybe as an altname."""
+    what = f"{found}, which has it as an altname" if found != host_name else "an interface"
+    return errors.NameTaken(
+        f"the host end's name {host_name} is that of {what}, not made by cni-bridge",
+        f"`ip -d link show {host_name}` on the host shows it: remove or rename it, then try again.",
+    )
+
+
 def exhausted(
     network: str, index: int, range_set: RangeSet, taken: "ranges.Count"
 ) -> errors.RangeExhausted:

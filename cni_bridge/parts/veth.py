@@ -109,6 +109,21 @@ def find(socket: "Socket", who: "str | int") -> "Link | None":
     return links.parse(answer) if answer else None
 
 
+def is_own(link: "Link", name: str) -> bool:
+    """Return whether that is a host end or ifb of the derived `name`, and no foreign interface.
+
+    The kernel also finds an interface by its alternative names.
+    """
+    kind = "ifb" if name.startswith("ifb-") else "veth"
+    return (link.name, link.kind) == (name, kind) and names.may_be_own(link.alias)
+
+
+def find_own(host: "Socket", name: str) -> "Link | None":
+    """Return the host end or ifb of that derived name, or None, also if a foreign one has it."""
+    link = find(host, name)
+    return link if link and is_own(link, name) else None
+
+
 def host_ends(host: "Socket") -> "dict[Attachment, Link]":
     """Return all host ends of cni-bridge by owner, recorded or not: name and alias prove them."""
     listed = map(links.parse, host.dump(links.listing()))

@@ -8,6 +8,7 @@ from cni_bridge.parts import veth
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from cni_bridge.kernel.links import Link
     from cni_bridge.kernel.netlink import Request, Socket
 
 FEW = 2  # the most interfaces of one attachment
@@ -19,8 +20,9 @@ def detach(host: "Socket", *names: str) -> None:
     Off the bridge as well as down: then the kernel has waited for the frames that were on their way.
     """
     if len(names) <= FEW:
-        host.run(*(links.set_up(name, False) for name in names), tolerate=ENODEV)
-        host.run(*(links.set_master(name, 0) for name in names), tolerate=ENODEV)
+        own = _found(host, names)
+        host.run(*(links.set_up(link.index, False) for link in own), tolerate=ENODEV)
+        host.run(*(links.set_master(link.index, 0) for link in own), tolerate=ENODEV)
     else:
         remove(host, *names)
 
@@ -28,20 +30,29 @@ def detach(host: "Socket", *names: str) -> None:
 def remove(host: "Socket", *names: str, kept: "Socket | None" = None) -> None:
     """Delete interfaces of the host by name: host ends and ifbs; an absent one is not an error.
 
-    The kernel answers such a request some 15 ms after the interface has gone. Another process waits
-    for that, and then closes `kept`.
+    A foreign interface that has such a name stays. The kernel answers such a request some 15 ms
+    after the interface has gone. Another process waits for that, and then closes `kept`.
     """
-    requests = _one_by_one(host, names) if len(names) <= FEW else _together(host, names)
+    if len(names) > FEW:
+        _run_apart(host, _together(host, names), kept)
+    else:
+        remove_found(host, *_found(host, names), kept=kept)
+
+
+def remove_found(host: "Socket", *found: "Link", kept: "Socket | None" = None) -> None:
+    """Delete interfaces by index: a late request must not find a new interface of that name."""
+    _run_apart(host, [links.delete(link.index, link.name) for link in found], kept)
+
+
+def _run_apart(host: "Socket", requests: "list[Request]", kept: "Socket | None") -> None:
     if requests:
         host.begin_apart(*requests, kept=kept)
         # The kernel carries out one such request at a time, so the answers to these are the proof.
         host.run(*requests, tolerate=ENODEV)
 
 
-def _one_by_one(host: "Socket", names: tuple[str, ...]) -> "list[Request]":
-    """Return requests by index: a late one must not find a new interface of that name."""
-    found = [link for name in names if (link := veth.find(host, name))]
-    return [links.delete(link.index, link.name) for link in found]
+def _found(host: "Socket", names: tuple[str, ...]) -> "list[Link]":
+    return [link for name in names if (link := veth.find_own(host, name))]
 
 
 def _together(host: "Socket", names: tuple[str, ...]) -> "list[Request]":
@@ -50,9 +61,10 @@ def _together(host: "Socket", names: tuple[str, ...]) -> "list[Request]":
     The kernel then waits once instead of once for each.
     """
     group = veth.GROUPS | posix.getpid()
-    host.run(*(links.set_group(name, group) for name in names), tolerate=ENODEV)
-    grouped = [link for link in map(links.parse, host.dump(links.listing())) if link.group == group]
-    own = [link for link in grouped if link.name in names]
-    if len(own) == len(grouped):
-        return [links.delete_group(group)] if own else []
-    return [links.delete(link.index, link.name) for link in own]  # the group number is in use
+    wanted = set(names)
+    listed = [links.parse(answer) for answer in host.dump(links.listing())]
+    own = [link for link in listed if link.name in wanted and veth.is_own(link, link.name)]
+    if any(link.group == group and link not in own for link in listed):  # it is in use
+        return [links.delete(link.index, link.name) for link in own]
+    host.run(*(links.set_group(link.index, group) for link in own), tolerate=ENODEV)
+    return [links.delete_group(group)] if own else []

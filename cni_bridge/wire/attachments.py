@@ -154,7 +154,7 @@ def _plan_of(other: "WireEnd", settings: "NetworkConfig") -> "Plan":
 def _part(host: "Socket", end: "WireEnd", other: "Holding | None") -> None:
     attachment = end.holding.attachment
     there = _home(end.holding.netns)
-    if there is None or veth.find(host, names.host_name(attachment)):
+    if there is None or veth.find_own(host, names.host_name(attachment)):
         return
     stays = other is not None and _home(other.netns) is not None
     wire_part.leave(host, there, attachment, other.attachment if other and stays else None)

@@ -58,7 +58,7 @@ def parked_end(host: Socket, container: "OpenNetns", desired: Veth) -> "Link | N
     finally:
         inside.close()
     is_complete = inner is not None and names.is_same_owner(inner.alias, desired.alias)
-    return veth.find(host, desired.host_name) if is_complete else None
+    return veth.find_own(host, desired.host_name) if is_complete else None
 
 
 def take(host: Socket, parked: "Link", container: "OpenNetns", desired: Veth) -> None:

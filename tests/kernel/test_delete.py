@@ -2,6 +2,7 @@
 
 import pytest
 
+from cni_bridge import model, names
 from cni_bridge.edge import request
 from tests.lab import Attachment, Host, Json, Network
 from tests.lab.iproute import ip, ip_json
@@ -157,6 +158,63 @@ def test_an_address_is_free_again_after_del(host: Host, network: Network) -> Non
     network.add(one).result()
     network.delete(one).assert_silent_success()
     assert addresses_in(network.add(two).result()) == ["10.88.0.2/30"]
+
+
+FOREIGN = {
+    "bridge": ("link add {name} up type bridge",),
+    "veth": ("link add {name} up type veth", "link set {name} alias mine"),
+    "altname": ("link add other0 up type bridge", "link property add dev other0 altname {name}"),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_foreign_interface_with_the_host_ends_name_stays(
+    kind: str, host: Host, network: Network
+) -> None:
+    container = host.container()
+    before = make_foreign(kind, network, container.name)
+    error = network.add(container).error()
+    assert (error["code"], before["ifname"] in error["msg"]) == (112, True)
+    assert make_foreign("", network, container.name) == before
+    network.delete(container).assert_silent_success()
+    assert make_foreign("", network, container.name) == before
+    ip("link", "del", before["ifname"])
+    network.add(container).result()
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize("command", ["DEL", "GC"])  # of one, and of many together
+def test_a_foreign_interface_that_took_the_host_ends_name_stays(
+    command: str, kind: str, host: Host, network: Network
+) -> None:
+    network.config["ipMasq"] = True  # then DEL takes the host end off its bridge first
+    one, two = host.container(), host.container()
+    for each in (one, two):
+        network.add(each).result()
+    one.ip("link", "del", "eth0")
+    before = make_foreign(kind, network, one.name)
+    if command == "DEL":
+        network.delete(one).assert_silent_success()
+        network.delete(two).assert_silent_success()
+    else:
+        config = {"cniVersion": "1.1.0", "cni.dev/valid-attachments": []}
+        network.do("GC", one, "eth0", config=config).assert_silent_success()
+        network.results.clear()
+    assert make_foreign("", network, one.name) == before
+    assert (one.links(), two.links()) == ({"lo"}, {"lo"})
+    ip("link", "del", before["ifname"])
+
+
+def make_foreign(kind: str, network: Network, container: str) -> Json:
+    """Make an interface that has a host end's name; return what it is like."""
+    owner = model.Attachment(network=network.config["name"], container=container, ifname="eth0")
+    name = names.host_name(owner)
+    for command in FOREIGN.get(kind, ()):
+        ip(*command.format(name=name).split())
+    (link,) = ip_json("link", "show", name)
+    return {key: link.get(key) for key in ("ifname", "ifindex", "altnames", "ifalias", "group")} | {
+        "is_up": "UP" in link["flags"]
+    }
 
 
 def forget_everything() -> None:
