@@ -32,11 +32,12 @@ def attach(
     holding: "Holding",
     settings: "NetworkConfig",
     addresses: "Source",
+    make_way: "Callable[[Attachment], None]",
 ) -> "tuple[Plan, tuple[Interface, ...]]":
     """Create all parts of an attachment; return the plan and the interfaces as they are now.
 
-    The pair is created after the firewall's rules stand: whatever the container does, no frame of
-    it passes the bridge port before.
+    The pair is created after the rules: whatever the container does, no frame passes the bridge port
+    before. `make_way` removes the holder of a host port if it is stale.
     """
     if settings.is_wire:
         from cni_bridge.wire import attachments as wire_attachments  # few networks are one
@@ -45,18 +46,16 @@ def attach(
             host, container, ledger, holding=holding, settings=settings, addresses=addresses
         )
     if addresses.is_delegated:  # DHCP, for one, needs the interface to exist
-        first = plan.build(holding.attachment, settings, Grant())
-        shared = bridge.ensure(host, _bridge(first))
-        _protect(host, ledger, first, has_addresses=False, is_first=True)
-        veth.create(host, container, shared.index, first.veth)
-        timings.done("pair")
+        _create_unaddressed(
+            host, container, ledger, plan.build(holding.attachment, settings, Grant()), make_way
+        )
     planned = plan.build(holding.attachment, settings, addresses.grant(holding, settings))
     shared = bridge.ensure(host, _bridge(planned))
     timings.done("bridge")
     gateway = optional_parts.ensure_gateway(host, shared, _bridge(planned))
     bridge.ensure_gateways(host, gateway, _bridge(planned))
     timings.done("gateway")
-    _protect(host, ledger, planned, is_first=not addresses.is_delegated)
+    _protect(ledger, planned, make_way, is_first=not addresses.is_delegated)
     if not addresses.is_delegated:
         veth.create(host, container, shared.index, planned.veth)
         timings.done("pair")
@@ -64,6 +63,20 @@ def attach(
     others = () if gateway is shared else (bridge.describe(gateway),)
     more = optional_parts.apply(host, container, planned)
     return planned, (bridge.describe(shared), outer, inner, *others, *more)
+
+
+def _create_unaddressed(
+    host: netlink.Socket,
+    container: "OpenNetns",
+    ledger: "Ledger",
+    planned: "Plan",
+    make_way: "Callable[[Attachment], None]",
+) -> None:
+    """Create the pair, for a delegated IPAM plugin, after the rules that need no address."""
+    shared = bridge.ensure(host, _bridge(planned))
+    _protect(ledger, planned, make_way, has_addresses=False, is_first=True)
+    veth.create(host, container, shared.index, planned.veth)
+    timings.done("pair")
 
 
 def detach(
@@ -86,7 +99,7 @@ def detach(
     others = _collect_failure(failures, lambda: _other_ledgers(host, ledger, attachments))
     guard = _collect_failure(failures, lambda: _unprotect(host, ledger, attachments, reported))
     timings.done("firewall removed")
-    _collect_failure(failures, lambda: optional_parts.remove(host, ledger, attachments))
+    _collect_failure(failures, lambda: _remove_wires(host, ledger, attachments))
     interfaces = [name for item in attachments for name in names.of_host(item)]
     _collect_failure(failures, lambda: veth_removal.remove(host, *interfaces, kept=guard))
     timings.done("pair removed")
@@ -127,15 +140,26 @@ def problems(
         yield from apply.problems(host_ledger.open_register(ledger), planned)
 
 
+def _remove_wires(
+    host: netlink.Socket, ledger: "Ledger | None", attachments: "Sequence[Attachment]"
+) -> None:
+    """Remove interfaces that only exist inside containers, which no name on the host leads to."""
+    if ledger and any(host_ledger.is_wired(ledger, item) for item in attachments):
+        from cni_bridge.wire import attachments as wire_attachments
+
+        wire_attachments.remove(host, ledger, attachments)
+        timings.done("wire removed")
+
+
 def _bridge(planned: "Plan") -> "Bridge":
     assert planned.bridge, "a wire has no bridge, and its own parts"
     return planned.bridge
 
 
 def _protect(
-    host: netlink.Socket,
     ledger: "Ledger",
     planned: "Plan",
+    make_way: "Callable[[Attachment], None]",
     *,
     has_addresses: bool = True,
     is_first: bool,
@@ -157,9 +181,7 @@ def _protect(
             timings.done("firewall")
             return
         except errors.PortPublished as refusal:
-            from cni_bridge.recovery import stale  # only if there is a holder
-
-            stale.make_way(host, ledger, refusal.holder)
+            make_way(refusal.holder)
             if register.has(refusal.holder):
                 raise
 

@@ -47,9 +47,14 @@ def add(request: "Request") -> str:
     timings.done("claim")
 
     def make() -> str:
-        fitted = sources.fitted(ledger, settings)
         planned, interfaces = attachments.attach(
-            host, container, ledger, holding=holding, settings=fitted, addresses=addresses
+            host,
+            container,
+            ledger,
+            holding=holding,
+            settings=sources.fitted(ledger, settings),
+            addresses=addresses,
+            make_way=lambda holder: _make_way(host, ledger, holder),
         )
         ledger.confirm(holding)
         timings.done("confirm")
@@ -60,6 +65,12 @@ def add(request: "Request") -> str:
         rollback.undo_add(host, container, ledger, holding, addresses, error)
 
     return signals.undoing(make, undo)
+
+
+def _make_way(host: netlink.Socket, ledger: "Ledger", holder: "Attachment") -> None:
+    from cni_bridge.recovery import stale  # only if another container holds a host port
+
+    stale.make_way(host, ledger, holder)
 
 
 def delete(request: "Request") -> None:

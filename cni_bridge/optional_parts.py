@@ -4,17 +4,15 @@ Only their order is decided here.
 """
 
 from cni_bridge import timings
-from cni_bridge.ledger import host_ledger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from cni_bridge.kernel.links import Link
     from cni_bridge.kernel.netlink import Socket
     from cni_bridge.kernel.netns import OpenNetns
-    from cni_bridge.ledger.store import Ledger
-    from cni_bridge.model import Attachment, Bridge, Interface, NetworkConfig, Plan
+    from cni_bridge.model import Bridge, Interface, NetworkConfig, Plan
 
 
 def require(host: "Socket", settings: "NetworkConfig") -> None:
@@ -69,15 +67,6 @@ def apply(host: "Socket", container: "OpenNetns", planned: "Plan") -> "tuple[Int
         timings.done("bandwidth")
         return made
     return ()
-
-
-def remove(host: "Socket", ledger: "Ledger | None", attachments: "Sequence[Attachment]") -> None:
-    """Remove interfaces that only exist inside containers, which no name on the host leads to."""
-    if ledger and any(host_ledger.is_wired(ledger, item) for item in attachments):
-        from cni_bridge.wire import attachments as wire_attachments
-
-        wire_attachments.remove(host, ledger, attachments)
-        timings.done("wire removed")
 
 
 def problems(host: "Socket", container: "OpenNetns", planned: "Plan") -> "Iterator[str]":

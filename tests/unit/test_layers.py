@@ -4,7 +4,8 @@ Module level only: what a function imports is loaded when it runs, not when its 
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -238,8 +239,17 @@ def modules() -> Iterator[tuple[str, Path]]:
 
 
 def imports(file: Path) -> Iterator[str]:
-    """Modules of ours that a file imports when it is read."""
-    for node in _run_at_import(ast.parse(file.read_text()).body):
+    """List the modules of ours that a file imports when it is read."""
+    return _of_ours(_run_at_import(ast.parse(file.read_text()).body))
+
+
+def imports_ever(file: Path) -> Iterator[str]:
+    """List the modules of ours that a file imports when it is read or when a function of it runs."""
+    return _of_ours(_run_ever(ast.parse(file.read_text()).body))
+
+
+def _of_ours(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -249,6 +259,14 @@ def imports(file: Path) -> Iterator[str]:
         for name in names:
             if name.partition(".")[0] == PACKAGE.name:
                 yield name.partition(".")[2] or "__init__"
+
+
+def _run_ever(body: list[ast.stmt]) -> Iterator[ast.AST]:
+    for node in body:
+        if isinstance(node, ast.If) and _is_for_types(node):
+            yield from _run_ever(node.orelse)
+        else:
+            yield from ast.walk(node)
 
 
 def _run_at_import(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -289,3 +307,8 @@ def test_a_module_imports_only_what_its_layer_allows(module: str) -> None:
     assert module in MAY_IMPORT, f"give {module} a row in MAY_IMPORT"
     allowed = MAY_IMPORT[module] | (set() if module in FOR_ALL else FOR_ALL)
     assert [arrow for arrow in imports(MODULES[module]) if not is_allowed(arrow, allowed)] == []
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    graph = {name: set(imports_ever(file)) - {name} for name, file in MODULES.items()}
+    TopologicalSorter(graph).prepare()  # raises CycleError with the cycle
