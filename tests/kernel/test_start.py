@@ -146,9 +146,11 @@ def test_an_error_that_is_explained_leaves_nothing_unpacked(
 
 # Everywhere that is tried, or TMPDIR alone, is such a file system; what is left there is printed.
 PLACES = ("/tmp", "/var/tmp", "/run", "/dev/shm")
+# The executable itself may lie below one of them.
 IN_SUCH_PLACES = """\
+mount --bind "$DIST" /mnt
 for place in $PLACES; do mount -t tmpfs -o "$KIND" unpacking $place; done
-"$0" "$@"
+"/mnt${0#"$DIST"}" "$@"
 status=$?
 for place in $PLACES; do find $place -mindepth 1 -name 'cni-bridge-*' >&2; done
 exit $status
@@ -158,7 +160,8 @@ KINDS = pytest.mark.parametrize("kind", ["noexec", "ro", "size=1m"])
 
 def in_such_places(kind: str, *places: str) -> tuple[str, ...]:
     """Return what runs a command in a mount namespace of its own."""
-    variables = (f"KIND={kind}", f"PLACES={' '.join(places)}", f"TMPDIR={places[0]}")
+    dist = f"DIST={PLUGIN_PORTABLE.parent}"
+    variables = (dist, f"KIND={kind}", f"PLACES={' '.join(places)}", f"TMPDIR={places[0]}")
     return ("env", *variables, "unshare", "--mount", "sh", "-c", IN_SUCH_PLACES)
 
 

@@ -66,7 +66,7 @@ CALLS = (
     *("pwrite64", "pread64", "fcntl", "unlink", "ftruncate", "write", "close", "poll", "vfork"),
 )
 ACCIDENTS = (*["lose"] * 12, *["flush"] * 5, "restart")
-BUG, NOT_AVAILABLE, NOT_AS_PLANNED = 999, 50, 120
+BUG, NOT_AVAILABLE, LIMITED, NOT_AS_PLANNED = 999, 50, 51, 120
 VALID = "cni.dev/valid-attachments"
 
 networks = st.sampled_from(NETWORKS)
@@ -132,7 +132,12 @@ class Month(RuleBasedStateMachine):
     def status(self, network: str) -> None:
         run = self._run("STATUS", Key(network, "", ""), {})
         is_exhausted = self.model.is_exhausted(network, self.seen)
-        assert _code(run) == (NOT_AVAILABLE if is_exhausted else OK), run
+        expected = NOT_AVAILABLE if is_exhausted else OK
+        # Rules that were flushed, or left by a killed run, are reported until an ADD or DEL loads them.
+        may_differ = not self.model.is_whole or not all(
+            entry.is_certain for entry in self.model.entries.values()
+        )
+        assert _code(run) == expected or (_code(run) == LIMITED and may_differ), run
         self._compare()
 
     @rule(network=networks, pick=picks, spares=st.booleans())
