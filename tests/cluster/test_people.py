@@ -95,7 +95,7 @@ def test_explain_names_the_host_that_a_connection_goes_to(hosts: Nodes) -> None:
     assert not [hop for hop in hops if "masquerade" in hop["text"]]
     told = last.partition("`cni-bridge explain ")[2].strip("`").split()
     with hosts[2].machine.entered():
-        assert explain(*told)[1].startswith("nobody listens on port 80/tcp in ")
+        assert explain(*told)[1].startswith("nothing listens on tcp/80 in ")
     ours = hosts[1].addresses[container(hosts[1])][0]
     with dropping(hosts[2], "forward", f"ip saddr {ours}"), hosts[2].machine.entered():
         assert "inet other drops drops it" in explain(*told)[1]
