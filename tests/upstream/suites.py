@@ -4,6 +4,7 @@ Their files come from Go's module cache and are changed in a copy below .cache; 
 in this repository.
 """
 
+import fcntl
 import json
 import os
 import re
@@ -61,13 +62,19 @@ def go() -> str | None:
 
 
 def built() -> dict[str, Path]:
-    """Return the executables of the suites by plugin; build those that are missing or stale."""
-    stale = {name: path for name, path in binaries().items() if not _is_fresh(path)}
-    if stale:
-        _copy()
-    for name, path in stale.items():
-        _go("test", "-c", "-o", str(path), f"./{SUITES[name]}", cwd=directory() / "source")
-        _stamp(path).write_text(_shim())
+    """Return the executables of the suites by plugin; build those that are missing or stale.
+
+    Test processes that run side by side wait here for the one that builds.
+    """
+    directory().mkdir(parents=True, exist_ok=True)
+    with (directory() / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stale = {name: path for name, path in binaries().items() if not _is_fresh(path)}
+        if stale:
+            _copy()
+        for name, path in stale.items():
+            _go("test", "-c", "-o", str(path), f"./{SUITES[name]}", cwd=directory() / "source")
+            _stamp(path).write_text(_shim())
     return binaries()
 
 
