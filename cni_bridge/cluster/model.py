@@ -111,3 +111,5 @@ class Settings:
     low_water: int  # free addresses below which one more block is leased
     kubeconfig: str
     node: str
+    # inside of which packets are not masqueraded; None: nothing is, or the pools are these networks
+    unmasked: tuple[Prefix, ...] | None = None

@@ -27,6 +27,7 @@ from cni_bridge.names import ALIAS_LIMIT
 IPV4, IPV6 = 4, 16  # bytes of an address
 LEAST_MTU = 68  # of IPv4; the kernel refuses less
 OVERHEAD = {IPV4: 50, IPV6: 70}  # inner Ethernet, VXLAN, UDP, outer IP
+NAMED = 3  # subnets in one message
 FAMILY_NAMES = {IPV4: "IPv4", IPV6: "IPv6"}
 
 
@@ -58,7 +59,7 @@ def desired(me: Host, view: View, settings: Settings) -> DesiredState:
         routes=(*found.routes, *unreachable),
         neighbours=found.neighbours,
         forwards=found.forwards,
-        problems=(*astray, *shadowed.values(), *found.problems),
+        problems=(*astray, *shadowed.values(), *_masked(view, settings), *found.problems),
     )
 
 
@@ -251,6 +252,29 @@ def _blocks(
                 "cluster.blockSize on all hosts"
             )
     return blocks, problems
+
+
+def _masked(view: View, settings: Settings) -> Iterator[str]:
+    """Yield a problem if some podCIDRs are outside of the networks that are not masqueraded."""
+    if (networks := settings.unmasked) is None:
+        return
+    outside = [
+        f"{prefix_text(each)} of {_name(view, block.host)}"
+        for each, block in view.blocks.items()
+        if not any(_is_within(each, network) for network in networks)
+    ]
+    if outside:
+        more = f" and {len(outside) - NAMED} more" if len(outside) > NAMED else ""
+        named = ", ".join(map(prefix_text, networks)) or "none"
+        yield (
+            f"podCIDRs are outside of cluster.network and cluster.network6 ({named}): "
+            f"{', '.join(sorted(outside)[:NAMED])}{more}. Pods there see this host's address as the source of "
+            "packets from pods here; name the networks that contain all podCIDRs"
+        )
+
+
+def _is_within(subnet: Prefix, network: Prefix) -> bool:
+    return network.length <= subnet.length and address.contains(network, subnet.ip)
 
 
 def _shadowed(me: Host, view: View) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cni_bridge.address import parse_prefix
+from cni_bridge.address import Prefix, parse_prefix
 from cni_bridge.cluster.model import Backend, Credentials, Pool, Settings
 
 POOLS = (("network", "blockSize"), ("network6", "blockSize6"))
@@ -32,7 +32,15 @@ def parse(document: dict[str, Any], state_dir: str) -> Settings:
         low_water=section["lowWater"],
         kubeconfig=section["kubeconfig"],
         node=section["node"],
+        unmasked=_unmasked(document),
     )
+
+
+def _unmasked(document: dict[str, Any]) -> tuple[Prefix, ...] | None:
+    section = document["cluster"]
+    if section["ranges"] != "node" or not document["ipMasq"]:
+        return None
+    return tuple(parse_prefix(section[key]) for key, _ in POOLS if section[key])
 
 
 def _pools(section: dict[str, Any]) -> tuple[Pool, ...]:

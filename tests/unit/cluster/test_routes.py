@@ -207,3 +207,30 @@ def test_whoever_sees_the_same_wants_the_same() -> None:
     other = views.view(hosts[::-1], dict(reversed(blocks.items())))
     assert wanted("vxlan", one) == wanted("vxlan", other)
     assert all(isinstance(each, Route) for each in wanted("vxlan", one).routes)
+
+
+@pytest.mark.parametrize(
+    ("named", "outside"),
+    [
+        (("10.64.0.0/16", "fd64::/48"), None),
+        (("10.64.0.0/16",), f"(10.64.0.0/16): {BLOCK6} of host-2. Pods there"),
+        (("10.64.1.0/24", "fd65::/48"), f": {BLOCK} of host-2, {BLOCK6} of host-2. Pods there"),
+        (("10.64.2.0/27", "fd64::/48"), f": 10.64.1.0/26 of host-1, {BLOCK} of host-2. Pods"),
+        ((), "(none): 10.64.1.0/26 of host-1, "),
+    ],
+)
+def test_a_pod_cidr_outside_of_the_named_networks_is_a_problem(
+    named: tuple[str, ...], outside: str | None
+) -> None:
+    unmasked = tuple(map(parse_prefix, named))
+    settings = replace(views.settings("host-gw", pools={}), unmasked=unmasked)
+    found = routes.desired(ME, seen(), settings).problems
+    assert len(found) == (outside is not None)
+    assert all((outside or "") in each for each in found)
+
+
+def test_of_many_pod_cidrs_outside_of_the_named_networks_three_are_named() -> None:
+    blocks = {f"10.65.{number}.0/26": 2 for number in range(9)}
+    settings = replace(views.settings("host-gw", pools={}), unmasked=())
+    (problem,) = routes.desired(ME, views.view([ME, PEER], blocks), settings).problems
+    assert "10.65.2.0/26 of host-2 and 6 more." in problem

@@ -1,5 +1,6 @@
 """What the agent takes from a config, read from the examples as it reads them."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,15 @@ def test_the_only_cluster_network_needs_no_name(directory: str) -> None:
 def test_every_example_is_one(tmp_path: Path, example: Path) -> None:
     (tmp_path / "only.conflist").write_text(example.read_text())
     found = conflists.cluster(str(tmp_path), "pods")
-    assert bool(found.pools) == ("node" not in example.stem)
+    is_by_node = "node" in example.stem
+    assert bool(found.pools) != is_by_node
+    assert (found.unmasked is not None) == is_by_node
+
+
+def test_a_pod_reaches_itself_through_its_service_with_every_example_for_kubernetes() -> None:
+    for example in EXAMPLES.parent.glob("kubernetes/*.conflist"):
+        (plugin,) = json.loads(example.read_text())["plugins"]
+        assert plugin["hairpinMode"], example
 
 
 def test_a_network_that_is_not_there_is_refused_with_those_that_are(directory: str) -> None:
