@@ -249,6 +249,7 @@ def _claim(ledger: "Ledger", holding: Holding, settings: "NetworkConfig") -> Hol
         holding,
         range_sets=sources.range_sets(settings),
         requested=settings.ipam.requested,
+        names=settings.names,
         recall=lambda: _recall(ledger, settings.name),
     )
 

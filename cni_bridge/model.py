@@ -6,7 +6,14 @@ from cni_bridge.lean.record import record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cni_bridge.firewall.model import Firewall, FirewallConfig
-    from cni_bridge.model_optional import Bandwidth, Shaping, TunedInterface, Tuning, VlanFilter
+    from cni_bridge.model_optional import (
+        Bandwidth,
+        Names,
+        Shaping,
+        TunedInterface,
+        Tuning,
+        VlanFilter,
+    )
 
 
 @record
@@ -102,6 +109,7 @@ class NetworkConfig:
         None  # where its blocks come from; None: a network of one host
     )
     is_wire: bool = False  # one veth pair joins two containers, without a bridge
+    names: "Names | None" = None  # of the container; None: the runtime gives none
 
 
 # ---------------------------------------------------------------- what the ledger holds

@@ -1,6 +1,15 @@
-"""The records of rare options: VLANs, tuning, bandwidth limits. Most runs never load this."""
+"""The records of options: names, VLANs, tuning, bandwidth limits. A plain ADD never loads this."""
 
 from cni_bridge.lean.record import record
+
+
+@record
+class Names:
+    """What people call a container: its own name, that name's Kubernetes namespace, its aliases."""
+
+    own: str = ""
+    namespace: str = ""
+    aliases: tuple[str, ...] = ()
 
 
 @record

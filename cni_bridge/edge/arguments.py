@@ -1,4 +1,4 @@
-"""CNI_ARGS: `KEY=VALUE;KEY=VALUE`, the oldest way to request an address or a MAC."""
+"""CNI_ARGS: `KEY=VALUE;KEY=VALUE`, the oldest way to request an address or a MAC, or to name a container."""
 
 from cni_bridge import errors
 from cni_bridge.lean.record import record
@@ -14,6 +14,8 @@ class Arguments:
 
     ip: str = ""
     mac: str = ""
+    pod: str = ""
+    pod_namespace: str = ""
 
 
 def parse(text: str) -> Arguments:
@@ -37,4 +39,9 @@ def parse(text: str) -> Arguments:
         raise errors.InvalidEnvironment(
             f"ARGS: unknown args {unknown}", "add IgnoreUnknown=1 to CNI_ARGS to ignore them"
         )
-    return Arguments(ip=values.get("IP", ""), mac=values.get("MAC", ""))
+    return Arguments(
+        ip=values.get("IP", ""),
+        mac=values.get("MAC", ""),
+        pod=values.get("K8S_POD_NAME", ""),
+        pod_namespace=values.get("K8S_POD_NAMESPACE", ""),
+    )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cni_bridge.edge.arguments import Arguments
     from cni_bridge.edge.request import Request
     from cni_bridge.firewall.model import FirewallConfig
-    from cni_bridge.model_optional import Bandwidth, Tuning, VlanFilter
+    from cni_bridge.model_optional import Bandwidth, Names, Tuning, VlanFilter
 
 STATE_DIR = state_directory.HOST
 HOST_LOCAL = "host-local"
@@ -171,6 +171,7 @@ def parse(document: "dict[str, Any]", cni_args: str, *, is_delegated: bool) -> N
         bandwidth=_bandwidth(document),
         cluster=cluster,
         is_wire=is_wire,
+        names=_names(document, wanted),
     )
 
 
@@ -321,6 +322,15 @@ def _bandwidth(document: "dict[str, Any]") -> "Bandwidth | None":
     from cni_bridge.edge import tuning  # few networks are limited
 
     return tuning.bandwidth(source, path)
+
+
+def _names(document: "dict[str, Any]", wanted: "Arguments") -> "Names | None":
+    aliases = ipam_config.runtime(document).get("aliases")
+    if not wanted.pod and not aliases and not ipam_config.cni_args(document).get("aliases"):
+        return None
+    from cni_bridge.edge import container_names  # tests and `ctr` give none
+
+    return container_names.parse(document, wanted)
 
 
 def _mac(document: "dict[str, Any]", wanted: "Arguments") -> bytes | None:

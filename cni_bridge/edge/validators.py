@@ -22,7 +22,8 @@ FOLD: "Fold" = \
 {'allmulti': ('allmulti', None),
  'args': ('args',
           {'cni': ('cni',
-                   {'allmulti': ('allmulti', None),
+                   {'aliases': ('aliases', None),
+                    'allmulti': ('allmulti', None),
                     'ips': ('ips', None),
                     'labels': ('labels', {'key': ('key', None), 'value': ('value', None)}),
                     'mac': ('mac', None),
@@ -985,6 +986,12 @@ def _validate(data):
                             _validate___definitions_texts(data__args__cni__ips)
                         else:
                             data__args__cni['ips'] = []
+                        if 'aliases' in data__args__cni_keys:
+                            data__args__cni_keys.remove('aliases')
+                            data__args__cni__aliases = data__args__cni['aliases']
+                            _validate___definitions_texts(data__args__cni__aliases)
+                        else:
+                            data__args__cni['aliases'] = []
                         if 'labels' in data__args__cni_keys:
                             data__args__cni_keys.remove('labels')
                             data__args__cni__labels = data__args__cni['labels']

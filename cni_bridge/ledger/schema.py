@@ -108,6 +108,19 @@ create table if not exists wire (
   foreign key (network, container, ifname) references holding on delete cascade
 ) without rowid;
 
+-- A name of an attachment's container, for people and for the network's nameserver: the container's own
+-- name, with its Kubernetes namespace if it has one, or an alias. Several attachments may have one name.
+create table if not exists name (
+  network text not null,
+  container text not null,
+  ifname text not null,
+  name text not null,
+  namespace text not null,
+  is_alias integer not null,
+  primary key (network, container, ifname, name),
+  foreign key (network, container, ifname) references holding on delete cascade
+) without rowid;
+
 -- A block of a cluster network's addresses that this host assigns, until that time in milliseconds of
 -- CLOCK_BOOTTIME in that boot. The agent writes it; mtu is that towards other hosts, 0 unknown.
 create table if not exists block (

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from cni_bridge.ledger.hostlocal import Reservations
+    from cni_bridge.model_optional import Names
 
     RangeSets: TypeAlias = tuple[RangeSet, ...] | Callable[[Database], tuple[RangeSet, ...]]
 
@@ -91,9 +92,10 @@ class Ledger:
         *,
         range_sets: "RangeSets" = (),
         requested: tuple[bytes, ...] = (),
+        names: "Names | None" = None,
         recall: "Callable[[], object] | None" = None,
     ) -> Holding:
-        """Record an attachment and lease it one address of each range set, or change nothing.
+        """Record an attachment with its names and lease it one address of each range set, or change nothing.
 
         A requested address replaces the round robin in the set that contains it. `recall` is called
         before the first lease of a network, to record attachments that another ledger has. Raises
@@ -106,6 +108,10 @@ class Ledger:
             wanted = ranges.assign(known := self._known(range_sets), requested)
             last = self._last_leased(attachment.network, recall if known else None)
             self._insert(holding)
+            if names:
+                from cni_bridge.ledger import container_names  # not for a plain ADD
+
+                container_names.insert(self.database, attachment, names)
             leases = tuple(
                 self._lease(attachment, index, range_set, wanted[index], last.get(index))
                 for index, range_set in enumerate(known)

@@ -19,7 +19,7 @@ from tests.lab.iproute import ip_all, ip_json
 LEDGER = Path("/run/cni-bridge/ledger.sqlite")
 # Link-local addresses and multicast: the kernel makes them, some time after the interface.
 KERNELS_OWN = ("fe80:", "ff00:")
-LEDGER_TABLES = ("holding", "lease", "guarded", "element", "accepting")
+LEDGER_TABLES = ("holding", "lease", "name", "guarded", "element", "accepting")
 CNI_DIR = Path("/var/lib/cni")
 HOST_LOCAL_KEEPS = ("last_reserved_ip.", "lock")
 OUR_TABLE = "cni_bridge"

@@ -19,7 +19,7 @@ def test_address_and_mac_are_read() -> None:
 @pytest.mark.parametrize("truth", ["1", "true", "TRUE", "True"])
 def test_unknown_keys_pass_with_ignore_unknown(truth: str) -> None:
     text = f"IgnoreUnknown={truth};K8S_POD_NAME=web;IP=10.1.2.3"
-    assert parse(text) == Arguments(ip="10.1.2.3")
+    assert parse(text) == Arguments(ip="10.1.2.3", pod="web")
 
 
 @pytest.mark.parametrize("text", ["K8S_POD_NAME=web", "ip=10.1.2.3", "IgnoreUnknown=0;A=b"])

@@ -120,7 +120,7 @@ def test_every_default_is_filled_in() -> None:
         for key, inner in schema["properties"].items():
             assert key in data or "default" not in inner
     assert whole["bridge"] == "cni0"
-    assert whole["args"]["cni"] == {"mac": "", "ips": [], "labels": []}
+    assert whole["args"]["cni"] == {"mac": "", "ips": [], "aliases": [], "labels": []}
 
 
 def test_an_optional_object_that_is_absent_stays_absent() -> None:

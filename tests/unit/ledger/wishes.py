@@ -6,6 +6,7 @@ from cni_bridge import address
 from cni_bridge.ledger import database, ranges
 from cni_bridge.ledger.store import Ledger
 from cni_bridge.model import Attachment, Holding, Netns, Range, RangeSet
+from cni_bridge.model_optional import Names
 
 NETNS = Netns(path="/run/netns/caf\udce9", device=4, inode=4026532000)
 BOOT_ID = "5cf0e4b9-4fd0-4aeb-8b64-1a8a1e8c1f5d"
@@ -41,6 +42,7 @@ def claim(
     requested: tuple[str, ...] = (),
     host_name: str = "",
     mac: bytes | None = None,
+    names: Names | None = None,
 ) -> Holding:
     if isinstance(who, str):
         who = attachment(who)
@@ -58,6 +60,7 @@ def claim(
         holding,
         range_sets=range_sets,
         requested=tuple(map(address.parse, requested)),
+        names=names,
     )
 
 
