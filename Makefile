@@ -163,7 +163,7 @@ simulate: build ## 20,000 random operations, compared with a model (20 min)
 fuzz: build ## hostile requests for MINUTES, in process (guided by coverage) and to the executable
 	$(PYTHON) -m tests.fuzz $(MINUTES)
 
-bench: build peers ## measure cni-bridge and its peers in turn: docs/evidence/benchmarks.md (5 min, quiet machine)
+bench: build peers ## measure cni-bridge and its peers in turn: docs/evidence/benchmarks.md (12 min, quiet machine)
 	@build/need.sh /usr/lib/podman/netavark=netavark
 	$(PYTHON) -m tests.bench
 

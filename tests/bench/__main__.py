@@ -21,10 +21,8 @@ from tests.bench import effort, page
 from tests.bench.all_workloads import ALL
 from tests.bench.figures import Result, cells, load
 from tests.bench.measure import measure
-from tests.bench.targets import judge
+from tests.bench.targets import EFFORT, judge
 from tests.lab.namespaces import become_root
-
-EFFORT = "effort"
 
 
 def main() -> None:
@@ -35,7 +33,7 @@ def main() -> None:
         become_root()
         _measure(asked)
     document = json.loads(asked.output.read_text())
-    for verdict in judge(load(document)):
+    for verdict in judge(load(document), document["effort"]):
         sign = "[green]met[/]" if verdict.is_met else "[red]missed[/]"
         limit = f"at most {verdict.target.limit:g}"
         console.print(f"{sign} {verdict.target.what}: {verdict.found:.3g}, {limit}")

@@ -89,7 +89,6 @@ CHAIN_WORKLOADS = (
         before=Stage.enter,
         noting=Stage.remember,
         after=Stage.leave,
-        rounds=20,
     ),
     Workload(
         name="at-once-50",
@@ -100,7 +99,7 @@ CHAIN_WORKLOADS = (
         prepare=keep_the_bridge,
         before=_enter_50,
         after=Stage.leave,
-        rounds=3,
+        rounds=5,
         warm_up=1,
     ),
 )

@@ -14,7 +14,7 @@ from tests.bench.workloads import Stage, Workload
 from tests.lab import Attachment
 
 CROWDS = (0, 250, 1000, 4000)
-PORTS = (1, 32, 206)
+PORTS = (1, 32, 206, 10_000)
 AT_ONCE = 4
 BATCH = 100  # interfaces; a bridge takes a thousand
 

@@ -14,6 +14,7 @@ from tests.lab.containers import Container
 COUNTS = (0, 250, 1000)  # on one bridge, which takes 1023
 BRIDGES = 10
 AT_ONCE = 4
+SETTLED_S = 9  # a container solicits routers and reports groups for 8 s
 
 
 def _fill(count: int, bridges: int, stage: Stage) -> None:
@@ -54,7 +55,7 @@ def _among(count: int, bridges: int = 1) -> Workload:
         before=Stage.enter,
         noting=Stage.remember,
         after=Stage.leave,
-        rounds=60 if count == COUNTS[-1] else 20,
+        settle_s=SETTLED_S if count else 0,
         is_apart=True,
     )
 

@@ -4,6 +4,7 @@ Variants are compared within a round, since the machine's mood changes between r
 statistics are in `figures`.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 
@@ -28,6 +29,7 @@ def measure(workload: Workload, rounds: int, tick: Callable[[], object]) -> list
         for place, stage in stages:
             place.enter()
             workload.prepare(stage)
+        time.sleep(workload.settle_s)
         for number in range(workload.warm_up + rounds):
             for place, stage in _rotated(stages, number):
                 place.enter()
@@ -35,6 +37,7 @@ def measure(workload: Workload, rounds: int, tick: Callable[[], object]) -> list
                     if number >= workload.warm_up:
                         samples[stage.variant][phase].append(sample)
             tick()
+    time.sleep(workload.settle_s)
     absent = tuple(each.name for each in workload.variants if each not in present)
     return [_result(workload, phase, samples, absent) for phase in workload.phases]
 

@@ -16,7 +16,7 @@ from tests.lab import PLUGIN, Attachment, Json, peer
 
 NETAVARK = Path("/usr/lib/podman/netavark")
 REFERENCE = (peer("bridge"), peer("host-local"), peer("portmap"))
-COUNTS = {1: 20, 32: 5, 206: 2}  # ports: rounds
+COUNTS = {1: 60, 32: 10, 206: 2}  # ports: rounds
 SETTLED = "/run/netavark"
 
 

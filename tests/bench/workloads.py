@@ -132,8 +132,9 @@ class Workload:
     before: Step = lambda _: None
     noting: Step = lambda _: None
     after: Step = lambda _: None
-    rounds: int = 40
+    rounds: int = 60
     warm_up: int = 2  # rounds that are not counted
+    settle_s: float = 0  # until the kernel is done with what was prepared, and with its end
     is_dual: bool = False  # whether the network has IPv6 too
     is_apart: bool = False  # every variant has a host of its own
     is_long: bool = False  # run only when it is asked for
@@ -213,7 +214,6 @@ WORKLOADS = (
         before=Stage.enter,
         noting=Stage.remember,
         after=Stage.leave,
-        rounds=20,
         is_dual=True,
     ),
     Workload(
@@ -225,7 +225,7 @@ WORKLOADS = (
         prepare=keep_the_bridge,
         before=_entered(100),
         after=Stage.leave,
-        rounds=3,
+        rounds=10,
         warm_up=1,
     ),
     *(_amidst(count) for count in (250, 1000, 4000)),
