@@ -265,10 +265,12 @@ def _remove(
     gone = register.delete(attachments)
     successors = nft_tables.by_family(register.hand_over(gone))
     # No rule keeps these bridges from the host's loopback any more, or no port answers there.
-    for bridge in {nft_elements.bridge_of(item) for item in gone if item.set_name == "bridges"} | {
-        each for each in publishing if not register.answers_on_loopback(each)
-    }:
-        loopback.close(bridge)
+    unused = {nft_elements.bridge_of(item) for item in gone if item.set_name == "bridges"}
+    for bridge in unused | publishing:
+        if bridge in unused or not register.answers_on_loopback(bridge):
+            loopback.close(bridge)
+        else:
+            loopback.guard(bridge)
     subnets = [item for item in gone if item.set_name in nft_elements.INTERVALS]
     remaining = register.intervals(map(nft_elements.bridge_of, subnets))
     must_fill = bool(_hidden((*subnets, *remaining)))

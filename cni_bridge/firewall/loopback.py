@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 
 
 def ensure(desired: "Firewall") -> None:
-    """Make published ports of the network reachable on 127.0.0.1, if there are any.
+    """Make published ports of the attachment reachable on 127.0.0.1, if it has any.
 
-    Also where the setting is made already: another program may have deleted the filter since.
+    Where the setting is made already, another program may have deleted the filter since: ensure it.
     Raises KernelRefused.
     """
     if _answers(desired):
         _open(desired.bridge)
+    else:
+        guard(desired.bridge)
 
 
 def restore(everything: "Iterable[Element]") -> None:
@@ -74,6 +76,12 @@ def _open(bridge: str) -> None:
         ) from error
 
 
+def guard(bridge: str) -> None:
+    """Ensure the filter of a bridge that has the setting; without a filter it loses the setting."""
+    if _is_open(bridge) and not _guard(bridge):
+        close(bridge)
+
+
 def close(bridge: str) -> None:
     """Stop routing 127.0.0.0/8 by a bridge; the filter stays with it."""
     sysctl.try_write(sysctl.route_localnet(bridge), "0")
@@ -81,7 +89,7 @@ def close(bridge: str) -> None:
 
 def rehearse(bridge: str) -> None:
     """Raise LimitedConnectivity if a bridge with published ports has the setting without the filter."""
-    if sysctl.read(sysctl.route_localnet(bridge)) == "1" and not is_guarded(bridge):
+    if _is_open(bridge) and not is_guarded(bridge):
         raise errors.LimitedConnectivity(
             f"{bridge} has no filter that drops 127.0.0.0/8: another program removed it",
             "containers reach the host's 127.0.0.1 once nftables is flushed: `cni-bridge restore` or "
@@ -91,12 +99,13 @@ def rehearse(bridge: str) -> None:
 
 def problems(desired: "Firewall") -> "Iterator[str]":
     """Yield what differs: the setting, or the filter without which it must not be made."""
-    if not _answers(desired):
+    key = sysctl.route_localnet(desired.bridge)
+    found = sysctl.read(key)
+    if found != "1" and not _answers(desired):
         return
     has_filter = is_guarded(desired.bridge)
-    found = sysctl.read(sysctl.route_localnet(desired.bridge))
     if has_filter and found != "1":
-        yield f"sysctl {sysctl.route_localnet(desired.bridge)}: expected 1, found {found}"
+        yield f"sysctl {key}: expected 1, found {found}"
     if found == "1" and not has_filter:
         yield f"interface {desired.bridge}: expected a filter that drops 127.0.0.0/8, found none"
 
@@ -108,6 +117,10 @@ def _answers(desired: "Firewall") -> bool:
         for port in desired.rules.ports
         for _, leads_to in nft_elements.targets(addresses, port)
     )
+
+
+def _is_open(bridge: str) -> bool:
+    return sysctl.read(sysctl.route_localnet(bridge)) == "1"
 
 
 def _exists(bridge: str) -> bool:

@@ -29,7 +29,7 @@ FAMILY_NAMES = {NFPROTO_INET: "inet", NFPROTO_BRIDGE: "bridge"}
 # is loaded again.
 RULES = {
     NFPROTO_INET: ("firewall/ruleset.nft", "2468b4b495c21b1a"),
-    NFPROTO_BRIDGE: ("firewall/spoof.nft", "3ef9502e1d3fbd08"),
+    NFPROTO_BRIDGE: ("firewall/spoof.nft", "ceff7fcf92f9cf91"),
 }
 SETS = {
     NFPROTO_INET: (

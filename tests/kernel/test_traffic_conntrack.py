@@ -113,6 +113,28 @@ def test_the_next_published_port_brings_the_loopback_filter_back(town: Town) -> 
     assert setting.read_text() == "0\n", "a shared block refuses the filter"
 
 
+@pytest.mark.parametrize("command", ["ADD", "DEL"])
+def test_a_call_that_leaves_ports_published_brings_the_loopback_filter_back(
+    town: Town, command: str
+) -> None:
+    network = town.network("a", ipMasq=True)
+    town.attach("a1", *published(8080))
+    town.attach("a2", *published(8081))
+    town.attach("a3")
+    tool("tc", "qdisc", "delete", "dev", network.bridge, "clsact")
+    error = network.check(town.containers["a3"]).error()
+    assert "expected a filter that drops 127.0.0.0/8, found none" in error["details"]
+    if command == "ADD":
+        town.attach("a4")
+    else:
+        town.detach("a2")
+    network.check(town.containers["a3"]).assert_silent_success()
+    nft("flush ruleset")
+    assert packets.service_on_loopback(town) == NOT_HEARD
+    town.attach("a5")
+    assert town.ask("host", "loopback", 8080) == "a1:80 saw gateway-a"
+
+
 def tool(*words: str) -> None:
     """Run a program of the host."""
     subprocess.run(words, timeout=30, check=True)

@@ -20,7 +20,8 @@ ETH_P_IPV6 = 0x86DD
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 # linux/icmpv6.h, net/ndisc.h
 MLD_REPORT = 131
-ROUTER_ADVERTISEMENT, NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT, REDIRECT = 134, 135, 136, 137
+ROUTER_SOLICITATION, ROUTER_ADVERTISEMENT = 133, 134
+NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT, REDIRECT = 135, 136, 137
 SYN, RST, FIN_ACK = 0x02, 0x04, 0x11  # of TCP
 NONCE = 14  # an option that receivers don't mind
 PATIENCE = 0.4  # seconds
@@ -59,6 +60,18 @@ def solicitation(source: str, to: str, wanted: str, nonce: bytes, hardware: str 
     body = bytes(4) + _packed(wanted)
     body += (_option(1, _mac(hardware)) if hardware else b"") + _option(NONCE, nonce)
     return icmpv6(source, to, NEIGHBOR_SOLICITATION, body)
+
+
+def naming(
+    kind: int, source: str, to: str, hardware: str, nonce: bytes, is_second: bool = False
+) -> bytes:
+    """Return a solicitation or advertisement whose option gives `source` this hardware address."""
+    is_advertisement = kind == NEIGHBOR_ADVERTISEMENT
+    body = struct.pack("!I", 0x20000000 if is_advertisement else 0)
+    if kind != ROUTER_SOLICITATION:
+        body += _packed(source if is_advertisement else to)
+    options = [_option(2 if is_advertisement else 1, _mac(hardware)), _option(NONCE, nonce)]
+    return icmpv6(source, to, kind, body + b"".join(reversed(options) if is_second else options))
 
 
 def router_advertisement(

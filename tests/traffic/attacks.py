@@ -11,13 +11,18 @@ from dataclasses import dataclass
 from tests.lab import namespaces
 from tests.lab.echo import Conversation
 from tests.lab.frames import (
+    ETH_P_ARP,
     ETH_P_IP,
     ETH_P_IPV6,
+    NEIGHBOR_ADVERTISEMENT,
+    NEIGHBOR_SOLICITATION,
     SYN,
     advertisement,
+    arp,
     ethernet,
     heard,
     link_local,
+    naming,
     router_advertisement,
     send,
     solicitation,
@@ -34,6 +39,7 @@ from tests.traffic.rows import published
 CHECKED = {"macspoofchk": True, "ipspoofchk": True}
 SERVICE_PORT = 9999
 RESERVED = "01:80:c2:00:00:{:02x}"
+EVIL_MAC = "02:66:66:66:66:66"
 ALL_NODES = "33:33:00:00:00:01"
 QUIET = 0.4  # seconds without a datagram: none comes any more
 
@@ -230,6 +236,32 @@ def neighbour_replaced(town: Town, trials: int) -> int:
     return replaced
 
 
+def own_entry_forged(town: Town, trials: int) -> int:
+    """Let a1 tell a2 that a1's own addresses are at a MAC that it has not."""
+    forger, victim = town.containers["a1"], town.containers["a2"]
+    mac, to = forger.link()["address"], victim.link()["address"]
+    own, asked = town.address("a1", 6), town.address("a2", 6)
+    frames = [
+        ethernet(to, mac, ETH_P_IPV6, naming(kind, own, asked, EVIL_MAC, b"forged", is_second))
+        for kind in (NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT)
+        for is_second in (False, True)
+    ]
+    frames.append(
+        ethernet(
+            to, mac, ETH_P_ARP, arp(EVIL_MAC, town.address("a1", 4), town.address("a2", 4), b"")
+        )
+    )
+    forged = 0
+    for number in range(trials):
+        frame = frames[number % len(frames)]
+        for address in (own, town.address("a1", 4)):
+            entry = ("neigh", "replace", address, "lladdr", mac, "dev", "eth0", "nud", "stale")
+            victim.ip(*entry)
+        send(forger.netns, frame)
+        forged += EVIL_MAC in victim.ip("neigh", "show", "dev", "eth0")
+    return forged
+
+
 def detection_failed(town: Town, trials: int) -> int:
     """Give a2 as many addresses, to be checked for duplicates; a1 claims to check them too."""
     forger, victim = town.containers["a1"], town.containers["a2"]
@@ -354,6 +386,11 @@ ATTACKS = (
         neighbour_replaced,
         {"a": CHECKED},
         ("a1", "a2", "a3"),
+    ),
+    Attack(
+        "a neighbour's entry of a container leads to another MAC",
+        own_entry_forged,
+        {"a": {"macspoofchk": True}},
     ),
     Attack("a sibling's duplicate address detection fails", detection_failed, {"a": CHECKED}),
     Attack(

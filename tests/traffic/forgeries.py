@@ -12,12 +12,16 @@ from tests.lab.frames import (
     ETH_P_IP,
     ETH_P_IPV6,
     MLD_REPORT,
+    NEIGHBOR_ADVERTISEMENT,
+    NEIGHBOR_SOLICITATION,
+    ROUTER_SOLICITATION,
     advertisement,
     arp,
     ethernet,
     heard,
     icmpv6,
     link_local,
+    naming,
     redirect,
     router_advertisement,
     solicitation,
@@ -102,6 +106,16 @@ def _solicit(wanted: str, source: str) -> Frame:
     )
 
 
+def _named(kind: int, mac: str, *, is_second: bool = False) -> Frame:
+    """Return a message of neighbour discovery that names a MAC for the sender's own address."""
+
+    def frame(facts: Facts, mark: bytes) -> bytes:
+        packet = naming(kind, facts.own6, facts.sibling6, mac or facts.mac, mark, is_second)
+        return ethernet(facts.to, facts.mac, ETH_P_IPV6, packet)
+
+    return frame
+
+
 def _router(source: str) -> Frame:
     """Return a router advertisement from the address that a field of the facts names."""
     return lambda f, mark: ethernet(
@@ -134,7 +148,25 @@ def _claim4(claimed: str, mac: str = "", asked: str = "sibling4") -> Frame:
     )
 
 
+NAMING = {
+    "neighbour solicitation": NEIGHBOR_SOLICITATION,
+    "neighbour advertisement": NEIGHBOR_ADVERTISEMENT,
+    "router solicitation": ROUTER_SOLICITATION,
+}
+OTHER_MAC_INSIDE = tuple(
+    Forgery(
+        f"another MAC inside a {name}, {place}", _named(kind, EVIL, is_second=second), False, True
+    )
+    for name, kind in NAMING.items()
+    for second, place in ((False, "first option"), (True, "second option"))
+)
+
 FORGERIES = (
+    *(
+        Forgery(f"its own MAC inside a {name}", _named(kind, ""), True, True)
+        for name, kind in NAMING.items()
+    ),
+    *OTHER_MAC_INSIDE,
     Forgery("its own IPv4 packet", _udp4(), True, True),
     Forgery("its own IPv6 packet", _udp6(), True, True),
     Forgery("from its link-local address", _udp6("local6"), True, True),
@@ -197,12 +229,19 @@ FORGERIES = (
 
 
 # What is about MACs alone is not for ipspoofchk to judge.
-OF_MACS = ("another MAC", "another MAC inside ARP")
+OF_MACS = (
+    "another MAC",
+    "another MAC inside ARP",
+    *(each.about for each in OTHER_MAC_INSIDE),
+)
 KEYS: dict[str, tuple[Json, Callable[[Forgery], bool]]] = {
     "unchecked": ({}, lambda _: True),
     "mac": ({"macspoofchk": True}, lambda each: each.passes_mac),
     "ip": ({"ipspoofchk": True}, lambda each: each.passes_ip or each.about in OF_MACS),
-    "mac and ip": ({"macspoofchk": True, "ipspoofchk": True}, lambda each: each.passes_ip),
+    "mac and ip": (
+        {"macspoofchk": True, "ipspoofchk": True},
+        lambda each: each.passes_mac and each.passes_ip,
+    ),
 }
 
 
