@@ -1,8 +1,9 @@
 """Take secrets out of a record of the journal. Pure; loaded only where a record may hold one.
 
-A value is secret because of its name (`password`), its place (`user:password@host`) or its shape (PEM,
-a token), in JSON, in JSON inside of strings, in `NAME=VALUE` or in prose. What was secret anywhere is
-removed wherever the record repeats it. If in doubt, too much is removed.
+A value is secret because of its name (`password`), its place (`user:password@host`, `sshpass -p
+password`) or its shape (PEM, a token), in JSON, in JSON inside of strings, in `NAME=VALUE` or in prose,
+percent-encoded or not. What was secret anywhere is removed wherever the record repeats it. If in doubt,
+too much is removed.
 """
 
 from cni_bridge.edge import codec
@@ -32,11 +33,16 @@ STRONG_SIGNS = (
     "psk",
     "cookie",
 )
+OPTIONS = "upwaUP"  # such as in `curl -u bob:password` or `sshpass -p password`
 PEM_BEGIN, PEM_END = "-----BEGIN", "-----END"
 TOKENS = ("eyJ",)  # how tokens begin: base64 of `{"`, which is JSON, or a JSON web token
 # What CNI_ARGS may hold behind a secret that has a `;` inside.
 PLAIN_ARGUMENTS = ("IP", "MAC", "GATEWAY", "IgnoreUnknown", "K8S_POD_")
 NAMES, VALUE = ("name", "key"), "value"  # {"name": "PASSWORD", "value": ...}, as labels are written
+ROUNDS = 4  # how often a text may be percent-encoded
+ATTEMPTS = 100  # to find JSON in one text
+HEX = frozenset("0123456789abcdefABCDEF")
+FULL_WIDTH = {letter + 0xFEE0: letter for letter in range(0x21, 0x7F)}
 QUOTES = " \t\n\\\"'"
 WORD_ENDS = " \t\n\"',;&"
 SEPARATORS = ("=", ":", ">")
@@ -72,14 +78,16 @@ def _clean(value: "Json", secrets: set[str]) -> "Json":
 
 def _clean_object(value: "dict[str, Json]", secrets: set[str]) -> "Json":
     is_pair = any(name.lower() == VALUE for name in value)
-    is_named = is_pair and any(_is_secret(value[key]) for key in value if key.lower() in NAMES)
+    named = _named_by_others(value)
     cleaned = {}
     for name, item in value.items():
         if is_pair and name.lower() in NAMES and isinstance(item, str):
             cleaned[name] = _clean_text(item, secrets)
-        elif _is_secret(name) or (is_named and name.lower() == VALUE):
+        elif (
+            name in named or _is_secret(name) or not name.isascii()
+        ):  # letters may look like others
             secrets.update(_texts(item))
-            cleaned[name] = HIDDEN
+            cleaned[_clean_text(name, secrets)] = HIDDEN
         elif name in ("CNI_ARGS", "args") and isinstance(item, str):
             cleaned[name] = _clean_arguments(item, secrets)
         else:
@@ -87,20 +95,33 @@ def _clean_object(value: "dict[str, Json]", secrets: set[str]) -> "Json":
     return cleaned
 
 
+def _named_by_others(value: "dict[str, Json]") -> set[str]:
+    """Return the keys whose value another value names: of labels, and of objects that are a pair."""
+    is_pair = len(value) == 2
+    naming = {
+        key
+        for key, item in value.items()
+        if (is_pair or key.lower() in NAMES) and _is_word(item) and _is_secret(item)
+    }
+    named = {key for key in value.keys() - naming if is_pair or key.lower() == VALUE}
+    return named if naming else set()
+
+
 def _clean_list(items: "list[Json]", secrets: set[str]) -> "Json":
-    """Hide what follows an option like `--password`, and lines of PEM."""
+    """Hide what follows an option like `--password`, a name like `Authorization`, and lines of PEM."""
     cleaned = []
-    is_pem = is_option = False
+    is_pem = is_option = is_named = False
     for item in items:
         text = item if isinstance(item, str) else ""
         is_pem = is_pem or PEM_BEGIN in text
-        if is_pem or is_option:
+        if is_pem or is_option or is_named:
             secrets.update(_texts(item))
             cleaned.append(HIDDEN)
         else:
             cleaned.append(_clean(item, secrets))
         is_pem = is_pem and PEM_END not in text
-        is_option = text.startswith("-") and "=" not in text and _is_secret(text)
+        is_option = text.startswith("-") and "=" not in text and _is_secret_option(text)
+        is_named = is_named or (not text.startswith("-") and _is_word(text) and _is_secret(text))
     return cleaned
 
 
@@ -127,7 +148,7 @@ def _clean_arguments(text: str, secrets: set[str]) -> str:
     return ";".join(pairs)
 
 
-def _clean_text(text: str, secrets: set[str]) -> str:
+def _clean_text(text: str, secrets: set[str], rounds: int = ROUNDS) -> str:
     stripped = text.strip(codec.BLANKS)
     if stripped[:1] in ("{", "[", '"'):
         try:
@@ -137,9 +158,48 @@ def _clean_text(text: str, secrets: set[str]) -> str:
         else:
             cleaned = _clean(inner, secrets)
             return text if cleaned == inner else codec.encode(cleaned, indent=0)
-    for hide in (_hide_pem, _hide_credentials, _hide_tokens, _hide_assigned):
+    text = _clean_embedded(text, secrets)
+    for hide in (_hide_pem, _hide_credentials, _hide_tokens, _hide_options, _hide_assigned):
         text = hide(text, secrets)
+    plain = _decoded(text)
+    if plain == text:
+        return text
+    cleaned = _clean_text(plain, secrets, rounds - 1) if rounds else HIDDEN
+    return text if cleaned == plain else cleaned
+
+
+def _clean_embedded(text: str, secrets: set[str]) -> str:
+    """Clean objects and lists of JSON that are quoted in a text."""
+    begin = 0
+    for _ in range(ATTEMPTS):
+        found = [place for place in (text.find("{", begin), text.find("[", begin)) if place >= 0]
+        if not found:
+            break
+        begin = min(found)
+        try:
+            inner, end = codec.value_at(text, begin)
+        except ValueError:
+            begin += 1
+            continue
+        cleaned = _clean(inner, secrets)
+        shown = text[begin:end] if cleaned == inner else codec.encode(cleaned, indent=0)
+        text = text[:begin] + shown + text[end:]
+        begin += len(shown)
     return text
+
+
+def _decoded(text: str) -> str:
+    """Return the text with each `%7B` and `\\u007b` replaced by the letter that it stands for."""
+    first, *parts = text.split("%")
+    packed = first.encode()
+    for part in parts:
+        is_code = len(part) >= 2 and HEX.issuperset(part[:2])
+        packed += bytes.fromhex(part[:2]) + part[2:].encode() if is_code else f"%{part}".encode()
+    first, *parts = packed.decode(errors="replace").split("\\u")
+    for part in parts:
+        is_code = len(part) >= 4 and HEX.issuperset(part[:4])
+        first += codec.any_value(f'"\\u{part[:4]}"') + part[4:] if is_code else f"\\u{part}"
+    return first
 
 
 def _hide_pem(text: str, secrets: set[str]) -> str:
@@ -167,20 +227,56 @@ def _hide_credentials(text: str, secrets: set[str]) -> str:
 
 def _hide_tokens(text: str, secrets: set[str]) -> str:
     """Hide what begins as tokens do, up to the next blank or quote."""
-    for begin in (place for token in TOKENS for place in _places(text, token)):
-        end = begin
-        while end < len(text) and text[end] not in WORD_ENDS:
-            end += 1
-        token = text[begin:end]
-        if len(token) >= SHORTEST:
-            secrets.add(token)
-            return _hide_tokens(text[:begin] + HIDDEN + text[end:], secrets)
+    for token in TOKENS:
+        begin = text.find(token)
+        while begin >= 0:
+            end = begin
+            while end < len(text) and text[end] not in WORD_ENDS:
+                end += 1
+            if end - begin >= SHORTEST:
+                secrets.add(text[begin:end])
+                text = f"{text[:begin]}{HIDDEN}{text[end:]}"
+                end = begin + len(HIDDEN)
+            begin = text.find(token, end)
     return text
+
+
+def _hide_options(text: str, secrets: set[str]) -> str:
+    """Hide the values of options, as in `-u bob:password`, `-ppassword` or `--pass password`."""
+    place = text.find("-")
+    while place >= 0:
+        end = place
+        while end < len(text) and text[end] not in f"{QUOTES}=":
+            end += 1
+        option = text[place:end]
+        if (not place or text[place - 1] in f"{QUOTES}([") and _is_secret_option(option):
+            end = end if option.startswith("--") else place + 2
+            # What follows is another option, or a secret that looks like one: both go, and one more word.
+            for _ in range(1 + text[end:].lstrip(f"{QUOTES}=,").startswith("-")):
+                text, end = _hide_word(text, end, secrets)
+        place = text.find("-", max(end, place + 1))
+    return text
+
+
+def _hide_word(text: str, begin: int, secrets: set[str]) -> tuple[str, int]:
+    """Hide the word that begins there, behind blanks and quotes; return where it ends."""
+    while text[begin : begin + 1] in (*" \t\n\"'=,",) or text[begin : begin + 2] in ('\\"', "\\'"):
+        begin += 1
+    quote = text[begin - 1]
+    ends = quote if quote in "\"'" else " \t\n\"'"
+    end = begin
+    while end < len(text) and text[end] not in ends:
+        end += 1
+    word = text[begin:end]
+    if not word or word == HIDDEN:
+        return text, end
+    secrets.update((word, word.partition(":")[2]))
+    return f"{text[:begin]}{HIDDEN}{text[end:]}", begin + len(HIDDEN)
 
 
 def _hide_assigned(text: str, secrets: set[str]) -> str:
     """Hide all that follows `password=`, `"password": ` or `password `: where it ends is unknown."""
-    lowered = text.lower()
+    lowered = _folded(text)
     for place in sorted(place for sign in SIGNS for place in _places(lowered, sign)):
         start = end = place
         while start > 0 and (lowered[start - 1].isalnum() or lowered[start - 1] in "_-."):
@@ -188,7 +284,9 @@ def _hide_assigned(text: str, secrets: set[str]) -> str:
         while end < len(text) and (lowered[end].isalnum() or lowered[end] in "_-."):
             end += 1
         value = len(text) - len(text[end:].lstrip(QUOTES))
-        is_assigned = text[value : value + 1] in SEPARATORS
+        is_assigned = lowered[value : value + 1] in SEPARATORS
+        # In a list: `"Authorization", "Basic ..."`.
+        is_assigned = is_assigned or (text[value : value + 1] == "," and value > end)
         is_told = value > end and any(sign in lowered[start:end] for sign in STRONG_SIGNS)
         if text[value:] and (is_assigned or is_told):
             value += is_assigned
@@ -207,8 +305,24 @@ def _places(text: str, part: str) -> "Iterator[int]":
 
 
 def _is_secret(name: "Json") -> bool:
-    lowered = name.lower() if isinstance(name, str) else ""
+    lowered = _folded(name) if isinstance(name, str) else ""
     return any(sign in lowered for sign in SIGNS)
+
+
+def _is_secret_option(option: str) -> bool:
+    is_short = option[:2] != "--" and option[1:2] in OPTIONS and option != "-"
+    return is_short or option == "--user" or _is_secret(option)
+
+
+def _is_word(value: "Json") -> bool:
+    return isinstance(value, str) and len(value.split()) == 1
+
+
+def _folded(text: str) -> str:
+    """Return the text in lower case and half width, letter by letter."""
+    if text.isascii():
+        return text.lower()
+    return "".join([each.lower()[:1] for each in text.translate(FULL_WIDTH)])
 
 
 def _texts(value: "Json") -> "set[str]":

@@ -65,13 +65,21 @@ def decode(raw: bytes) -> "Object":
 
 def any_value(text: str) -> "Json":
     """Return the JSON value in `text`, an object or not. Raises ValueError, without a reason."""
+    value, end = value_at(text, len(text) - len(text.lstrip(BLANKS)))
+    if text[end:].strip(BLANKS):
+        raise ValueError
+    return value
+
+
+def value_at(text: str, begin: int) -> "tuple[Json, int]":
+    """Return the JSON value that begins there, and where it ends. Raises ValueError."""
     try:
-        value, end = _scan(text, len(text) - len(text.lstrip(BLANKS)))
+        value, end = _scan(text, begin)
     except (StopIteration, RecursionError, SystemError, ImportError):
         raise ValueError from None
-    if text[end:].strip(BLANKS) or _is_deeper(value, DEPTH_LIMIT):
+    if _is_deeper(value, DEPTH_LIMIT):
         raise ValueError
-    return _without_surrogates(value) if "\\u" in text else value
+    return (_without_surrogates(value) if "\\u" in text else value), end
 
 
 def fold(data: "Object", table: "Fold", path: str = "") -> "Object":
