@@ -142,6 +142,8 @@ def _add_actions(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(agent: "Agent", metrics: str) -> int:
+    from cni_bridge.cluster.agent import sleep
+
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(terminal.LogFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
@@ -156,7 +158,7 @@ def _serve(agent: "Agent", metrics: str) -> int:
             agent.turn()
         except CniError as error:  # a ledger that is locked or full may be well again
             logging.warning("%s. %s", error.msg, error.details)
-            time.sleep(SLICE_S)
+            sleep(SLICE_S)
         except Exception as error:  # noqa: BLE001 - nothing may end the agent: leases would expire
             agent.note_fault(error)
         is_ready = is_ready or agent.is_ready()
@@ -165,7 +167,7 @@ def _serve(agent: "Agent", metrics: str) -> int:
         )
         end = time.monotonic() + agent.pause()
         while not stopped and time.monotonic() < end:
-            time.sleep(SLICE_S)
+            sleep(SLICE_S)
     tell_systemd("STOPPING=1")
     if server:
         server.shutdown()

@@ -8,6 +8,7 @@ lease lasts.
 import logging
 import os
 import random
+import select
 import time
 
 from cni_bridge.address import prefix_text
@@ -49,6 +50,11 @@ class Identity:
     id: str
     name: str
     addresses: tuple[bytes, ...] = ()
+
+
+def sleep(seconds: float) -> None:
+    """Wait; unlike `time.sleep`, also under faketime, whose clock_nanosleep fails with EINVAL."""
+    select.select((), (), (), seconds)
 
 
 class Agent:
@@ -210,7 +216,7 @@ class Agent:
         if not self._is_blind:
             self._view = self._store.watch(self._view, PATIENCE_S)
         elif has_asked_before:
-            time.sleep(PATIENCE_S)  # back off after two requests in a row
+            sleep(PATIENCE_S)  # back off after two requests in a row
 
     def _report_malformed(self, view: View) -> None:
         """Log each malformed record of the store once; the others go on as if it were not there."""
