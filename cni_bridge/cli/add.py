@@ -6,7 +6,8 @@ from typing import Any
 
 from cni_bridge.cli import chain, conflists, containers, terminal
 from cni_bridge.cli.chain import Chain
-from cni_bridge.cli.options import Commands, Options, Parser, add_command, add_json
+from cni_bridge.cli.options import Commands, Options, Parser, add_command, add_conf_dir, add_json
+from cni_bridge.cli.validate import command as validate
 from cni_bridge.errors import InvalidConfig
 
 EXAMPLES = """\
@@ -52,6 +53,7 @@ def run(options: Options) -> int:
     made = of_options(options, {key: value for key, value in wishes.items() if value})
     if not made.target.netns_path:
         raise InvalidConfig(f"the network namespace of {options.container} is gone")
+    validate.refuse(f"{made.name}.conflist", made.text)
     _refuse_unoffered(made)
     result = made.add()
     if options.json:
@@ -71,17 +73,12 @@ def add_names(parser: Parser) -> None:
         help="the path or name of a network namespace, a process id, or a container's id",
     )
     parser.add_argument("--ifname", metavar="NAME", default="eth0", help="eth0 by default")
-    parser.add_argument(
-        "--conf-dir",
-        metavar="DIR",
-        default=os.environ.get("NETCONFPATH", conflists.DIRECTORY),
-        help=f"the network configs, {conflists.DIRECTORY} by default",
-    )
+    add_conf_dir(parser, conflists.directory())
 
 
 def of_options(options: Options, wishes: dict[str, Any]) -> Chain:
     """Return the chain that the options mean. Raises CniError."""
-    document, text = chain.conflist(options.network, options.conf_dir)
+    document, text = conflists.find(options.network, options.conf_dir)
     return Chain(
         conflist=document,
         text=text,

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from cni_bridge.address import text as address_text
 from cni_bridge.cli import conflists, host_state, terminal
-from cni_bridge.cli.options import Commands, Options, add_command, add_json
+from cni_bridge.cli.options import Commands, Options, add_command, add_conf_dir, add_json
 from cni_bridge.cli.terminal import Text
 from cni_bridge.edge.config import HOST_LOCAL_DIR
 from cni_bridge.errors import IOFailure
@@ -59,12 +59,7 @@ def register(parsers: Commands) -> None:
         default=HOST_LOCAL_DIR,
         help=f"host-local's dataDir, {HOST_LOCAL_DIR} by default",
     )
-    parser.add_argument(
-        "--conf-dir",
-        metavar="DIR",
-        default=conflists.DIRECTORY,
-        help=f"the network configs, {conflists.DIRECTORY} by default",
-    )
+    add_conf_dir(parser)
     add_json(parser)
 
 

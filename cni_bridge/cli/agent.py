@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from cni_bridge import address
 from cni_bridge.cli import conflists, terminal
-from cni_bridge.cli.options import Commands, Options, add_command
+from cni_bridge.cli.options import Commands, Options, add_command, add_conf_dir
 from cni_bridge.cluster import snapshot
 from cni_bridge.errors import CniError, InvalidConfig, IOFailure, TryAgainLater
 from cni_bridge.kernel import machine
@@ -60,12 +60,7 @@ def register(commands: Commands) -> None:
         default="",
         help="which cluster network, if there are several",
     )
-    parser.add_argument(
-        "--conf-dir",
-        metavar="DIR",
-        default=conflists.DIRECTORY,
-        help="directory of the network configs",
-    )
+    add_conf_dir(parser)
     parser.add_argument(
         "--host",
         metavar="ID",

@@ -14,7 +14,6 @@ from typing import Any, NoReturn
 
 from cni_bridge.cli import plugin_dirs, terminal
 from cni_bridge.cli.containers import Target
-from cni_bridge.edge import codec
 from cni_bridge.errors import AttachmentExists, CniError, Delegated, InvalidConfig, IOFailure
 from cni_bridge.ipam.sources import OWN_TYPE
 from cni_bridge.kernel import links, netns
@@ -169,36 +168,6 @@ class Chain:
             "result": result,
         }
         self.cache.write_text(json.dumps(kept))
-
-
-def conflist(name: str, directory: str) -> tuple[Json, str]:
-    """Return the config list of a network, and its text. Raises InvalidConfig."""
-    names = []
-    for file in sorted(Path(directory).glob("*")):
-        if file.suffix not in (".conf", ".conflist", ".json"):
-            continue
-        try:
-            text = file.read_text(encoding="utf-8")
-            document = codec.decode(text.encode())
-        except (OSError, ValueError, CniError):
-            continue
-        names.append(str(document.get("name", "")))
-        if names[-1] == name:
-            return _as_list(document), text
-    listed = ", ".join(sorted(filter(None, names)))
-    raise InvalidConfig(
-        f"no network is named {name} in {directory}",
-        f"networks: {listed}"
-        if listed
-        else f"`cni-bridge init {name} -o {directory}/...` makes one",
-    )
-
-
-def _as_list(document: Json) -> Json:
-    if isinstance(document.get("plugins"), list):
-        return document
-    shared: Json = {key: document[key] for key in ("name", "cniVersion") if key in document}
-    return {**shared, "plugins": [document]}
 
 
 def _directories() -> tuple[str, ...]:

@@ -3,10 +3,12 @@
 Configs of cni-bridge are parsed; reporting what is wrong with them is `validate`'s job.
 """
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cni_bridge.cli import stdin
+from cni_bridge.cli.options import CONF_DIR
 from cni_bridge.edge import codec, config, validators
 from cni_bridge.errors import CniError, InvalidConfig
 from cni_bridge.ipam import sources
@@ -16,7 +18,7 @@ from cni_bridge.model import NetworkConfig
 if TYPE_CHECKING:
     from cni_bridge.cluster.model import Settings
 
-DIRECTORY = "/etc/cni/net.d"  # where runtimes look unless they are told otherwise
+DIRECTORY = CONF_DIR
 SUFFIXES = (".conf", ".conflist", ".json")
 
 
@@ -46,6 +48,45 @@ def read(directory: str) -> tuple[Network, ...]:
             continue
         found.append(_network(str(file), text))
     return tuple(found)
+
+
+def directory() -> str:
+    """Return where this shell's runtimes look for networks."""
+    return os.environ.get("NETCONFPATH", DIRECTORY)
+
+
+def find(name: str, directory: str) -> tuple[dict[str, Any], str]:
+    """Return the config list of a network, and its text. Raises InvalidConfig."""
+    names, broken = [], []
+    for file in sorted(Path(directory).glob("*")):
+        if file.suffix not in SUFFIXES:
+            continue
+        try:
+            text = file.read_text(encoding="utf-8", errors="replace")
+            document = codec.decode(text.encode())
+        except OSError as error:
+            broken.append(f"{file}: {error.strerror}")
+        except CniError as error:
+            broken.append(f"{file}: {error.msg}")
+        else:
+            names.append(str(document.get("name", "")))
+            if names[-1] == name:
+                return _as_list(document), text
+    listed = ", ".join(sorted(filter(None, names)))
+    new = f"`cni-bridge init {name} -o {directory}/10-{name}.conflist` makes one"
+    raise InvalidConfig(
+        f"no network is named {name} in {directory}",
+        "\n".join((f"networks: {listed}" if listed else new, *broken)),
+    )
+
+
+def _as_list(document: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(document.get("plugins"), list):
+        return document
+    shared: dict[str, Any] = {
+        key: document[key] for key in ("name", "cniVersion") if key in document
+    }
+    return {**shared, "plugins": [document]}
 
 
 def ledgers(state_dir: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from cni_bridge.cli import host_state, terminal
 from cni_bridge.cli.options import Commands, Options, add_command
 from cni_bridge.cli.validate import command as validate
 from cni_bridge.cli.validate.findings import ERROR
-from cni_bridge.edge import config, request
+from cni_bridge.edge import codec, config, request
 from cni_bridge.errors import CniError, InvalidConfig, IOFailure
 
 Subnet: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -68,9 +68,12 @@ def run(options: Options) -> int:
     if options.name is None:
         _ask(options)
     if file := _existing(options.name):
-        raise InvalidConfig(f"{file} defines network {options.name} already", "choose another name")
+        raise InvalidConfig(
+            f"{file} defines network {options.name} already",
+            f"choose another name; or remove its containers and `rm {file}`, then run this again",
+        )
     text, unwise = _checked(options)
-    for each in (*unwise, *_overlaps(options.subnet)):
+    for each in (*unwise, *_overlaps(options.subnet), *_unreadable()):
         terminal.write(f"warning: {each}", stderr=True)
     if options.output is None:
         terminal.write(text)
@@ -234,6 +237,17 @@ def _taken() -> Iterator[Subnet]:
             yield ipaddress.ip_interface(address).network
     for file in _config_files():
         yield from _configured(_content(file))
+
+
+def _unreadable() -> Iterator[str]:
+    """Report the configs whose subnets are unknown."""
+    for file in _config_files():
+        try:
+            codec.decode(file.read_bytes())
+        except OSError as error:
+            yield f"{file}: {error.strerror}, so its subnets may be taken too"
+        except CniError as error:
+            yield f"{file}: {error.msg}"
 
 
 def _config_files() -> list[Path]:

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import os
 import re
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeAlias
@@ -9,6 +10,7 @@ from typing import Any, NoReturn, TypeAlias
 from cni_bridge.cli import terminal
 from cni_bridge.edge.config import STATE_DIR
 
+CONF_DIR = "/etc/cni/net.d"  # where runtimes look unless they are told otherwise
 Options: TypeAlias = argparse.Namespace
 Commands: TypeAlias = "argparse._SubParsersAction[Any]"
 Run: TypeAlias = Callable[[Options], int]
@@ -62,12 +64,36 @@ def add_command(
     return parser
 
 
-def add_state_dir(parser: argparse.ArgumentParser) -> None:
+def directory(default: str = "") -> Callable[[str], str]:
+    """Return what checks that a directory given on the command line exists; the default need not."""
+
+    def check(text: str) -> str:
+        if text != default and not os.path.isdir(text):
+            reason = "is not a directory" if os.path.exists(text) else "does not exist"
+            raise argparse.ArgumentTypeError(f"{text} {reason}")
+        return text
+
+    return check
+
+
+def add_conf_dir(parser: argparse.ArgumentParser, default: str = CONF_DIR) -> None:
+    """Add --conf-dir."""
+    parser.add_argument(
+        "--conf-dir",
+        metavar="DIR",
+        default=default,
+        type=directory(default),
+        help=f"directory of the network configs, {CONF_DIR} by default",
+    )
+
+
+def add_state_dir(parser: argparse.ArgumentParser, *, may_be_new: bool = False) -> None:
     """Add --state-dir."""
     parser.add_argument(
         "--state-dir",
         metavar="DIR",
         default=STATE_DIR,
+        type=str if may_be_new else directory(STATE_DIR),
         help=f"directory of the ledger, {STATE_DIR} by default; for a network with ipam.dataDir, "
         "cni-bridge below that directory",
     )

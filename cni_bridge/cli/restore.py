@@ -36,7 +36,7 @@ def register(parsers: Commands) -> None:
     parser.add_argument(
         "--from-kernel", action="store_true", help="first record the running containers"
     )
-    add_state_dir(parser)
+    add_state_dir(parser, may_be_new=True)
 
 
 def run(options: Options) -> int:

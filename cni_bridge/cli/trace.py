@@ -1,5 +1,6 @@
 """`cni-bridge trace`: list the calls that runtimes made, with their steps and outcome."""
 
+import argparse
 import json
 import time
 from pathlib import Path
@@ -51,7 +52,9 @@ def register(parsers: Commands) -> None:
         "which", metavar="last|CONTAINER", nargs="?", default="", help="the latest calls if omitted"
     )
     parser.add_argument("--follow", action="store_true", help="wait for new calls")
-    parser.add_argument("--log", metavar="FILE", help="read this log instead of the journal")
+    parser.add_argument(
+        "--log", metavar="FILE", type=_log, help="read this log instead of the journal"
+    )
     add_json(parser)
 
 
@@ -74,6 +77,12 @@ def run(options: Options) -> int:
     else:
         terminal.console().print(_table(chosen))
     return 0
+
+
+def _log(text: str) -> str:
+    if not Path(text).exists():
+        raise argparse.ArgumentTypeError(f"{text} does not exist")
+    return text
 
 
 def _select(found: list[RecordedCall], which: str) -> list[RecordedCall]:

@@ -29,7 +29,7 @@ except ImportError:  # an interpreter without the C half of json still works, on
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import Any
 
     Json = Any
@@ -103,31 +103,6 @@ def fold(data: "Object", table: "Fold", path: str = "") -> "Object":
 def encode(value: object, indent: int = 4) -> str:
     """Return JSON text in ASCII; `indent` 0 puts it on one line without blanks."""
     return _write(value, " " * indent, "\n" if indent else "")
-
-
-def flaw(text: str) -> tuple[int, str]:
-    """Return where and why text was not decoded: from the json module, or else from this one's rules."""
-    bundle.open_library()
-    import json
-
-    try:
-        json.loads(text)
-    except json.JSONDecodeError as error:
-        if not text.strip(BLANKS):
-            return error.pos, "empty input"
-        return _trailing_comma(text, error.pos) or (error.pos, error.msg)
-    except (ValueError, RecursionError):
-        pass
-    return next(_flaws(text), (0, "not a JSON object"))
-
-
-def _trailing_comma(text: str, place: int) -> tuple[int, str] | None:
-    """Return the flaw in Python 3.13's words, if a comma precedes the closing bracket at `place`."""
-    kind = {"}": "object", "]": "array"}.get(text[place : place + 1])
-    before = text[:place].rstrip(BLANKS)
-    if kind is None or not before.endswith(","):
-        return None
-    return len(before) - 1, f"Illegal trailing comma before end of {kind}"
 
 
 def position(text: str, place: int) -> tuple[int, int]:
@@ -247,43 +222,22 @@ def _two_spellings(data: "Object", name: str, path: str) -> errors.InvalidConfig
 
 
 def _refusal(text: str) -> errors.UndecodableContent:
-    place, reason = flaw(text)
-    line, column = position(text, place)
+    bundle.open_library()
+    from cni_bridge.edge import json_flaws
+
+    first, *others = json_flaws.flaws(text)
+    lines = [first.hint] if first.hint else []
+    lines += [f"{_place(text, each.place)}: {each.reason}" for each in others]
+    if first.place or others:
+        lines.append(_excerpt(text, first.place))
     return errors.UndecodableContent(
-        f"cannot decode the JSON: line {line}, column {column}: {reason}", _excerpt(text, place)
+        f"cannot decode the JSON: {_place(text, first.place)}: {first.reason}", "\n".join(lines)
     )
 
 
-def _flaws(text: str) -> "Iterator[tuple[int, str]]":
-    """Yield duplicate keys, deep nesting and numbers out of range in text that json accepts."""
-    import json
-    import re
-
-    levels: list[set[str]] = []
-    for token in re.finditer(r'("(?:[^"\\]|\\.)*")(\s*:)?|[\[\]{}]|[^\s\[\]{}:,"]+', text):
-        word, key = token[0], token[1]
-        if word in "[{":
-            levels.append(set())
-            if len(levels) > DEPTH_LIMIT:
-                yield token.start(), f"nested deeper than {DEPTH_LIMIT} levels"
-        elif word in "]}":
-            levels.pop()
-        elif token[2] is not None:
-            if (name := json.loads(key)) in levels[-1]:
-                yield token.start(), f"duplicate key {key}"
-            levels[-1].add(name)
-        elif key is None and not _is_plain(word):
-            yield token.start(), f"number out of range: {word[:EXCERPT]}"
-
-
-def _is_plain(word: str) -> bool:
-    """Tell whether a word is true, false, null or a number in range."""
-    if word in ("true", "false", "null"):
-        return True
-    try:
-        return _scan(word, 0)[1] == len(word)
-    except ValueError:
-        return False
+def _place(text: str, place: int) -> str:
+    line, column = position(text, place)
+    return f"line {line}, column {column}"
 
 
 def _excerpt(text: str, place: int) -> str:

@@ -26,6 +26,10 @@ LIMITS = (
     ("minLength", "maxLength", " of {} characters"),
     ("minItems", "maxItems", " of {} items"),
 )
+BOOLEANS = {
+    **dict.fromkeys(("true", "yes", "on", "1"), "true"),
+    **dict.fromkeys(("false", "no", "off", "0"), "false"),
+}
 TYPE_NAMES = {
     "array": "a list",
     "boolean": "true or false",
@@ -38,26 +42,37 @@ TYPE_NAMES = {
 
 @record
 class Problem:
-    """One violation of the schema; `path` is like `ipam.ranges[0][1].subnet`."""
+    """One violation of the schema; `path` is like `ipam.ranges[0][1].subnet`.
+
+    `found` is empty for a missing key; `stand_in` is a value that the schema accepts.
+    """
 
     path: str
     found: str
     expected: str
+    hint: str = ""
+    stand_in: int | None = None
 
 
 def explain(data: "Object") -> CniError:
     """Return the error for a config that the compiled validator refused."""
-    lines = [line(problem) for problem in problems(data)]
-    if not lines:
+    found = list(problems(data))
+    if not found:
         return Bug(
             "the compiled validator refuses what the schema accepts",
             "cni_bridge/edge/validators.py does not match schemas/network.schema.json: run make generate",
         )
-    return InvalidConfig(lines[0], "\n".join(lines) if len(lines) > 1 else "")
+    first = found[0]
+    if len(found) == 1:
+        return InvalidConfig(line(first), first.hint)
+    lines = (line(each) + (f" ({each.hint})" if each.hint else "") for each in found)
+    return InvalidConfig(line(first), "\n".join(lines))
 
 
 def line(problem: Problem) -> str:
     """Return the problem as text: `ipam.subnet: expected a string, found 5`."""
+    if not problem.found:
+        return f"{problem.path}: {problem.expected}, but missing"
     return f"{problem.path}: expected {problem.expected}, found {problem.found}"
 
 
@@ -100,18 +115,24 @@ def _problems_of(error: "ValidationError") -> "Iterator[Problem]":
     rule: Json = error.validator_value
     instance: Json = error.instance
     if error.validator == "required":
-        missing = dict.fromkeys(rule, "a value")
+        missing = dict.fromkeys(rule, "required")
     elif error.validator == "dependencies":
         given = rule.keys() & instance.keys()
         missing = {
-            companion: f"a value, as {key} has one" for key in given for companion in rule[key]
+            companion: f"required, as {key} is set" for key in given for companion in rule[key]
         }
     else:
-        found, expected = _found(instance), _expected(error.schema)
-        yield Problem(path=path_text(path), found=found, expected=expected)
+        rules: Json = error.schema
+        yield Problem(
+            path=path_text(path),
+            found=_found(instance),
+            expected=_expected(rules),
+            hint=_advice(rules, instance, is_item=bool(path) and type(path[-1]) is int),
+            stand_in=rules.get("minimum"),
+        )
         return
     for key in sorted(missing.keys() - instance.keys()):
-        yield Problem(path=path_text((*path, key)), found="nothing", expected=missing[key])
+        yield Problem(path=path_text((*path, key)), found="", expected=missing[key])
 
 
 def _expected(schema: "Json") -> str:
@@ -125,6 +146,44 @@ def _expected(schema: "Json") -> str:
         elif low in schema:
             wanted += form.format(f"{schema[low]} or more")
     return wanted
+
+
+def _advice(schema: "Json", value: "Json", *, is_item: bool) -> str:
+    """Return how a value of the wrong type was probably meant; empty if that is unclear."""
+    types = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    text = encode(value, indent=0)
+    if "enum" in schema:
+        return _advice_on_choice(schema["enum"], value)
+    if "array" in types and isinstance(value, dict):
+        is_nested = is_item or schema.get("items", {}).get("type") == "array"
+        return "write `[[{...}]]`: a list of lists" if is_nested else "write `[{...}]`: a list"
+    if "array" in types and isinstance(value, str):
+        return "write `[...]`: a list"
+    if "object" in types and isinstance(value, list):
+        return "write `{...}`: one object, not a list"
+    if "boolean" in types:
+        meant = BOOLEANS.get(text.strip('"').casefold())
+        return f"write `{meant}` without quotes" if meant else ""
+    if "integer" in types and isinstance(value, str) and value.strip().isdecimal():
+        return f"write `{int(value)}` without quotes"
+    if "integer" in types and isinstance(value, float) and value.is_integer():
+        return f"write `{int(value)}`"
+    if "null" in types and isinstance(value, bool | int | float):
+        return f'write `"{text}"` in quotes'
+    return ""
+
+
+def _advice_on_choice(choices: "list[Json]", value: "Json") -> str:
+    if isinstance(value, bool):
+        value = "on" if value else "off"
+    meant = BOOLEANS.get(str(value).casefold(), "")
+    if {"on", "off"} <= set(choices) and meant:
+        value = "on" if meant == "true" else "off"
+    import difflib
+
+    names = [str(each) for each in choices if each]
+    near = difflib.get_close_matches(str(value).casefold(), names, n=1)
+    return f'write `"{near[0]}"`' if near else ""
 
 
 def _found(value: object) -> str:

@@ -164,6 +164,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "edge.explain": {"lean.bundle", "edge.codec"},
     "edge.firewall": {"edge.ipam_config"},
     "edge.tuning": {"edge.ipam_config"},
+    "edge.json_flaws": set(),
     "edge.ipam_config": {"edge.result_versions", "ledger.ranges"},
     "edge.request": {"edge.codec", "edge.validators"},
     "edge.result": {"edge.result_versions", "names"},

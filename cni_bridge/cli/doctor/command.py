@@ -6,9 +6,16 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from cni_bridge import plugin
-from cni_bridge.cli import conflists, terminal
+from cni_bridge.cli import terminal
 from cni_bridge.cli.doctor.findings import Diagnosis
-from cni_bridge.cli.options import Commands, Options, add_command, add_json, add_state_dir
+from cni_bridge.cli.options import (
+    Commands,
+    Options,
+    add_command,
+    add_conf_dir,
+    add_json,
+    add_state_dir,
+)
 from cni_bridge.cli.terminal import Screen, Text
 from cni_bridge.errors import CniError, IOFailure, LedgerUnusable
 from cni_bridge.lean.record import replace
@@ -41,12 +48,7 @@ def register(parsers: Commands) -> None:
     )
     add_options(parser)
     add_state_dir(parser)
-    parser.add_argument(
-        "--conf-dir",
-        metavar="DIR",
-        default=conflists.DIRECTORY,
-        help=f"the network configs, {conflists.DIRECTORY} by default",
-    )
+    add_conf_dir(parser)
     parser.add_argument(
         "--cni-path",
         metavar="DIRS",

@@ -3,17 +3,26 @@
 A dry run: no lease is taken, nothing is made, no other plugin is run.
 """
 
+import os
+import sys
+
 from rich.table import Table
 
 from cni_bridge import attachments, plan
-from cni_bridge.cli import host_state, stdin, terminal
-from cni_bridge.cli.options import Commands, Options, add_command, add_json
+from cni_bridge.cli import conflists, host_state, stdin, terminal
+from cni_bridge.cli.options import Commands, Options, add_command, add_conf_dir, add_json
 from cni_bridge.cli.plan import steps
 from cni_bridge.cli.plan.steps import Situation, Step
 from cni_bridge.cli.terminal import Text
+from cni_bridge.cli.validate import command as validate
 from cni_bridge.edge import config
 from cni_bridge.edge.request import Request
-from cni_bridge.errors import InvalidEnvironment, NotAsPlanned
+from cni_bridge.errors import (
+    InvalidConfig,
+    InvalidEnvironment,
+    NotAsPlanned,
+    UndecodableContent,
+)
 from cni_bridge.ipam import resolver, sources
 from cni_bridge.kernel import netns
 from cni_bridge.ledger import blocks, ranges, store
@@ -23,9 +32,10 @@ from cni_bridge.model import Grant, Holding, Lease, NetworkConfig, Plan, RangeSe
 STYLES = {steps.NEW: "green", steps.THERE: "dim", steps.BLOCKED: "bold red"}
 CONTAINER = "container"
 EXAMPLES = """\
+  cni-bridge plan web
   cni-bridge plan < /etc/cni/net.d/10-web.conflist
   CNI_CONTAINERID=3f2a CNI_NETNS=/run/netns/3f2a cni-bridge plan 10-web.conflist
-  CNI_CONTAINERID=3f2a CNI_NETNS=/run/netns/3f2a cni-bridge plan --diff 10-web.conflist"""
+  CNI_CONTAINERID=3f2a CNI_NETNS=/run/netns/3f2a cni-bridge plan --diff web"""
 
 
 def register(parsers: Commands) -> None:
@@ -40,7 +50,14 @@ def register(parsers: Commands) -> None:
         "CNI_CONTAINERID\nand CNI_IFNAME default to `example` and `eth0`.",
         examples=EXAMPLES,
     )
-    parser.add_argument("file", metavar="FILE", nargs="?", default="-", help="stdin if omitted")
+    parser.add_argument(
+        "source",
+        metavar="NETWORK|FILE",
+        nargs="?",
+        default="-",
+        help="a network's name, or a file; stdin if omitted",
+    )
+    add_conf_dir(parser, conflists.directory())
     parser.add_argument(
         "--diff",
         action="store_true",
@@ -51,11 +68,16 @@ def register(parsers: Commands) -> None:
 
 def run(options: Options) -> int:
     """Print the steps, or the differences."""
-    asked = stdin.add_request(stdin.read(options.file))
-    document = config.prepare(asked.document, asked.command)
-    kind = config.ipam_type(document)
-    is_delegated = kind not in ("", sources.OWN_TYPE)
-    settings = config.parse(document, asked.args, is_delegated=is_delegated)
+    text = _text(options)
+    try:
+        asked = stdin.add_request(text)
+        document = config.prepare(asked.document, asked.command)
+        kind = config.ipam_type(document)
+        is_delegated = kind not in ("", sources.OWN_TYPE)
+        settings = config.parse(document, asked.args, is_delegated=is_delegated)
+    except (InvalidConfig, UndecodableContent):
+        validate.refuse(options.source, text)
+        raise
     attachment = config.attachment(document, asked)
     ledger = store.find_ledger(settings.state_dir)
     holding = ledger.find(attachment) if ledger else None
@@ -87,6 +109,16 @@ def _steps(wanted: Plan, asked: Request, holdings: tuple[Holding, ...]) -> list[
         text = f"{asked.netns_path} is not a network namespace"
         found.insert(0, Step(mark=steps.BLOCKED, place=CONTAINER, text=text))
     return found
+
+
+def _text(options: Options) -> str:
+    """Return the config: of a file or stdin, or of the network with that name."""
+    source = options.source
+    if source == "-" and sys.stdin.isatty():
+        options.command_parser.error("no network or file is named, and stdin is a terminal")
+    if source == "-" or os.sep in source or os.path.exists(source):
+        return stdin.read(source)
+    return conflists.find(source, options.conf_dir)[1]
 
 
 def _next_leases(ledger: Ledger | None, settings: NetworkConfig) -> tuple[Lease, ...]:

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterator
 
+from cni_bridge.cli import stdin
 from cni_bridge.cli.validate.findings import ConfigFinding, error, warning
 from cni_bridge.cli.validate.json_positions import Node
 from cni_bridge.ipam.sources import OWN_TYPE
@@ -92,6 +93,11 @@ def _port_twice(kinds: list[str], plugins: list[Node]) -> Iterator[ConfigFinding
             "keep `portMappings` in the `capabilities` of one of them",
             effect="published ports may not answer, or ADD fails",
         )
+
+
+def is_ours(kind: str) -> bool:
+    """Whether a `type` is or probably means cni-bridge, whose keys are checked."""
+    return kind in stdin.OWN_NAMES or _near(kind, KNOWN) == OWN_TYPE
 
 
 def has_ports(plugin: Node) -> bool:

@@ -6,21 +6,21 @@ Reads files only; the host is not inspected.
 from pathlib import Path
 from typing import Any
 
-from cni_bridge.cli import stdin, terminal
+from cni_bridge.cli import conflists, stdin, terminal
 from cni_bridge.cli.options import Commands, Options, add_command
 from cni_bridge.cli.terminal import Screen, Text
 from cni_bridge.cli.validate import chains, errors, json_positions, unknown_keys, warnings
 from cni_bridge.cli.validate.findings import ERROR, WARNING, ConfigFinding
 from cni_bridge.cli.validate.json_positions import Node, Span
 from cni_bridge.cli.validate.warnings import Checked
-from cni_bridge.edge import codec, explain, versions
-from cni_bridge.errors import CniError, UndecodableContent
+from cni_bridge.edge import codec, explain, json_flaws, versions
+from cni_bridge.errors import CniError, InvalidConfig, IOFailure, UndecodableContent
 from cni_bridge.ipam.sources import OWN_TYPE
 from cni_bridge.lean.record import record
 
 STYLES = {ERROR: "bold red", WARNING: "bold yellow"}
 EXAMPLES = """\
-  cni-bridge validate /etc/cni/net.d/*.conflist
+  cni-bridge validate /etc/cni/net.d
   cni-bridge validate --strict --format json 10-web.conflist   # for CI
   cni-bridge validate - < 10-web.conflist"""
 
@@ -49,7 +49,9 @@ def register(commands: Commands) -> None:
         "warns of what is\nlegal but rarely meant. A file is a config list or a single config.",
         examples=EXAMPLES,
     )
-    parser.add_argument("files", metavar="FILE", nargs="+", help="a file, or - for stdin")
+    parser.add_argument(
+        "files", metavar="FILE|DIR", nargs="+", help="a file, a directory, or - for stdin"
+    )
     parser.add_argument(
         "--format", choices=("text", "json"), default="text", help="text by default"
     )
@@ -58,13 +60,55 @@ def register(commands: Commands) -> None:
 
 def run(options: Options) -> int:
     """Examine every file; return 1 if one has an error."""
-    reports = examine([(name, stdin.read(name)) for name in options.files])
+    files, unread = _files(options.files)
+    reports = [*unread, *examine(files)]
     if options.format == "json":
         terminal.print_json({"files": [_as_json(report) for report in reports]})
     else:
         _print(terminal.console(), reports)
     severities = (ERROR, WARNING) if options.strict else (ERROR,)
     return int(any(report.count(each) for report in reports for each in severities))
+
+
+def refuse(name: str, text: str) -> None:
+    """Raise InvalidConfig with all errors of a config, if it has any."""
+    (report,) = examine([(name, text)])
+    wrong = [each for each in report.findings if each.severity == ERROR]
+    if len(wrong) == 1:
+        raise InvalidConfig(_located(report, wrong[0]), wrong[0].hint)
+    if wrong:
+        lines = [
+            _located(report, each) + (f" ({each.hint})" if each.hint else "") for each in wrong
+        ]
+        raise InvalidConfig(f"{name} has {len(wrong)} errors", "\n".join(lines))
+
+
+def _located(report: Report, finding: ConfigFinding) -> str:
+    line, column = codec.position(report.text, finding.span.start)
+    return f"line {line}, column {column}: {finding.message}"
+
+
+def _files(names: list[str]) -> tuple[list[tuple[str, str]], list[Report]]:
+    """Return the text of each file, those of directories too, and a report of each unread one."""
+    found, unread = [], []
+    for name in names:
+        for each in _configs_in(name) if Path(name).is_dir() else [name]:
+            try:
+                found.append((each, stdin.read(each)))
+            except IOFailure as error:
+                unread.append(_unread(each, f"cannot be read: {error.msg.rpartition(': ')[2]}"))
+    return found, unread
+
+
+def _configs_in(directory: str) -> list[str]:
+    files = sorted(Path(directory).glob("*"))
+    # A directory without any is named itself, as the file that cannot be read.
+    return [str(file) for file in files if file.suffix in conflists.SUFFIXES] or [directory]
+
+
+def _unread(name: str, message: str) -> Report:
+    finding = ConfigFinding(severity=ERROR, path="", span=Span(start=0, end=1), message=message)
+    return Report(name=name, text="", findings=(finding,))
 
 
 def examine(files: list[tuple[str, str]]) -> list[Report]:
@@ -89,9 +133,16 @@ def _in_file(name: str, text: str, networks: list[Checked]) -> list[ConfigFindin
     try:
         codec.decode(text.encode(errors="replace"))
     except UndecodableContent:
-        place, reason = codec.flaw(text)
-        span = Span(start=place, end=place + 1)
-        return [ConfigFinding(severity=ERROR, path="", span=span, message=f"not JSON: {reason}")]
+        return [
+            ConfigFinding(
+                severity=ERROR,
+                path="",
+                span=Span(start=each.place, end=each.place + 1),
+                message=each.reason,
+                hint=each.hint,
+            )
+            for each in json_flaws.flaws(text)
+        ]
     root = json_positions.scan(text)
     found = list(errors.in_header(root))
     identity = _identity(root, is_good=not found)
@@ -108,8 +159,9 @@ def _in_plugin(
     found = unknown_keys.in_plugin(
         plugin,
         explain.schema(),
-        is_ours=_text(plugin.get("type"), OWN_TYPE) in stdin.OWN_NAMES,
-        has_our_ipam=_ipam_type(plugin) in ("", OWN_TYPE),
+        is_ours=chains.is_ours(_text(plugin.get("type"), OWN_TYPE)),
+        has_our_ipam=chains.is_ours(_ipam_type(plugin) or OWN_TYPE),
+        is_listed=bool(plugin.path),
     )
     try:
         checked = Checked(file=file, plugin=plugin, config=errors.understood(plugin, identity))
@@ -121,10 +173,13 @@ def _in_plugin(
 
 def _plugins(root: Node) -> tuple[list[Node], list[ConfigFinding]]:
     """Return the plugin configs to check, and what is wrong with the list of them."""
-    listed = root.get("plugins")
+    listed = root.get("plugins") or unknown_keys.misspelt_plugins(root)
     if listed is None:
-        return [root], list(chains.on_ipam(root)) if root.get("type") else [_without_plugin(root)]
-    found = list(unknown_keys.in_list(root, errors.LIST_KEYS, explain.schema()))
+        if not root.get("type"):
+            return [root], [_without_plugin(root)]
+        return [root], [*chains.in_list([root]), *chains.on_ipam(root)]
+    found = list(unknown_keys.in_list(root, explain.schema()))
+    found += [] if root.get("plugins") else [_without_plugin(root)]
     items = list((listed.items or {}).values()) if listed.is_list else []
     if not items:
         return [], [*found, _wrong(listed, "a list of plugins, one or more")]
@@ -135,7 +190,7 @@ def _plugins(root: Node) -> tuple[list[Node], list[ConfigFinding]]:
             found.append(_wrong(item, "an object"))
         elif kind is None or not isinstance(kind.scalar, str) or not kind.scalar:
             found.append(_wrong(kind or item, "the file name of a plugin in `type`"))
-        elif kind.scalar in stdin.OWN_NAMES or _ipam_type(item) == OWN_TYPE:
+        elif chains.is_ours(kind.scalar) or _ipam_type(item) == OWN_TYPE:
             ours.append(item)
     typed = [item for item in items if not item.is_list and _text(item.get("type"), "")]
     found += chains.in_list(typed)

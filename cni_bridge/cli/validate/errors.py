@@ -6,20 +6,17 @@ The verdicts are the plugin's own: its schema, and `edge.config`.
 from collections.abc import Iterator
 from typing import Any
 
+from cni_bridge import address
 from cni_bridge.cli.validate import json_positions
 from cni_bridge.cli.validate.findings import ERROR, ConfigFinding
 from cni_bridge.cli.validate.json_positions import Node
+from cni_bridge.cli.validate.unknown_keys import LIST_KEYS
 from cni_bridge.edge import codec, config, explain, validators, versions
 from cni_bridge.errors import CniError
 from cni_bridge.ipam.sources import OWN_TYPE
 from cni_bridge.lean.record import record
 from cni_bridge.model import NetworkConfig
 
-# What a list has for all of its plugins; the runtime writes name and version into each.
-LIST_KEYS = (
-    *("cniVersion", "cniVersions", "name"),
-    *("disableCheck", "disableGC", "loadOnlyInlinedPlugins"),
-)
 # Where to point for errors whose words, the reference's, don't begin with a path.
 ABOUT = (
     ("network name", "name"),
@@ -33,7 +30,10 @@ ABOUT = (
 ENDS = {
     "RangeStart": ("rangeStart", "a range's start must be in its subnet, and not after its end"),
     "RangeEnd": ("rangeEnd", "a range's end must be in its subnet, and not before its start"),
+    "Network": ("subnet", "the bits behind the prefix length must be 0"),
 }
+RANGE_KEYS = ("subnet", "rangeStart", "rangeEnd", "gateway", "ranges")
+STAND_IN = "10.0.0.0/8"
 
 
 @record
@@ -46,6 +46,7 @@ class Fault:
     found: str = ""
     expected: str = ""
     hint: str = ""
+    stand_in: int | None = None
 
 
 def in_header(root: Node) -> Iterator[ConfigFinding]:
@@ -62,17 +63,61 @@ def in_plugin(plugin: Node, identity: dict[str, str]) -> Iterator[ConfigFinding]
 
     A later refusal of something that contained a dropped value may only follow from that.
     """
+    ipam = plugin.get("ipam")
+    in_ranges = list(_in_ranges(ipam)) if ipam else []
     dropped: list[Node] = []
+    reported = set()
     while faults := _faults(plugin, identity):
         chains = [(fault, plugin.find(f"{fault.path}{fault.key}")) for fault in faults]
         for fault, chain in chains:
             if not any(_holds(chain[-1], inner) for inner in dropped):
-                yield _finding(fault, chain)
-        for _, chain in chains:
+                reported.add((found := _finding(fault, chain)).path)
+                yield found
+        for fault, chain in chains:
             if len(chain) == 1:
                 return
-            chain[-2].drop(chain[-1])
             dropped.append(chain[-1])
+            _drop(chain, fault)
+    yield from (each for each in in_ranges if each.path not in reported)
+
+
+def _drop(chain: list[Node], fault: Fault) -> None:
+    """Leave out a value that has been reported, or put one in its place, to check the rest."""
+    inner = chain[-1]
+    if fault.stand_in is not None and inner.scalar != fault.stand_in and fault.found:
+        inner.items, inner.scalar = None, fault.stand_in
+    elif inner.name.endswith("ipam") and inner.get("type") and _has_ranges(inner):
+        for key in RANGE_KEYS:
+            if node := inner.get(key):
+                inner.drop(node)
+        inner.put("subnet", STAND_IN)
+    else:
+        chain[-2].drop(inner)
+
+
+def _has_ranges(ipam: Node) -> bool:
+    subnet = ipam.get("subnet")
+    return subnet is None or subnet.scalar != STAND_IN
+
+
+def _in_ranges(ipam: Node) -> Iterator[ConfigFinding]:
+    """Check the addresses of all ranges, as the plugin does not come to those after a mistake."""
+    sets = ipam.get("ranges")
+    listed = [each for inner in _items(sets) for each in (*_items(inner), inner)]
+    for holder in (ipam, *listed):
+        for key in RANGE_KEYS[:-1]:
+            node = holder.get(key)
+            if node is None or not isinstance(node.scalar, str) or not node.scalar:
+                continue
+            try:
+                (address.parse_prefix if key == "subnet" else address.parse)(node.scalar)
+            except ValueError as error:
+                message = f"{node.name}: {error}"
+                yield ConfigFinding(severity=ERROR, path=node.name, span=node.span, message=message)
+
+
+def _items(node: Node | None) -> list[Node]:
+    return list((node.items or {}).values()) if node and node.is_list else []
 
 
 def understood(plugin: Node, identity: dict[str, str]) -> NetworkConfig:
@@ -128,6 +173,8 @@ def _fault(problem: explain.Problem) -> Fault:
         message=explain.line(problem),
         found=problem.found,
         expected=problem.expected,
+        hint=problem.hint,
+        stand_in=problem.stand_in,
     )
 
 

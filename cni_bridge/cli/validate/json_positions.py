@@ -75,6 +75,12 @@ class Node:
         """Leave an item out from now on."""
         self.items = {step: item for step, item in (self.items or {}).items() if item is not inner}
 
+    def put(self, key: str, scalar: Scalar) -> None:
+        """Add or replace a value that the text does not have."""
+        node = Node((*self.path, key), None)
+        node.span, node.scalar = self.span, scalar
+        self.items = {**(self.items or {}), key: node}
+
     def _item(self, step: Step) -> "Node | None":
         items = self.items or {}
         if isinstance(step, int):

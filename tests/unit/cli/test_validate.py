@@ -134,10 +134,10 @@ def test_a_mistake_that_follows_from_another_is_not_reported() -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ('{"name": "x",\n "mtu": }', "2: not JSON: Expecting value"),
-        ('{"name": "x",\n "name": "y"}', '2: not JSON: duplicate key "name"'),
-        ("", "1: not JSON: empty input"),
-        ("[1]", "1: not JSON: not a JSON object"),
+        ('{"name": "x",\n "mtu": }', '2: the key "mtu" has no value'),
+        ('{"name": "x",\n "name": "y"}', '2: duplicate key "name"'),
+        ("", "1: empty input"),
+        ("[1]", "1: expected a JSON object"),
     ],
 )
 def test_what_is_not_json_is_pointed_at(text: str, line: str) -> None:
@@ -268,6 +268,7 @@ def test_text_is_what_compilers_print_with_the_line_and_a_marker(
         f'{file}:20:14: error: plugins[0].mtu: expected a whole number, 0 to 65535, found "1500"',
         '   20 |       "mtu": "1500"',
         "      |              ^^^^^^",
+        "      = write `1500` without quotes",
         "1 error",
     ]
 
@@ -290,6 +291,14 @@ def test_warnings_fail_only_where_asked(tmp_path: Path) -> None:
     assert main.run(["validate", "--strict", str(file)]) == 1
 
 
-def test_a_file_that_is_not_there_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.run(["validate", "/nowhere/x.conflist"]) == 1
-    assert "cannot read /nowhere/x.conflist" in capsys.readouterr().err
+def test_a_file_that_cannot_be_read_does_not_hide_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "web.conflist").write_text(conflist(mtu="1500"))
+    (tmp_path / "empty").mkdir()
+    names = [str(tmp_path / "empty"), "/nowhere/x.conflist", str(tmp_path)]
+    assert main.run(["validate", *names]) == 1
+    printed = capsys.readouterr().out
+    assert f"{tmp_path}/empty:1:1: error: cannot be read: Is a directory" in printed
+    assert "/nowhere/x.conflist:1:1: error: cannot be read: No such file or directory" in printed
+    assert f"{tmp_path}/web.conflist:20:14: error: plugins[0].mtu" in printed

@@ -21,7 +21,7 @@ def test_several_problems_are_all_in_the_details_one_a_line() -> None:
     assert error.details.split("\n") == [
         'bridge: expected a string of 1 to 15 characters, found ""',
         "ipam.subnet: expected a string, found 5",
-        'mtu: expected a whole number, 0 to 65535, found "1500"',
+        'mtu: expected a whole number, 0 to 65535, found "1500" (write `1500` without quotes)',
     ]
     assert error.msg == error.details.split("\n")[0]
 
@@ -41,7 +41,13 @@ def test_a_long_value_is_cut() -> None:
 
 def test_a_whole_number_with_a_fraction_is_not_one_for_go_nor_for_us() -> None:
     assert list(explain.problems({"name": "n", "mtu": 1500.0})) == [
-        Problem(path="mtu", found="1500.0", expected="a whole number, 0 to 65535")
+        Problem(
+            path="mtu",
+            found="1500.0",
+            expected="a whole number, 0 to 65535",
+            hint="write `1500`",
+            stand_in=0,
+        )
     ]
 
 
