@@ -7,7 +7,7 @@ import json
 import os
 import queue
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
@@ -18,9 +18,8 @@ from lightkube import ApiError, Client
 from lightkube.config.kubeconfig import KubeConfig, SingleConfig
 from lightkube.config.models import NameValue, User
 from lightkube.core.exceptions import ConfigError
-from lightkube.resources.coordination_v1 import Lease
-from lightkube.resources.core_v1 import Node
 
+from cni_bridge.cluster.kube_kinds import Lease, Node
 from cni_bridge.cluster.store import Unreachable
 
 TIMEOUT = httpx2.Timeout(5.0, connect=2.0)
@@ -52,7 +51,8 @@ class Api:
             _let_exec_plugins_speak_v1(config)
             self._files = _changed(_credentials(config, name))
             client: Any = Client(config=config, namespace=self._namespace, timeout=TIMEOUT)
-            client._client._client.event_hooks["response"].append(self._look_at_the_clock)
+            hooks = client._client._client.event_hooks["response"]
+            hooks += [self._look_at_the_clock, _split_at_newlines_only]
             # The library waits for ever; the server ends every watch after STREAM_S.
             client._client._watch_timeout.read = STREAM_S + SILENCE_S
             self._client = client
@@ -118,6 +118,19 @@ class Api:
     def _look_at_the_clock(self, answer: httpx2.Response) -> None:
         if date := answer.headers.get("Date"):
             self.skew = parsedate_to_datetime(date).timestamp() + 0.5 - time()
+
+
+def _split_at_newlines_only(answer: httpx2.Response) -> None:
+    """Let a watch's lines be those of the API server: the library splits them within strings, at U+0085."""
+    made: Any = answer
+    made.iter_lines = lambda: _lines(answer.iter_bytes())
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
 
 
 def _credentials(config: SingleConfig, kubeconfig: str) -> list[str]:

@@ -4,15 +4,15 @@ Nothing is written: Kubernetes decides which nodes exist and which subnets they 
 """
 
 import socket
-from typing import Any
-
-from lightkube.resources.core_v1 import Node
+from collections.abc import Iterable
 
 from cni_bridge import address
 from cni_bridge.address import Prefix, parse_prefix
 from cni_bridge.cluster.kube_api import Api, Changes
+from cni_bridge.cluster.kube_kinds import Node, NodeAddress
 from cni_bridge.cluster.kube_objects import NAMESPACE
 from cni_bridge.cluster.model import Block, Host, Membership, Settings, View
+from cni_bridge.cluster.notation import MAX_BOOT_ID
 from cni_bridge.cluster.store import MembershipLost, Unreachable
 from cni_bridge.lean.record import replace
 from cni_bridge.ledger.blocks import now_ms
@@ -28,7 +28,7 @@ class KubernetesNodes:
         self._node = settings.node or socket.gethostname()
         self._ttl = settings.ttl
         self._boot_id = ""  # this host's, which its kubelet reports later
-        self._known: dict[str, Any] = {}
+        self._known: dict[str, Node] = {}
         self._stream: Changes | None = None
 
     def join(self, host: Host, ttl: int, *, take_over: bool = False) -> Membership:
@@ -64,7 +64,7 @@ class KubernetesNodes:
 
     def view(self) -> View:
         items, version = self._api.listed(Node, {})
-        self._known = {str(item.metadata.name): item for item in items}
+        self._known = {item.metadata.name: item for item in items}
         self._end_stream()
         self._stream = self._api.stream(Node, {}, version)
         return self._seen(int(version))
@@ -80,9 +80,9 @@ class KubernetesNodes:
         revision = view.revision
         for kind, item in found:
             revision = max(revision, _version(item))
-            self._known[str(item.metadata.name)] = item
+            self._known[item.metadata.name] = item
             if kind == "DELETED":
-                del self._known[str(item.metadata.name)]
+                del self._known[item.metadata.name]
         new = self._seen(revision)
         # Nodes change every few seconds, in what is nothing to us.
         is_same = (new.hosts, new.blocks.keys()) == (view.hosts, view.blocks.keys())
@@ -114,23 +114,34 @@ class KubernetesNodes:
         return View(revision=revision, hosts=hosts, members=frozenset(hosts), blocks=blocks)
 
 
-def _host(name: str, node: Any) -> Host:
-    status = node.status
-    addresses = [each.address for each in status.addresses or () if each.type == INTERNAL]
+def _host(name: str, node: Node) -> Host:
+    """Return the host of a node; its kubelet may report anything, and only what makes sense is kept."""
+    boot_id = node.status.nodeInfo.bootID
     return Host(
         id=name,
         name=name,
-        boot_id=status.nodeInfo.bootID if status.nodeInfo else "",
-        addresses=tuple(map(address.parse, addresses)),
-        mtu=0,  # not told: that of this host's own link
+        boot_id=boot_id if boot_id.isprintable() and len(boot_id) <= MAX_BOOT_ID else "",
+        addresses=_addresses(node.status.addresses or ()),
+        mtu=0,  # not known: that of this host's own link
     )
 
 
-def _subnets(node: Any) -> list[Prefix]:
-    spec = node.spec
-    texts = spec.podCIDRs or ([spec.podCIDR] if spec and spec.podCIDR else [])
-    return list(map(parse_prefix, texts))
+def _addresses(listed: Iterable[NodeAddress]) -> tuple[bytes, ...]:
+    """Return the first internal address of each family."""
+    found: dict[int, bytes] = {}
+    for each in listed:
+        try:
+            ip = address.parse(each.address if each.type == INTERNAL else "")
+        except ValueError:
+            continue
+        found.setdefault(len(ip), ip)
+    return tuple(found.values())
 
 
-def _version(node: Any) -> int:
-    return int(node.metadata.resourceVersion)
+def _subnets(node: Node) -> list[Prefix]:
+    texts = node.spec.podCIDRs or ([node.spec.podCIDR] if node.spec.podCIDR else [])
+    return [address.subnet(parse_prefix(each)) for each in texts]
+
+
+def _version(node: Node) -> int:
+    return int(str(node.metadata.resourceVersion))

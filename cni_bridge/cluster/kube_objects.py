@@ -6,12 +6,9 @@ How they get to the API server, and in which order, is not known here.
 import json
 from datetime import UTC, datetime
 
-from lightkube.models.coordination_v1 import LeaseSpec
-from lightkube.models.meta_v1 import ObjectMeta
-from lightkube.resources.coordination_v1 import Lease
-
 from cni_bridge.address import Prefix, first, prefix_text
 from cni_bridge.cluster import notation
+from cni_bridge.cluster.kube_kinds import Lease, LeaseSpec, Metadata
 from cni_bridge.cluster.model import Block, Host
 from cni_bridge.cluster.notation import Document
 
@@ -22,7 +19,9 @@ RECORD = "cni-bridge/record"
 def host(item: Lease) -> Host:
     """Return the host that an object describes. Raises Malformed."""
     document = notation.decoded(record(item))
-    return notation.host(document.get("id", ""), document)
+    found = notation.host(document.get("id", ""), document)
+    _must_be_held_by(found.id, item)
+    return found
 
 
 def block(item: Lease) -> Block:
@@ -31,7 +30,13 @@ def block(item: Lease) -> Block:
     found = notation.block(subnet(item), document, int(version(item)))
     if document.get("subnet") != prefix_text(found.subnet):
         raise notation.Malformed("its subnet is not that of its name")
+    _must_be_held_by(found.host, item)
     return found
+
+
+def _must_be_held_by(host: str, item: Lease) -> None:
+    if holder(item) not in ("", host):
+        raise notation.Malformed("its holder is not the host of its record")
 
 
 def subnet(item: Lease) -> Prefix:
@@ -54,7 +59,6 @@ def record(item: Lease) -> str:
 
 def annotations(item: Lease) -> dict[str, str]:
     """Return the object's annotations, which may be changed."""
-    assert item.metadata
     if item.metadata.annotations is None:
         item.metadata.annotations = {}
     return item.metadata.annotations
@@ -62,25 +66,23 @@ def annotations(item: Lease) -> dict[str, str]:
 
 def name(item: Lease) -> str:
     """Return the object's name."""
-    assert item.metadata
-    return str(item.metadata.name)
+    return item.metadata.name
 
 
 def version(item: Lease) -> str:
     """Return the object's version."""
-    assert item.metadata
     return str(item.metadata.resourceVersion)
 
 
 def holder(item: Lease) -> str:
     """Return the holder's id; empty if there is none."""
-    return (item.spec.holderIdentity if item.spec else "") or ""
+    return item.spec.holderIdentity or ""
 
 
 def made(name: str, labels: dict[str, str], holder: str, record: Document, ttl: int) -> Lease:
     """Return a new one, not written yet; a `ttl` of 0 has no end."""
     return Lease(
-        metadata=ObjectMeta(
+        metadata=Metadata(
             name=name,
             namespace=NAMESPACE,
             labels=dict(labels),
@@ -90,6 +92,6 @@ def made(name: str, labels: dict[str, str], holder: str, record: Document, ttl: 
     )
 
 
-def now() -> datetime:
-    """Return the time for the object's `renewTime`, which is informational."""
-    return datetime.now(UTC)
+def now() -> str:
+    """Return the time for the object's `renewTime`, which is informational; an API server wants microseconds."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

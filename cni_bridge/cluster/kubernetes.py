@@ -14,12 +14,11 @@ unchanged, on the observer's own clock.
 import time
 from hashlib import blake2b
 
-from lightkube.resources.coordination_v1 import Lease
-
 from cni_bridge.address import Prefix, prefix_text
 from cni_bridge.cluster import kube_objects as objects
 from cni_bridge.cluster import notation
 from cni_bridge.cluster.kube_api import Api, Changes
+from cni_bridge.cluster.kube_kinds import Lease
 from cni_bridge.cluster.kube_objects import NAMESPACE, RECORD
 from cni_bridge.cluster.model import Block, Host, Membership, Settings, View
 from cni_bridge.cluster.notation import Document, Malformed
@@ -67,7 +66,6 @@ class Kubernetes:
         for _attempt in range(ATTEMPTS):
             asked = now_ms()
             found = self._own(membership)
-            assert found.spec
             found.spec.renewTime = objects.now()
             if self._api.replace(found):
                 ttl = found.spec.leaseDurationSeconds or 0
@@ -176,6 +174,8 @@ class Kubernetes:
                         blocks[block.subnet] = block
                 elif name.startswith(f"{self._root}-"):
                     host = objects.host(item)
+                    if name != self._host(host.id):
+                        raise Malformed("its name is not that of its host")
                     hosts[host.id] = host
                     if objects.holder(item) and not self._is_stale(item):
                         members.add(host.id)
@@ -215,8 +215,7 @@ class Kubernetes:
     def _with_version(self, old: Lease) -> Lease:
         """Return an object with its old content, to be written over the current one."""
         now = self._api.lease(objects.name(old))
-        assert old.metadata
-        if now and now.metadata:
+        if now:
             old.metadata.resourceVersion = now.metadata.resourceVersion
         return old
 
@@ -252,13 +251,12 @@ class Kubernetes:
         return is_as_seen and self._is_stale(found) and self._end_term(found)
 
     def _end_term(self, found: Lease) -> bool:
-        assert found.spec
         found.spec.holderIdentity = ""
         return self._api.replace(found) is not None
 
     def _free(self, block: Block) -> None:
         found = self._api.lease(self._block(block.subnet))
-        if found and found.spec and objects.version(found) == str(block.revision):
+        if found and objects.version(found) == str(block.revision):
             found.spec.holderIdentity = ""
             self._api.replace(found)
 
@@ -266,7 +264,6 @@ class Kubernetes:
         """Create or replace the object; None if another agent has written it meanwhile."""
         if found is None:
             return self._api.create(wanted)
-        assert wanted.metadata
         wanted.metadata.resourceVersion = objects.version(found)
         return self._api.replace(wanted)
 
@@ -281,7 +278,6 @@ class Kubernetes:
         }
 
     def _is_stale(self, item: Lease) -> bool:
-        assert item.spec
         _version_seen, since = self._changed.get(objects.name(item), ("", time.monotonic()))
         return time.monotonic() - since >= (item.spec.leaseDurationSeconds or 0)
 

@@ -184,7 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
         since, seconds = int(query["resourceVersion"][0]), float(query["timeoutSeconds"][0])
         try:
             for event in self.server.state.changes(resource, _labels(query), since, seconds):
-                self.wfile.write(json.dumps(event).encode() + b"\n")
+                self.wfile.write(json.dumps(event, ensure_ascii=False).encode() + b"\n")
                 self.wfile.flush()
         except OSError:
             pass

@@ -1,12 +1,13 @@
 """What is Kubernetes' own: nodes with their subnets, changes that are forgotten, and what RBAC allows."""
 
 import functools
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
-from cni_bridge.address import parse_prefix
+from cni_bridge.address import parse, parse_prefix
 from cni_bridge.cluster import kube_api
 from cni_bridge.cluster import kube_objects as objects
 from cni_bridge.cluster.kube_nodes import KubernetesNodes
@@ -21,6 +22,7 @@ from tests.unit.cluster import views
 ROOT = Path(__file__).resolve().parents[2]
 ONE = views.host(1, "192.0.2.1")
 SUBNET = parse_prefix("10.244.1.0/24")
+SUBNET_OF_BLOCK = parse_prefix("10.64.0.0/26")
 
 
 def settings(server: ApiServer, directory: Path, *, pools: bool = True) -> Settings:
@@ -83,7 +85,6 @@ def test_no_lease_that_another_program_wrote_ends_or_blinds_an_agent(tmp_path: P
         spoilt |= {"block-zz-26": {}, "block-0a400040-26": {}, "block-0a400080-26": {RECORD: "7"}}
         for name, annotations in spoilt.items():
             made = objects.made(f"{store._root}-{name}", store._labels, "x", {}, 60)
-            assert made.metadata
             made.metadata.annotations = annotations or None
             assert store._api.create(made)
         for view in (store.view(), store.watch(store.view(), 0)):
@@ -93,7 +94,6 @@ def test_no_lease_that_another_program_wrote_ends_or_blinds_an_agent(tmp_path: P
         assert store.lease(mine, parse_prefix("10.64.0.64/26"), None) is None
         own = store._api.lease(store._host(ONE.id))
         assert own
-        assert own.metadata
         own.metadata.annotations = None
         assert store._api.replace(own)
         with pytest.raises(MembershipLost):
@@ -101,6 +101,63 @@ def test_no_lease_that_another_program_wrote_ends_or_blinds_an_agent(tmp_path: P
         again = store.join(ONE, 60)
         assert again.token == "1"
         assert ONE.id in store.view().members
+        store.close()
+
+
+def test_a_lease_that_the_library_can_not_read_hides_no_other(tmp_path: Path) -> None:
+    """A time before the year 1, and a character at which the library would end a watch's line."""
+    with serving() as server:
+        store = Kubernetes(settings(server, tmp_path))
+        store.join(ONE, 60)
+        view = store.view()
+        item = objects.made(f"{store._root}-host-x", store._labels, "x", {}, 60).to_dict()
+        item["metadata"]["annotations"] = {"note": "a\x85b\u2028c"}
+        item["spec"]["renewTime"] = "0000-01-01T00:00:00.000000Z"
+        server.put("leases", item)
+        seen = store.watch(view, 5)
+        for each in (seen, store.view()):
+            assert set(each.malformed) == {f"{store._root}-host-x"}
+            assert each.members == {ONE.id}
+        store.close()
+
+
+def test_a_copy_of_a_lease_under_another_name_or_holder_is_malformed(tmp_path: Path) -> None:
+    with serving() as server:
+        store = Kubernetes(settings(server, tmp_path))
+        mine = store.join(ONE, 60)
+        block = store.lease(mine, parse_prefix("10.64.0.0/26"), None)
+        name = store._host(ONE.id)
+        copy = json.loads(json.dumps(server.objects["leases"][name]))
+        copy["metadata"]["name"] = f"{name}2"
+        server.put("leases", copy)
+        held = json.loads(json.dumps(server.objects["leases"][store._block(SUBNET_OF_BLOCK)]))
+        held["spec"]["holderIdentity"] = "another"
+        view = store.view()
+        assert set(view.malformed) == {f"{name}2"}
+        assert view.blocks == {SUBNET_OF_BLOCK: block}
+        server.put("leases", held)
+        assert store.view().malformed[store._block(SUBNET_OF_BLOCK)] == SUBNET_OF_BLOCK
+        store.close()
+
+
+def test_whatever_a_kubelet_reports_is_a_node(tmp_path: Path) -> None:
+    """Only addresses and boot ids that make sense are kept: others would hide all nodes."""
+    with serving() as server:
+        server.node("n1", "10.244.1.0/24", address="192.0.2.1")
+        server.node("n2", "10.244.2.7/24", address="nowhere")
+        status = server.objects["nodes"]["n2"]["status"]
+        status["addresses"] += [
+            {"type": "InternalIP", "address": each} for each in ("192.0.2.2", "192.0.2.3", "::")
+        ]
+        status["nodeInfo"]["bootID"] = "\n" * 99
+        status["conditions"] = [{"type": "Ready", "lastHeartbeatTime": "0000-01-01T00:00:00Z"}]
+        server.put("nodes", {"metadata": {"name": "n3"}, "spec": {}})
+        store = KubernetesNodes(settings(server, tmp_path, pools=False))
+        view = store.view()
+        assert view.hosts["n2"].addresses == (parse("192.0.2.2"), parse("::"))
+        assert [view.hosts[each].boot_id for each in ("n2", "n3")] == ["", ""]
+        assert view.blocks[parse_prefix("10.244.2.0/24")].host == "n2"
+        assert view.members == {"n1", "n2", "n3"}
         store.close()
 
 
