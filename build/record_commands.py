@@ -96,6 +96,7 @@ def record_one_host(recorder: Recorder) -> None:
         record_doctor(recorder)
         host.container("red")
         record_add(recorder)
+        record_rm(recorder)
         record_journal(recorder)
         store.delete()
         time.sleep(0.5)  # the kernel removes what was in a namespace some time later
@@ -130,10 +131,15 @@ def record_host(recorder: Recorder) -> None:
         "`--diff` compares the existing state with the plan, as CHECK does.",
     )
     recorder.run("CNI_CONTAINERID=batch cni-bridge plan web.conflist")
-    recorder.section("show", "Joins ledger and kernel state. `--watch` for a live view.")
+    recorder.section(
+        "show", "Joins ledger, kernel state and the configs in net.d. `--watch` for a live view."
+    )
     recorder.run("cni-bridge show", "cni-bridge show cache")
     filter_words = shlex.quote(".attachments[0] | {network, container, health, addresses}")
-    recorder.page.append(f"\nFor programs: `cni-bridge show --json | jq {filter_words}`\n")
+    recorder.page.append(
+        f"\nFor programs: `cni-bridge show --json | jq {filter_words}`; "
+        "[its schema](../schemas/show.schema.json).\n"
+    )
     recorder.section("graph", "Draws the same as text, Mermaid, DOT, SVG or HTML.")
     recorder.run("cni-bridge graph")
     drawing = recorder.quiet("cni-bridge graph --format mermaid")
@@ -185,6 +191,17 @@ def record_add(recorder: Recorder) -> None:
     ):
         printed = recorder.quiet(f"CNI_PATH={PLUGIN.parent} {line}{options}")
         recorder.page.append(f"\n```console\n$ {line}\n{printed}".rstrip() + "\n```\n")
+
+
+def record_rm(recorder: Recorder) -> None:
+    """Record how a network is removed: one in use, and one without containers."""
+    recorder.section(
+        "rm", "Removes a network: its config and its bridge. Refuses if a container is attached."
+    )
+    recorder.quiet("cni-bridge init shop -o net.d/shop.conflist")
+    for line in ("cni-bridge rm web", "cni-bridge rm shop"):
+        printed = recorder.quiet(f"{line} --conf-dir net.d")
+        recorder.page.append(f"\n```console\n$ {line}\n{printed}\n```\n")
 
 
 def record_journal(recorder: Recorder) -> None:

@@ -20,6 +20,7 @@ from cni_bridge.kernel import links, netns
 from cni_bridge.kernel.netlink import Socket
 from cni_bridge.lean import bundle
 from cni_bridge.lean.record import record
+from cni_bridge.model import Attachment
 
 CACHE = Path("/var/lib/cni/results")
 CHECK_SINCE = (0, 4, 0)  # also the first version whose DEL gets the result
@@ -51,7 +52,9 @@ class Chain:
     @property
     def cache(self) -> Path:
         """The file that holds the result."""
-        return CACHE / f"{self.name}-{self.target.container}-{self.ifname}"
+        return cache(
+            Attachment(network=self.name, container=self.target.container, ifname=self.ifname)
+        )
 
     def add(self) -> Json:
         """Attach; undo what was done if a plugin fails. Raises CniError.
@@ -168,6 +171,11 @@ class Chain:
             "result": result,
         }
         self.cache.write_text(json.dumps(kept))
+
+
+def cache(attachment: Attachment) -> Path:
+    """Return the file that holds an attachment's result, as libcni names it."""
+    return CACHE / f"{attachment.network}-{attachment.container}-{attachment.ifname}"
 
 
 def _directories() -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from cni_bridge.edge import codec, config, validators
 from cni_bridge.errors import CniError, InvalidConfig
 from cni_bridge.ipam import sources
 from cni_bridge.lean.record import record
-from cni_bridge.model import NetworkConfig
+from cni_bridge.model import NetworkConfig, RangeSet
 
 if TYPE_CHECKING:
     from cni_bridge.cluster.model import Settings
@@ -89,6 +89,15 @@ def _as_list(document: dict[str, Any]) -> dict[str, Any]:
     return {**shared, "plugins": [document]}
 
 
+def faulty(networks: tuple[Network, ...]) -> list[str]:
+    """Return the files that name cni-bridge and that it would refuse."""
+    return [
+        each.file
+        for each in networks
+        if each.config is None and sources.OWN_TYPE in each.executables
+    ]
+
+
 def ledgers(state_dir: str) -> tuple[str, ...]:
     """Return the state directories to inspect.
 
@@ -127,6 +136,16 @@ def cluster(directory: str, name: str) -> "Settings":
     (network,) = found.values()
     assert network.config
     return settings.parse(_prepared(codec.decode(network.text.encode())), network.config.state_dir)
+
+
+def host_local_ranges(network: Network) -> tuple[RangeSet, ...]:
+    """Return the range sets that a delegated host-local reads from the config; none of other plugins."""
+    assert network.config
+    try:
+        prepared = _prepared(codec.decode(network.text.encode()))
+        return config.with_host_local(prepared, network.config).ipam.range_sets
+    except CniError:  # host-local may see it differently
+        return ()
 
 
 def _network(file: str, text: str) -> Network:

@@ -2,7 +2,9 @@
 
 import os
 
-from cni_bridge.cli import conflists
+from cni_bridge import address
+from cni_bridge.cli import conflists, container_names
+from cni_bridge.cli.container_names import Known
 from cni_bridge.edge.config import STATE_DIR
 from cni_bridge.errors import InvalidConfig
 from cni_bridge.lean.record import record
@@ -26,16 +28,11 @@ def find(which: str) -> Target:
     path = _path(which)
     if os.path.exists(path):
         there = os.stat(path).st_ino
-        own = (each for each in holdings if each.netns.inode == there)
-        known = next((each.attachment.container for each in own), "")
+        known = next(
+            (each.attachment.container for each in holdings if each.netns.inode == there), ""
+        )
         return Target(container=known or _id(which), netns_path=path)
-    named = {
-        each.attachment.container: each.netns.path
-        for each in holdings
-        if each.attachment.container.startswith(which) or os.path.basename(each.netns.path) == which
-    }
-    if which in named:
-        named = {which: named[which]}
+    named = container_names.matching(which, map(_known, holdings))
     if len(named) > 1:
         raise InvalidConfig(f"{which} may be any of: {', '.join(sorted(named))}")
     if not named:
@@ -43,8 +40,16 @@ def find(which: str) -> Target:
             f"no network namespace and no container is named {which}",
             f"`ip netns add {which}` makes one; or give a path, or the id of a process",
         )
-    ((container, path),) = named.items()
+    (container,) = named
+    path = next(each.netns.path for each in holdings if each.attachment.container == container)
     return Target(container=container, netns_path=path if os.path.exists(path) else "")
+
+
+def _known(holding: Holding) -> Known:
+    container, path = holding.attachment.container, holding.netns.path
+    names = container_names.name(container, path), os.path.basename(path)
+    addresses = (address.text(lease.address.ip) for lease in holding.leases)
+    return Known(container=container, names=names, addresses=tuple(addresses))
 
 
 def _path(which: str) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 
 from cni_bridge import names
 from cni_bridge.address import prefix_text
-from cni_bridge.cli import clusters, firewall_summary, host_state, units
+from cni_bridge.cli import clusters, container_names, firewall_summary, host_state, units
 from cni_bridge.cli.clusters import Cluster
+from cni_bridge.cli.container_names import Known
 from cni_bridge.cli.firewall_summary import FirewallRecords, Protection
 from cni_bridge.cli.host_state import End, KernelInterface, Space
 from cni_bridge.kernel import machine, netlink
@@ -29,7 +30,8 @@ UNKNOWN = "unknown"  # a cni-bridge veth that no inspected ledger records
 class Attached:
     """One attachment as recorded in the ledger and as found in the kernel.
 
-    `created` is Unix time in milliseconds; None if there is no record.
+    `created` is Unix time in milliseconds; None if there is no record. `name` is empty if the
+    container has only an id.
     """
 
     attachment: Attachment
@@ -45,11 +47,21 @@ class Attached:
     created: int | None
     protection: Protection = firewall_summary.NOTHING
     is_wire: bool = False
+    name: str = ""
+    is_namesake: bool = False  # another container has the same name
 
     @property
     def title(self) -> str:
-        """The container's id, shortened."""
-        return units.short(self.attachment.container)
+        """The container's name, with the id where that is not enough; without a name the id."""
+        identity = units.short(self.attachment.container)
+        if self.name and self.is_namesake:
+            return f"{self.name} ({identity})"
+        return self.name or identity
+
+    @property
+    def shown_addresses(self) -> tuple[str, ...]:
+        """The leased addresses or, of a delegated IPAM plugin, those that the container has."""
+        return self.addresses or (self.container_end.addresses if self.container_end else ())
 
     @property
     def far_end(self) -> End | None:
@@ -96,9 +108,26 @@ class Inventory:
         """The host's own namespace."""
         return self.spaces[0]
 
+    @property
+    def containers(self) -> tuple[Known, ...]:
+        """All containers, with what they are called."""
+        return tuple(
+            Known(
+                container=each.attachment.container,
+                names=(each.name,) if each.name else (),
+                addresses=tuple(prefix.partition("/")[0] for prefix in each.shown_addresses),
+            )
+            for each in self.attachments
+        )
+
     def space(self, name: str) -> Space | None:
         """Return the space of that name."""
         return next((each for each in self.spaces if each.name == name), None)
+
+    def title(self, container: str) -> str:
+        """Return a container's name, or what there is of it."""
+        own = (each for each in self.attachments if each.attachment.container == container)
+        return next((each.title for each in own), units.short(container))
 
 
 def take(*state_dirs: str, others: Mapping[str, str] | None = None) -> Inventory:
@@ -126,6 +155,7 @@ def take(*state_dirs: str, others: Mapping[str, str] | None = None) -> Inventory
     where = ", ".join(state_dirs)
     lost = [_unrecorded(each, where) for each in host.interfaces if _is_lost(each, known)]
     attachments += [replace(each, protection=firewall.of(each.attachment)) for each in lost]
+    attachments = _named(attachments)
     attachments.sort(key=lambda each: (each.attachment.network, not each.created, each.created))
     bridges = tuple(_bridges(host, attachments))
     ours = {bridge.name for bridge in bridges}
@@ -139,6 +169,21 @@ def take(*state_dirs: str, others: Mapping[str, str] | None = None) -> Inventory
         ),
         clusters=clusters.seen(*state_dirs),
     )
+
+
+def _named(attachments: list[Attached]) -> list[Attached]:
+    """Return the attachments with their containers' names, and which names are not unique."""
+    names = {
+        each.attachment.container: name
+        for each in attachments
+        if (name := container_names.name(each.attachment.container, each.netns_path))
+    }
+    held = list(names.values())
+    return [
+        replace(each, name=name, is_namesake=held.count(name) > 1)
+        for each in attachments
+        for name in [names.get(each.attachment.container, "")]
+    ]
 
 
 def _recorded_in(state_dirs: tuple[str, ...]) -> dict[Holding, bool]:

@@ -20,6 +20,7 @@ from cni_bridge.cli import (
     delete,
     init,
     restore,
+    rm,
     show,
     terminal,
     trace,
@@ -38,7 +39,7 @@ from cni_bridge.errors import CniError, InvalidConfig, IOFailure, LedgerUnusable
 
 COMMANDS = (
     *(init, validate, show, graph, doctor, explain, trace),
-    *(add, delete, check, exec_command, plan),
+    *(add, delete, check, exec_command, rm, plan),
     *(lab, gc_command, restore, adopt, agent, completion),
 )
 DESCRIPTION = """\

@@ -34,8 +34,7 @@ def end(name: str, interface: KernelInterface | None) -> str:
 
 def addresses(each: Attached) -> Text:
     """Return all addresses, one a line."""
-    inner = each.container_end
-    return terminal.lines(each.addresses or (inner.addresses if inner else ()) or ("-",))
+    return terminal.lines(each.shown_addresses or ("-",))
 
 
 def traffic(each: Attached) -> str:

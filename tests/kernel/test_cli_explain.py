@@ -379,8 +379,8 @@ def test_a_probe_finds_what_can_not_be_inferred(streets: Town) -> None:
 
 
 MISTAKES = {
-    ("nobody", "10.0.0.1:80"): "no container begins with nobody",
-    ("a", "10.0.0.1:80"): "several containers begin with a",
+    ("nobody", "10.0.0.1:80"): "no container is named nobody",
+    ("a", "10.0.0.1:80"): "a may be any of several containers",
     ("a1", "10.0.0.1"): "is not HOST:PORT",
     ("a1", "10.0.0.1:http"): "is not a port",
     ("70000",): "is not a port",

@@ -24,7 +24,7 @@ def test_people_are_told_short_ids_and_programs_whole_ones(
 ) -> None:
     network = make_network(isDefaultGateway=True)
     write(tmp_path, network.config)
-    container = host.container()
+    container = host.container("cni-7f0c1a52-3b64-4f0e-9d57-0123456789ab")  # as containerd has it
     identity = {"CNI_CONTAINERID": ID}
     network.add(container, environment=identity).result()
     container.ip("link", "set", "eth0", "down")

@@ -99,6 +99,6 @@ def test_a_cable_that_is_broken_is_found_and_mended(host: Host) -> None:
 
 def test_the_lab_has_a_ledger_of_its_own(host: Host) -> None:
     printed("lab", "up", "bridge")
-    assert printed("show") == "no networks: nothing is attached\n"
+    assert printed("show").startswith("no networks: ")
     assert "lab  bridge lab0" in in_lab("host", str(PLUGIN), "show")
     printed("lab", "down")

@@ -20,7 +20,6 @@ import pytest
 from tests.kernel.conftest import MakeNetwork
 from tests.lab import PLUGIN, Container, Host, Network
 from tests.lab.iproute import ip, ip_json
-from tests.lab.namespaces import mount
 from tests.lab.people import ATTENTIVE, command, printed, printed_json, settled
 from tests.lab.state import LEDGER
 from tests.lab.waiting import wait_until
@@ -77,10 +76,10 @@ def test_show_tells_what_the_firewall_does(host: Host, make_network: MakeNetwork
     network.add(host.container(), config=config).result()
     network.add(host.container()).result()
     first, second = printed_json("show", "--json")["attachments"]
-    chosen = {each["host_port"] for each in first["guarded"]["ports"] if each["protocol"] == "udp"}
+    chosen = {each["host_port"] for each in first["firewall"]["ports"] if each["protocol"] == "udp"}
     (number,) = chosen
     assert number > 0
-    assert second["guarded"]["ports"] == []
+    assert second["firewall"]["ports"] == []
     shown = printed("show")
     for words in ("8080/tcp to 80", f"{number}/udp to 53", "masquerade, strictly isolated"):
         assert words in shown
@@ -241,6 +240,8 @@ def test_without_a_ledger_there_is_nothing_and_none_is_made(host: Host) -> None:
     assert "no networks" in printed("show")
     assert not LEDGER.parent.exists()
     assert json.loads(printed("show", "--json")) == {
+        "version": 1,
+        "networks": [],
         "bridges": [],
         "attachments": [],
         "foreign": [],
@@ -278,14 +279,3 @@ def test_no_address_is_broken_in_80_columns(host: Host, make_network: MakeNetwor
     assert "MAC" not in "".join(narrow)
     assert "MAC" in "".join(shown(80, "--wide"))
     assert "MAC" in "".join(shown(160))
-
-
-def test_networks_without_containers_are_listed(host: Host, network: Network) -> None:
-    directory = Path("/etc/cni/net.d")
-    directory.mkdir(parents=True, exist_ok=True)
-    mount("tmpfs", directory, "tmpfs")
-    plugin = {"type": "cni-bridge", "bridge": "idle0", "isGateway": True}
-    plugin["ipam"] = {"type": "cni-bridge", "subnet": "10.77.0.0/24"}
-    conflist = {"cniVersion": "1.0.0", "name": "idle", "plugins": [plugin]}
-    (directory / "idle.conflist").write_text(json.dumps(conflist))
-    assert "idle  bridge idle0 10.77.0.0/24: no containers" in printed("show").splitlines()

@@ -3,7 +3,7 @@
 import ipaddress
 import os
 
-from cni_bridge.cli import conflists, inventory, terminal
+from cni_bridge.cli import conflists, container_names, inventory, terminal
 from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.cli.options import Commands, Options, add_command, add_json, add_state_dir
 from cni_bridge.cli.terminal import Text
@@ -123,22 +123,25 @@ def _asker(found: Inventory, source: str) -> tuple[tuple[Attached, ...], str]:
     except ValueError:
         return _container(found, source), ""
     for each in found.attachments:
-        if address in (prefix.partition("/")[0] for prefix in each.addresses):
+        if address in (prefix.partition("/")[0] for prefix in each.shown_addresses):
             return _container(found, each.attachment.container), ""
     return (), address
 
 
-def _container(found: Inventory, beginning: str) -> tuple[Attached, ...]:
-    """Return the attachments of the container whose id begins so."""
-    own = [each for each in found.attachments if each.attachment.container.startswith(beginning)]
-    exact = [each for each in own if each.attachment.container == beginning] or own
-    if len({each.attachment.container for each in exact}) != 1:
-        there = ", ".join(sorted({each.title for each in exact or found.attachments}))
+def _container(found: Inventory, which: str) -> tuple[Attached, ...]:
+    """Return the attachments of the container with that name, address, id or beginning of an id."""
+    meant = container_names.matching(which, found.containers)
+    if len(meant) != 1:
+        shown = meant or dict.fromkeys(each.container for each in found.containers)
+        there = ", ".join(sorted(map(found.title, shown)))
         raise InvalidConfig(
-            f"{'several containers begin' if exact else 'no container begins'} with {beginning}",
+            f"{which} may be any of several containers"
+            if meant
+            else f"no container is named {which}",
             f"containers: {there}" if there else "no container is attached yet",
         )
-    return tuple(sorted(exact, key=lambda each: each.attachment.ifname))
+    own = [each for each in found.attachments if each.attachment.container == meant[0]]
+    return tuple(sorted(own, key=lambda each: each.attachment.ifname))
 
 
 def _address(found: Inventory, host: str, asker: tuple[Attached, ...]) -> str:
@@ -151,7 +154,7 @@ def _address(found: Inventory, host: str, asker: tuple[Attached, ...]) -> str:
     if host == HOST:
         return _of_host(found, asker)
     near = sorted(_container(found, host), key=lambda each: each.bridge not in bridges)
-    addresses = [prefix.partition("/")[0] for each in near for prefix in each.addresses]
+    addresses = [prefix.partition("/")[0] for each in near for prefix in each.shown_addresses]
     if not addresses:
         raise InvalidConfig(f"{host} has no address")
     return addresses[0]

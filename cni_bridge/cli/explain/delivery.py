@@ -96,7 +96,7 @@ def loopback(found: Inventory, each: Attached) -> Iterator[Hop]:
 
 def own_address(each: Attached, towards: str) -> str:
     """Return the address a container sends from; empty if it has none of that family."""
-    own = (prefix.partition("/")[0] for prefix in each.addresses)
+    own = (prefix.partition("/")[0] for prefix in each.shown_addresses)
     return next((address for address in own if (":" in address) == (":" in towards)), "")
 
 

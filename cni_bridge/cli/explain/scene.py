@@ -30,7 +30,7 @@ class Scene:
     def at(self, address: str) -> Attached | None:
         """Return the attachment with an address."""
         for each in self.found.attachments:
-            if any(bare(prefix) == address for prefix in each.addresses):
+            if any(bare(prefix) == address for prefix in each.shown_addresses):
                 return each
         return None
 

@@ -1,6 +1,7 @@
 """`cni-bridge graph`: draw the host's networks in the chosen notation."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 from cni_bridge.cli import conflists, inventory, terminal
@@ -48,12 +49,20 @@ def add_format(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options) -> int:
     """Draw the host."""
-    return draw(inventory.take(*conflists.ledgers(options.state_dir)), options)
+    found = inventory.take(*conflists.ledgers(options.state_dir))
+    bridges: dict[str, tuple[str, ...]] = {}
+    for each in conflists.read(conflists.directory()):
+        if each.config and not each.config.is_wire:
+            name = each.config.bridge
+            bridges[name] = (*bridges.get(name, ()), each.config.name)
+    return draw(found, options, bridges)
 
 
-def draw(found: Inventory, options: Options) -> int:
-    """Draw an inventory as the options say."""
-    picture = pictures.draw(found)
+def draw(
+    found: Inventory, options: Options, networks: Mapping[str, tuple[str, ...]] | None = None
+) -> int:
+    """Draw an inventory as the options say; `networks`: those of the configs, by bridge."""
+    picture = pictures.draw(found, networks)
     if options.format == "text" and options.output is None:
         terminal.console().print(text.render(picture))
         return 0

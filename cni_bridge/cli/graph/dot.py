@@ -23,7 +23,7 @@ def _boxes(picture: Picture) -> Iterator[str]:
         yield f"  label={_quoted([box.title])}"
         for chip in box.chips:
             colour = "" if chip.is_well else ", color=red"
-            label = _quoted([chip.name, *chip.lines])
+            label = _quoted([chip.name, *chip.facts])
             yield f"  {_name('chip', box.key, chip.name)} [label={label}{colour}]"
         yield "}"
 
@@ -32,7 +32,7 @@ def _host(picture: Picture) -> Iterator[str]:
     yield 'subgraph "cluster host" {'
     yield '  label="host"'
     for bar in picture.bars:
-        label = _quoted([bar.name, *bar.facts])
+        label = _quoted([bar.title, *bar.facts])
         yield f"  {_name('bar', bar.name)} [label={label}, shape=hexagon, fillcolor=moccasin]"
         for name in bar.foreign:
             yield f"  {_name('foreign', name)} [label={_quoted([name, 'foreign'])}, style=dashed]"

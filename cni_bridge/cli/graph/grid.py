@@ -3,6 +3,7 @@
 Also the path of each wire from its chip to below all boxes.
 """
 
+from collections.abc import Mapping
 from itertools import groupby
 
 from cni_bridge.cli.graph.picture import Box, Chip
@@ -45,8 +46,11 @@ class Grid:
         return max((*ends, *(place.right for place in self.boxes.values())), default=MARGIN)
 
 
-def arrange(boxes: tuple[Box, ...]) -> Grid:
-    """Place the boxes in as few rows as fit the page, each bridge's together, column by column."""
+def arrange(boxes: tuple[Box, ...], widths: Mapping[str, float] | None = None) -> Grid:
+    """Place the boxes in as few rows as fit the page, each bridge's together, column by column.
+
+    `widths`: what the bridges below need at least, so that no wire passes behind one.
+    """
     rows = 1
     columns = _columns(boxes, rows)
     while sum(map(_column_width, columns)) > PAGE and rows < len(boxes):
@@ -59,8 +63,11 @@ def arrange(boxes: tuple[Box, ...]) -> Grid:
     turns = LANE * max((len(_wired(box)) for box in boxes), default=0)
     tops = [MARGIN + sum(heights[:row]) + row * (CAPTION + turns + LANE) for row in range(rows)]
     grid = Grid(boxes={}, chips={}, drops={})
-    x = float(MARGIN)
+    x, least, bridge = float(MARGIN), 0.0, ""
     for column in columns:
+        if _bridge(column[0]) != bridge:
+            bridge, x = _bridge(column[0]), max(x, least)
+            least = x + (widths or {}).get(bridge, 0) + 2 * GAP
         for box, top, height in zip(column, tops, heights, strict=False):
             _place(grid, box, Rectangle(x=x, y=top, width=_width(box), height=height))
         _drop(grid, column, x + max(map(_width, column)))
@@ -124,8 +131,8 @@ def _height(box: Box) -> float:
 
 
 def _chip_width(chip: Chip) -> float:
-    return max(CHIP_WIDTH, *(text_width(line, 24) for line in (chip.name, *chip.lines)))
+    return max(CHIP_WIDTH, *(text_width(line, 24) for line in (chip.name, *chip.facts)))
 
 
 def _chip_height(chip: Chip) -> float:
-    return LINE * (1 + len(chip.lines)) + GAP
+    return LINE * (1 + len(chip.facts)) + GAP

@@ -43,7 +43,7 @@ class Layout:
 
 def arrange(picture: Picture) -> Layout:
     """Place everything."""
-    above = grid.arrange(picture.boxes)
+    above = grid.arrange(picture.boxes, {bar.name: _least_width(bar) for bar in picture.bars})
     below = above.bottom
     cables = tuple(_cables(picture, below))
     top = below + CABLE * len(cables)
@@ -51,7 +51,7 @@ def arrange(picture: Picture) -> Layout:
     floor = max((place.bottom for place in bars.values()), default=top + 2 * GAP)
     uplinks = _row_of(picture.uplinks, floor + UPLINK_DROP)
     inside = (*bars.values(), *uplinks.values())
-    right = max((above.right, *(place.right for place in inside)))
+    right = max((above.right, *(place.right + GAP for place in inside)))
     host_top = min((place.y for place in bars.values()), default=floor) - 46
     bottom = max((place.bottom for place in inside), default=floor)
     width = max(right - MARGIN, text_width("host", 260))
@@ -77,7 +77,11 @@ def arrange(picture: Picture) -> Layout:
 def bar_text(bar: Bar) -> str:
     """Return the line below a bridge's name."""
     others = [f"foreign: {', '.join(bar.foreign)}"] if bar.foreign else []
-    return " ".join((*bar.facts, *others)) or "bridge"
+    return ", ".join((*bar.facts, *others)) or "no address"
+
+
+def _least_width(bar: Bar) -> float:
+    return max(text_width(line, 2 * GAP) for line in (bar.title, bar_text(bar)))
 
 
 def _cables(picture: Picture, top: float) -> Iterator[Cable]:
@@ -98,7 +102,7 @@ def _bars(picture: Picture, above: Grid, top: float) -> dict[str, Rectangle]:
     for bar in sorted(picture.bars, key=lambda bar: min(spans[bar.name], default=(free, free))):
         left = min((start for start, _ in spans[bar.name]), default=free)
         right = max((end for _, end in spans[bar.name]), default=0)
-        width = max(right - left, text_width(bar_text(bar), 2 * GAP))
+        width = max(right - left, _least_width(bar))
         level = next((at for at, end in enumerate(levels) if end < left), len(levels))
         levels[level : level + 1] = [left + width]
         places[bar.name] = Rectangle(x=left, y=top + LEVEL * level, width=width, height=BAR_HEIGHT)

@@ -17,11 +17,11 @@ def _lines(picture: Picture) -> Iterator[str]:
     for box in picture.boxes:
         yield f"subgraph {names.of('box', box.key)}[{_quoted([box.title])}]"
         for chip in box.chips:
-            yield f"  {names.of('chip', box.key, chip.name)}[{_quoted([chip.name, *chip.lines])}]"
+            yield f"  {names.of('chip', box.key, chip.name)}[{_quoted([chip.name, *chip.facts])}]"
         yield "end"
     yield "subgraph host"
     for bar in picture.bars:
-        yield f"  {names.of('bar', bar.name)}{{{{{_quoted([bar.name, *bar.facts])}}}}}"
+        yield f"  {names.of('bar', bar.name)}{{{{{_quoted([bar.title, *bar.facts])}}}}}"
         for name in bar.foreign:
             yield f"  {names.of('foreign', name)}([{_quoted([name, 'foreign'])}])"
     for uplink in picture.uplinks:

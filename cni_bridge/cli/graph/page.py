@@ -19,7 +19,7 @@ td,th{{text-align:left;padding:.3em 1em .3em 0;border-bottom:1px solid #8c959f66
 </style>
 {drawing}
 <table>
-<tr><th>namespace<th>interface<th>addresses<th>host end<th>bridge
+<tr><th>container<th>interface<th>addresses<th>ports<th>host end<th>bridge<th>network
 {rows}
 </table>
 </html>"""
@@ -27,12 +27,16 @@ td,th{{text-align:left;padding:.3em 1em .3em 0;border-bottom:1px solid #8c959f66
 
 def render(picture: Picture) -> str:
     """Return the page's text."""
-    rows = [_row(box, chip) for box in picture.boxes for chip in box.chips]
+    networks = {bar.name: ", ".join(bar.networks) for bar in picture.bars}
+    rows = [
+        _row(box, chip, networks.get(chip.bar, "")) for box in picture.boxes for chip in box.chips
+    ]
     return PAGE.format(drawing=svg.render(picture), rows="\n".join(rows))
 
 
-def _row(box: Box, chip: Chip) -> str:
+def _row(box: Box, chip: Chip, network: str) -> str:
     """Return a chip's row; the namespace's full name is a tooltip."""
-    rest = (chip.name, " ".join(chip.lines), chip.host_end, chip.bar)
+    ports = ", ".join(chip.ports)
+    rest = (chip.name, " ".join(chip.lines), ports, chip.host_end, chip.bar, network)
     cells = "".join(f"<td>{escape(text)}" for text in rest)
     return f'<tr><td title="{escape(box.key)}">{escape(box.title)}{cells}'

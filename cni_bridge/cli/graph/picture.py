@@ -3,10 +3,11 @@
 Made from an inventory; each notation decides how it looks.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from cni_bridge import address
-from cni_bridge.cli import inventory, terminal, units
+from cni_bridge.cli import inventory, terminal
 from cni_bridge.cli.clusters import Cluster
 from cni_bridge.cli.host_state import HOST, KernelInterface, Space
 from cni_bridge.cli.inventory import Attached, Inventory
@@ -23,10 +24,16 @@ class Chip:
     name: str
     lines: tuple[str, ...]
     is_well: bool
+    ports: tuple[str, ...] = ()  # published
     bar: str = ""
     host_end: str = ""
     peer_box: str = ""
     peer_chip: str = ""
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """The lines, then the published ports."""
+        return (*self.lines, *self.ports)
 
 
 @record
@@ -48,6 +55,13 @@ class Bar:
     is_well: bool
     is_gateway: bool
     foreign: tuple[str, ...]
+    networks: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The networks that use the bridge, and its name."""
+        bridge = f"bridge {self.name}"
+        return f"{', '.join(self.networks)} ({bridge})" if self.networks else bridge
 
     @property
     def facts(self) -> tuple[str, ...]:
@@ -83,18 +97,24 @@ class Picture:
     peers: tuple[Peer, ...] = ()
 
 
-def draw(found: Inventory) -> Picture:
-    """Return the picture of an inventory."""
+def draw(found: Inventory, networks: Mapping[str, tuple[str, ...]] | None = None) -> Picture:
+    """Return the picture of an inventory; `networks`: those of the configs, by bridge."""
     containers: dict[str, list[Attached]] = {}
     for each in _in_order(found.attachments):
-        containers.setdefault(each.attachment.container, []).append(each)
+        if each.space is not None or each.health != inventory.LEAKED:
+            containers.setdefault(each.attachment.container, []).append(each)
     boxes = [_container(key, rows) for key, rows in containers.items()]
-    seen = {HOST, *containers}
+    seen = {HOST, *(each.attachment.container for each in found.attachments)}
+    configured = dict(networks or {})
+    there = {each.name for each in found.bridges}
     boxes += [_space(each) for each in found.spaces if each.name not in seen]
     picture: Picture = _cleaned(
         Picture(
             boxes=tuple(boxes),
-            bars=tuple(_bar(each, found) for each in found.bridges),
+            bars=(
+                *(_bar(each, found, configured.get(each.name, ())) for each in found.bridges),
+                *(_planned(name, of) for name, of in configured.items() if name not in there),
+            ),
             uplinks=tuple(_uplinks(found.host)),
             peers=tuple(peer for each in found.clusters for peer in _peers(each)),
         )
@@ -137,7 +157,7 @@ def _in_order(attachments: tuple[Attached, ...]) -> list[Attached]:
 
 
 def _container(key: str, rows: list[Attached]) -> Box:
-    return Box(key=key, title=units.short(key), chips=tuple(_attached(row) for row in rows))
+    return Box(key=key, title=rows[0].title, chips=tuple(_attached(row) for row in rows))
 
 
 def _attached(each: Attached) -> Chip:
@@ -145,11 +165,11 @@ def _attached(each: Attached) -> Chip:
     return Chip(
         name=each.attachment.ifname,
         lines=(
-            *each.addresses,
-            *each.protection.port_texts,
+            *each.shown_addresses,
             *(() if is_well else (each.health,)),
         ),
         is_well=is_well,
+        ports=each.protection.port_texts,
         bar=each.bridge,
         host_end=each.host_name if each.host_end else "",
         peer_box=each.far_end.space if each.far_end else "",
@@ -174,7 +194,7 @@ def _interface(each: KernelInterface) -> Chip:
     )
 
 
-def _bar(bridge: KernelInterface, found: Inventory) -> Bar:
+def _bar(bridge: KernelInterface, found: Inventory, configured: tuple[str, ...]) -> Bar:
     own = [each for each in found.attachments if each.bridge == bridge.name]
     restrictions = dict.fromkeys(filter(None, (each.protection.restrictions for each in own)))
     return Bar(
@@ -184,6 +204,20 @@ def _bar(bridge: KernelInterface, found: Inventory) -> Bar:
         masquerades=any(each.protection.masquerades for each in own),
         is_gateway=bool(bridge.addresses),
         foreign=tuple(each.name for each in found.foreign if each.master == bridge.name),
+        networks=tuple(dict.fromkeys((*(each.attachment.network for each in own), *configured))),
+    )
+
+
+def _planned(bridge: str, networks: tuple[str, ...]) -> Bar:
+    """Return a bridge that does not exist yet."""
+    return Bar(
+        name=bridge,
+        lines=("created with the first container",),
+        masquerades=False,
+        is_well=True,
+        is_gateway=False,
+        foreign=(),
+        networks=networks,
     )
 
 

@@ -72,7 +72,7 @@ def _boxes(picture: Picture, places: Layout) -> Iterator[str]:
         for chip in box.chips:
             inner = places.grid.chips[box.key, chip.name]
             yield _rectangle("chip" if chip.is_well else "chip bad", inner)
-            yield from _stack(inner, (chip.name, *chip.lines))
+            yield from _stack(inner, (chip.name, *chip.facts))
 
 
 def _wires(picture: Picture, places: Layout) -> Iterator[str]:
@@ -107,7 +107,7 @@ def _bars(picture: Picture, places: Layout) -> Iterator[str]:
             if bar.masquerades:
                 yield _text(start + 6, place.bottom + 15, "masquerade", "small")
         yield _rectangle("bar" if bar.is_well else "bar bad", place)
-        yield _text(place.x + GAP, place.y + 19, bar.name, "title")
+        yield _text(place.x + GAP, place.y + 19, bar.title, "title")
         yield _text(place.x + GAP, place.y + 35, layout.bar_text(bar))
         yield from _ports(bar, place, picture, places.grid)
 

@@ -17,6 +17,8 @@ def render(picture: Picture) -> Tree:
     root = Tree(Text("host", style="bold"), guide_style="dim")
     for bar in picture.bars:
         _grow_bar(root, bar, picture.boxes)
+    if not picture.bars and not picture.boxes:
+        root.add(Text("no networks: `cni-bridge init NAME` writes the first"))
     for uplink in picture.uplinks:
         way = f" to {uplink.gateway}" if uplink.gateway else ""
         root.add(Text.assemble((uplink.name, "bold"), f"  {' '.join(uplink.lines)}{way}  uplink"))
@@ -42,21 +44,26 @@ def as_plain_text(picture: Picture) -> str:
 def _grow_bar(root: Tree, bar: Bar, boxes: tuple[Box, ...]) -> None:
     style = "bold yellow" if bar.is_well else BAD
     more = ", masquerades" if bar.masquerades else ""
-    branch = root.add(Text.assemble((bar.name, style), f"  {' '.join(bar.lines)}  bridge{more}"))
+    named = Text.assemble((", ".join(bar.networks), style), "  " if bar.networks else "")
+    branch = root.add(named.append(f"bridge {bar.name}  {', '.join(bar.lines)}{more}"))
     for box in boxes:
         for chip in box.chips:
             if chip.bar == bar.name:
                 wire = Text(f"{chip.host_end} ── ", style="dim")
                 line = Text.assemble(wire, (chip.name, "green" if chip.is_well else BAD))
                 line.append(" in ").append(box.title, "bold cyan")
-                branch.add(line.append(f"  {' '.join(chip.lines)}"))
+                branch.add(line.append(_facts(chip)))
     for name in bar.foreign:
         branch.add(Text(f"{name}  foreign", style="dim"))
 
 
 def _chip(chip: Chip, boxes: tuple[Box, ...]) -> Text:
-    line = Text.assemble((chip.name, "green" if chip.is_well else BAD), f"  {' '.join(chip.lines)}")
+    line = Text.assemble((chip.name, "green" if chip.is_well else BAD), _facts(chip))
     titles = {box.key: box.title for box in boxes}
     if chip.peer_box in titles:
         line.append(f" ── {chip.peer_chip} in ").append(titles[chip.peer_box], "bold cyan")
     return line
+
+
+def _facts(chip: Chip) -> str:
+    return "".join(f"  {' '.join(each)}" for each in (chip.lines, chip.ports) if each)

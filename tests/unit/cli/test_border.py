@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cni_bridge.cli import main, show, terminal, trace
+from cni_bridge.cli import main, networks, show_tables, terminal, trace
 from cni_bridge.cli.doctor import command as doctor
 from cni_bridge.cli.doctor.findings import Diagnosis
 from cni_bridge.cli.graph import command as graph
@@ -46,6 +46,19 @@ SPOILT = replace(
     foreign=spoilt(FOUND.foreign),
     spaces=(FOUND.host, *spoilt(FOUND.spaces[1:])),
 )
+KNOWN = tuple(
+    networks.Network(
+        name=f"web{HOSTILE}",
+        file=HOSTILE,
+        plugins=(HOSTILE,),
+        config=None,
+        bridge=HOSTILE,
+        is_wire=is_wire,
+        subnets=(networks.Subnet(subnet="10.1.0.0/24", used=1, free=None),),
+        attachments=SPOILT.attachments,
+    )
+    for is_wire in (False, True)
+)
 CALL = RecordedCall(
     began=1,
     pid=2,
@@ -59,8 +72,9 @@ CALL = RecordedCall(
     error={"code": 7, "msg": HOSTILE + FORGED, "details": HOSTILE},
 )
 PICTURES: dict[str, Callable[[], Any]] = {
-    "show": lambda: show._picture(SPOILT, ""),
-    "one container": lambda: show._details(SPOILT.attachments[0]),
+    "show": lambda: show_tables.overview(SPOILT, KNOWN, (HOSTILE,), 120),
+    "one container": lambda: show_tables.container(SPOILT.attachments[:1]),
+    "one network": lambda: show_tables.network(KNOWN[0], SPOILT, 120),
     "trace": lambda: trace._table([CALL]),
     "one call": lambda: trace._details(CALL),
     "graph": lambda: text.render(picture.draw(SPOILT)),

@@ -20,7 +20,18 @@ CABLES = replace(
 FACTS = (
     *("web0", "db0", "10.1.0.1/24", "10.2.0.1/24", "ens3", "192.0.2.7/24", "tap9", "foreign"),
     *("8080/tcp to 80", "192.0.2.7:53/udp to 53", "masquerade", "strictly isolated"),
-    *("front", "store", "gone", "leaked", "10.1.0.2/24", "one", "two", "fresh", "10.0.1.1/24"),
+    *(
+        "front",
+        "store",
+        "mailer",
+        "missing",
+        "10.1.0.2/24",
+        "10.9.0.5/24",
+        "one",
+        "two",
+        "fresh",
+        "10.0.1.1/24",
+    ),
 )
 
 
@@ -34,6 +45,34 @@ def test_every_notation_has_every_fact(notation: str) -> None:
 def test_masquerade_is_told_without_a_way_out(notation: str) -> None:
     inside = replace(PICTURE, uplinks=())
     assert "masquerades" in graph.NOTATIONS[notation](inside)
+
+
+@pytest.mark.parametrize("notation", graph.NOTATIONS)
+def test_networks_are_named_also_those_without_a_bridge(notation: str) -> None:
+    drawn = graph.NOTATIONS[notation](picture.draw(two_networks(), {"idle0": ("idle",)}))
+    for name in ("web", "db", "idle"):
+        assert re.search(rf"{name}  bridge {name}0|{name} \(bridge {name}0\)", drawn)
+
+
+@pytest.mark.parametrize("notation", graph.NOTATIONS)
+def test_what_is_gone_is_not_drawn(notation: str) -> None:
+    drawn = graph.NOTATIONS[notation](PICTURE)
+    assert ("gone" in drawn, "10.1.0.4" in drawn) == (False, False)
+
+
+def test_ports_have_a_column_of_their_own() -> None:
+    drawn = graph.NOTATIONS["html"](PICTURE)
+    ports = "8080/tcp to 80, 192.0.2.7:53/udp to 53"
+    assert f">store<td>eth0<td>10.2.0.2/24<td>{ports}<td>veth" in drawn
+
+
+def test_no_wire_passes_behind_a_bridge_of_another_network() -> None:
+    places = layout.arrange(PICTURE)
+    for box in PICTURE.boxes:
+        for chip in box.chips:
+            x = places.grid.drops[box.key, chip.name].x if chip.bar else 0
+            others = {name: bar for name, bar in places.bars.items() if name != chip.bar}
+            assert [name for name, bar in others.items() if bar.x <= x <= bar.right] == []
 
 
 @pytest.mark.parametrize("notation", graph.NOTATIONS)
