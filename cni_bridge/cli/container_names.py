@@ -1,14 +1,10 @@
 """What people call a container: the name that its runtime gave it, or that of its namespace."""
 
-import os
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from cni_bridge.lean.record import record
-
-NAMED = ("/run/netns", "/var/run/netns")  # where `ip netns` keeps namespaces by name
-# What runtimes put there: containerd `cni-UUID`, podman `netns-UUID`, CRI-O a UUID.
-GENERATED = re.compile("(cni-|netns-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+from cni_bridge.ledger import container_names as recorded_names
+from cni_bridge.ledger.store import Ledger
 
 
 @record
@@ -20,18 +16,23 @@ class Known:
     addresses: tuple[str, ...] = ()
 
 
-def of_namespace(path: str) -> str:
-    """Return the name of a namespace that `ip netns` lists under one; empty for any other."""
-    directory, _, name = path.rpartition("/")
-    return name if directory in NAMED and not GENERATED.fullmatch(name) else ""
+def recorded(ledgers: Iterable[Ledger]) -> dict[str, tuple[str, ...]]:
+    """Return the names that runtimes gave to containers, by id: the own name, then aliases.
 
-
-def name(container: str, path: str, recorded: str = "") -> str:
-    """Return a container's name; empty if it has only an id.
-
-    `recorded` is what the runtime called it; after `NAMESPACE/` if that is not the default one.
+    An own name of a Kubernetes namespace is also there without it.
     """
-    return recorded or ("" if of_namespace(path) == container else of_namespace(path))
+    found: dict[str, dict[str, None]] = {}
+    for ledger in ledgers:
+        for attachment, names in recorded_names.named(ledger.database).items():
+            every = (recorded_names.text(names), names.own, *names.aliases)
+            found.setdefault(attachment.container, {}).update(dict.fromkeys(filter(None, every)))
+    return {container: tuple(names) for container, names in found.items()}
+
+
+def every(container: str, path: str, given: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the names of a container, the best first; none if it has only an id."""
+    names = (*given, recorded_names.of_namespace(path))
+    return tuple(dict.fromkeys(each for each in names if each not in ("", container)))
 
 
 def matching(which: str, known: Iterable[Known]) -> tuple[str, ...]:
@@ -42,7 +43,7 @@ def matching(which: str, known: Iterable[Known]) -> tuple[str, ...]:
     everything = tuple(known)
     exact = (
         lambda each: each.container == which,
-        lambda each: which in each.names or which in (os.path.basename(one) for one in each.names),
+        lambda each: which in each.names,
         lambda each: which in each.addresses,
         lambda each: each.container.startswith(which),
     )

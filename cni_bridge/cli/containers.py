@@ -1,6 +1,7 @@
 """Find a container by what people call it: a namespace's name or path, a process, or an id."""
 
 import os
+from collections.abc import Mapping
 
 from cni_bridge import address
 from cni_bridge.cli import conflists, container_names
@@ -24,7 +25,8 @@ class Target:
 
 def find(which: str) -> Target:
     """Return the container that `which` means. Raises InvalidConfig."""
-    holdings = _holdings()
+    ledgers = [found for each in conflists.ledgers(STATE_DIR) if (found := store.find_ledger(each))]
+    holdings = [holding for each in ledgers for holding in each.holdings()]
     path = _path(which)
     if os.path.exists(path):
         there = os.stat(path).st_ino
@@ -32,7 +34,8 @@ def find(which: str) -> Target:
             (each.attachment.container for each in holdings if each.netns.inode == there), ""
         )
         return Target(container=known or _id(which), netns_path=path)
-    named = container_names.matching(which, map(_known, holdings))
+    names = container_names.recorded(ledgers)
+    named = container_names.matching(which, (_known(each, names) for each in holdings))
     if len(named) > 1:
         raise InvalidConfig(f"{which} may be any of: {', '.join(sorted(named))}")
     if not named:
@@ -45,11 +48,13 @@ def find(which: str) -> Target:
     return Target(container=container, netns_path=path if os.path.exists(path) else "")
 
 
-def _known(holding: Holding) -> Known:
+def _known(holding: Holding, names: Mapping[str, tuple[str, ...]]) -> Known:
     container, path = holding.attachment.container, holding.netns.path
-    names = container_names.name(container, path), os.path.basename(path)
+    given = container_names.every(container, path, names.get(container, ()))
     addresses = (address.text(lease.address.ip) for lease in holding.leases)
-    return Known(container=container, names=names, addresses=tuple(addresses))
+    return Known(
+        container=container, names=(*given, os.path.basename(path)), addresses=tuple(addresses)
+    )
 
 
 def _path(which: str) -> str:
@@ -60,8 +65,3 @@ def _path(which: str) -> str:
 
 def _id(which: str) -> str:
     return f"process-{which}" if which.isdecimal() else os.path.basename(which)
-
-
-def _holdings() -> tuple[Holding, ...]:
-    ledgers = (store.find_ledger(each) for each in conflists.ledgers(STATE_DIR))
-    return tuple(holding for each in ledgers if each for holding in each.holdings())

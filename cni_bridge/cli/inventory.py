@@ -15,6 +15,7 @@ from cni_bridge.cli.host_state import End, KernelInterface, Space
 from cni_bridge.kernel import machine, netlink
 from cni_bridge.lean.record import record, replace
 from cni_bridge.ledger import host_ledger, store
+from cni_bridge.ledger.store import Ledger
 from cni_bridge.model import Attachment, Holding, Netns
 from cni_bridge.recovery import stale
 
@@ -30,8 +31,7 @@ UNKNOWN = "unknown"  # a cni-bridge veth that no inspected ledger records
 class Attached:
     """One attachment as recorded in the ledger and as found in the kernel.
 
-    `created` is Unix time in milliseconds; None if there is no record. `name` is empty if the
-    container has only an id.
+    `created` is Unix time in milliseconds; None if there is no record.
     """
 
     attachment: Attachment
@@ -47,8 +47,15 @@ class Attached:
     created: int | None
     protection: Protection = firewall_summary.NOTHING
     is_wire: bool = False
-    name: str = ""
+    names: tuple[str, ...] = ()  # the best first
     is_namesake: bool = False  # another container has the same name
+    rates: tuple[int, ...] = ()  # bytes received and sent a second, where they are watched
+    far_title: str = ""  # of the container at the other end of a wire
+
+    @property
+    def name(self) -> str:
+        """What its runtime or `ip netns` calls the container; empty if it has only an id."""
+        return self.names[0] if self.names else ""
 
     @property
     def title(self) -> str:
@@ -114,7 +121,7 @@ class Inventory:
         return tuple(
             Known(
                 container=each.attachment.container,
-                names=(each.name,) if each.name else (),
+                names=(*each.names, each.netns_path.rpartition("/")[2]),
                 addresses=tuple(prefix.partition("/")[0] for prefix in each.shown_addresses),
             )
             for each in self.attachments
@@ -135,7 +142,8 @@ def take(*state_dirs: str, others: Mapping[str, str] | None = None) -> Inventory
 
     `others`: name and path of further namespaces to inspect.
     """
-    wired = _recorded_in(state_dirs)
+    ledgers = [ledger for each in state_dirs if (ledger := store.find_ledger(each))]
+    wired = _recorded_in(ledgers)
     holdings = tuple(wired)
     spaces = host_state.look({**(others or {}), **_paths(holdings)})
     host = spaces[0]
@@ -155,7 +163,7 @@ def take(*state_dirs: str, others: Mapping[str, str] | None = None) -> Inventory
     where = ", ".join(state_dirs)
     lost = [_unrecorded(each, where) for each in host.interfaces if _is_lost(each, known)]
     attachments += [replace(each, protection=firewall.of(each.attachment)) for each in lost]
-    attachments = _named(attachments)
+    attachments = _named(attachments, container_names.recorded(ledgers))
     attachments.sort(key=lambda each: (each.attachment.network, not each.created, each.created))
     bridges = tuple(_bridges(host, attachments))
     ours = {bridge.name for bridge in bridges}
@@ -171,24 +179,29 @@ def take(*state_dirs: str, others: Mapping[str, str] | None = None) -> Inventory
     )
 
 
-def _named(attachments: list[Attached]) -> list[Attached]:
-    """Return the attachments with their containers' names, and which names are not unique."""
-    names = {
-        each.attachment.container: name
-        for each in attachments
-        if (name := container_names.name(each.attachment.container, each.netns_path))
-    }
-    held = list(names.values())
+def _named(attachments: list[Attached], recorded: Mapping[str, tuple[str, ...]]) -> list[Attached]:
+    """Return the attachments with their containers' names, and whose are not unique."""
+    names: dict[str, tuple[str, ...]] = {}
+    for each in attachments:
+        container = each.attachment.container
+        found = container_names.every(container, each.netns_path, recorded.get(container, ()))
+        names[container] = names.get(container) or found
+    held = [each[0] for each in names.values() if each]
+    titles = {each: own[0] if own else units.short(each) for each, own in names.items()}
     return [
-        replace(each, name=name, is_namesake=held.count(name) > 1)
+        replace(
+            each,
+            names=own,
+            is_namesake=bool(own) and held.count(own[0]) > 1,
+            far_title=titles.get(each.far_end.space, "") if each.far_end else "",
+        )
         for each in attachments
-        for name in [names.get(each.attachment.container, "")]
+        for own in [names[each.attachment.container]]
     ]
 
 
-def _recorded_in(state_dirs: tuple[str, ...]) -> dict[Holding, bool]:
+def _recorded_in(ledgers: list[Ledger]) -> dict[Holding, bool]:
     """Return the holdings of the ledgers, and whether each is an end of a wire."""
-    ledgers = [ledger for each in state_dirs if (ledger := store.find_ledger(each))]
     return {
         holding: host_ledger.is_wired(ledger, holding.attachment)
         for ledger in ledgers

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cni_bridge import journal
+from cni_bridge.cli import container_names
 from cni_bridge.lean.record import record
 
 OK, FAILED = "ok", "failed"
@@ -48,6 +49,22 @@ class RecordedCall:
     def container(self) -> str:
         """The container id; empty if the command has none."""
         return self.environment.get("CNI_CONTAINERID", "")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The container's names, the best first; none if this call has none."""
+        pairs = self.environment.get("CNI_ARGS", "").split(";")
+        given = {key: value for key, _, value in (each.partition("=") for each in pairs)}
+        own, namespace = given.get("K8S_POD_NAME", ""), given.get("K8S_POD_NAMESPACE", "")
+        both = (f"{namespace}/{own}", own) if own and namespace else (own,)
+        return container_names.every(self.container, self.environment.get("CNI_NETNS", ""), both)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses of the result, without prefix lengths."""
+        listed = self.result.get("ips") if isinstance(self.result, dict) else None
+        found = (each.get("address") for each in listed or () if isinstance(each, dict))
+        return tuple(each.partition("/")[0] for each in found if isinstance(each, str))
 
     @property
     def network(self) -> str:

@@ -1,7 +1,7 @@
 """`cni-bridge rm`: remove a network's config, and its bridge if nothing else uses it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
 
 from cni_bridge import names
@@ -14,7 +14,7 @@ from cni_bridge.kernel.links import Link
 from cni_bridge.kernel.netlink import Socket
 from cni_bridge.ledger import state_directory, store
 from cni_bridge.ledger.store import Ledger
-from cni_bridge.model import Attachment, Holding
+from cni_bridge.model import Attachment
 from cni_bridge.parts import veth
 from cni_bridge.recovery import stale
 
@@ -97,10 +97,14 @@ def _refuse_used(host: Socket, own: list[Network], ledgers: list[Ledger]) -> Non
     config = own[0].config
     assert config, "only networks with a config are removed"
     holdings = [each for ledger in ledgers for each in ledger.holdings(config.name)]
-    users = {each.attachment: _title(each) for each in holdings}
+    names = container_names.recorded(ledgers)
+    users = {
+        each.attachment: _title(each.attachment.container, each.netns.path, names)
+        for each in holdings
+    }
     for attachment in veth.host_ends(host):
         if attachment.network == config.name:
-            users.setdefault(attachment, units.short(attachment.container))
+            users.setdefault(attachment, _title(attachment.container, "", names))
     if users:
         raise InvalidConfig(
             f"network {config.name} is in use by {_listed(users)}",
@@ -116,9 +120,9 @@ def _refuse_used(host: Socket, own: list[Network], ledgers: list[Ledger]) -> Non
             )
 
 
-def _title(holding: Holding) -> str:
-    container = holding.attachment.container
-    return container_names.name(container, holding.netns.path) or units.short(container)
+def _title(container: str, path: str, names: Mapping[str, tuple[str, ...]]) -> str:
+    own = container_names.every(container, path, names.get(container, ()))
+    return own[0] if own else units.short(container)
 
 
 def _listed(users: dict[Attachment, str]) -> str:

@@ -1,8 +1,12 @@
 """`cni-bridge show`: list networks, bridges and attachments with their health."""
 
+import io
+import json
+import os
 import time
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from rich.console import RenderableType
@@ -21,20 +25,24 @@ from cni_bridge.cli import (
 from cni_bridge.cli.clusters import Cluster
 from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.cli.networks import Network
-from cni_bridge.cli.options import Commands, Options, add_command, add_json, add_state_dir
+from cni_bridge.cli.options import Commands, Options, Parser, add_command, add_json, add_state_dir
 from cni_bridge.cli.terminal import Screen
-from cni_bridge.errors import InvalidConfig
+from cni_bridge.errors import InvalidConfig, IOFailure
 from cni_bridge.lean.record import replace
+from cni_bridge.model import Attachment
 
 CLUSTER = "cluster"
 VERSION = 1  # of the JSON
+TEXT, JSON, PROMETHEUS = "text", "json", "prometheus"
+Counted = dict[Attachment, tuple[float, tuple[int, int]]]  # when, and bytes received and sent
 EXAMPLES = """\
   cni-bridge show
   cni-bridge show web            # one network
   cni-bridge show cluster        # hosts and blocks of cluster networks
   cni-bridge show red            # a container: its name, address, or the beginning of its id
   cni-bridge show --json | jq '.attachments[] | select(.health != "ok")'
-  cni-bridge show --watch 5"""
+  cni-bridge show --watch 5
+  cni-bridge show --format prometheus -o /var/lib/node_exporter/cni-bridge.prom"""
 
 
 def register(commands: Commands) -> None:
@@ -61,6 +69,13 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "cluster", metavar="NETWORK", nargs="?", default="", help="after `cluster`: only this one"
     )
+    _add_output(parser)
+    add_json(parser)
+    add_state_dir(parser)
+
+
+def _add_output(parser: Parser) -> None:
+    """Add the options that say how, and how often, it is shown."""
     parser.add_argument(
         "--watch",
         metavar="SECONDS",
@@ -72,19 +87,30 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "--wide", action="store_true", help="all columns, however narrow the terminal is"
     )
-    add_json(parser)
-    add_state_dir(parser)
+    parser.add_argument(
+        "--format",
+        choices=(TEXT, JSON, PROMETHEUS),
+        default=TEXT,
+        help="`prometheus`: metrics for node_exporter's textfile collector",
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="replace a file at once instead of printing"
+    )
 
 
 def run(options: Options) -> int:
     """Print the inventory, once or until Ctrl-C."""
     screen = terminal.console()
+    kind = JSON if options.json else options.format
     if options.watch is not None:
+        _refuse_watched(kind, options.output)
         _watch(screen, options)
-    elif options.json:
-        terminal.print_json(_document(options))
+    elif options.output:
+        _replace(options.output, _written(options, kind))
+    elif kind == TEXT:
+        screen.print(_looked(options, screen.width, {}))
     else:
-        screen.print(_looked(options, screen.width))
+        terminal.write(_written(options, kind).rstrip("\n"))
     return 0
 
 
@@ -107,7 +133,10 @@ def as_json(found: Inventory, known: tuple[Network, ...]) -> dict[str, Any]:
         "attachments": [
             {
                 **_plain(each.attachment),
-                **_plain(each, but=("attachment", "protection", "is_namesake")),
+                **_plain(
+                    each, but=("attachment", "protection", "is_namesake", "far_title", "rates")
+                ),
+                "name": each.name,
                 "addresses": list(each.shown_addresses),
                 "firewall": _plain(each.protection),
             }
@@ -117,21 +146,59 @@ def as_json(found: Inventory, known: tuple[Network, ...]) -> dict[str, Any]:
     }
 
 
+def _refuse_watched(kind: str, output: str | None) -> None:
+    if kind != TEXT or output:
+        raise InvalidConfig("--watch is for people", "leave out --json, --format and --output")
+
+
+def _written(options: Options, kind: str) -> str:
+    """Return what is printed for programs, or to a file."""
+    if kind == TEXT:
+        file = io.StringIO()
+        terminal.screen(file, show_tables.WIDEST).print(_looked(options, show_tables.WIDEST, {}))
+        return file.getvalue()
+    if kind == JSON:
+        return json.dumps(_document(options), indent=2) + "\n"
+    from cni_bridge.cli import journal_reader, prometheus  # the client library is not small
+
+    if options.which == CLUSTER:
+        raise InvalidConfig("`show cluster` has no metrics", "the agent has: `agent --metrics`")
+    found, known = _seen(options)
+    return prometheus.text(*_selected(found, known, options.which), journal_reader.read())
+
+
+def _replace(path: str, text: str) -> None:
+    """Replace a file in one step, so that no reader sees half of it."""
+    target = Path(path)
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(target)
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink()
+        raise IOFailure(f"cannot write {path}: {error.strerror}") from error
+
+
 def _watch(screen: Screen, options: Options) -> None:
-    """Print again and again until Ctrl-C."""
+    """Print again and again until Ctrl-C, with the traffic since the time before."""
+    before: Counted = {}
     with suppress(KeyboardInterrupt), Live(console=screen, auto_refresh=False) as live:
         # Of a pipe or a file, Live would write the last picture alone.
         show = partial(live.update, refresh=True) if screen.is_terminal else screen.print
         while True:
-            show(_looked(options, screen.width))
+            show(_looked(options, screen.width, before))
             time.sleep(options.watch)
 
 
-def _looked(options: Options, width: int) -> RenderableType:
-    """Return the current state for people, in that many columns."""
+def _looked(options: Options, width: int, before: Counted) -> RenderableType:
+    """Return the current state for people, in that many columns.
+
+    `before`: what was counted the last time, and when; it is brought up to date.
+    """
     if options.which == CLUSTER:
         return show_cluster.picture(_clusters(options))
-    found, known = _seen(options)
+    found, known = _seen(options, before)
     width = show_tables.WIDEST if options.wide else width
     if not options.which:
         return show_tables.overview(
@@ -157,11 +224,27 @@ def _clusters(options: Options) -> tuple[Cluster, ...]:
     return show_cluster.select(options.cluster, *conflists.ledgers(options.state_dir))
 
 
-def _seen(options: Options) -> tuple[Inventory, tuple[Network, ...]]:
+def _seen(options: Options, before: Counted | None = None) -> tuple[Inventory, tuple[Network, ...]]:
     if options.cluster:
         raise InvalidConfig(f"{options.cluster}: one name at a time", "or `show cluster NETWORK`")
     found = inventory.take(*conflists.ledgers(options.state_dir))
+    if before is not None:
+        rated = tuple(_rated(each, before) for each in found.attachments)
+        found = replace(found, attachments=rated)
     return found, networks.known(found)
+
+
+def _rated(each: Attached, before: Counted) -> Attached:
+    """Return the attachment with its traffic a second, if it was counted before."""
+    now, traffic = time.monotonic(), each.traffic
+    earlier = before.get(each.attachment)
+    before[each.attachment] = now, traffic
+    if earlier is None:
+        return each
+    seconds = now - earlier[0]
+    # A new interface of the same name counts from 0.
+    rates = (max(0, round((a - b) / seconds)) for a, b in zip(traffic, earlier[1], strict=True))
+    return replace(each, rates=tuple(rates))
 
 
 def _selected(

@@ -14,6 +14,7 @@ from cni_bridge.cli.networks import Network
 from cni_bridge.cli.terminal import Text
 
 PORTS = "published"  # shown where there are any
+RATES = "in/s / out/s"
 WIDEST = 1000  # columns
 MEASURE = terminal.screen(io.StringIO(), WIDEST)
 
@@ -29,6 +30,7 @@ COLUMNS: tuple[Column, ...] = (
     (PORTS, lambda each: terminal.lines(each.protection.port_texts or ("-",))),
     ("MAC", lambda each: each.container_end.mac if each.container_end else "-"),
     ("received / sent", table_cells.traffic),
+    (RATES, table_cells.rates),
     ("age", table_cells.age),
     ("health", table_cells.health),
 )
@@ -120,7 +122,11 @@ def _bridge(bridge: KernelInterface) -> str:
 def _table(rows: list[Attached], width: int) -> Table:
     """Return the rows with as many columns as fit: an address is never broken."""
     is_published = any(each.protection.ports for each in rows)
-    shown = [column for column in COLUMNS if is_published or column[0] != PORTS]
+    without = {
+        *(() if is_published else (PORTS,)),
+        *(() if any(each.rates for each in rows) else (RATES,)),
+    }
+    shown = [column for column in COLUMNS if column[0] not in without]
     table = _filled(rows, shown)
     for title in FIRST_TO_GO:
         if Measurement.get(MEASURE, MEASURE.options, table).maximum <= width:
@@ -172,6 +178,7 @@ def _details(each: Attached) -> list[tuple[str, Cell]]:
         ("closed off", each.protection.restrictions or "no"),
         ("received", f"{units.size(received)}, {packets_received} packets"),
         ("sent", f"{units.size(sent)}, {packets_sent} packets"),
+        *(((RATES, table_cells.rates(each)),) if each.rates else ()),
         ("dropped", str(dropped)),
         ("age", table_cells.age(each)),
     ]
@@ -179,7 +186,7 @@ def _details(each: Attached) -> list[tuple[str, Cell]]:
 
 def _other_end(each: Attached) -> list[tuple[str, Cell]]:
     if each.far_end:
-        return [("wired to", f"{each.far_end.interface} of {each.far_end.space}")]
+        return [("wired to", f"{each.far_end.interface} of {each.far_title}")]
     there = ("on the host", table_cells.end(each.host_name, each.host_end))
     return [there] if each.is_wire else [there, ("bridge", each.bridge or "none")]
 

@@ -20,7 +20,7 @@ STYLES = {
 def host_end(each: Attached) -> str:
     """Return the host end, or the far end of a wire."""
     if each.far_end:
-        return f"wire to {units.short(each.far_end.space)} {each.far_end.interface}"
+        return f"wire to {each.far_title} {each.far_end.interface}"
     return each.host_name + (" (parked)" if each.is_wire else "")
 
 
@@ -41,6 +41,11 @@ def traffic(each: Attached) -> str:
     """Return the bytes received and sent."""
     received, sent = each.traffic
     return f"{units.size(received)} / {units.size(sent)}"
+
+
+def rates(each: Attached) -> str:
+    """Return the bytes received and sent a second."""
+    return " / ".join(map(units.size, each.rates)) or "-"
 
 
 def age(each: Attached) -> str:

@@ -10,7 +10,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.tree import Tree
 
-from cni_bridge.cli import journal_reader, terminal, units
+from cni_bridge.cli import container_names, journal_reader, terminal, units
+from cni_bridge.cli.container_names import Known
 from cni_bridge.cli.journal_reader import RecordedCall
 from cni_bridge.cli.options import Commands, Options, add_command, add_json
 from cni_bridge.cli.terminal import Text
@@ -30,7 +31,7 @@ PAUSE_S = 0.2
 EXAMPLES = f"""\
   cni-bridge trace                 # the latest calls, one per line
   cni-bridge trace last            # the last call with its steps
-  cni-bridge trace 3f2a            # calls for containers whose id begins with 3f2a
+  cni-bridge trace 3f2a            # calls for one container, by name, address or id
   cni-bridge trace --follow        # each as it ends, until Ctrl-C
   cni-bridge trace --log FILE      # from the file named by {LOG_VARIABLE}"""
 
@@ -68,14 +69,14 @@ def run(options: Options) -> int:
         found = journal_reader.read(files)
     except OSError as error:
         raise IOFailure(f"cannot read {error.filename}: {error.strerror}") from error
-    chosen = _select(found, options.which)
+    chosen, titles = _select(found, options.which), _titles(found)
     if options.json:
         terminal.print_json([vars(each) for each in chosen])
     elif options.which:
         for each in chosen:
-            terminal.console().print(_details(each))
+            terminal.console().print(_details(each, titles))
     else:
-        terminal.console().print(_table(chosen))
+        terminal.console().print(_table(chosen, titles))
     return 0
 
 
@@ -89,7 +90,7 @@ def _select(found: list[RecordedCall], which: str) -> list[RecordedCall]:
     if which == LAST:
         chosen = found[-1:]
     else:
-        chosen = [each for each in found if not which or each.container.startswith(which)]
+        chosen = [each for each in found if not which or each.container in _meant(found, which)]
     if which and not chosen:
         since = f"since {_clock(found[0])}" if found else "at all"
         raise InvalidConfig(
@@ -97,6 +98,30 @@ def _select(found: list[RecordedCall], which: str) -> list[RecordedCall]:
             f"{len(found)} calls are recorded {since}; older calls are dropped",
         )
     return chosen if which else chosen[-LISTED:]
+
+
+def _meant(found: list[RecordedCall], which: str) -> tuple[str, ...]:
+    """Return the containers with that name, address, id or beginning of an id."""
+    return container_names.matching(
+        which,
+        (
+            Known(
+                container=each.container,
+                names=(*each.names, each.environment.get("CNI_NETNS", "").rpartition("/")[2]),
+                addresses=each.addresses,
+            )
+            for each in found
+            if each.container
+        ),
+    )
+
+
+def _titles(found: list[RecordedCall]) -> dict[str, str]:
+    """Return what to call each container: not every call of it has its name."""
+    names = {each.container: each.names[0] for each in found if each.names}
+    return {
+        each.container: names.get(each.container) or units.short(each.container) for each in found
+    }
 
 
 def _follow(files: tuple[Path, ...], options: Options) -> None:
@@ -109,22 +134,27 @@ def _follow(files: tuple[Path, ...], options: Options) -> None:
             if _state(files) == looked_at:
                 continue
             looked_at = _state(files)
-            for each in journal_reader.read(files):
+            found = journal_reader.read(files)
+            which = options.which.replace(LAST, "")
+            meant = _meant(found, which) if which else ()
+            for each in found:
                 key = each.began, each.pid
                 if each.took is None or key in seen:
                     continue
                 seen.add(key)
-                if each.container.startswith(options.which.replace(LAST, "")):
-                    _print_followed(each, screen.print, as_json=options.json)
+                if not which or each.container in meant:
+                    _print_followed(each, _titles(found), screen.print, as_json=options.json)
     except KeyboardInterrupt:  # how one ends it
         return
 
 
-def _print_followed(each: RecordedCall, show: Any, *, as_json: bool) -> None:
+def _print_followed(
+    each: RecordedCall, titles: dict[str, str], show: Any, *, as_json: bool
+) -> None:
     if as_json:
         terminal.print_json(vars(each), indent=None)
     else:
-        show(_details(each))
+        show(_details(each, titles))
 
 
 def _state(files: tuple[Path, ...]) -> list[tuple[int, int]]:
@@ -136,7 +166,7 @@ def _state(files: tuple[Path, ...]) -> list[tuple[int, int]]:
 # ---------------------------------------------------------------- for people
 
 
-def _table(chosen: list[RecordedCall]) -> RenderableType:
+def _table(chosen: list[RecordedCall], titles: dict[str, str]) -> RenderableType:
     if not chosen:
         return Text("no call is recorded")
     table = terminal.table(
@@ -147,7 +177,7 @@ def _table(chosen: list[RecordedCall]) -> RenderableType:
         table.add_row(
             _clock(each),
             each.command,
-            units.short(each.container),
+            titles[each.container],
             each.environment.get("CNI_IFNAME", ""),
             each.network,
             _ms(each.took) if each.took is not None else "-",
@@ -156,8 +186,8 @@ def _table(chosen: list[RecordedCall]) -> RenderableType:
     return table
 
 
-def _details(each: RecordedCall) -> Tree:
-    who = (each.command, units.short(each.container), each.environment.get("CNI_IFNAME", ""))
+def _details(each: RecordedCall, titles: dict[str, str]) -> Tree:
+    who = (each.command, titles[each.container], each.environment.get("CNI_IFNAME", ""))
     network = f"on {each.network}" if each.network else ""
     took = f"{_ms(each.took)} ms" if each.took is not None else ""
     words = filter(None, (*who, network, _clock(each), took))

@@ -329,10 +329,12 @@ class Register:
         )
         port, holder = next(held)
         ((created,),) = self._database.select(_CREATED, *_key(holder))
+        from cni_bridge.ledger import container_names  # only for this error
+
+        who = container_names.title(self._database, holder)
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created / 1000))
         return errors.PortPublished(
-            f"{nft_elements.describe(port)} is held by container {holder.container} "
-            f"on network {holder.network}",
+            f"{nft_elements.describe(port)} is held by container {who} on network {holder.network}",
             f"Interface {holder.ifname}, since {since}. Publish another host port, or delete that "
             "container.",
             holder,

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from cni_bridge.ledger.database import Database
 
 _INSERT = "insert into name values (?, ?, ?, ?, ?, ?) on conflict do nothing"
+_PATH = "select netns_path from holding where network = ? and container = ? and ifname = ?"
+_ID_LENGTH = 12  # of an id beside a name, as Docker shows it
+NAMED = ("/run/netns", "/var/run/netns")
 _NAMES = "select network, container, ifname, name, namespace, is_alias from name"
 
 
@@ -45,6 +48,29 @@ def holders(database: "Database", text: str) -> tuple[Attachment, ...]:
 def text(names: Names) -> str:
     """Return the own name as people write it: `web`, or `namespace/web`; empty if there is none."""
     return f"{names.namespace}/{names.own}" if names.namespace else names.own
+
+
+def of_namespace(path: str) -> str:
+    """Return the name of a namespace that `ip netns` lists; empty for any other.
+
+    Runtimes keep theirs there too: containerd as `cni-UUID`, podman as `netns-UUID`, CRI-O as a UUID.
+    """
+    import re  # only where names are shown
+
+    directory, _, name = path.rpartition("/")
+    generated = re.fullmatch("(cni-|netns-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", name)
+    return name if directory in NAMED and name.isprintable() and not generated else ""
+
+
+def title(database: "Database", attachment: Attachment) -> str:
+    """Return what an error calls a container: `web (bb130bf84a3a)`, or its id if it has no name."""
+    key = attachment.network, attachment.container, attachment.ifname
+    paths = database.select(_PATH, *key)
+    named = text(of(database, attachment))
+    if not named and paths:
+        named = of_namespace(paths[0][0].decode("utf-8", "surrogateescape"))
+    container = attachment.container
+    return container if named in ("", container) else f"{named} ({container[:_ID_LENGTH]})"
 
 
 def _select(database: "Database", where: str, *values: str) -> dict[Attachment, Names]:

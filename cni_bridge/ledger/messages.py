@@ -13,6 +13,10 @@ from cni_bridge.lean.csqlite import csqlite
 from cni_bridge.ledger import ranges
 from cni_bridge.model import Attachment, Holding, RangeSet
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cni_bridge.ledger.database import Database
+
 FROM_KERNEL = (
     "`cni-bridge restore --from-kernel` sets the file aside and rebuilds the ledger from the "
     "containers that are running."
@@ -24,6 +28,17 @@ def name(attachment: Attachment) -> str:
     return (
         f"interface {attachment.ifname} of container {attachment.container} "
         f"on network {attachment.network}"
+    )
+
+
+def holder_name(database: "Database", holder: Holding) -> str:
+    """Name another attachment, by its container's name if that is known."""
+    from cni_bridge.ledger import container_names  # wires load this module for its names alone
+
+    attachment = holder.attachment
+    return (
+        f"interface {attachment.ifname} of container "
+        f"{container_names.title(database, attachment)} on network {attachment.network}"
     )
 
 
@@ -39,25 +54,27 @@ def facts(holding: Holding) -> str:
 # ---------------------------------------------------------------- who holds what
 
 
-def held(ip: bytes, range_set: RangeSet, holder: Holding) -> errors.AddressInUse:
+def held(
+    database: "Database", ip: bytes, range_set: RangeSet, holder: Holding
+) -> errors.AddressInUse:
     """Return the error for a requested address that another attachment has."""
-    return unavailable(ip, range_set, f"{name(holder.attachment)}. {facts(holder)}")
+    return unavailable(ip, range_set, f"{holder_name(database, holder)}. {facts(holder)}")
 
 
-def mac_held(holding: Holding, holder: Holding) -> errors.AddressInUse:
+def mac_held(database: "Database", holding: Holding, holder: Holding) -> errors.AddressInUse:
     """Return the error for a MAC that another attachment on the same bridge has."""
     mac = (holding.mac or b"").hex(":")
     return errors.AddressInUse(
         f"MAC address {mac} is in use on bridge {holding.bridge}",
-        f"It is held by {name(holder.attachment)}. {facts(holder)} Request another one, or none.",
+        f"It is held by {holder_name(database, holder)}. {facts(holder)} Request another one, or none.",
     )
 
 
-def leased_here(ip: bytes, holder: Holding) -> errors.AddressInUse:
+def leased_here(database: "Database", ip: bytes, holder: Holding) -> errors.AddressInUse:
     """Return the error for an address of a delegated plugin's that the ledger has leased."""
     return errors.AddressInUse(
         f"the IPAM plugin returned {address.text(ip)}, which the ledger has leased to "
-        f"{name(holder.attachment)}",
+        f"{holder_name(database, holder)}",
         f"{facts(holder)} Two plugins manage addresses of this network: let only one of them.",
     )
 

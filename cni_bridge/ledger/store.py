@@ -186,7 +186,7 @@ class Ledger:
             for ip in addresses:
                 for holder in self._holders(attachment.network, ip):
                     if holder.attachment != attachment:
-                        raise messages.leased_here(ip, holder)
+                        raise messages.leased_here(self.database, ip, holder)
 
     # ------------------------------------------------------------ helpers
 
@@ -219,7 +219,7 @@ class Ledger:
         for owner in self._select(" where host_name = ?", holding.host_name):
             raise messages.name_taken(owner)
         (owner,) = self._select(" where bridge = ? and mac = ?", holding.bridge, holding.mac)
-        raise messages.mac_held(holding, owner)
+        raise messages.mac_held(self.database, holding, owner)
 
     def _commit(self, holding: Holding) -> None:
         """Commit. A commit can fail after it took effect; a failed claim must leave no record."""
@@ -309,7 +309,7 @@ class Ledger:
 
     def _in_use(self, network: str, ip: bytes, range_set: RangeSet) -> errors.AddressInUse:
         (holder,) = self._holders(network, ip)
-        return messages.held(ip, range_set, holder)
+        return messages.held(self.database, ip, range_set, holder)
 
     def _holders(self, network: str, ip: bytes) -> tuple[Holding, ...]:
         return self._select(

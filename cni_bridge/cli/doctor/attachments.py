@@ -8,7 +8,7 @@ from functools import partial
 
 from cni_bridge import address
 from cni_bridge.address import prefix_text
-from cni_bridge.cli import firewall_summary, host_state, inventory, units
+from cni_bridge.cli import firewall_summary, host_state, inventory
 from cni_bridge.cli import gc as gc_command
 from cni_bridge.cli.doctor import fixes
 from cni_bridge.cli.doctor.facts import Facts
@@ -33,7 +33,7 @@ def stale(facts: Facts) -> Iterator[Diagnosis]:
         for each in holdings:
             if each.attachment in alive:
                 continue  # `links` reports that its interface is gone
-            who = f"{units.short(each.attachment.container)} {each.attachment.ifname}"
+            who = f"{facts.found.title(each.attachment.container)} {each.attachment.ifname}"
             held = ", ".join(prefix_text(lease.address) for lease in each.leases)
             yield Diagnosis(
                 cause=f"{who} on {each.attachment.network} is stale: recorded, but its container is gone",

@@ -87,7 +87,7 @@ def two_networks() -> Inventory:
         attachments=(
             attached("db", "store", "10.2.0.2/24", protection=GUARDED),
             attached("web", "front", "10.1.0.2/24"),
-            attached("web", "hurt", "10.1.0.3/24", health="missing", name="mailer"),
+            attached("web", "hurt", "10.1.0.3/24", health="missing", names=("mailer",)),
             attached("web", "gone", "10.1.0.4/24", health="leaked", space=None, bridge=""),
             attached(
                 "web", "pods", "", addresses=(), container_end=interface("eth0", "", "10.9.0.5/24")

@@ -75,8 +75,8 @@ PICTURES: dict[str, Callable[[], Any]] = {
     "show": lambda: show_tables.overview(SPOILT, KNOWN, (HOSTILE,), 120),
     "one container": lambda: show_tables.container(SPOILT.attachments[:1]),
     "one network": lambda: show_tables.network(KNOWN[0], SPOILT, 120),
-    "trace": lambda: trace._table([CALL]),
-    "one call": lambda: trace._details(CALL),
+    "trace": lambda: trace._table([CALL], {"": HOSTILE}),
+    "one call": lambda: trace._details(CALL, {"": HOSTILE}),
     "graph": lambda: text.render(picture.draw(SPOILT)),
 }
 
