@@ -4,11 +4,15 @@
 commands, configs or results.
 """
 
+import posix
+
 from cni_bridge import errors, names, optional_parts, plan, timings
 from cni_bridge.kernel import netlink
 from cni_bridge.ledger import host_ledger
 from cni_bridge.model import Grant
 from cni_bridge.parts import bridge, veth, veth_removal
+
+NAMESERVERS = "/run/cni-bridge-dns"  # the files of all nameservers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,6 +66,7 @@ def attach(
     outer, inner = veth.configure(host, container, planned.veth, optional_parts.prepare(planned))
     others = () if gateway is shared else (bridge.describe(gateway),)
     more = optional_parts.apply(host, container, planned)
+    _serve(ledger, planned)
     return planned, (bridge.describe(shared), outer, inner, *others, *more)
 
 
@@ -97,6 +102,7 @@ def detach(
     """
     failures: list[Exception] = []
     others = _collect_failure(failures, lambda: _other_ledgers(host, ledger, attachments))
+    _collect_failure(failures, lambda: _stop_serving(attachments))
     guard = _collect_failure(failures, lambda: _unprotect(host, ledger, attachments, reported))
     timings.done("firewall removed")
     _collect_failure(failures, lambda: _remove_wires(host, ledger, attachments))
@@ -134,6 +140,10 @@ def problems(
 
         yield from wire_attachments.problems(host, container, ledger, planned, mac)
     yield from optional_parts.problems(host, container, planned)
+    if planned.served:
+        from cni_bridge.naming import apply as nameserver
+
+        yield from nameserver.problems(planned.attachment, planned.served)
     if planned.firewall and ledger:
         from cni_bridge.firewall import apply
 
@@ -149,6 +159,24 @@ def _remove_wires(
 
         wire_attachments.remove(host, ledger, attachments)
         timings.done("wire removed")
+
+
+def _serve(ledger: "Ledger", planned: "Plan") -> None:
+    if planned.served is None:
+        return
+    from cni_bridge.naming import apply as nameserver  # few networks have one
+
+    nameserver.publish(ledger, planned.attachment, planned.served)
+    timings.done("names")
+
+
+def _stop_serving(attachments: "Sequence[Attachment]") -> None:
+    if not posix.access(NAMESERVERS, posix.F_OK):  # no network of this host has ever had one
+        return
+    from cni_bridge.naming import apply as nameserver
+
+    nameserver.withdraw(attachments)
+    timings.done("names removed")
 
 
 def _bridge(planned: "Plan") -> "Bridge":

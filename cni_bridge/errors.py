@@ -156,6 +156,12 @@ class NameTaken(CniError):
     code = 112
 
 
+class NameserverFailed(CniError):
+    """dnsmasq is missing or does not start; the details have its complaint."""
+
+    code = 113
+
+
 class NotAsPlanned(CniError):
     """CHECK: every difference, one per line."""
 

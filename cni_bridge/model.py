@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from cni_bridge.model_optional import (
         Bandwidth,
         Names,
+        Nameserver,
+        ServedNames,
         Shaping,
         TunedInterface,
         Tuning,
@@ -110,6 +112,7 @@ class NetworkConfig:
     )
     is_wire: bool = False  # one veth pair joins two containers, without a bridge
     names: "Names | None" = None  # of the container; None: the runtime gives none
+    nameserver: "Nameserver | None" = None
 
 
 # ---------------------------------------------------------------- what the ledger holds
@@ -222,6 +225,7 @@ class Plan:
     firewall: "Firewall | None" = None
     tuned: "TunedInterface | None" = None
     shaping: "Shaping | None" = None
+    served: "ServedNames | None" = None
 
 
 # ---------------------------------------------------------------- what was made

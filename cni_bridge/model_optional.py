@@ -13,6 +13,26 @@ class Names:
 
 
 @record
+class Nameserver:
+    """The network's nameserver; `upstream` None means the servers that the host asks."""
+
+    domain: str
+    upstream: tuple[str, ...] | None = None
+
+
+@record
+class ServedNames:
+    """What the network's nameserver is, and what it has of one attachment."""
+
+    network: str
+    interface: str  # that has the gateway addresses
+    domain: str
+    upstream: tuple[str, ...] | None
+    addresses: tuple[bytes, ...]
+    names: Names | None
+
+
+@record
 class VlanFilter:
     """The VLANs of a bridge port: one untagged (0 for none), any number tagged."""
 

@@ -12,7 +12,11 @@ except ImportError:  # not built in everywhere
 
 # The kernel takes 255 bytes (IFALIASZ - 1, linux/if.h), the netlink string's terminator among them.
 ALIAS_LIMIT = 254
-_ALIAS, _IN = "cni-bridge ", " in "
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cni_bridge.model_optional import Names
+
+_ALIAS, _AS, _IN = "cni-bridge ", " as ", " in "
 
 
 def host_name(attachment: Attachment) -> str:
@@ -37,20 +41,28 @@ def of_host(attachment: Attachment) -> tuple[str, str]:
     return host_name(attachment), ifb_name(attachment)
 
 
-def alias(attachment: Attachment, directory: str = "") -> str:
-    """Return the host end's ifalias: its attachment, and its ledger's directory if not the host's.
+def alias(attachment: Attachment, directory: str = "", called: "Names | None" = None) -> str:
+    """Return the host end's ifalias: its attachment, the names of its container, and its ledger's
+    directory if not the host's.
 
-    What does not fit is replaced by a digest: first the directory, then the attachment.
+    Of the names, as many are there as fit. What else does not fit is replaced by a digest: first the
+    directory, then the attachment.
     """
     where = _IN + directory if directory else ""
     digest = _IN + directory_digest(directory) if directory else ""
     whole, short = _ALIAS + _path(attachment), _ALIAS + _attachment_digest(attachment)
-    fitting = (
-        text
-        for text in (whole + where, whole + digest, short + where, short + digest)
-        if len(text) <= ALIAS_LIMIT and text.isascii() and text.isprintable()
-    )
-    return next(fitting)
+    kinds = [(whole, where), (whole, digest), (short, where), (short, digest)]
+    head, tail = next(pair for pair in kinds if _fits("".join(pair)))
+    words = _words(called) if called else ()
+    fitting = (head + _AS + ",".join(words[:count]) + tail for count in range(len(words), 0, -1))
+    return next(filter(_fits, fitting), head + tail)
+
+
+def called_in(alias: str) -> "tuple[str, str, tuple[str, ...]]":
+    """Return a container's own name, that name's namespace, and the aliases, as its host end's alias has them."""
+    own, *aliases = alias.partition(_IN)[0].partition(_AS)[2].split(",")
+    namespace, _, name = own.rpartition("/")
+    return name, namespace, tuple(aliases)
 
 
 def owner(name: str, alias: str) -> Attachment | None:
@@ -58,7 +70,7 @@ def owner(name: str, alias: str) -> Attachment | None:
 
     None for a foreign interface, and for an attachment of which the alias has a digest only.
     """
-    identity = alias.removeprefix(_ALIAS).partition(_IN)[0].split("/")
+    identity = _identity_in(alias).removeprefix(_ALIAS).split("/")
     if len(identity) != 3:
         return None
     network, container, ifname = identity
@@ -68,13 +80,15 @@ def owner(name: str, alias: str) -> Attachment | None:
 
 def is_alias_of(alias: str, attachment: Attachment) -> bool:
     """Return whether an interface with that alias belongs to the attachment."""
-    identity = alias.partition(_IN)[0]
-    return identity in (_ALIAS + _path(attachment), _ALIAS + _attachment_digest(attachment))
+    return _identity_in(alias) in (
+        _ALIAS + _path(attachment),
+        _ALIAS + _attachment_digest(attachment),
+    )
 
 
 def is_same_owner(one: str, other: str) -> bool:
     """Return whether two aliases name the same attachment, whatever ledger they name."""
-    return one.partition(_IN)[0] == other.partition(_IN)[0]
+    return _identity_in(one) == _identity_in(other)
 
 
 def may_be_own(alias: str) -> bool:
@@ -116,6 +130,22 @@ def bridge_mac(bridge: str, machine: str) -> bytes:
     Containers that outlive their bridge then still have the right neighbour entry.
     """
     return b"\x02" + blake2b(f"{machine}\n{bridge}".encode(), digest_size=5).digest()
+
+
+def _identity_in(alias: str) -> str:
+    """Return an alias without names and directory: an attachment's path has no spaces."""
+    return _ALIAS + alias.removeprefix(_ALIAS).partition(" ")[0]
+
+
+def _words(called: "Names") -> tuple[str, ...]:
+    """Return the names, the own one first, perhaps empty; those that the alias can't hold are left out."""
+    own = f"{called.namespace}/{called.own}" if called.namespace else called.own
+    possible = [each for each in called.aliases if "," not in each and each.isascii()]
+    return ("" if "," in own or not own.isascii() else own, *possible)
+
+
+def _fits(text: str) -> bool:
+    return len(text) <= ALIAS_LIMIT and text.isascii() and text.isprintable()
 
 
 def _path(attachment: Attachment) -> str:

@@ -20,6 +20,10 @@ def require(host: "Socket", settings: "NetworkConfig") -> None:
 
     Raises UnsupportedField, InvalidConfig, IOFailure.
     """
+    if settings.nameserver:
+        from cni_bridge.naming import server
+
+        server.require()
     if settings.vlan:
         from cni_bridge.parts import vlan
 

@@ -10,6 +10,7 @@ from cni_bridge.ledger import state_directory
 from cni_bridge.model import (
     Attachment,
     Bridge,
+    Dns,
     Grant,
     Lease,
     NetworkConfig,
@@ -25,7 +26,7 @@ RT_TABLE_UNSPEC, RT_TABLE_MAIN = 0, 254  # linux/rtnetlink.h
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cni_bridge.firewall.model import Firewall, FirewallConfig
-    from cni_bridge.model_optional import Limit, Shaping, TunedInterface
+    from cni_bridge.model_optional import Limit, ServedNames, Shaping, TunedInterface
 
 DEFAULT = {
     address.AF_INET: Prefix(ip=bytes(4), length=0),
@@ -41,16 +42,18 @@ def build(attachment: Attachment, config: NetworkConfig, grant: Grant) -> Plan:
     reported = given + _default_routes(leases, given, config)
     firewall = _firewall(attachment, config, leases)
     veth = _veth(attachment, config, leases, reported)
+    dns = grant.dns if config.dns is None else config.dns
     return Plan(
         attachment=attachment,
         bridge=None if config.is_wire else _bridge(config, leases),
         veth=veth,
         leases=leases,
         routes=reported,
-        dns=grant.dns if config.dns is None else config.dns,
+        dns=_with_nameserver(dns, leases, config) if config.nameserver else dns,
         firewall=firewall,
         tuned=_tuned(attachment, config),
         shaping=_shaping(attachment, config),
+        served=_served(attachment, config, leases) if config.nameserver else None,
     )
 
 
@@ -88,7 +91,9 @@ def _veth(
     return Veth(
         host_name=names.host_name(attachment),
         container_name=attachment.ifname,
-        alias=names.alias(attachment, "" if state_dir == state_directory.HOST else state_dir),
+        alias=names.alias(
+            attachment, "" if state_dir == state_directory.HOST else state_dir, config.names
+        ),
         mtu=config.attachment_mtu or config.mtu,
         mac=mac(attachment, config),
         port=None if config.is_wire else _port(config),
@@ -182,6 +187,35 @@ def _firewall(
         subnets=tuple(dict.fromkeys((*ranges, *subnets))),
         rules=rules,
         routed=config.cluster or (),
+    )
+
+
+def _with_nameserver(dns: Dns, leases: tuple[Lease, ...], config: NetworkConfig) -> Dns:
+    """Return the settings with the gateways as the only nameservers: others know no container."""
+    assert config.nameserver, "asked for networks that have one"
+    domain = config.nameserver.domain
+    gateways = (address.text(lease.gateway) for lease in leases if lease.gateway)
+    return replace(
+        dns,
+        nameservers=tuple(dict.fromkeys(gateways)),
+        search=tuple(dict.fromkeys((domain, *dns.search))),
+    )
+
+
+def _served(
+    attachment: Attachment, config: NetworkConfig, leases: tuple[Lease, ...]
+) -> "ServedNames":
+    from cni_bridge.model_optional import ServedNames  # few networks have a nameserver
+
+    assert config.nameserver, "asked for networks that have one"
+    vlan = _gateway_vlan(config, leases)
+    return ServedNames(
+        network=attachment.network,
+        interface=names.gateway(config.bridge, vlan) if vlan else config.bridge,
+        domain=config.nameserver.domain,
+        upstream=config.nameserver.upstream,
+        addresses=tuple(lease.address.ip for lease in leases),
+        names=config.names,
     )
 
 

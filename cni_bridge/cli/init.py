@@ -28,6 +28,7 @@ EXAMPLES = """\
   cni-bridge init                # interactive
   cni-bridge init web
   cni-bridge init web --dual-stack -o /etc/cni/net.d/10-web.conflist
+  cni-bridge init shop --dns     # containers find each other by name
   cni-bridge init lan --subnet 10.1.0.0/24 --internal
   cni-bridge init lab --open     # reachable by other networks and from the LAN"""
 
@@ -53,6 +54,9 @@ def register(parsers: Commands) -> None:
         "--bridge", metavar="NAME", help="the network's name followed by 0 if omitted"
     )
     parser.add_argument("--mtu", type=int, default=0, help="the kernel's default if omitted")
+    parser.add_argument(
+        "--dns", action="store_true", help="let containers find each other by name (needs dnsmasq)"
+    )
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument(
         "--internal", action="store_true", help="containers reach each other and this host only"
@@ -193,6 +197,9 @@ def _conflist(options: Options) -> dict[str, Any]:
         plugin |= {"isDefaultGateway": True, "ipMasq": True}
         plugin |= {} if options.open else {"isolation": "on", "closed": True}
         plugin["capabilities"] = {"portMappings": True, "ips": True, "mac": True}
+    if options.dns:
+        plugin["nameserver"] = True
+        plugin["capabilities"] = {**plugin.get("capabilities", {}), "aliases": True}
     if options.mtu:
         plugin["mtu"] = options.mtu
     ranges = [[{"subnet": subnet}] for subnet in _subnets(options)]

@@ -12,7 +12,9 @@ from cni_bridge.firewall.register import Register
 from cni_bridge.kernel import netlink
 from cni_bridge.ledger import database, host_ledger, state_directory, store
 from cni_bridge.ledger.store import Ledger
-from cni_bridge.recovery import firewall_records, lost_ledger
+from cni_bridge.naming import apply as nameserver
+from cni_bridge.naming import server
+from cni_bridge.recovery import firewall_records, lost_ledger, other_ledgers
 
 
 def register(parsers: Commands) -> None:
@@ -23,8 +25,8 @@ def register(parsers: Commands) -> None:
         run,
         summary="reload the firewall, or rebuild a lost ledger from kernel state",
         description="Loads the rules and all their elements from the ledger in one transaction:\n"
-        "masquerade, published ports and isolation of all running containers. The next\n"
-        "ADD would do the same. Harmless if nothing is missing.\n\n"
+        "masquerade, published ports and isolation of all running containers. Starts nameservers\n"
+        "that have died. The next ADD would do the same. Harmless if nothing is missing.\n\n"
         "With --from-kernel a lost or damaged ledger is rebuilt first, from host ends,\n"
         "addresses in containers and firewall elements. A damaged ledger is moved aside,\n"
         "an intact one is completed.",
@@ -47,6 +49,8 @@ def run(options: Options) -> int:
         for line in rebuild(options.state_dir):
             screen.print(line, soft_wrap=True)
     count = firewall()
+    for network in nameservers():
+        screen.print(f"restored the nameserver of network {network}", soft_wrap=True)
     screen.print(f"restored {count} elements" if count else "nothing to restore")
     return 0
 
@@ -55,6 +59,17 @@ def firewall() -> int:
     """Reload the firewall from the host's ledger; return the number of elements."""
     ledger = store.find_ledger(state_directory.HOST)
     return apply.restore(Register(ledger.database)) if ledger else 0
+
+
+def nameservers() -> list[str]:
+    """Serve the names that the ledgers have, and end servers without containers; return the networks."""
+    restored = []
+    for network in server.networks():
+        ledgers = (*other_ledgers.homes(network), store.find_ledger(state_directory.HOST))
+        ledger = next(filter(None, ledgers), None)
+        if ledger and nameserver.restore(ledger, network):
+            restored.append(network)
+    return restored + server.end_orphans()
 
 
 def rebuild(state_dir: str) -> list[str]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cni_bridge.edge.arguments import Arguments
     from cni_bridge.edge.request import Request
     from cni_bridge.firewall.model import FirewallConfig
-    from cni_bridge.model_optional import Bandwidth, Names, Tuning, VlanFilter
+    from cni_bridge.model_optional import Bandwidth, Names, Nameserver, Tuning, VlanFilter
 
 STATE_DIR = state_directory.HOST
 HOST_LOCAL = "host-local"
@@ -172,6 +172,7 @@ def parse(document: "dict[str, Any]", cni_args: str, *, is_delegated: bool) -> N
         cluster=cluster,
         is_wire=is_wire,
         names=_names(document, wanted),
+        nameserver=_nameserver(document),
     )
 
 
@@ -331,6 +332,14 @@ def _names(document: "dict[str, Any]", wanted: "Arguments") -> "Names | None":
     from cni_bridge.edge import container_names  # tests and `ctr` give none
 
     return container_names.parse(document, wanted)
+
+
+def _nameserver(document: "dict[str, Any]") -> "Nameserver | None":
+    if document["nameserver"] is False:
+        return None
+    from cni_bridge.edge import nameserver  # few networks have one
+
+    return nameserver.parse(document)
 
 
 def _mac(document: "dict[str, Any]", wanted: "Arguments") -> bytes | None:

@@ -38,6 +38,7 @@ def parse(document: "Json") -> FirewallConfig | None:
         is_closed=document["closed"],
         host_access=document["hostAccess"] or ("gateway" if document["internal"] else "all"),
         allows_icc=document["icc"],
+        serves_names=document["nameserver"] is not False and document["hostAccess"] == "none",
         checks_mac=document["macspoofchk"],
         checks_ip=document["ipspoofchk"],
     )

@@ -119,6 +119,7 @@ FOLD: "Fold" = \
  'mode': ('mode', None),
  'mtu': ('mtu', None),
  'name': ('name', None),
+ 'nameserver': ('nameserver', {'domain': ('domain', None), 'upstream': ('upstream', None)}),
  'portisolation': ('portIsolation', None),
  'preservedefaultvlan': ('preserveDefaultVlan', None),
  'prevresult': ('prevResult',
@@ -481,6 +482,33 @@ def _validate(data):
                 raise Refused
         else:
             data['closed'] = False
+        if 'nameserver' in data_keys:
+            data_keys.remove('nameserver')
+            data__nameserver = data['nameserver']
+            if not isinstance(data__nameserver, (bool, dict)):
+                raise Refused
+            data__nameserver_is_dict = isinstance(data__nameserver, dict)
+            if data__nameserver_is_dict:
+                data__nameserver_keys = set(data__nameserver.keys())
+                if 'domain' in data__nameserver_keys:
+                    data__nameserver_keys.remove('domain')
+                    data__nameserver__domain = data__nameserver['domain']
+                    if not isinstance(data__nameserver__domain, str):
+                        raise Refused
+                    if isinstance(data__nameserver__domain, str):
+                        data__nameserver__domain_len = len(data__nameserver__domain)
+                        if data__nameserver__domain_len < 1:
+                            raise Refused
+                        if data__nameserver__domain_len > 253:
+                            raise Refused
+                else:
+                    data__nameserver['domain'] = 'cni.internal'
+                if 'upstream' in data__nameserver_keys:
+                    data__nameserver_keys.remove('upstream')
+                    data__nameserver__upstream = data__nameserver['upstream']
+                    _validate___definitions_texts(data__nameserver__upstream)
+        else:
+            data['nameserver'] = False
         if 'snat' in data_keys:
             data_keys.remove('snat')
             data__snat = data['snat']

@@ -52,6 +52,7 @@ class FirewallConfig:
     is_closed: bool = False
     host_access: "HostAccess" = "all"
     allows_icc: bool = True  # containers of the network may talk to each other
+    serves_names: bool = False  # the gateway answers DNS queries, whatever `host_access` is
     checks_mac: bool = False
     checks_ip: bool = False
 

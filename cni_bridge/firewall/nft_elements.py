@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 # Options of a whole network: the newest config applies to containers that are already attached.
-HOST_FLAGS = ("gateway_only", "no_host", "no_ipv6")
+HOST_FLAGS = ("gateway_only", "no_host", "no_ipv6", "nameserver")
 FLAGS = ("isolated", "strict", "internal", "no_icc", "closed", *HOST_FLAGS)
 SUBNETS = ("subnet4", "subnet6")
 CLUSTERS = ("cluster4", "cluster6")
@@ -44,6 +44,7 @@ def of_network(firewall: Firewall) -> tuple[Element, ...]:
         "gateway_only": rules.host_access == "gateway",
         "no_host": rules.host_access == "none",
         "no_ipv6": rules.host_access != "all" and not has_gateway6,
+        "nameserver": rules.serves_names,
     }
     return (
         Element(set_name="bridges", key=bridge),

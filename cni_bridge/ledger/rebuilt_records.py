@@ -4,11 +4,13 @@ Leases nothing: the addresses are in use already.
 """
 
 from cni_bridge.lean.record import replace
+from cni_bridge.ledger import container_names
+from cni_bridge.model_optional import Names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cni_bridge.ledger.database import Database
-    from cni_bridge.model import Holding
+    from cni_bridge.model import Attachment, Holding
 
 _HOLDING = """
 insert into holding values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?) on conflict do nothing
@@ -29,6 +31,19 @@ def complete(database: "Database") -> None:
 def note_look(database: "Database", network: str) -> None:
     """Record that the kernel was asked for the attachments of a network."""
     database.change("insert into last_leased values (?, -1, x'') on conflict do nothing", network)
+
+
+def name(
+    database: "Database",
+    attachment: "Attachment",
+    own: str,
+    namespace: str,
+    aliases: tuple[str, ...],
+) -> None:
+    """Record the names of an attachment that has a record now."""
+    if own or aliases:
+        names = Names(own=own, namespace=namespace, aliases=aliases)
+        container_names.insert(database, attachment, names)
 
 
 def insert(database: "Database", holding: "Holding") -> "Holding | None":

@@ -55,6 +55,8 @@ def rebuild(host: Socket, ledger: "Ledger", network: str | None = None) -> list[
             )
         }
         recorded = [rebuilt_records.insert(ledger.database, each) for each in _seen(host, lost)]
+        for attachment, link in lost.items():
+            rebuilt_records.name(ledger.database, attachment, *names.called_in(link.alias))
         rebuilt_records.complete(ledger.database)
         if network:
             rebuilt_records.note_look(ledger.database, network)

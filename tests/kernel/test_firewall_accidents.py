@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,14 +30,19 @@ def masqueraded(make_network: MakeNetwork) -> Network:
 
 
 @contextmanager
-def without_nft(scratch: Path) -> Iterator[None]:
-    """Inside, this private host has no nft."""
-    nothing = scratch / "nft"
+def without(program: str, scratch: Path) -> Iterator[None]:
+    """Inside, this private host lacks the program."""
+    nothing = scratch / program
     nothing.touch(mode=0o644)
-    installed = os.path.realpath(str(shutil.which("nft")))
+    installed = os.path.realpath(str(shutil.which(program)))
     mount(str(nothing), installed, flags=MS_BIND)
     yield
     subprocess.run(("umount", installed), check=True)
+
+
+def without_nft(scratch: Path) -> AbstractContextManager[None]:
+    """Inside, this private host has no nft."""
+    return without("nft", scratch)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import pytest
 
 from cni_bridge import names
 from cni_bridge.model import Attachment
+from cni_bridge.model_optional import Names
 
 
 def attachment(network: str = "net", container: str = "c", ifname: str = "eth0") -> Attachment:
@@ -72,3 +73,30 @@ def test_the_gateway_of_a_vlan_has_the_references_name_and_its_port_one_of_ours(
     port = names.gateway_port("cni0", 100)
     assert len(port) == 15
     assert port != names.gateway_port("cni0", 10)
+
+
+def test_the_alias_has_the_names_of_the_container() -> None:
+    web = Names(own="web", namespace="shop", aliases=("api", "www"))
+    for directory in ("", "/var/lib/as x/cni-bridge"):
+        alias = names.alias(attachment(), directory, web)
+        assert alias.startswith("cni-bridge net/c/eth0 as shop/web,api,www")
+        assert names.owner(names.host_name(attachment()), alias) == attachment()
+        assert names.is_alias_of(alias, attachment())
+        assert names.is_same_owner(alias, names.alias(attachment()))
+        assert names.directory_in(alias) == directory
+        assert names.called_in(alias) == ("web", "shop", ("api", "www"))
+    assert names.called_in(names.alias(attachment(), "/x as y")) == ("", "", ())
+
+
+def test_names_that_do_not_fit_into_the_alias_are_left_out_and_cost_nothing_else() -> None:
+    many = Names(own="web", aliases=tuple(f"alias-{number:02}" for number in range(64)))
+    alias = names.alias(attachment(), "/var/lib/x/cni-bridge", many)
+    assert len(alias) <= 254
+    own, _, aliases = names.called_in(alias)
+    assert (own, aliases) == ("web", many.aliases[: len(aliases)])
+    assert len(aliases) > 10
+    assert names.directory_in(alias) == "/var/lib/x/cni-bridge"
+    long = attachment(container="c" * 225)
+    assert names.alias(long, "", many).startswith("cni-bridge net/")
+    odd = Names(own="a,b", aliases=("c,d", "ä", "ok"))
+    assert names.called_in(names.alias(attachment(), "", odd)) == ("", "", ("ok",))

@@ -10,6 +10,7 @@ from cni_bridge.cli.doctor import (
     conflicts,
     firewalls,
     host,
+    nameservers,
     paths,
 )
 from cni_bridge.cli.doctor.facts import Facts
@@ -38,6 +39,7 @@ CHECKS: dict[str, Check] = {
     "ports": conflicts.ports,
     "neighbours": conflicts.neighbours,
     "isolated": conflicts.isolated,
+    "nameservers": nameservers.nameservers,
     "clusters": clusters.clusters,
     "stale": attachments.stale,
     "unknown": attachments.unknown,

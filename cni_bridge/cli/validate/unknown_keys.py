@@ -92,7 +92,10 @@ def _at_key(key: str, inner: Node, schema: Schema, whole: Schema) -> Iterator[Co
             schema = _resolved(properties[name], whole)
         yield from _inside(inner, schema, whole)
     elif properties and not _is_marked(key):
-        yield _misplaced(key, inner, whole) or _unknown(key, inner, properties, whole)
+        # `nameserver` is a key of the plugin, but in `dns` it is meant for `nameservers`.
+        is_near = bool(_known(f"{key}s", properties))
+        elsewhere = None if is_near else _misplaced(key, inner, whole)
+        yield elsewhere or _unknown(key, inner, properties, whole)
 
 
 def _misplaced(key: str, inner: Node, whole: Schema) -> ConfigFinding | None:

@@ -1,6 +1,6 @@
 """What is legal in a config but rarely meant.
 
-Judged from the config alone; the host is not inspected.
+Judged from the config alone; of the host, only whether a program is installed that the config needs.
 """
 
 import ipaddress
@@ -11,9 +11,11 @@ from cni_bridge.address import Prefix, prefix_text
 from cni_bridge.cli.validate import chains
 from cni_bridge.cli.validate.findings import ConfigFinding, error, warning
 from cni_bridge.cli.validate.json_positions import Node
+from cni_bridge.errors import NameserverFailed
 from cni_bridge.lean.record import record
 from cni_bridge.ledger import ranges
 from cni_bridge.model import NetworkConfig, Route
+from cni_bridge.naming import server
 
 FOREIGN_BRIDGES = {
     "docker0": "Docker",
@@ -55,6 +57,7 @@ def on_config(checked: Checked) -> Iterator[ConfigFinding]:
     yield from _on_bridge(checked)
     yield from _on_reach(checked)
     yield from _on_addresses(checked)
+    yield from _on_nameserver(checked)
 
 
 def on_all(networks: list[Checked]) -> Iterator[tuple[str, ConfigFinding]]:
@@ -193,6 +196,19 @@ def _on_addresses(checked: Checked) -> Iterator[ConfigFinding]:
                 _node(checked, "ipam"),
                 f"range {ranges.set_text(range_set)} contains only the gateway: there is no address to assign",
             )
+
+
+def _on_nameserver(checked: Checked) -> Iterator[ConfigFinding]:
+    if not checked.config.nameserver:
+        return
+    try:
+        server.require()
+    except NameserverFailed as missing:
+        yield warning(
+            _node(checked, "nameserver"),
+            f"{missing.msg} on this host: ADD would fail with error {missing.code}",
+            missing.details,
+        )
 
 
 def _conflicts(earlier: Checked, later: Checked) -> Iterator[str]:
