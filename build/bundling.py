@@ -1,6 +1,6 @@
 """What goes where in the executable, so that a plugin run reads as little as possible.
 
-the program        the plugin path: all of cni_bridge/ but cli/ and cluster/, as marshalled code, and the
+the program        the plugin path: all of cni_bridge/ but FOR_PEOPLE, as marshalled code, and the
                    data files; build/starter.py makes of them what a run uses
 people.zip         everything else: the people's commands, their libraries, the standard library;
                    cni_bridge.lean.bundle makes it importable when it is needed
@@ -33,7 +33,8 @@ PEOPLES_MODULES = [
     *("cni_bridge.cluster.agent", "cni_bridge.cluster.etcd", "cni_bridge.cluster.kube_nodes"),
     "cni_bridge.cluster.metrics",
 ]
-FOR_PEOPLE = ("cli", "cluster")  # packages of cni_bridge of which a plugin run imports nothing
+# What of cni_bridge is in people.zip: a plugin run imports it only after `bundle.open_library`, if ever.
+FOR_PEOPLE = ("cli", "cluster", "json_flaws.py")
 # What the libraries name but our use of them never reaches; C modules among it drag in libraries.
 UNUSED = [
     *("_bz2", "_lzma", "_multibytecodec", "_uuid", "pyexpat", "readline"),
@@ -84,7 +85,7 @@ def programs(
     It takes the directory whose files the program must carry, or None where they lie beside it.
     """
     extensions = _extensions(binaries)
-    sources = dict(_plugin_path(root))
+    sources = dict(plugin_path(root))
 
     def compiled(beside: Path | None) -> bytes:
         carried = Carried()
@@ -120,7 +121,7 @@ def programs(
 
 def split_library(analysis: "Analysis", root: Path, work: Path) -> "list[Entry]":
     """Share all Python code between the bundle's places; return the data files to bundle."""
-    carried = dict(_plugin_path(root))
+    carried = dict(plugin_path(root))
     unzippable = _packages_with_compiled_parts(analysis.binaries)
     data: list[Entry] = []
     with ZipFile(work / "people.zip", "w") as people:
@@ -160,13 +161,14 @@ def library_data() -> list[tuple[str, str]]:
     return [each for package in packages for each in collect_data_files(package)]
 
 
-def _plugin_path(root: Path) -> Iterator[tuple[str, Path]]:
+def plugin_path(root: Path) -> Iterator[tuple[str, Path]]:
     """Yield name and source of each module that a plugin run may import."""
     library = Path(sysconfig.get_path("stdlib"))
     for pattern in OF_THE_LIBRARY:
         yield from ((_name(source, library), source) for source in sorted(library.glob(pattern)))
     for source in sorted((root / "cni_bridge").rglob("*.py")):
-        if source.relative_to(root).parts[1] not in FOR_PEOPLE:
+        inside = source.relative_to(root / "cni_bridge")
+        if not any(inside.is_relative_to(each) for each in FOR_PEOPLE):
             yield _name(source, root), source
 
 

@@ -223,7 +223,7 @@ def _two_spellings(data: "Object", name: str, path: str) -> errors.InvalidConfig
 
 def _refusal(text: str) -> errors.UndecodableContent:
     bundle.open_library()
-    from cni_bridge.edge import json_flaws
+    from cni_bridge import json_flaws
 
     first, *others = json_flaws.flaws(text)
     lines = [first.hint] if first.hint else []

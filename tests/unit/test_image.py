@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.budget import ROOT
-from tests.unit.test_layers import FOR_PEOPLE, modules
+from tests.budget import OURS, ROOT, allowed, loaded_by
+from tests.unit.test_layers import IN_PEOPLES_LIBRARY, modules
 
 launcher = runpy.run_path(str(ROOT / "build/launcher.py"))
 check_image, moving = launcher["check_image"], launcher["moving"]
@@ -83,14 +83,29 @@ for name in sys.argv[2:]:
 
 def test_importing_the_plugin_path_asks_for_no_environment_time_or_process() -> None:
     """What a module read then would be the build's, in every run."""
-    names = [name for name, _ in modules() if name.partition(".")[0] not in FOR_PEOPLE]
     script = SCRIPT % FORBIDDEN
     words = (sys.executable, "-I", "-S", "-B", "-c", script, str(ROOT))
     done = subprocess.run(
-        (*words, *(f"cni_bridge.{name}".removesuffix(".__init__") for name in names)),
+        (*words, *plugin_path()),
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_plugin_path_can_be_imported_from_the_image_alone() -> None:
+    """The build imports each of these modules, with nothing of the standard library but the list."""
+    loaded = loaded_by("\n".join(f"import {name}" for name in plugin_path()))
+    foreign = {name for name in loaded if name.partition(".")[0] != OURS}
+    assert foreign - allowed() - set(sys.builtin_module_names) == set()
+
+
+def plugin_path() -> list[str]:
+    """Return the modules that the image is made of."""
+    return [
+        f"{OURS}.{name}".removesuffix(".__init__")
+        for name, _ in modules()
+        if name.partition(".")[0] not in IN_PEOPLES_LIBRARY
+    ]

@@ -6,6 +6,7 @@ Reads files only; the host is not inspected.
 from pathlib import Path
 from typing import Any
 
+from cni_bridge import json_flaws
 from cni_bridge.cli import conflists, stdin, terminal
 from cni_bridge.cli.options import Commands, Options, add_command
 from cni_bridge.cli.terminal import Screen, Text
@@ -13,7 +14,7 @@ from cni_bridge.cli.validate import chains, errors, json_positions, unknown_keys
 from cni_bridge.cli.validate.findings import ERROR, WARNING, ConfigFinding
 from cni_bridge.cli.validate.json_positions import Node, Span
 from cni_bridge.cli.validate.warnings import Checked
-from cni_bridge.edge import codec, explain, json_flaws, versions
+from cni_bridge.edge import codec, explain, versions
 from cni_bridge.errors import CniError, InvalidConfig, IOFailure, UndecodableContent
 from cni_bridge.ipam.sources import OWN_TYPE
 from cni_bridge.lean.record import record

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from cni_bridge import json_flaws
 from cni_bridge.cli import conflists
 from cni_bridge.cli.validate import command as validate
-from cni_bridge.edge import codec, json_flaws
+from cni_bridge.edge import codec
 from cni_bridge.errors import InvalidConfig, UndecodableContent
 
 NESTED = """\
