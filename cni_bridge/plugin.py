@@ -10,6 +10,7 @@ from cni_bridge import cni_commands, errors, journal, timings
 from cni_bridge.edge import codec, config, request, result_versions, versions
 from cni_bridge.kernel import signals
 from cni_bridge.kernel.netlink import KernelError
+from cni_bridge.ledger import state_directory
 from cni_bridge.stderr import remark
 
 TYPE_CHECKING = False
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from cni_bridge.edge.request import Request
 
 DETAILS_LIMIT = 2000
+# Failures that a value in the ledger may cause that makes no sense.
+MAY_BE_DAMAGE = (errors.Bug, errors.KernelRefused, errors.FirewallRefused, errors.NotAsPlanned)
 STDIN_TIMEOUT_S = 60  # runtimes time out later, and would not report the cause
 
 
@@ -38,13 +41,29 @@ def run() -> int:
         call.answer = _carry_out(asked)
     except BaseException as error:  # noqa: BLE001 - the runtime gets JSON whatever happened
         call.is_failure = True
-        call.answer = _report(as_cni_error(error), asked)
+        call.answer = _report(_failure(error, asked), asked)
     journal.end(call)
     return int(call.is_failure)
 
 
-def as_cni_error(error: BaseException) -> errors.CniError:
-    """Return any exception as an error with a code; an unexpected one is a Bug."""
+def _failure(error: BaseException, asked: "Request | None") -> errors.CniError:
+    if asked is None:
+        return as_cni_error(error)
+    try:
+        directory = config.state_dir(asked.document)
+    except errors.CniError:
+        directory = state_directory.HOST
+    failure = as_cni_error(error, directory)
+    if isinstance(failure, errors.LedgerUnusable) and asked.command == "STATUS":
+        return errors.NotAvailable(failure.msg, failure.details)
+    return failure
+
+
+def as_cni_error(error: BaseException, directory: str = state_directory.HOST) -> errors.CniError:
+    """Return any exception as an error with a code; an unexpected one is a Bug.
+
+    What should not happen may have its cause in the directory's ledger, or in the host's.
+    """
     if isinstance(error, errors.CniError):
         known = error
     elif isinstance(error, KernelError):
@@ -59,6 +78,10 @@ def as_cni_error(error: BaseException) -> errors.CniError:
         known = errors.TryAgainLater("out of memory", _traceback(error))
     else:
         known = errors.Bug(f"{type(error).__name__}: {error}", _traceback(error))
+    if isinstance(known, MAY_BE_DAMAGE):
+        from cni_bridge.ledger import damage  # only where something failed
+
+        known = damage.explain(directory) or known
     notes = getattr(error, "__notes__", ())
     known.details = "\n".join(filter(None, (known.details, *notes)))
     return known

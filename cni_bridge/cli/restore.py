@@ -10,7 +10,7 @@ from cni_bridge.errors import LedgerUnusable
 from cni_bridge.firewall import apply
 from cni_bridge.firewall.register import Register
 from cni_bridge.kernel import netlink
-from cni_bridge.ledger import database, host_ledger, state_directory, store
+from cni_bridge.ledger import damage, database, host_ledger, state_directory, store
 from cni_bridge.ledger.store import Ledger
 from cni_bridge.naming import apply as nameserver
 from cni_bridge.naming import server
@@ -103,10 +103,6 @@ def _set_aside(state_dir: str) -> list[str]:
 def _check(ledger: Ledger) -> None:
     """Read the whole ledger: a page may be damaged that no command happens to need."""
     ((verdict, *_), *_) = ledger.database.select("pragma integrity_check")
-    tables = ledger.database.select("select name from sqlite_master where type = 'table'")
-    for (table,) in tables:
-        ledger.database.select(f"select * from {table}")  # noqa: S608 - a name of its own
-    ledger.holdings()
-    Register(ledger.database).everything()
+    damage.require_sound(ledger.database)
     if verdict != "ok":
         raise LedgerUnusable(f"the ledger {ledger.database.path} is damaged: {verdict}")

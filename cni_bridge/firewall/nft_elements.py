@@ -28,6 +28,7 @@ IFNAMSIZ = 16  # linux/if.h
 PORT_KEY = ">B3xH2x"  # inet_proto . inet_service, each padded to four bytes
 PORT_KEY_SIZE = 8
 PORT_DATA = ">H2x"
+DATA_SIZES = (8, 20)  # a container's address and port
 
 
 def of_network(firewall: Firewall) -> tuple[Element, ...]:

@@ -281,7 +281,10 @@ class Register:
 
     def accepting(self) -> tuple[str, ...]:
         """Return the foreign chains that have a rule of cni-bridge."""
-        return tuple(chain for (chain,) in self._database.select("select chain from accepting"))
+        chains = tuple(chain for (chain,) in self._database.select("select chain from accepting"))
+        if any(type(each) is not str or each.count(" ") != 2 for each in chains):
+            raise self._database.damaged(f"table accepting: no names of chains: {chains!r:.60}")
+        return chains
 
     def insert_accepting(self, chains: "Iterable[str]") -> None:
         """Record that these chains get a rule of cni-bridge."""
@@ -302,8 +305,14 @@ class Register:
 
     def _elements(self, where: str, *values: object) -> tuple[Element, ...]:
         rows = self._database.select(_ELEMENTS + where, *values)
-        if any(type(key) is not bytes or type(name) is not str for name, key, *_ in rows):
-            raise self._database.damaged("an element's key is not of the type that it should have")
+        if not all(
+            type(name) is str
+            and type(key) is bytes
+            and (key_end is None or (type(key_end) is bytes and len(key_end) == len(key)))
+            and (data is None or (type(data) is bytes and len(data) in nft_elements.DATA_SIZES))
+            for name, key, key_end, data in rows
+        ):
+            raise self._database.damaged("table element: a value makes no sense")
         return tuple(
             Element(set_name=set_name, key=key, key_end=key_end, data=data)
             for set_name, key, key_end, data in rows

@@ -298,7 +298,7 @@ def created(state_dir: str, patience_s: float) -> Database:
 def _configure(database: Database) -> None:
     # An asterisk, because an older schema has fewer columns.
     rows = database.select("select * from ledger")
-    if len(rows) != 1 or len(rows[0]) < 3 or not isinstance(rows[0][1], int):
+    if len(rows) != 1 or len(rows[0]) < 3 or not isinstance(rows[0][1], int) or rows[0][1] < 1:
         raise database.damaged(f"expected one row in table ledger, got {rows!r:.100}")
     _, version, is_durable, *more = rows[0]
     if version != SCHEMA_VERSION:

@@ -150,6 +150,8 @@ def failure(error: Exception, path: str, patience_s: float) -> errors.CniError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind of error
     if code in (csqlite.SQLITE_BUSY, csqlite.SQLITE_LOCKED):
         return locked(path, patience_s)
+    if isinstance(error, ImportError | UnicodeError):
+        return damaged(path, "a text is not UTF-8")
     if code in (csqlite.SQLITE_CORRUPT, csqlite.SQLITE_NOTADB) or code == 0:
         return damaged(path, error)
     if code == csqlite.SQLITE_FULL:
