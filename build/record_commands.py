@@ -252,10 +252,20 @@ def record_lab(recorder: Recorder) -> None:
         "Throwaway networks to experiment with: `tutorial`, `direct`, `bridge`, `two-networks`. "
         "A namespace plays the host, so this machine's network is never touched.",
     )
+    recorder.run(
+        "cni-bridge lab up bridge --bridge mybridge0 --subnet 10.0.1.0/24 --containers 3",
+        "cni-bridge lab down",
+    )
+    recorder.page.append(
+        "\nThe commands can be typed: they build the same lab again. A namespace's own tools work "
+        "in `cni-bridge lab exec c1`, which starts a shell there.\n"
+    )
     recorder.run("cni-bridge lab up tutorial", "cni-bridge lab graph", "cni-bridge lab ping")
     recorder.quiet(f"cni-bridge lab graph --format svg -o {ROOT}/docs/lab.svg")
     recorder.page.append("\n`cni-bridge lab graph --format svg`:\n\n![the lab](lab.svg)\n")
     recorder.run(
+        "cni-bridge lab show",
+        "cni-bridge lab explain c1 c2:80",
         "cni-bridge lab exec c1 -- ip route",
         "cni-bridge lab exec host -- ip link set lab0 down",
         "cni-bridge lab ping",

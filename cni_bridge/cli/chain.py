@@ -22,7 +22,7 @@ from cni_bridge.lean import bundle
 from cni_bridge.lean.record import record
 from cni_bridge.model import Attachment
 
-CACHE = Path("/var/lib/cni/results")
+CACHE_DIR = "/var/lib/cni"  # libcni's
 CHECK_SINCE = (0, 4, 0)  # also the first version whose DEL gets the result
 TIMEOUT_S = 120
 Json = dict[str, Any]
@@ -159,7 +159,7 @@ class Chain:
         return answer
 
     def _keep(self, result: Json) -> None:
-        CACHE.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.cache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         kept = {
             "kind": "cniCacheV1",
             "containerId": self.target.container,
@@ -175,7 +175,11 @@ class Chain:
 
 def cache(attachment: Attachment) -> Path:
     """Return the file that holds an attachment's result, as libcni names it."""
-    return CACHE / f"{attachment.network}-{attachment.container}-{attachment.ifname}"
+    directory = os.environ.get("CNI_CACHE_DIR", CACHE_DIR)
+    return (
+        Path(directory, "results")
+        / f"{attachment.network}-{attachment.container}-{attachment.ifname}"
+    )
 
 
 def _directories() -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from cni_bridge.edge.config import STATE_DIR
 from cni_bridge.errors import InvalidConfig
 from cni_bridge.lean.record import record
 from cni_bridge.ledger import store
+from cni_bridge.ledger.container_names import LAB_PREFIX
 from cni_bridge.model import Holding
 
 NAMESPACES = "/run/netns"  # iproute2's
@@ -60,8 +61,13 @@ def _known(holding: Holding, names: Mapping[str, tuple[str, ...]]) -> Known:
 def _path(which: str) -> str:
     if which.isdecimal():
         return f"/proc/{which}/ns/net"
-    return which if "/" in which else f"{NAMESPACES}/{which}"
+    if "/" in which:
+        return which
+    of_lab = f"{NAMESPACES}/{LAB_PREFIX}{which}"
+    path = f"{NAMESPACES}/{which}"
+    return of_lab if os.path.exists(of_lab) and not os.path.exists(path) else path
 
 
 def _id(which: str) -> str:
-    return f"process-{which}" if which.isdecimal() else os.path.basename(which)
+    name = os.path.basename(which).removeprefix(LAB_PREFIX)
+    return f"process-{which}" if which.isdecimal() else name

@@ -15,6 +15,7 @@ from rich.live import Live
 from cni_bridge.cli import (
     conflists,
     container_names,
+    everything,
     inventory,
     networks,
     show_cluster,
@@ -23,6 +24,7 @@ from cni_bridge.cli import (
     units,
 )
 from cni_bridge.cli.clusters import Cluster
+from cni_bridge.cli.host_state import Space
 from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.cli.networks import Network
 from cni_bridge.cli.options import Commands, Options, Parser, add_command, add_json, add_state_dir
@@ -95,6 +97,9 @@ def _add_output(parser: Parser) -> None:
     )
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="replace a file at once instead of printing"
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="every namespace and interface of the host, with ids"
     )
 
 
@@ -198,6 +203,8 @@ def _looked(options: Options, width: int, before: Counted) -> RenderableType:
     """
     if options.which == CLUSTER:
         return show_cluster.picture(_clusters(options))
+    if options.all:
+        return everything.table(_everything(options))
     found, known = _seen(options, before)
     width = show_tables.WIDEST if options.wide else width
     if not options.which:
@@ -216,12 +223,20 @@ def _document(options: Options) -> object:
     """Return the current state for programs."""
     if options.which == CLUSTER:
         return show_cluster.as_json(_clusters(options))
+    if options.all:
+        return everything.as_json(_everything(options))
     found, known = _seen(options)
     return as_json(*_selected(found, known, options.which))
 
 
 def _clusters(options: Options) -> tuple[Cluster, ...]:
     return show_cluster.select(options.cluster, *conflists.ledgers(options.state_dir))
+
+
+def _everything(options: Options) -> tuple[Space, ...]:
+    if options.which:
+        raise InvalidConfig(f"{options.which}: --all shows the whole host", "leave out one of both")
+    return everything.take(*conflists.ledgers(options.state_dir)).spaces
 
 
 def _seen(options: Options, before: Counted | None = None) -> tuple[Inventory, tuple[Network, ...]]:

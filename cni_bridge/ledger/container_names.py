@@ -14,6 +14,7 @@ _INSERT = "insert into name values (?, ?, ?, ?, ?, ?) on conflict do nothing"
 _PATH = "select netns_path from holding where network = ? and container = ? and ifname = ?"
 _ID_LENGTH = 12  # of an id beside a name, as Docker shows it
 NAMED = ("/run/netns", "/var/run/netns")
+LAB_PREFIX = "cni-bridge-lab-"  # of the namespaces that `cni-bridge lab` makes
 _NAMES = "select network, container, ifname, name, namespace, is_alias from name"
 
 
@@ -58,6 +59,7 @@ def of_namespace(path: str) -> str:
     import re  # only where names are shown
 
     directory, _, name = path.rpartition("/")
+    name = name.removeprefix(LAB_PREFIX)
     generated = re.fullmatch("(cni-|netns-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", name)
     return name if directory in NAMED and name.isprintable() and not generated else ""
 

@@ -59,7 +59,7 @@ def test_what_is_broken_shows_in_ping_and_graph(host: Host, lab: str) -> None:
     assert ("c1", "c2") in answers()
     printed("lab", "exec", "host", "--", "ip", "link", "set", "lab0", "down")
     assert ("c1", "c2") not in answers()
-    assert "lab0  10.0.2.1/24 down  bridge" in printed("lab", "graph")
+    assert "bridge lab0  10.0.2.1/24, down" in printed("lab", "graph")
     down()
 
 
@@ -85,7 +85,6 @@ def test_exec_runs_inside_and_hands_the_status_on(host: Host, lab: str) -> None:
 MISTAKES = {
     "up bridge": "a lab is up already",
     "exec nobody -- true": "the lab has no namespace nobody",
-    "exec one": "no command given",
     "exec one -- no-such-command": "no such command",
 }
 
@@ -113,10 +112,62 @@ def test_without_a_word_it_helps(host: Host) -> None:
     assert "cni-bridge lab up tutorial" in run.stdout
 
 
+def typed(transcript: str, folder: Path) -> None:
+    """Type the commands that a transcript shows."""
+    (folder / "cni-bridge").write_text(f'#!/bin/sh\nexec {PLUGIN} "$@"\n')
+    (folder / "cni-bridge").chmod(0o755)
+    lines = [line[2:] for line in transcript.splitlines() if line.startswith("$ ")]
+    path = f"{folder}:{os.environ['PATH']}"
+    subprocess.run(("sh", "-ec", "\n".join(lines)), env={"PATH": path}, timeout=60, check=True)
+
+
+PICTURES = {
+    "bridge --bridge mybridge0 --subnet 10.0.1.0/24 --containers 3": "mybridge0  10.0.1.1/24",
+    "direct --names red,blue --subnet 10.0.7.0/24": "eth0  10.0.7.1/24 ── eth0 in blue",
+    "two-networks --names a,b,c": "eth1 in b  10.0.3.2/24",
+}
+
+
+@pytest.mark.parametrize("words", PICTURES)
+def test_the_commands_that_it_prints_build_the_same_when_typed(
+    host: Host, words: str, tmp_path: Path
+) -> None:
+    transcript = printed("lab", "up", *words.split())
+    drawn, heard = printed("lab", "graph"), answers()
+    assert PICTURES[words] in drawn
+    assert heard
+    down()
+    typed(transcript, tmp_path)
+    assert printed("lab", "graph") == drawn
+    assert answers() == heard
+    down()
+
+
+@pytest.mark.parametrize("lab", ["bridge --names web,db"], indirect=True)
+def test_the_other_commands_work_inside(host: Host, lab: str) -> None:
+    assert "web" in printed("lab", "show")
+    assert "db" in printed("lab", "show", "db")
+    assert "nothing listens on tcp/80 in db" in command("lab", "explain", "web", "db:80").stdout
+    assert printed("lab", "trace").count("ADD") == 2
+    shell = command("lab", "exec", "db", stdin="ip -br addr\n", environment={"SHELL": "/bin/sh"})
+    assert "10.0.2.3/24" in shell.stdout
+    assert not Path("/var/lib/cni/results").exists()
+    down()
+
+
 WRONG_USAGE = {
     "up bridge --containers x": "'x' is not a number from 2 to 50",
     "up bridge --containers 51": "'51' is not a number from 2 to 50",
-    "up direct --containers 4": "direct has two namespaces on a cable, and no bridge for more",
+    "up direct --containers 4": "direct takes no --containers: it has two namespaces on a cable",
+    "up direct --bridge b": "direct takes no --bridge: it has no bridge",
+    "up direct --names red": "a cable has two ends, but 1 name was given",
+    "up two-networks --subnet 10.0.1.0/24": "two-networks takes no --subnet",
+    "up bridge --names a,a": "the name a was given twice",
+    "up bridge --names a,host": "a namespace cannot be named host: the lab's own host has this name",
+    "up bridge --names a,../b": "a namespace cannot be named ../b",
+    "up bridge --subnet 10.0.1.0/30": "10.0.1.0/30 has no room for 4 addresses",
+    "up bridge --subnet 10.0.1.5/24": "10.0.1.5/24 has host bits set",
+    "up bridge --bridge a/b": "--bridge a/b: ",
 }
 
 

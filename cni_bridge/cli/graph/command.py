@@ -4,9 +4,10 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from cni_bridge.cli import conflists, inventory, terminal
+from cni_bridge.cli import conflists, everything, inventory, terminal
 from cni_bridge.cli.graph import dot, mermaid, page, svg, text
 from cni_bridge.cli.graph import picture as pictures
+from cni_bridge.cli.graph.picture import Picture
 from cni_bridge.cli.inventory import Inventory
 from cni_bridge.cli.options import Commands, Options, add_command, add_state_dir
 from cni_bridge.errors import IOFailure
@@ -20,6 +21,7 @@ NOTATIONS = {
 }
 EXAMPLES = """\
   cni-bridge graph
+  cni-bridge graph --all                           # also what was made by hand, or by others
   cni-bridge graph --format svg -o network.svg     # for a slide, light and dark
   cni-bridge graph --format mermaid                # for a README
   cni-bridge graph --format dot | dot -Tpng > network.png"""
@@ -36,6 +38,7 @@ def register(commands: Commands) -> None:
         examples=EXAMPLES,
     )
     add_format(parser)
+    parser.add_argument("--all", action="store_true", help="every namespace and bridge of the host")
     add_state_dir(parser)
 
 
@@ -49,20 +52,26 @@ def add_format(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options) -> int:
     """Draw the host."""
-    found = inventory.take(*conflists.ledgers(options.state_dir))
     bridges: dict[str, tuple[str, ...]] = {}
     for each in conflists.read(conflists.directory()):
         if each.config and not each.config.is_wire:
             name = each.config.bridge
             bridges[name] = (*bridges.get(name, ()), each.config.name)
-    return draw(found, options, bridges)
+    ledgers = conflists.ledgers(options.state_dir)
+    if not options.all:
+        return draw(inventory.take(*ledgers), options, bridges)
+    found = everything.take(*ledgers)
+    return _print(everything.complete(pictures.draw(found, bridges), found), options)
 
 
 def draw(
     found: Inventory, options: Options, networks: Mapping[str, tuple[str, ...]] | None = None
 ) -> int:
     """Draw an inventory as the options say; `networks`: those of the configs, by bridge."""
-    picture = pictures.draw(found, networks)
+    return _print(pictures.draw(found, networks), options)
+
+
+def _print(picture: Picture, options: Options) -> int:
     if options.format == "text" and options.output is None:
         terminal.console().print(text.render(picture))
         return 0

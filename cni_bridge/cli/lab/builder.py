@@ -2,8 +2,8 @@
 
 import json
 import os
+import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,39 +12,57 @@ from typing import Any
 
 from pyroute2.iproute.linux import IPRoute
 
+from cni_bridge.cli import chain, conflists, containers
 from cni_bridge.cli.lab import namespaces
-from cni_bridge.cli.lab.topologies import IFNAME, Cable, LabNetwork, Topology
-from cni_bridge.errors import Delegated, FirewallRefused, IOFailure
+from cni_bridge.cli.lab.topologies import CABLE, IFNAME, Cable, LabNetwork, Topology
+from cni_bridge.errors import FirewallRefused
 from cni_bridge.firewall import nft_tables
 from cni_bridge.kernel import netns
-from cni_bridge.lean import bundle
 from cni_bridge.ledger import state_directory
 
 CONF_DIR = namespaces.STATE_DIR / "net.d"
-PLUGIN_TIMEOUT_S = 30
+CABLES = namespaces.STATE_DIR / "cables.json"
 REBUILD = (
     "cni-bridge lab down; cni-bridge lab up TOPOLOGY"  # there is no runtime to recreate a lost pair
 )
 
 
 def build(topology: Topology) -> Iterator[str]:
-    """Build everything; yield each step as a shell command."""
-    namespaces.create(namespaces.HOST)
-    _up(namespaces.HOST, "lo")
+    """Build everything; yield each step as a command that can be typed."""
+    yield from _namespace(namespaces.HOST)
+    yield _up(namespaces.HOST, "lo")
     for name in topology.fresh:
         yield from _namespace(name)
     for cable in topology.cables:
         yield from _cable(cable)
+    _keep(topology.cables)
     made: set[str] = set()
     for network in topology.networks:
-        config = _config(network, topology)
-        _write(config)
+        yield from _write(_config(network, topology), network.name)
         for member in network.members:
             if member not in made:
                 yield from _namespace(member)
-                _up(member, "lo")
-            yield _attach(config, member, "eth1" if member in made else "eth0")
+                yield _up(member, "lo")
+            yield _attach(network.name, member, "eth1" if member in made else "eth0")
             made.add(member)
+
+
+def cables() -> tuple[Cable, ...]:
+    """Return the lab's cables; those of the tutorial, if the lab was built by hand."""
+    try:
+        kept = json.loads(CABLES.read_bytes())
+    except OSError:
+        return (CABLE,)
+    return tuple(Cable(**{**each, "addresses": tuple(each["addresses"])}) for each in kept)
+
+
+def environment() -> dict[str, str]:
+    """Return the environment for programs in the lab's host: its configs, its result cache."""
+    return own_environment() | {
+        "NETCONFPATH": str(CONF_DIR),
+        "CNI_CACHE_DIR": str(namespaces.STATE_DIR),
+        "CNI_PATH": os.path.dirname(os.path.realpath(sys.executable)),
+    }
 
 
 def remove() -> list[str]:
@@ -83,52 +101,71 @@ def _cable(cable: Cable) -> Iterator[str]:
         yield from _namespace(name)
     end = netns.open_netns(namespaces.path(other))
     with namespaces.work_in(one, IPRoute) as socket:
-        peer = {"ifname": "eth0", "net_ns_fd": end.descriptor}
-        socket.link("add", ifname="eth0", kind="veth", peer=peer)
+        peer = {"ifname": IFNAME, "net_ns_fd": end.descriptor}
+        socket.link("add", ifname=IFNAME, kind="veth", peer=peer)
     netns.close(end)
     full = [namespaces.PREFIX + name for name in (one, other)]
-    yield f"ip -n {full[0]} link add eth0 type veth peer name eth0 netns {full[1]}"
+    yield f"ip -n {full[0]} link add {IFNAME} type veth peer name {IFNAME} netns {full[1]}"
     for name, address in cable.ends.items():
-        _up(name, "lo")
+        yield _up(name, "lo")
         configure(name, address)
-        yield f"ip -n {namespaces.PREFIX}{name} addr add {address} dev eth0"
-        yield f"ip -n {namespaces.PREFIX}{name} link set eth0 up"
+        yield f"ip -n {namespaces.PREFIX}{name} addr add {address} dev {IFNAME}"
+        yield f"ip -n {namespaces.PREFIX}{name} link set {IFNAME} up"
 
 
-def _up(name: str, interface: str) -> None:
+def _keep(cables: tuple[Cable, ...]) -> None:
+    """Keep what the doctor has to know about the cables."""
+    namespaces.STATE_DIR.mkdir(mode=0o700, exist_ok=True)
+    CABLES.write_text(json.dumps([vars(each) for each in cables]))
+
+
+def _up(name: str, interface: str) -> str:
     with namespaces.work_in(name, IPRoute) as socket:
         (index,) = socket.link_lookup(ifname=interface)
         socket.link("set", index=index, state="up")
+    return f"ip -n {namespaces.PREFIX}{name} link set {interface} up"
 
 
-def _attach(config: dict[str, Any], member: str, ifname: str) -> str:
-    """Run ADD in a plugin process of its own, in the lab's host."""
-    result = _add(config, member, ifname)
-    addresses = " ".join(item["address"] for item in result.get("ips", ()))
-    return f"cni-bridge ADD {config['name']} {member} {ifname}   # {addresses}"
+def _attach(network: str, member: str, ifname: str) -> str:
+    """Do what `cni-bridge add` does, in the lab's host."""
+    result = namespaces.as_host_once(environment(), lambda: _added(network, member, ifname))
+    addresses = " ".join(chain.addresses(result))
+    more = "" if ifname == IFNAME else f" --ifname {ifname}"
+    words = f"cni-bridge lab exec {namespaces.HOST} -- cni-bridge add {network} {member}{more}"
+    return f"{words}   # {addresses}"
+
+
+def _added(network: str, member: str, ifname: str) -> dict[str, Any]:
+    document, text = conflists.find(network, str(CONF_DIR))
+    made = chain.Chain(
+        conflist=document, text=text, target=containers.find(member), ifname=ifname, wishes={}
+    )
+    return made.add()
 
 
 def _config(network: LabNetwork, topology: Topology) -> dict[str, Any]:
-    """Return the network's config; the first network has the default route."""
+    """Return the network's config list; the first network has the default route."""
     is_first = network == topology.networks[0]
-    return {
-        "cniVersion": "1.1.0",
-        "name": network.name,
+    plugin = {
         "type": "cni-bridge",
-        "bridge": f"{network.name}0",
+        "bridge": network.bridge,
         "isGateway": True,
         "isDefaultGateway": is_first,
         "ipMasq": is_first and _has_nft(),
         "ipam": {"type": "cni-bridge", "subnet": network.subnet},
     }
+    return {"cniVersion": "1.1.0", "name": network.name, "plugins": [plugin]}
 
 
-def _write(config: dict[str, Any]) -> None:
-    """Write the config where the lab's doctor looks for it."""
-    CONF_DIR.mkdir(parents=True, exist_ok=True)
-    plugin = {key: value for key, value in config.items() if key not in ("name", "cniVersion")}
-    conflist = {key: config[key] for key in ("cniVersion", "name")} | {"plugins": [plugin]}
-    (CONF_DIR / f"{config['name']}.conflist").write_text(json.dumps(conflist, indent=2))
+def _write(config: dict[str, Any], name: str) -> Iterator[str]:
+    """Write the config where the lab's host looks for it."""
+    file = CONF_DIR / f"{name}.conflist"
+    if not CONF_DIR.exists():
+        CONF_DIR.mkdir(parents=True)
+        yield f"mkdir -p {CONF_DIR}"
+    text = json.dumps(config)
+    file.write_text(f"{text}\n")
+    yield f"echo {shlex.quote(text)} > {file}"
 
 
 def _has_nft() -> bool:
@@ -136,30 +173,3 @@ def _has_nft() -> bool:
         return bool(nft_tables.find_nft())
     except FirewallRefused:
         return False
-
-
-def _add(config: dict[str, Any], member: str, ifname: str) -> dict[str, Any]:
-    call = {
-        "CNI_COMMAND": "ADD",
-        "CNI_CONTAINERID": member,
-        "CNI_NETNS": namespaces.path(member),
-        "CNI_IFNAME": ifname,
-    }
-    ours = [] if bundle.is_executable() else ["-m", "cni_bridge"]
-    done = subprocess.run(
-        [sys.executable, *ours],
-        input=json.dumps(config),
-        env=own_environment() | call,
-        capture_output=True,
-        text=True,
-        timeout=PLUGIN_TIMEOUT_S,
-        check=False,
-        preexec_fn=namespaces.as_host,
-    )
-    try:
-        answer: dict[str, Any] = json.loads(done.stdout)
-    except ValueError:
-        raise IOFailure("the plugin did not answer", done.stderr) from None
-    if done.returncode:
-        raise Delegated(answer["code"], answer["msg"], answer.get("details", ""))
-    return answer

@@ -8,18 +8,23 @@ import os
 import subprocess
 import sys
 
-from cni_bridge.cli import inventory, terminal
+from cni_bridge.cli import exec as exec_command
+from cni_bridge.cli import inventory, show, terminal, trace
 from cni_bridge.cli.doctor import command as doctor_command
+from cni_bridge.cli.explain import command as explain_command
 from cni_bridge.cli.graph import command as graph_command
 from cni_bridge.cli.inventory import Inventory
 from cni_bridge.cli.lab import namespaces, topologies
-from cni_bridge.cli.options import Commands, Options, add_command, add_json
+from cni_bridge.cli.lab.topologies import Topology, Wishes
+from cni_bridge.cli.options import Commands, Options, Run, add_command, add_json
 from cni_bridge.cli.terminal import Text
 from cni_bridge.edge.config import STATE_DIR
 from cni_bridge.errors import InvalidConfig, IOFailure
 
 EXAMPLES = """\
   cni-bridge lab up tutorial
+  cni-bridge lab up direct --names red,blue
+  cni-bridge lab up bridge --bridge mybridge0 --subnet 10.0.1.0/24 --containers 3
   cni-bridge lab graph
   cni-bridge lab ping
   cni-bridge lab exec c1 -- ip route
@@ -42,16 +47,7 @@ def register(commands: Commands) -> None:
     )
     parser.set_defaults(parser=parser)
     own = parser.add_subparsers(title="commands", metavar="COMMAND")
-    up = add_command(own, "up", _up, summary="build a lab", description="Builds a lab.")
-    listed = "; ".join(f"{name}: {what}" for name, what in topologies.NAMES.items())
-    up.add_argument("topology", choices=topologies.NAMES, help=listed)
-    up.add_argument(
-        "--containers",
-        metavar="N",
-        type=_containers,
-        help=f"containers on bridges, {topologies.USUAL_CONTAINERS} by default, "
-        f"{topologies.CONTAINERS[0]} to {topologies.CONTAINERS[-1]}",
-    )
+    _register_up(own)
     ping = add_command(
         own,
         "ping",
@@ -65,8 +61,35 @@ def register(commands: Commands) -> None:
     _register_inner(own)
 
 
+def _register_up(own: Commands) -> None:
+    """Add `up`."""
+    up = add_command(own, "up", _up, summary="build a lab", description="Builds a lab.")
+    listed = "; ".join(f"{name}: {what}" for name, what in topologies.NAMES.items())
+    up.add_argument("topology", choices=topologies.NAMES, help=listed)
+    up.add_argument(
+        "--names",
+        metavar="NAME,NAME",
+        type=lambda text: tuple(text.split(",")),
+        default=(),
+        help="names of the namespaces, in place of c1, c2, ... or one, two",
+    )
+    up.add_argument("--bridge", metavar="NAME", default="", help="name of the bridge")
+    up.add_argument("--subnet", metavar="CIDR", default="", help="subnet of the bridge or cable")
+    up.add_argument(
+        "--containers",
+        metavar="N",
+        type=_containers,
+        default=0,
+        help=f"containers on bridges, {topologies.USUAL_CONTAINERS} by default, "
+        f"{topologies.CONTAINERS[0]} to {topologies.CONTAINERS[-1]}",
+    )
+
+
 def _register_inner(own: Commands) -> None:
     """Add the subcommands that work inside a lab, and `down`."""
+    for module, word in ((show, "show"), (explain_command, "explain"), (trace, "trace")):
+        module.register(own)
+        own.choices[word].set_defaults(run=_in_host(module.run))
     doctor = add_command(
         own,
         "doctor",
@@ -76,11 +99,16 @@ def _register_inner(own: Commands) -> None:
     )
     doctor_command.add_options(doctor)
     run = add_command(
-        own, "exec", _exec, summary="run a command inside", description="Runs a command inside."
+        own,
+        "exec",
+        _exec,
+        summary="run a command or a shell inside",
+        description="Runs a command, or a shell, in a namespace of the lab.",
+        examples="  cni-bridge lab exec c1\n  cni-bridge lab exec c1 -- ip addr",
     )
     run.add_argument("name", metavar="NAME", help="a namespace of the lab, or `host`")
     run.add_argument(
-        "command", metavar="-- CMD", nargs=argparse.REMAINDER, help="and its arguments"
+        "command", metavar="-- CMD", nargs=argparse.REMAINDER, help="a shell if omitted"
     )
     add_command(own, "down", _down, summary="remove it", description="Removes the lab.")
 
@@ -93,13 +121,7 @@ def _help(options: Options) -> int:
 def _up(options: Options) -> int:
     from cni_bridge.cli.lab import builder  # loads pyroute2
 
-    topology = topologies.topology(
-        options.topology, options.containers or topologies.USUAL_CONTAINERS
-    )
-    if options.containers and not topology.networks:
-        options.parser.error(
-            f"{options.topology} has two namespaces on a cable, and no bridge for more"
-        )
+    topology = _topology(options)
     _need_root()
     if namespaces.names():
         raise InvalidConfig("a lab is up already", "`cni-bridge lab down` removes it")
@@ -111,8 +133,22 @@ def _up(options: Options) -> int:
     except BaseException:
         builder.remove()
         raise
-    screen.print("next: cni-bridge lab graph, lab ping, lab exec NAME -- CMD, lab down")
+    screen.print("next: cni-bridge lab graph, lab show, lab ping, lab exec NAME, lab down")
     return 0
+
+
+def _topology(options: Options) -> Topology:
+    wishes = Wishes(
+        containers=options.containers,
+        names=options.names,
+        bridge=options.bridge,
+        subnet=options.subnet,
+    )
+    try:
+        return topologies.topology(options.topology, wishes)
+    except InvalidConfig as error:
+        words = ": ".join(filter(None, (error.msg, error.details)))
+        return options.command_parser.error(words)  # type: ignore[no-any-return]  # it ends the program
 
 
 def _ping(options: Options) -> int:
@@ -164,6 +200,20 @@ def _doctor(options: Options) -> int:
     return doctor_command.run(options, from_outside, cables.faults)
 
 
+def _in_host(run: Run) -> Run:
+    """Return a command's `run` for the lab's host."""
+
+    def run_there(options: Options) -> int:
+        from cni_bridge.cli.lab import builder
+
+        _need_lab()
+        namespaces.as_host()
+        os.environ.update(builder.environment())
+        return run(options)
+
+    return run_there
+
+
 def _exec(options: Options) -> int:
     from cni_bridge.cli.lab import builder
 
@@ -173,14 +223,15 @@ def _exec(options: Options) -> int:
         raise InvalidConfig(
             f"the lab has no namespace {options.name}", f"there are {', '.join(namespaces.names())}"
         )
-    if not command:
-        raise InvalidConfig("no command given", f"cni-bridge lab exec {options.name} -- ip addr")
+    is_host = options.name == namespaces.HOST
+    command = command or [os.environ.get("SHELL", exec_command.SHELL)]
+    environment = builder.environment() if is_host else builder.own_environment()
 
     def run() -> int:
-        return subprocess.call(command, env=builder.own_environment())
+        return subprocess.call(command, env=environment)
 
     try:
-        if options.name == namespaces.HOST:
+        if is_host:
             namespaces.as_host()
             return run()
         return namespaces.work_in(options.name, run)

@@ -4,20 +4,21 @@ One of them plays the host, so the machine's own network is not touched.
 """
 
 import ctypes
+import json
 import os
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar, cast
 
-from cni_bridge.errors import IOFailure
+from cni_bridge.errors import CniError, Delegated, IOFailure
 from cni_bridge.kernel import netns
-from cni_bridge.ledger import state_directory
+from cni_bridge.ledger import container_names, state_directory
 
 T = TypeVar("T")
 
 DIRECTORY = Path("/run/netns")  # iproute2's, so that `ip netns` finds them
-PREFIX = "cni-bridge-lab-"
+PREFIX = container_names.LAB_PREFIX
 HOST = "host"
 STATE_DIR = Path("/run/cni-bridge-lab")  # of the lab's ledger and configs
 SHELLS_OWN = frozenset(";&|<>$'\"")
@@ -109,6 +110,44 @@ def as_host() -> None:
     opened = netns.open_netns(path(HOST), may_be_own=True)
     _call("setns", opened.descriptor, netns.CLONE_NEWNET)
     netns.close(opened)
+
+
+def as_host_once(environment: dict[str, str], work: Callable[[], T]) -> T:
+    """Run `work` in a process of the lab's host; return its result, which JSON can hold.
+
+    Raises what the process raised, if that is a CniError.
+    """
+    reader, writer = os.pipe()
+    if not (child := os.fork()):
+        _answer(writer, environment, work)
+    os.close(writer)
+    with open(reader, "rb") as pipe:
+        answer = pipe.read()
+    os.waitpid(child, 0)
+    if not answer:
+        raise IOFailure("a process of the lab ended without an answer")
+    result, error = json.loads(answer)
+    if error:
+        raise Delegated(*error)
+    return cast("T", result)
+
+
+def _answer(writer: int, environment: dict[str, str], work: Callable[[], object]) -> NoReturn:
+    """Do the work and end this process, whatever happens."""
+    answer: tuple[object, tuple[int, str, str] | None] = None, None
+    try:
+        as_host()
+        os.environ.clear()
+        os.environ.update(environment)
+        answer = work(), None
+    except CniError as error:
+        answer = None, (error.code, error.msg, error.details)
+    except OSError as error:
+        answer = None, (IOFailure.code, f"{error.filename or 'lab'}: {error.strerror}", "")
+    finally:
+        with open(writer, "wb") as pipe:
+            pipe.write(json.dumps(answer).encode())
+        os._exit(0)
 
 
 def _call(function: str, *arguments: object) -> None:
