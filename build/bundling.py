@@ -86,6 +86,7 @@ def programs(
     """
     extensions = _extensions(binaries)
     sources = dict(plugin_path(root))
+    places: list[launcher.Place] = []
 
     def compiled(beside: Path | None) -> bytes:
         carried = Carried()
@@ -96,12 +97,14 @@ def programs(
         tables = {
             "MODULES": tuple(sources),
             "EXTENSIONS": extensions,
-            "FILES": files,
         }
         starter = compiling.untyped(root / "build/starter.py")
         filled = "\n".join(f"{name} = {table!r}" for name, table in tables.items())
         starter.body += ast.parse(f"{filled}\n_begin()").body
-        codes = {"cni_bridge_starter": compiling.compiled(starter, "build/starter.py")}
+        codes = {
+            "cni_bridge_starter": compiling.compiled(starter, "build/starter.py"),
+            "cni_bridge_files": compile(f"FILES = {files!r}", "cni_bridge_files", "exec"),
+        }
         for name, source in sources.items():
             path = _pyc_path(name, source).removesuffix("c")
             codes[name] = compiling.compiled(compiling.untyped(source), path)
@@ -114,6 +117,7 @@ def programs(
             ],
             carried=bytes(carried.content),
             is_portable=beside is not None,
+            places=places,
         )
 
     return compiled

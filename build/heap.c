@@ -29,6 +29,8 @@ struct header {
 char *heap_used = heap_start + UNIT - sizeof(struct header); /* what follows a header is aligned */
 static void *freed[SIZES]; /* by size in units; each begins with a pointer to the next one */
 static unsigned taken;
+static const struct together *together;
+static char *together_used, *together_end;
 
 static int is_of_image(const void *memory)
 {
@@ -40,11 +42,31 @@ static struct header *header_of(void *memory)
     return (struct header *)memory - 1;
 }
 
+/* Before anything is allocated. */
+void put_together(const struct together *these)
+{
+    together = these;
+    together_used = heap_used;
+    together_end = heap_used += these->size;
+}
+
+static char *take_together(size_t units)
+{
+    int is_asked_for = taken / 8 < together->bytes && together->bits[taken / 8] >> taken % 8 & 1;
+    if (!is_asked_for || units * UNIT > (size_t)(together_end - together_used))
+        return NULL;
+    char *memory = together_used + sizeof(struct header);
+    together_used += units * UNIT;
+    return memory;
+}
+
 static void *take(size_t size)
 {
     size_t units = (size + sizeof(struct header) + UNIT - 1) / UNIT;
-    char *memory = units < SIZES ? freed[units] : NULL;
+    char *memory = take_together(units);
     if (memory) {
+        /* one that is written to */
+    } else if (units < SIZES && (memory = freed[units])) {
         freed[units] = *(void **)memory;
         *(void **)memory = NULL;
     } else {

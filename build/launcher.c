@@ -240,29 +240,30 @@ static void keep_streams_apart(void)
 }
 
 /* Writing to each page for the first time costs a fault; populating all at once costs less. */
-static void populate(char *start, char *end)
+static void populate(char *start, size_t size)
 {
 #ifdef MADV_POPULATE_WRITE
-    uintptr_t first = (uintptr_t)start & -(uintptr_t)PAGE;
-    madvise((void *)first, (uintptr_t)end - first, MADV_POPULATE_WRITE);
+    madvise(start, size, MADV_POPULATE_WRITE);
 #endif
 }
 
 /* ---------------------------------------------------------------- the image: docs/internals/startup.md */
 
 /* Set by build/image.ld: CPython's variables and the heap, which the image takes the place of, and
- * the image itself. */
+ * the image itself, with a last page of ranges. */
 extern char state_start[], state_end[], image_start[], image_end[];
 extern ElfW(Dyn) _DYNAMIC[];
 
+#define MAKE "make" /* in place of an image: the program has to make it; what to put together follows */
+#define MAKE_SIZE 8
 #define RELOCATIONS 64 /* in the state; x86-64 has 31, most of them in SQLite's table of system calls */
 
 static PyThreadState *made_thread; /* the thread that made the image */
 
-static int has_image(void)
-{
-    return image_end - image_start > PAGE;
-}
+/* Pages that plugin runs write to, counted from the start of the state: build/writes.py. */
+struct range {
+    unsigned first, count;
+};
 
 /* Words of the state that the dynamic linker sets, to functions of the C library. */
 static int find_relocations(uintptr_t **found)
@@ -299,6 +300,11 @@ static int map_image(void)
         return 0;
     for (int each = 0; each < count; each++)
         *places[each] = values[each];
+    const char *command = getenv("CNI_COMMAND");
+    if (command && !strcmp(command, "VERSION")) /* writes to few of them */
+        return 1;
+    for (const struct range *each = (void *)(state_start + size - PAGE); each->count; each++)
+        populate(state_start + (size_t)each->first * PAGE, (size_t)each->count * PAGE);
     return 1;
 }
 
@@ -377,6 +383,7 @@ static int make_image(void)
     setenv("TZ", "UTC0", 1);
     for (int number = 1; number < NSIG; number++)
         signal(number, number == SIGPIPE ? SIG_IGN : SIG_DFL);
+    put_together((void *)(image_start + MAKE_SIZE));
     strcpy(executable, "/cni-bridge");
     strcpy(home, "/_internal");
     arguments.count = 1;
@@ -427,13 +434,14 @@ static int is_plugin_run(int argc)
 
 int main(int argc, char **argv)
 {
-    is_making = !has_image() && !strcmp(image_start, "make");
+    is_making = !strcmp(image_start, MAKE);
     if (is_making)
         return make_image();
     keep_streams_apart();
-    int is_mapped = has_image() && is_plugin_run(argc) && map_image();
+    int has_image = image_end - image_start > PAGE;
+    int is_mapped = has_image && is_plugin_run(argc) && map_image();
     if (!is_mapped)
-        populate(state_start, state_end);
+        populate(state_start, state_end - state_start);
     arguments.count = argc;
     arguments.values = argv;
     if (find_places())

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import writes
+
 BUILD = Path(__file__).parent
 # Below the directory of libraries, as PyInstaller lays it out.
 EXTENSIONS = f"python{sysconfig.get_python_version()}/lib-dynload"
@@ -32,7 +34,9 @@ WANTED = "sqlite3_libversion"  # pulls SQLite in: nothing else in the program na
 CAN_HAVE_IMAGE = platform.machine() == "x86_64" and sys.version_info[:2] == (3, 11)
 PAGE = 4096
 NO_IMAGE = bytes(PAGE)
-TO_BE_MADE = b"make".ljust(PAGE, b"\0")  # a program with this makes its image when it is run
+TO_BE_MADE = b"make".ljust(8, b"\0")  # a program with this makes its image when it is run
+NOTHING_TOGETHER = bytes(8)  # build/heap.h
+NO_RANGES = bytes(PAGE)
 HEAP = 32 << 20  # for making an image; the one of 3.11 takes 6 MB
 WRITABLE = r"\.(?:data|bss|PyRuntime)(?!\.rel\.ro)\S*"  # sections that an image is of
 IN_PLACE_OF = {name: f"heap_{name}" for name in ("malloc", "calloc", "realloc", "free")}
@@ -41,6 +45,7 @@ ANYWHERE = 1 << 40  # from here on the kernel decides what lies where
 
 if TYPE_CHECKING:
     Words = array[int]
+Place = writes.Place
 Module = tuple[str, int, int, bool]  # name, offset and size of its code, whether it is a package
 
 
@@ -49,11 +54,17 @@ class UnfitImageError(RuntimeError):
 
 
 def compiled(
-    directory: Path, *, modules: Iterable[Module], carried: bytes, is_portable: bool
+    directory: Path,
+    *,
+    modules: Iterable[Module],
+    carried: bytes,
+    is_portable: bool,
+    places: list[Place],
 ) -> bytes:
     """Return the program that carries `carried`, with the modules whose code is in it.
 
-    All that compiling makes is left in the directory.
+    All that compiling makes is left in the directory. Places are what runs write to in the image; if
+    there are none yet, they are found.
     """
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "carried").write_bytes(carried)
@@ -71,12 +82,17 @@ def compiled(
     _join(directory, _compiled_modules(directory))
     if not CAN_HAVE_IMAGE:
         return _linked(directory, NO_IMAGE, HEAP).read_bytes()
-    maker = _linked(directory, TO_BE_MADE, HEAP)
-    image, layout = _image(maker), _layout(maker)
-    program = _linked(directory, image, len(image))
-    if _layout(program) != layout:
-        raise UnfitImageError("the program with an image in it is laid out differently")
-    return program.read_bytes()
+    image, layout = _image(directory, NOTHING_TOGETHER)
+    program = _with_image(directory, image, NO_RANGES, layout)
+    start, heap = _state(layout)
+    try:
+        places += () if places else writes.find(program, image, start, heap)
+    except writes.UntraceableError as reason:
+        print(f"build: {reason}, so what runs write to is not put together in the image")
+        return program.read_bytes()
+    image, layout = _image(directory, writes.order(image, heap, places))
+    ranges = writes.ranges(image, heap, places)
+    return _with_image(directory, image, ranges, layout).read_bytes()
 
 
 def _row(name: str, offset: int, size: int, is_package: bool) -> str:
@@ -150,11 +166,28 @@ def _linked(directory: Path, image: bytes, heap: int) -> Path:
     return program
 
 
-def _image(program: Path) -> bytes:
-    """Return the image that the program makes of itself, after proving that it fits any process."""
-    (image, maps), (again, other_maps) = (_made(program) for _ in range(2))
+def _image(directory: Path, together: bytes) -> tuple[bytes, list[str]]:
+    """Return the image that the program makes of itself, after proving that it fits any process, and
+    the program's layout."""
+    maker = _linked(directory, TO_BE_MADE + together, HEAP)
+    (image, maps), (again, other_maps) = (_made(maker) for _ in range(2))
     check_image(image, again, moving(maps), moving(other_maps))
-    return image.tobytes()
+    return image.tobytes(), _layout(maker)
+
+
+def _with_image(directory: Path, image: bytes, ranges: bytes, layout: list[str]) -> Path:
+    """Return the program with an image of that layout, and with the ranges that runs write to."""
+    whole = image.ljust(-(-len(image) // PAGE) * PAGE, b"\0") + ranges
+    program = _linked(directory, whole, len(whole))
+    if _layout(program) != layout:
+        raise UnfitImageError("the program with an image in it is laid out differently")
+    return program
+
+
+def _state(layout: list[str]) -> tuple[int, int]:
+    """Return the address of the variables, where the image begins, and their size."""
+    (row,) = (each.split() for each in layout if each.startswith(".state "))
+    return int(row[2], 16), int(row[1], 16)
 
 
 def _made(program: Path) -> "tuple[Words, str]":

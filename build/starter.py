@@ -21,7 +21,6 @@ else:
 MODULES: tuple[str, ...] = ()  # those that a plugin run may import
 # Files of the C modules that a plugin run may import and that are not built in.
 EXTENSIONS: dict[str, str] = {}
-FILES: dict[str, tuple[int, int]] = {}  # where data files are carried, or all files if portable
 
 RTLD_LAZY = 1  # dlfcn.h
 LAST_RESORT = """\
@@ -33,6 +32,7 @@ def prepare() -> None:
     """Import everything that a plugin run may need; the image is made of that."""
     for name in MODULES:
         __import__(name)
+    _know_files()  # last: what comes before is the same in both shapes, so one trace serves both
     import gc
 
     gc.collect()
@@ -43,6 +43,7 @@ def prepare() -> None:
 def start() -> object:
     """Run cni-bridge; report to the runtime in JSON even if cni-bridge itself can't be loaded."""
     try:
+        _know_files()
         from cni_bridge.__main__ import main
 
         return main()
@@ -85,9 +86,9 @@ class Extensions:
 
 def _path(file: str) -> str:
     """Return a path of a file; one that the program carries is written to memory first."""
-    if file not in FILES:
+    if file not in launcher.files:
         return f"{launcher.home}/{file}"
-    offset, size = FILES[file]
+    offset, size = launcher.files[file]
     memory = posix.memfd_create(file, posix.MFD_CLOEXEC)
     rest = launcher.carried[offset : offset + size]
     while rest:  # a limit of a file's size cuts a write short before it fails one
@@ -95,7 +96,13 @@ def _path(file: str) -> str:
     return f"/proc/self/fd/{memory}"
 
 
-def _begin() -> None:
+def _know_files() -> None:
+    """Import where data files are carried, or all files if portable: a table that the build makes."""
+    from cni_bridge_files import FILES
+
     launcher.files = FILES
+
+
+def _begin() -> None:
     sys.setdlopenflags(RTLD_LAZY)  # of hundreds of functions that C modules name, few are called
     sys.meta_path.append(Extensions())

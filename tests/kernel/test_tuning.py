@@ -113,6 +113,20 @@ def test_a_parameter_that_can_only_be_written_is_written(
 
 
 @pytest.mark.parametrize("version", ["1.1.0"])
+def test_a_parameter_that_can_not_be_read_before_it_is_set_is_set(
+    host: Host, make_network: MakeNetwork
+) -> None:
+    secret = "2001:0db8:0000:0000:0000:0000:0000:0001"
+    network = make_network(
+        sysctl={"net.ipv6.conf.IFNAME.stable_secret": secret}, ipv6LinkLocal=True
+    )
+    container = host.container()
+    network.add(container).result()
+    network.check(container).assert_silent_success()
+    assert parameter(container, "net/ipv6/conf/eth0/stable_secret") == secret
+
+
+@pytest.mark.parametrize("version", ["1.1.0"])
 @pytest.mark.parametrize(
     ("changes", "code", "words"),
     [

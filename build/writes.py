@@ -1,0 +1,150 @@
+"""Finds what plugin runs write to in the image, so that the next image has it together.
+
+valgrind reports each store of an ADD and a DEL in private namespaces. Where it is missing, or namespaces
+are refused, the image is made without; docs/internals/startup.md says what that costs.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import struct
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+PAGE = 4096
+HEADER = struct.Struct("II")  # before each piece of memory, by build/heap.c: its size, its ordinal
+ALIGNED = HEADER.size  # the first header is here, so that what follows it is aligned
+LARGE = PAGE // 2  # a larger piece stays where it is: a run writes to little of it
+STATE = -1  # in place of an ordinal: the variables, which stay where they are, too
+MOST_RANGES = PAGE // 8 - 1  # with an end
+
+Place = tuple[int, int]  # an ordinal, and an offset in that piece of memory
+
+CONFIG = {
+    "cniVersion": "1.0.0",
+    "name": "build",
+    "type": "cni-bridge",
+    "bridge": "build0",
+    "isDefaultGateway": True,
+    "ipMasq": True,
+    "ipam": {"type": "cni-bridge", "ranges": [[{"subnet": "10.88.0.0/16"}]]},
+    "runtimeConfig": {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]},
+}
+# $1 is the program, $2 the config. The first ADD makes the bridge and the ledger: most ADDs find them.
+SCRIPT = r"""
+set -eu
+mount -t tmpfs none /run
+mkdir /run/netns
+ip link set lo up
+for container in a b; do
+    touch /run/netns/$container
+    unshare --net=/run/netns/$container true
+done
+export CNI_PATH=/nowhere CNI_IFNAME=eth0
+run() {
+    export CNI_COMMAND=$1 CNI_CONTAINERID=$2 CNI_NETNS=/run/netns/$2
+    shift 2
+    "$@" >/dev/null
+}
+traced="valgrind --quiet --tool=lackey --trace-mem=yes"
+run ADD a "$1" <<<"${2/8080/8081}"
+run ADD b $traced "$1" <<<"$2"
+run DEL b $traced "$1" <<<"$2"
+"""
+PATIENCE = "600"  # seconds; a quiet machine takes 20
+NAMESPACES = (
+    *("timeout", PATIENCE, "unshare", "--map-root-user", "--net", "--mount"),
+    *("bash", "-c", SCRIPT, "bash"),
+)
+STORE = re.compile(rb"^ [SM] ([0-9a-f]+),", re.MULTILINE)
+
+
+class UntraceableError(RuntimeError):
+    """Why the writes are not known."""
+
+
+def find(program: Path, image: bytes, start: int, heap: int) -> list[Place]:
+    """Return the places in the image that runs write to; raise UntraceableError.
+
+    The image is at the address `start`, and its heap at that offset. What was found for the same image
+    before is kept beside the program.
+    """
+    kept = program.with_name("writes.json")
+    digest = hashlib.sha256(image).hexdigest()
+    if kept.exists() and (known := json.loads(kept.read_text()))["image"] == digest:
+        return [(ordinal, offset) for ordinal, offset in known["places"]]
+    for needed in ("valgrind", "unshare", "ip"):
+        if not shutil.which(needed):
+            raise UntraceableError(f"no {needed}")
+    offsets = _written(program, range(start, start + len(image)))
+    places = sorted(_places(image, heap, offsets))
+    kept.write_text(json.dumps({"image": digest, "places": places}))
+    return places
+
+
+def _written(program: Path, where: range) -> set[int]:
+    """Return the offsets of the words in a range of addresses that runs write to."""
+    found: set[int] = set()
+    words = (*NAMESPACES, program, json.dumps(CONFIG))
+    with subprocess.Popen(words, stderr=subprocess.PIPE) as runs:
+        assert runs.stderr
+        lines = rest = b""
+        while block := runs.stderr.read(1 << 22):
+            block = rest + block
+            for address in set(STORE.findall(block)):
+                if (place := int(address, 16)) in where:
+                    found.add((place - where.start) & -8)
+            lines, _, rest = block.rpartition(b"\n")
+    if runs.returncode:
+        raise UntraceableError(
+            f"a run under valgrind failed ({lines[-200:].decode(errors='replace')})"
+        )
+    return found
+
+
+def _pieces(image: bytes, heap: int) -> Iterator[tuple[int, int, int]]:
+    """Yield offset, size and ordinal of each piece of memory."""
+    place = heap + ALIGNED
+    while place < len(image) - HEADER.size:
+        size, ordinal = HEADER.unpack_from(image, place)
+        if not size:
+            return
+        place += HEADER.size
+        yield place, size, ordinal
+        place += size
+
+
+def _places(image: bytes, heap: int, offsets: set[int]) -> Iterator[Place]:
+    yield from ((STATE, offset) for offset in offsets if offset < heap)
+    for start, size, ordinal in _pieces(image, heap):
+        yield from (
+            (ordinal, each - start) for each in range(start, start + size, 8) if each in offsets
+        )
+
+
+def order(image: bytes, heap: int, places: Iterable[Place]) -> bytes:
+    """Return what the maker of the next image has to put together, as build/heap.c reads it."""
+    small = {ordinal: size for _, size, ordinal in _pieces(image, heap) if size <= LARGE}
+    wanted = {ordinal for ordinal, _ in places} & set(small)
+    bits = bytearray(max(wanted, default=0) // 8 + 1)
+    for ordinal in wanted:
+        bits[ordinal // 8] |= 1 << ordinal % 8
+    total = sum(small[ordinal] + HEADER.size for ordinal in wanted)
+    return HEADER.pack(total, len(bits)) + bytes(bits)
+
+
+def ranges(image: bytes, heap: int, places: Iterable[Place]) -> bytes:
+    """Return a page of the ranges of pages that are written to: first page and number of each."""
+    starts = {ordinal: start for start, _, ordinal in _pieces(image, heap)} | {STATE: 0}
+    pages = {(starts[ordinal] + offset) // PAGE for ordinal, offset in places if ordinal in starts}
+    firsts = sorted(page for page in pages if page - 1 not in pages)
+    found = []
+    for first in firsts:
+        count = 1
+        while first + count in pages:
+            count += 1
+        found.append((first, count))
+    longest = sorted(found, key=lambda each: each[1])[-MOST_RANGES:]
+    return b"".join(HEADER.pack(*each) for each in sorted(longest)).ljust(PAGE, b"\0")
