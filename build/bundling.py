@@ -15,6 +15,7 @@ import marshal
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from types import CodeType
 from typing import TYPE_CHECKING
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
@@ -94,15 +95,8 @@ def programs(
             name: carried.add(path.read_bytes())
             for name, path in (*_data_files(root), *_files_below(beside))
         }
-        tables = {
-            "MODULES": tuple(sources),
-            "EXTENSIONS": extensions,
-        }
-        starter = compiling.untyped(root / "build/starter.py")
-        filled = "\n".join(f"{name} = {table!r}" for name, table in tables.items())
-        starter.body += ast.parse(f"{filled}\n_begin()").body
         codes = {
-            "cni_bridge_starter": compiling.compiled(starter, "build/starter.py"),
+            "cni_bridge_starter": _starter(root, tuple(sources), extensions),
             "cni_bridge_files": compile(f"FILES = {files!r}", "cni_bridge_files", "exec"),
         }
         for name, source in sources.items():
@@ -121,6 +115,14 @@ def programs(
         )
 
     return compiled
+
+
+def _starter(root: Path, modules: tuple[str, ...], extensions: dict[str, str]) -> CodeType:
+    tables = {"MODULES": modules, "EXTENSIONS": extensions}
+    starter = compiling.untyped(root / "build/starter.py")
+    filled = "\n".join(f"{name} = {table!r}" for name, table in tables.items())
+    starter.body += ast.parse(f"{filled}\n_begin()").body
+    return compiling.compiled(starter, "build/starter.py")
 
 
 def split_library(analysis: "Analysis", root: Path, work: Path) -> "list[Entry]":

@@ -99,7 +99,7 @@ CHAIN_WORKLOADS = (
         prepare=keep_the_bridge,
         before=_enter_50,
         after=Stage.leave,
-        rounds=5,
+        rounds=4,
         warm_up=1,
     ),
 )

@@ -43,7 +43,7 @@ COLLECTION_WORKLOADS = (
         phases={"GC": _collection},
         before=_attach_all,
         after=Stage.leave,
-        rounds=4,
+        rounds=3,
         warm_up=0,
     ),
 )

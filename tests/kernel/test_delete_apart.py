@@ -5,13 +5,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.lab import Attachment, Container, Host, Network
+from tests.lab import Attachment, Container, Host, Network, Plugin
+from tests.lab.wire import wire
 
 TERMINATION = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -158,16 +160,68 @@ def test_an_add_right_after_a_del_of_the_same_attachment_works(
     assert not host.left_behind()
 
 
+def test_the_namespace_can_be_made_again_right_after_a_del(host: Host, network: Network) -> None:
+    for _ in range(5):
+        container = attached(host, network)
+        network.delete(container).assert_silent_success()
+        container.delete()
+        container.create()
+        network.add(container).result()
+        assert container.can_ping("10.88.0.1")
+        network.delete(container).assert_silent_success()
+    assert not host.left_behind()
+
+
+@pytest.fixture
+def processes_of(tmp_path: Path) -> Callable[[Network], Callable[[], int]]:
+    """Return what traces a network's runs, and returns how many processes they have made."""
+
+    def trace(network: Network) -> Callable[[], int]:
+        log = tmp_path / "strace.log"
+        words = ("strace", "-f", "-o", str(log), "-e", "trace=clone,clone3,fork,vfork")
+        network.plugin = replace(network.plugin, prefix=words)
+        return lambda: log.read_text().count("clone(")
+
+    return trace
+
+
+Traced = Callable[[Network], Callable[[], int]]
+
+
 @pytest.mark.parametrize("count", [1, 3], ids=["one", "a group"])
 def test_gc_has_another_process_wait_too(
-    count: int, host: Host, network: Network, tmp_path: Path
+    count: int, host: Host, network: Network, processes_of: Traced
 ) -> None:
     containers = [attached(host, network) for _ in range(count)]
-    log = tmp_path / "strace.log"
-    trace = ("strace", "-f", "-o", str(log), "-e", "trace=clone,clone3,fork,vfork")
     network.config["cniVersion"] = "1.1.0"
-    network.plugin = replace(network.plugin, prefix=trace)
+    made = processes_of(network)
     none: dict[str, Any] = {"cni.dev/valid-attachments": []}
     network.do("GC", containers[0], "eth0", config=none).assert_silent_success()
-    assert log.read_text().count("clone(") == 1
+    assert made() == 1
+    assert not host.left_behind()
+
+
+def test_rolling_an_add_back_has_another_process_wait_too(
+    host: Host, network: Network, processes_of: Traced
+) -> None:
+    network.config["sysctl"] = {
+        "net.ipv4.ip_local_port_range": "x"
+    }  # refused when the pair is made
+    made = processes_of(network)
+    assert network.add(host.container()).error()["code"] == 110
+    assert made() == 1
+    assert not host.left_behind()
+
+
+def test_removing_a_wire_has_another_process_wait_too(
+    host: Host, plugin: Plugin, processes_of: Traced
+) -> None:
+    network = host.network(plugin, wire(plugin))
+    one, two = host.container(), host.container()
+    network.add(one).result()
+    network.add(two).result()
+    network.delete(one).assert_silent_success()  # the other one's end waits for a successor
+    made = processes_of(network)
+    network.delete(two).assert_silent_success()
+    assert made() == 1
     assert not host.left_behind()
