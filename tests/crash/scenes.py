@@ -37,4 +37,6 @@ FIRST = Scene("first on the host", BOTH, {"ipMasq": True}, PORTS, is_first=True)
 # Alone on its host: no other container keeps the network's rules in place.
 CHECKS = {"internal": True, "icc": False, "macspoofchk": True, "ipspoofchk": True}
 PROTECTED = Scene("protected, first on the host", BOTH, CHECKS, is_first=True)
-SCENES = (PLAIN, DUAL, PUBLISHED, FIRST, PROTECTED)
+ALIAS = "victim"
+NAMED = Scene("named", BOTH, {"nameserver": True}, {"runtimeConfig": {"aliases": [ALIAS]}})
+SCENES = (PLAIN, DUAL, PUBLISHED, FIRST, PROTECTED, NAMED)

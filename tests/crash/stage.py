@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
+from signal import SIGKILL
 
 from tests.crash import points
 from tests.crash.points import Point
-from tests.crash.scenes import GATEWAY, Scene
-from tests.lab import Container, Host, Plugin, Run, state
+from tests.crash.scenes import ALIAS, GATEWAY, Scene
+from tests.lab import Container, Host, Plugin, Run, dns, state
 from tests.lab.iproute import ip, ip_json
 from tests.lab.nft import exists, held, nft
 from tests.lab.stacks import Stack
@@ -57,6 +58,8 @@ class Stage:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for each in dns.servers():
+            os.kill(each, SIGKILL)
         self._leave.close()
 
     # ------------------------------------------------------------ what is done
@@ -170,6 +173,9 @@ class Stage:
         """Assert that the container's ADD has reported the truth."""
         self.run("CHECK", container).assert_silent_success()
         assert container.can_ping(GATEWAY), f"{container.name} does not reach the gateway"
+        if "nameserver" in self.scene.config:
+            own = container.addresses()[0].partition("/")[0]
+            assert dns.addresses(self.neighbour, GATEWAY, ALIAS) == [own]
 
     def works(self, container: Container) -> None:
         """Assert that a fresh ADD and DEL of the container work."""
@@ -194,3 +200,6 @@ def _files() -> Iterator[Line]:
         for name in {*os.listdir(LEDGER.parent)} - {JOURNAL.name}:
             if ".jsonl" not in name:  # the calls' journal, whose older half comes when it is time
                 yield Line("host", "file", KEPT if name == LEDGER.name else "", name)
+    for names in dns.BASE.glob("*/hosts"):
+        yield Line("host", "names", "", names.read_text())
+        yield Line("host", "nameservers", "", str(len(dns.servers())))

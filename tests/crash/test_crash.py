@@ -5,10 +5,11 @@ The long run tries every point; the figures of its last one are in docs/evidence
 
 import pytest
 
-from tests.crash.scenes import DUAL, FIRST, PLAIN, PROTECTED, PUBLISHED
+from tests.crash.scenes import DUAL, FIRST, NAMED, PLAIN, PROTECTED, PUBLISHED
 from tests.crash.sweep import Sweep, carry_out
 
 NONE = 1_000_000  # each which: hardly any
+NAMING = ("flock", "kill", "rename")  # around what is done with names
 SHARE = (
     *(
         Sweep("onedir", scene, command, "SIGKILL, then DEL", own=20, others=200)
@@ -32,6 +33,11 @@ SHARE = (
     Sweep("onedir", FIRST, "ADD", "error 2", own=40, others=NONE),
     Sweep("onedir", DUAL, "ADD", "error and SIGTERM", own=40, others=NONE),
     Sweep("onedir", DUAL, "DEL", "SIGTERM", own=40, others=NONE),
+    *(
+        Sweep("onedir", NAMED, command, "SIGKILL, then DEL", others=NONE, calls=NAMING)
+        for command in ("ADD", "DEL")
+    ),
+    Sweep("onedir", NAMED, "ADD", "error 1", others=1, calls=NAMING),
 )
 # The ledger locks by fcntl: a signal there has stopped a transaction between its begin and its use,
 # and an unlock that fails makes a commit fail that was made. A signal in setns has left the

@@ -11,6 +11,7 @@ import pytest
 from tests.kernel.conftest import GATEWAY4, GATEWAY6, MakeNetwork
 from tests.kernel.test_firewall_accidents import without
 from tests.lab import Host, Json, Network, dns
+from tests.lab.clinic import explain
 from tests.lab.containers import Container
 from tests.lab.dns import NAME_ERROR, SILENCE, addresses, ask, reverse, servers
 from tests.lab.iproute import ip
@@ -260,6 +261,20 @@ def test_a_dead_server_is_started_by_the_next_add_or_del(host: Host, named: Netw
         assert addresses(db, GATEWAY4, "web") == [web4]
 
 
+def test_explain_tells_that_a_name_does_not_resolve(host: Host, named: Network) -> None:
+    web, db = host.container(), host.container()
+    web4, _ = add(named, web, "web")
+    add(named, db, "db")
+    hops, _ = explain(db.name, "web:80")
+    assert hops[0]["text"].startswith(f"web is {web4}, ")
+    (server,) = servers()
+    os.kill(server, signal.SIGKILL)
+    wait_until(lambda: servers() == [])
+    hops, _ = explain(db.name, "web:80")
+    assert (hops[0]["verdict"], hops[0]["place"]) == ("drops", "name")
+    assert "dnsmasq of network testnet is not running" in hops[0]["text"]
+
+
 @pytest.mark.parametrize("lost", ["names", "ledger", "both"])
 def test_lost_directories_come_back_with_the_next_add(
     host: Host, named: Network, lost: str
@@ -343,3 +358,14 @@ def test_many_at_once_are_all_served(host: Host, named: Network) -> None:
     for run in named.do_all("DEL", containers):
         run.assert_silent_success()
     assert servers() == []
+
+
+def test_explain_knows_that_port_53_is_all_that_is_open(
+    host: Host, make_network: MakeNetwork
+) -> None:
+    network = make_network(nameserver=True, hostAccess="none")
+    web = host.container()
+    add(network, web, "web")
+    for words in ((f"{GATEWAY4}:53", "--udp"), (f"{GATEWAY4}:53",), (f"[{GATEWAY6}]:53", "--udp")):
+        assert explain(web.name, *words)[1] == ""
+    assert explain(web.name, f"{GATEWAY4}:54", "--udp")[1] != ""

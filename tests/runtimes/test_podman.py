@@ -3,7 +3,9 @@
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
+from tests.lab import dns
 from tests.lab.iproute import ip_json
 from tests.lab.waiting import wait_until
 from tests.runtimes.arrangements import only_alone
@@ -34,6 +36,23 @@ from tests.runtimes.podman import Podman
 RUNTIME = ("podman", "podman")
 
 MAC = "02:00:00:00:00:50"
+NAMED: dict[str, Any] = {
+    "cniVersion": "1.0.0",
+    "name": "shop",
+    "plugins": [
+        {
+            "type": "cni-bridge",
+            "bridge": "shop0",
+            "isDefaultGateway": True,
+            "nameserver": True,
+            "capabilities": {"aliases": True},
+            "ipam": {
+                "type": "cni-bridge",
+                "ranges": [[{"subnet": "10.97.0.0/24"}], [{"subnet": "fd97::/64"}]],
+            },
+        }
+    ],
+}
 
 
 @proves(REACH)
@@ -168,3 +187,27 @@ def test_a_port_that_is_taken_is_refused_and_the_first_container_goes_on(podman:
     root = str(podman.machine.root_directory("c"))
     podman.fail("run", "--rm", "--network", "web", "-p", "8080:80", "--rootfs", root, "/bin/true")
     assert_published(podman.machine.town, a, podman.start("b"), 8080, 80, "tcp")
+
+
+@only_alone
+def test_containers_find_each_other_by_name(podman: Podman) -> None:
+    """podman writes the server into resolv.conf; a server that dies comes back with the next container."""
+    machine = podman.machine
+    machine.configure(NAMED)
+    machine.shared.add("shop0")
+    podman.start("web", "--network-alias", "www", network="shop")
+    podman.start("b", network="shop")
+    script = "mkdir -p /www; echo it is web > /www/index.html; httpd -p 80 -h /www"
+    podman.exec("web", "sh", "-c", script)
+    assert "10.97.0.1" in podman.exec("b", "cat", "/etc/resolv.conf")
+    for name in ("web", "www", "web.cni.internal"):
+        assert podman.exec("b", "wget", "-q", "-O", "-", f"http://{name}/") == "it is web\n"
+    podman("restart", "--time", "0", "web")
+    podman.exec("web", "sh", "-c", script)
+    assert podman.exec("b", "wget", "-q", "-O", "-", "http://web/") == "it is web\n"
+    (server,) = dns.servers()
+    os.kill(server, signal.SIGKILL)
+    podman.start("c", network="shop")
+    assert podman.exec("b", "wget", "-q", "-O", "-", "http://web/") == "it is web\n"
+    podman("rm", "--all", "--force", "--time", "0")
+    assert dns.servers() == []

@@ -127,6 +127,9 @@ class Model:
         for key, entry in certain.items():
             if seen.leases.get(key) != entry.addresses:
                 yield f"ledger: {key} has {seen.leases.get(key)}, not {set(entry.addresses)}"
+        wanted = {(key, key.container) for key in seen.leases}
+        for key, name in sorted(wanted ^ seen.names):
+            yield f"ledger: name {name} of {key} is missing or too much"
         given = [address for addresses in seen.leases.values() for address in addresses]
         for address in {each for each in given if given.count(each) > 1}:
             yield f"ledger: {address} is given twice"

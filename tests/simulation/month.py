@@ -196,7 +196,8 @@ class Month(RuleBasedStateMachine):
     def _add(self, key: Key, port: int, fault: tuple[str, int] | None = None) -> None:
         entry = self.model.entries.get(key)
         lost = {each for each, it in self.model.of_network(key.network).items() if it.is_lost}
-        run = self._run("ADD", key, _publishing(port), fault)
+        named = {"args": {"cni": {"aliases": [key.container]}}}
+        run = self._run("ADD", key, _publishing(port) | named, fault)
         if run.status in KILLED:
             survives = entry is not None and entry.is_certain and not entry.is_lost
             self.model.doubt(lost if survives else lost | {key})

@@ -18,7 +18,7 @@ from tests.lab.iproute import ip_json
 from tests.lab.nft import TABLE
 
 HOST_NAMES = "select host_name from holding"  # of runs that were killed before the alias
-ALIAS, IN = "cni-bridge ", " in "  # with a dataDir, the ledger's directory follows
+ALIAS = "cni-bridge "  # with a dataDir, the ledger's directory follows
 LOCAL4 = re.compile(r"\|-- (\S+)\n\s+/32 host LOCAL")
 PORT_KEY = struct.Struct(">B3xH2x")  # what docs/firewall.md says of a port map's key
 
@@ -38,7 +38,7 @@ def host_ends() -> tuple[frozenset[Key], set[object]]:
         alias = link.get("ifalias", "")
         kind = link.get("linkinfo", {}).get("info_kind")
         if alias.startswith(ALIAS):
-            ends.add(Key(*alias.removeprefix(ALIAS).partition(IN)[0].split("/")))
+            ends.add(Key(*alias.removeprefix(ALIAS).partition(" ")[0].split("/")))
         elif link["ifname"] != "lo" and kind != "bridge":
             others.add(link["ifname"])
     return frozenset(ends), others
@@ -76,6 +76,12 @@ def of_boot(directory: Path, boot_id: str) -> Iterator[Key]:
     """Whose record was made in that boot."""
     sql = "select network, container, ifname, boot_id from holding"
     yield from (Key(*who) for *who, boot in rows(directory, sql) if boot == boot_id)
+
+
+def named(directory: Path) -> Iterator[tuple[Key, str]]:
+    """Yield the aliases of containers, with their attachment."""
+    found = rows(directory, "select network, container, ifname, name from name where is_alias")
+    yield from ((Key(*who), name) for *who, name in found)
 
 
 def confirmed(directory: Path) -> Iterator[Key]:

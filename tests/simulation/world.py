@@ -57,6 +57,7 @@ class Sight:
     strangers: tuple[object, ...]  # interfaces of the host that nobody knows
     inside: dict[Key, frozenset[str]]  # interfaces of living containers, with their addresses
     confirmed: frozenset[Key]  # whose ADD came to its end
+    names: frozenset[tuple[Key, str]]  # of all ledgers
 
     @property
     def without_interface(self) -> frozenset[Key]:
@@ -152,6 +153,7 @@ class World:
             strangers=tuple(others - begun),
             inside={key: found for each in self.alive for key, found in self._inside(each)},
             confirmed=frozenset(key for each in self._ledgers() for key in oracles.confirmed(each)),
+            names=frozenset(name for each in self._ledgers() for name in oracles.named(each)),
         )
 
     def reaches_gateways(self, key: Key) -> bool:

@@ -63,7 +63,7 @@ def register(parsers: Commands) -> None:
 
 def run(options: Options) -> int:
     """Print the hops; return 1 if one of them drops."""
-    from cni_bridge.cli.explain import evidence, walk  # load pyroute2
+    from cni_bridge.cli.explain import evidence, resolving, walk  # load pyroute2
     from cni_bridge.cli.explain.hops import DROPS, UNSURE
     from cni_bridge.cli.explain.scene import Scene
 
@@ -86,6 +86,7 @@ def run(options: Options) -> int:
         path = asker[0].netns_path if asker else OWN_NETNS
         hops += evidence.probe(path, flow if flow.address else replace(flow, address="127.0.0.1"))
     measured = next((hop.verdict for hop in hops if hop.verdict != UNSURE), "")
+    hops += resolving.hops(asker, _split(options.target or options.source)[0] if asker else "")
     hops += walk.hops(Scene(found, asker), flow, from_host=from_host)
     if options.json:
         terminal.print_json({"hops": [vars(hop) for hop in hops]})
