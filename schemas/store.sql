@@ -164,6 +164,10 @@ create index if not exists element_of_set on element (set_name, key) where data 
 create unique index if not exists element_of_port
   on element (substr(key, -8), set_name, key) where data is not null;
 
+-- Consecutive ports are one element, which each ADD compares with its own.
+create index if not exists element_of_run
+  on element (substr(key_end, -8)) where data is not null and key_end is not null;
+
 -- A host port that a container publishes by several attachments, as runtimes pass all ports to each
 -- network: one of them has the element, these wait until that one goes.
 create table if not exists standby (
@@ -173,5 +177,6 @@ create table if not exists standby (
   network text not null,
   container text not null,
   ifname text not null,
+  key_end blob,
   primary key (set_name, key, network, container, ifname)
 ) without rowid;

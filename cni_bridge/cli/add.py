@@ -33,10 +33,10 @@ def register(parsers: Commands) -> None:
         "-p",
         "--publish",
         metavar="[IP:]PORT:PORT[/PROTO]",
-        action="append",
+        action="extend",
         default=[],
-        type=_port,
-        help="a host port and the container's port; tcp, udp or sctp",
+        type=port_mappings,
+        help="a host port and the container's port, or ranges of them: 8000-8009:8000-8009; tcp, udp or sctp",
     )
     parser.add_argument("--ip", action="append", default=[], help="ask for this address")
     parser.add_argument("--mac", default="", help="ask for this MAC address")
@@ -105,12 +105,30 @@ def _refuse_unoffered(made: Chain) -> None:
             )
 
 
-def _port(text: str) -> dict[str, Any]:
+def port_mappings(text: str) -> list[dict[str, Any]]:
+    """Return the port mappings of `[IP:]PORT[-LAST]:PORT[-LAST][/PROTO]`, one for each port.
+
+    Other plugins of a list know no ranges. Raises ArgumentTypeError.
+    """
     mapping, _, protocol = text.partition("/")
     host, _, container = mapping.rpartition(":")
     ip, _, host_port = host.rpartition(":")
-    numbers = [int(each) for each in (host_port, container) if each.isdecimal()]
-    if len(numbers) != 2 or not all(0 < each < 1 << 16 for each in numbers):
-        raise argparse.ArgumentTypeError(f"{text}: expected [IP:]HOST_PORT:CONTAINER_PORT[/PROTO]")
-    found = {"hostPort": numbers[0], "containerPort": numbers[1], "protocol": protocol or "tcp"}
-    return found | ({"hostIP": ip.strip("[]")} if ip else {})
+    ours, its = (_numbers(each) for each in (host_port, container))
+    if not ours or len(ours) != len(its):
+        raise argparse.ArgumentTypeError(
+            f"{text}: expected [IP:]HOST_PORT:CONTAINER_PORT[/PROTO], or as many ports on both sides"
+        )
+    place = {"hostIP": ip.strip("[]")} if ip else {}
+    return [
+        {"hostPort": one, "containerPort": other, "protocol": protocol or "tcp", **place}
+        for one, other in zip(ours, its, strict=True)
+    ]
+
+
+def _numbers(text: str) -> range:
+    """Return the ports of `80` or `80-89`; none if it is neither."""
+    first, _, last = text.partition("-")
+    if not (first.isdecimal() and (last or first).isdecimal()):
+        return range(0)
+    start, end = int(first), int(last or first)
+    return range(start, end + 1) if 0 < start <= end < 1 << 16 else range(0)

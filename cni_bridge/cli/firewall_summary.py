@@ -30,12 +30,23 @@ class Published:
     host_port: int
     address: str
     container_port: int
+    count: int = 1  # of consecutive ports
 
     @property
     def text(self) -> str:
         """The shortest form: `8080/tcp to 80`."""
         where = f"{_bracketed(self.host_ip)}:" if self.host_ip else ""
-        return f"{where}{self.host_port}/{self.protocol} to {self.container_port}"
+        return f"{where}{self.name} to {_numbers(self.container_port, self.count)}"
+
+    @property
+    def name(self) -> str:
+        """Like `8080/tcp`, or `8000-8099/tcp`."""
+        return f"{_numbers(self.host_port, self.count)}/{self.protocol}"
+
+    @property
+    def host_ports(self) -> range:
+        """The numbers of the host's ports."""
+        return range(self.host_port, self.host_port + self.count)
 
 
 @record
@@ -94,7 +105,12 @@ def _ports(own: tuple[Element, ...]) -> Iterator[Published]:
                 host_port=port.host_port,
                 address=address.text(nft_elements.address_behind(item)),
                 container_port=port.container_port,
+                count=port.count,
             )
+
+
+def _numbers(first: int, count: int) -> str:
+    return f"{first}-{first + count - 1}" if count > 1 else f"{first}"
 
 
 def _bracketed(ip: str) -> str:

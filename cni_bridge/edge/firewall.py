@@ -10,6 +10,7 @@ from cni_bridge.lean.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     Json = dict[str, Any]
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 EVERY_ADDRESS = (bytes(4), bytes(16))  # of one family; of both it is empty
 LOOPBACK6 = bytes(15) + b"\1"
 MAPPINGS = "runtimeConfig.portMappings"
+PORT_LIMIT = 1 << 16
 
 
 def parse(document: "Json") -> FirewallConfig | None:
@@ -50,37 +52,89 @@ def parse(document: "Json") -> FirewallConfig | None:
 
 
 def _ports(mappings: "list[Json]") -> tuple[PublishedPort, ...]:
-    """Return each published port once: all addresses of one family are part of all addresses."""
-    ports = [_port(item, f"{MAPPINGS}[{index}]") for index, item in enumerate(mappings)]
-    distinct = dict.fromkeys(ports)
-    leads_to: dict[tuple[int, int, bytes], int] = {}
-    for port in distinct:
-        for ip in (port.host_ip,) if port.host_ip else EVERY_ADDRESS:
-            key = (port.protocol, port.host_port, ip)
-            other = leads_to.setdefault(key, port.container_port)
-            if port.host_port and other != port.container_port:
-                raise errors.InvalidConfig(
-                    f"{MAPPINGS}: host port {port.host_port} is mapped to two container ports, "
-                    f"{other} and {port.container_port}"
-                )
-    return tuple(
-        port
-        for port in distinct
-        if port.host_ip not in EVERY_ADDRESS or replace(port, host_ip=b"") not in distinct
-    )
+    """Return each published port once: all addresses of one family are part of all addresses.
+
+    Consecutive ports are one record.
+    """
+    if not mappings:
+        return ()
+    from cni_bridge.firewall import port_runs  # most containers publish no ports
+
+    ports = tuple(_runs(mappings))
+    chosen = tuple(dict.fromkeys(each for each in ports if not each.host_port))
+    fixed = port_runs.merged((each for each in ports if each.host_port), _two_targets)
+    everywhere = [each for each in fixed if not each.host_ip]
+    parts = []
+    for port in fixed:
+        others = [each for each in everywhere if port_runs.overlap(each, port)]
+        if port.host_ip not in EVERY_ADDRESS or not others:
+            parts.append(port)
+            continue
+        for other in others:
+            if port_runs.shift(other) != port_runs.shift(port):
+                raise _two_targets(other, port)
+        parts += port_runs.without(port, others)
+    return (*parts, *chosen)
 
 
-def _port(mapping: "Json", path: str) -> PublishedPort:
+def _runs(mappings: "list[Json]") -> "Iterator[PublishedPort]":
+    """Yield the mappings; those that follow one another, in the list and by number, as one."""
+    first: Json = {}
+    count = following = 0  # ports so far; 0: none can follow
+    path = MAPPINGS
+    for index, item in enumerate(mappings):
+        if (
+            item["hostPort"] == following
+            and following
+            and item["containerPort"] == first["containerPort"] + count
+            and item["protocol"] == first["protocol"]
+            and item["hostIP"] == first["hostIP"]
+        ):
+            count += item["range"]
+            following += item["range"]
+            continue
+        if first:
+            yield from _port(first, path, count)
+        first, count, path = item, item["range"], f"{MAPPINGS}[{index}]"
+        following = item["hostPort"] and item["hostPort"] + count
+    if first:
+        yield from _port(first, path, count)
+
+
+def _port(mapping: "Json", path: str, count: int) -> "Iterator[PublishedPort]":
     protocol = mapping["protocol"].lower() or "tcp"
     if protocol not in PROTOCOLS:
         raise errors.InvalidConfig(
             f"{path}.protocol: expected tcp, udp or sctp, found {mapping['protocol']!r}"
         )
-    return PublishedPort(
+    host_port, container_port = mapping["hostPort"], mapping["containerPort"]
+    if max(host_port, container_port) + count > PORT_LIMIT:
+        raise errors.InvalidConfig(
+            f"{path}: expected ports up to {PORT_LIMIT - 1}, found {count} from "
+            f"{max(host_port, container_port)} on"
+        )
+    port = PublishedPort(
         protocol=PROTOCOLS[protocol],
-        host_port=mapping["hostPort"],
-        container_port=mapping["containerPort"],
+        host_port=host_port,
+        container_port=container_port,
         host_ip=_host_ip(mapping["hostIP"], f"{path}.hostIP"),
+        count=count,
+    )
+    if host_port or count == 1:
+        yield port
+    else:  # each gets a free one
+        for number in range(count):
+            yield replace(port, container_port=container_port + number, count=1)
+
+
+def _two_targets(one: PublishedPort, other: PublishedPort) -> errors.InvalidConfig:
+    """Return the error of a host port that both map."""
+    number = max(one.host_port, other.host_port)
+    found = sorted(number + each.container_port - each.host_port for each in (one, other))
+    return errors.InvalidConfig(
+        f"{MAPPINGS}: host port {number} is mapped to two container ports, {{}} and {{}}".format(
+            *found
+        )
     )
 
 

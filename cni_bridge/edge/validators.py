@@ -193,7 +193,8 @@ FOLD: "Fold" = \
                                      {'containerport': ('containerPort', None),
                                       'hostip': ('hostIP', None),
                                       'hostport': ('hostPort', None),
-                                      'protocol': ('protocol', None)})}),
+                                      'protocol': ('protocol', None),
+                                      'range': ('range', None)})}),
  'snat': ('snat', None),
  'sysctl': ('sysctl', None),
  'txqlen': ('txQLen', None),
@@ -1122,6 +1123,18 @@ def _validate(data):
                                         raise Refused
                                 else:
                                     data__runtimeConfig__portMappings_item['hostIP'] = ''
+                                if 'range' in data__runtimeConfig__portMappings_item_keys:
+                                    data__runtimeConfig__portMappings_item_keys.remove('range')
+                                    data__runtimeConfig__portMappings_item__range = data__runtimeConfig__portMappings_item['range']
+                                    if not isinstance(data__runtimeConfig__portMappings_item__range, int) or isinstance(data__runtimeConfig__portMappings_item__range, bool):
+                                        raise Refused
+                                    if isinstance(data__runtimeConfig__portMappings_item__range, (int, float)) and (not isinstance(data__runtimeConfig__portMappings_item__range, bool)):
+                                        if data__runtimeConfig__portMappings_item__range < 1:
+                                            raise Refused
+                                        if data__runtimeConfig__portMappings_item__range > 65535:
+                                            raise Refused
+                                else:
+                                    data__runtimeConfig__portMappings_item['range'] = 1
                 else:
                     data__runtimeConfig['portMappings'] = []
                 if 'dns' in data__runtimeConfig_keys:

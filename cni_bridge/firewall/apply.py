@@ -112,11 +112,9 @@ def problems(register: "Register", planned: Plan) -> "Iterator[str]":
         yield "ledger: expected a record of the firewall, found none"
         return
     own = dict.fromkeys(register.of_attachment(planned.attachment))  # may be 200,000
-    waiting = register.waiting(planned.attachment)
-    for item in nft_elements.of_attachment(desired):
-        is_chosen_later = item.data is not None and nft_elements.port_of(item)[1] == 0
-        if item not in own and item not in waiting and not is_chosen_later:
-            yield f"ledger: expected {nft_elements.describe(item)}, found none"
+    lacking = [item for item in nft_elements.of_attachment(desired) if item not in own]
+    for item in _unrecorded(lacking, (*own, *register.waiting(planned.attachment))):
+        yield f"ledger: expected {nft_elements.describe(item)}, found none"
     hidden = _hidden(register.intervals((desired.bridge,)))
     shared = [item for item in nft_elements.of_network(desired) if item not in hidden]
     socket = Netfilter()
@@ -124,6 +122,19 @@ def problems(register: "Register", planned: Plan) -> "Iterator[str]":
         yield from nft_tables.problems(socket, family, register.ruleset(family), some)
     yield from foreign_checks.problems(socket, desired.bridge)
     yield from loopback.problems(desired)
+
+
+def _unrecorded(lacking: "list[Element]", recorded: tuple[Element, ...]) -> "Iterator[Element]":
+    """Yield which of these elements the ledger lacks; a port may be recorded in other parts.
+
+    What is left open in the config has got a number.
+    """
+    yield from (item for item in lacking if not nft_elements.is_port(item))
+    fixed = [
+        item for item in lacking if nft_elements.is_port(item) and nft_elements.port_of(item)[1]
+    ]
+    if fixed:
+        yield from nft_elements.uncovered(fixed, recorded)
 
 
 def rehearse(register: "Register", bridge: str) -> None:
@@ -213,14 +224,14 @@ def _claim(
     assigned = port_assignment.assign_ports(register, attachment, desired)
     network, own = nft_elements.of_network(assigned), nft_elements.of_attachment(assigned)
     before = register.of_network(attachment.network)
-    waiting = register.insert(attachment, network, own)
+    held = register.insert(attachment, network, own)
     register.insert_accepting(others.places)
     register.insert_shared(others.marked)
     port_assignment.refuse_bound(attachment, assigned, desired)
     return Claimed(
         firewall=assigned,
         network=network,
-        own=tuple(item for item in own if item not in waiting) if waiting else own,
+        own=held,
         is_stricter=bool(before) and not nft_elements.flags(network) <= nft_elements.flags(before),
         others=others,
     )

@@ -15,7 +15,7 @@ from cni_bridge.lean.csocket import csocket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from cni_bridge.firewall.model import Element
     from cni_bridge.kernel.conntrack import Connection
@@ -90,15 +90,25 @@ def _forget_unpublished(socket: Netfilter, family: int, ports: "Iterable[Element
     Connections to another host's port of that number are not touched.
     """
     by_number: dict[int, list[Element]] = {}
+    runs = []
     for item in ports:
-        by_number.setdefault(nft_elements.port_of(item)[1], []).append(item)
+        if item.key_end is None:
+            by_number.setdefault(nft_elements.port_of(item)[1], []).append(item)
+        else:
+            runs.append((item, nft_elements.published_port(item)))
     local: set[bytes] = set()
+
+    def published(number: int) -> "Iterator[Element]":
+        yield from by_number.get(number, ())
+        for item, port in runs:
+            if port.host_port <= number < port.host_port + port.count:
+                yield item
 
     def is_stale(found: "Connection") -> bool:
         if found.protocol != csocket.IPPROTO_UDP or not any(
             found.answerer != nft_elements.address_behind(item)
             and nft_elements.port_of(item)[2] in (b"", found.destination)
-            for item in by_number.get(found.port, ())
+            for item in published(found.port)
         ):
             return False
         if not local:
@@ -106,7 +116,7 @@ def _forget_unpublished(socket: Netfilter, family: int, ports: "Iterable[Element
         return found.destination in local or _is_loopback(found.destination)
 
     # The kernel finds those to one port; many ports are looked for in one list.
-    for number in by_number if len(by_number) <= FEW_PORTS else (0,):
+    for number in (0,) if runs or len(by_number) > FEW_PORTS else by_number:
         conntrack.forget(socket, family, is_stale, udp_port=number, only_udp=True)
 
 

@@ -44,7 +44,7 @@ def restore(everything: "Iterable[Element]") -> None:
     behind = {
         nft_elements.address_behind(item)
         for item in listed
-        if item.set_name in ("port4", "port4_at")
+        if item.set_name in nft_elements.PORT_MAPS and len(nft_elements.address_behind(item)) == 4
     }
     for item in listed:
         if item.set_name != "subnet4" or item.key_end is None:

@@ -28,7 +28,7 @@ def protocol_name(number: int) -> str:
 
 @record
 class PublishedPort:
-    """A port of the host that leads to a port of the container.
+    """A port of the host that leads to a port of the container, or `count` consecutive ones.
 
     `host_ip` is empty for every address of the host, all zeros for every address of one family.
     """
@@ -37,6 +37,7 @@ class PublishedPort:
     host_port: int  # 0: any free one
     container_port: int
     host_ip: bytes = b""
+    count: int = 1
 
 
 @record

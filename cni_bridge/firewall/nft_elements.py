@@ -21,14 +21,18 @@ INTERVALS = (*SUBNETS, *CLUSTERS)
 HOST_SETS = ("marked",)
 NETWORK_SETS = ("bridges", "same_bridge", *FLAGS, *INTERVALS)
 ADDRESS_SETS = ("masq4", "masq6", "snat_off4", "snat_off6", "snat_all4", "snat_all6")
-PORT_MAPS = ("port4", "port6", "port4_at", "port6_at")
+SPAN_MAPS = ("span4", "span6", "span4_at", "span6_at")  # consecutive ports that keep their numbers
+PORT_MAPS = ("port4", "port6", "port4_at", "port6_at", *SPAN_MAPS)
 BRIDGE_SETS = ("mac_guarded", "mac_ok", "ip_guarded", "ip4_ok", "ip6_ok", "nd_ok", "apart")
 
 IFNAMSIZ = 16  # linux/if.h
 PORT_KEY = ">B3xH2x"  # inet_proto . inet_service, each padded to four bytes
 PORT_KEY_SIZE = 8
 PORT_DATA = ">H2x"
-DATA_SIZES = (8, 20)  # a container's address and port
+# A container's address, with its port in the maps of single ports.
+DATA_SIZES = {
+    name: (16 if name[4] == "6" else 4) + (0 if name in SPAN_MAPS else 4) for name in PORT_MAPS
+}
 
 
 def of_network(firewall: Firewall) -> tuple[Element, ...]:
@@ -101,14 +105,27 @@ def targets(addresses: tuple[bytes, ...], port: PublishedPort) -> list[tuple[byt
     ]
 
 
-def of_port(listens: bytes, leads_to: bytes, port: PublishedPort) -> Element:
-    """Return the map element of a published port in one address family."""
+def of_port(listens: bytes, leads_to: bytes, port: PublishedPort) -> tuple[Element, ...]:
+    """Return the map elements of a published port in one address family.
+
+    Consecutive ports are one element if the container has them by the same numbers: a map can't
+    add the difference.
+    """
     is_everywhere = not any(listens)
-    key = pack(PORT_KEY, port.protocol, port.host_port)
-    return Element(
-        set_name=_of_family("port", leads_to) + ("" if is_everywhere else "_at"),
-        key=key if is_everywhere else listens + key,
-        data=leads_to + pack(PORT_DATA, port.container_port),
+    at = b"" if is_everywhere else listens
+    suffix = _of_family("", leads_to) + ("" if is_everywhere else "_at")
+    protocol, first, to = port.protocol, port.host_port, port.container_port
+    if port.count > 1 and first == to:
+        key, end = (pack(PORT_KEY, protocol, each) for each in (first, first + port.count - 1))
+        return (Element(set_name=f"span{suffix}", key=at + key, key_end=at + end, data=leads_to),)
+    set_name = f"port{suffix}"
+    return tuple(
+        Element(
+            set_name=set_name,
+            key=at + pack(PORT_KEY, protocol, first + each),
+            data=leads_to + pack(PORT_DATA, to + each),
+        )
+        for each in range(port.count)
     )
 
 
@@ -116,6 +133,16 @@ def port_of(element: Element) -> tuple[int, int, bytes]:
     """Return a published port's protocol, host port and host address (empty: every address)."""
     protocol, number = unpack(PORT_KEY, element.key[-PORT_KEY_SIZE:])
     return protocol, number, element.key[:-PORT_KEY_SIZE]
+
+
+def is_port(element: Element) -> bool:
+    """Return whether it publishes ports."""
+    return element.set_name in PORT_MAPS
+
+
+def place_of(element: Element) -> tuple[str, bytes]:
+    """Return the address family and the host address of a published port: where it has its number."""
+    return element.set_name[4], element.key[:-PORT_KEY_SIZE]
 
 
 def flags(network: "Iterable[Element]") -> "set[Element]":
@@ -142,18 +169,40 @@ def published_port(element: Element) -> PublishedPort:
     assert element.data is not None, "only elements of maps publish ports"
     protocol, number, ip = port_of(element)
     leads_to = address_behind(element)
-    (container_port,) = unpack(PORT_DATA, element.data[len(leads_to) :])
+    container_port, count = number, 1
+    if element.set_name in SPAN_MAPS:
+        _, last = unpack(PORT_KEY, (element.key_end or element.key)[-PORT_KEY_SIZE:])
+        count = last - number + 1
+    else:
+        (container_port,) = unpack(PORT_DATA, element.data[len(leads_to) :])
     return PublishedPort(
         protocol=protocol,
         host_port=number,
         container_port=container_port,
         host_ip=ip or bytes(len(leads_to)),
+        count=count,
     )
 
 
 def address_behind(element: Element) -> bytes:
     """Return the container's address: the key in a set, or the target of a published port."""
-    return element.key if element.data is None else element.data[:-4]
+    if element.data is None:
+        return element.key
+    return element.data if element.set_name in SPAN_MAPS else element.data[:-4]
+
+
+def uncovered(wanted: "Iterable[Element]", held: "Iterable[Element]") -> "Iterator[Element]":
+    """Yield the published ports that none of `held` publishes, in whatever elements it does."""
+    from cni_bridge.firewall import port_runs  # CHECK only
+
+    there: dict[tuple[object, ...], list[PublishedPort]] = {}
+    for item in filter(is_port, held):
+        port = published_port(item)
+        there.setdefault(_target(item, port), []).append(port)
+    for item in wanted:
+        port = published_port(item)
+        for part in port_runs.without(port, there.get(_target(item, port), ())):
+            yield from of_port(part.host_ip, address_behind(item), part)
 
 
 def effective(subnets: "Iterable[Element]") -> "set[Element]":
@@ -171,7 +220,9 @@ def describe(element: Element) -> str:
         return f"element of set {element.set_name}"
     protocol, number, ip = port_of(element)
     where = f"{address.text(ip)}:" if ip else ""
-    return f"host port {where}{number}/{protocol_name(protocol)}"
+    count = published_port(element).count
+    last = f"-{number + count - 1}" if count > 1 else ""
+    return f"host port {where}{number}{last}/{protocol_name(protocol)}"
 
 
 def bridge_of(element: Element) -> str:
@@ -206,7 +257,7 @@ def _of_ports(firewall: Firewall) -> "Iterator[Element]":
     addresses = first_addresses(firewall)
     for port in firewall.rules.ports:
         for listens, leads_to in targets(addresses, port):
-            yield of_port(listens, leads_to, port)
+            yield from of_port(listens, leads_to, port)
 
 
 def _of_host_end(firewall: Firewall) -> "Iterator[Element]":
@@ -222,6 +273,34 @@ def _of_host_end(firewall: Firewall) -> "Iterator[Element]":
         for ip in (*firewall.addresses, *own):
             names = ("ip4_ok",) if len(ip) == 4 else ("ip6_ok", "nd_ok")
             yield from (Element(set_name=name, key=host_end + ip) for name in names)
+
+
+def overlapping(items: "Iterable[Element]", others: "Iterable[Element]") -> "list[Element]":
+    """Return the published ports among `items` that have a number of one of `others`."""
+    ports = [each for each in others if is_port(each)]
+    runs = [each for each in ports if each.key_end is not None]
+    single = {(each.set_name, each.key) for each in ports if each.key_end is None}
+    return [
+        item
+        for item in items
+        if (item.set_name, item.key) in single
+        or any(_meet(item, each) for each in (ports if item.key_end else runs))
+    ]
+
+
+def _meet(one: Element, other: Element) -> bool:
+    """Return whether two published ports have a number in one place."""
+    return (
+        place_of(one) == place_of(other)
+        and one.key <= (other.key_end or other.key)
+        and other.key <= (one.key_end or one.key)
+    )
+
+
+def _target(item: Element, port: PublishedPort) -> tuple[object, ...]:
+    """Return what ports of one run have in common."""
+    moved = port.container_port - port.host_port
+    return (*place_of(item), port.protocol, address_behind(item), moved)
 
 
 def _is_inside(one: Element, other: Element) -> bool:

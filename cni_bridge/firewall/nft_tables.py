@@ -28,7 +28,7 @@ FAMILY_NAMES = {NFPROTO_INET: "inet", NFPROTO_BRIDGE: "bridge"}
 # The file with each table's rules, and a digest of its text: a table that was loaded from other text
 # is loaded again.
 RULES = {
-    NFPROTO_INET: ("firewall/ruleset.nft", "d2a0a5e10dfa6473"),
+    NFPROTO_INET: ("firewall/ruleset.nft", "60e951bcffe97b0f"),
     NFPROTO_BRIDGE: ("firewall/spoof.nft", "ceff7fcf92f9cf91"),
 }
 SETS = {

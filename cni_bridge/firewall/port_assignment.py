@@ -13,7 +13,7 @@ from cni_bridge.model import Attachment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable, Iterator
 
     from cni_bridge.firewall.register import Register
 
@@ -24,7 +24,6 @@ PORTS_ONE_BY_ONE = 4  # up to this many are looked up one by one, more in one li
 def assign_ports(register: "Register", attachment: Attachment, desired: Firewall) -> Firewall:
     """Return the firewall with a number for every host port that was left open."""
     ports: list[PublishedPort] = []
-    taken = {(port.protocol, port.host_port) for port in desired.rules.ports}
     addresses = nft_elements.first_addresses(desired)
     for port in desired.rules.ports:
         if not nft_elements.targets(addresses, port):
@@ -33,44 +32,49 @@ def assign_ports(register: "Register", attachment: Attachment, desired: Firewall
                 f"published on {address.text(port.host_ip) if port.host_ip else 'this host'}",
                 "the container has no address of that family",
             )
-        chosen = port if port.host_port else _choose(register, attachment, desired, port, taken)
-        taken.add((chosen.protocol, chosen.host_port))
-        ports.append(chosen)
+        if not port.host_port:
+            taken = (*desired.rules.ports, *ports)
+            port = _choose(register, attachment, desired, port, taken)
+        ports.append(port)
     return replace(desired, rules=replace(desired.rules, ports=tuple(ports)))
 
 
 def refuse_bound(attachment: Attachment, assigned: Firewall, desired: Firewall) -> None:
     """Raise PortInUse for a requested port on which a process of the host listens."""
     addresses = nft_elements.first_addresses(assigned)
-    may_listen = _listener_filter(assigned.rules.ports)
-    for port, asked in zip(assigned.rules.ports, desired.rules.ports, strict=True):
-        if not asked.host_port or not may_listen(port):  # chosen because free, or free
-            continue
+    pairs = zip(assigned.rules.ports, desired.rules.ports, strict=True)
+    ports = [port for port, asked in pairs if asked.host_port]  # others were chosen because free
+    for port in _with_listeners(ports):
         targets = nft_elements.targets(addresses, port)
         # One test for both families if both are published.
         ip = targets[0][0] if len(targets) == 1 else b""
         if not port_holders.is_bound(port.protocol, ip, port.host_port):
             continue
         if owner := port_holders.owner(port.protocol, port.host_port, attachment.container):
-            what = nft_elements.describe(nft_elements.of_port(*targets[0], port))
+            what = nft_elements.describe(nft_elements.of_port(*targets[0], port)[0])
             raise errors.PortInUse(
                 f"{what} is held by {owner}", "publish another host port, or stop that process"
             )
 
 
-def _listener_filter(ports: tuple[PublishedPort, ...]) -> "Callable[[PublishedPort], bool]":
-    """Return a cheap test for ports that may have a listener: one list instead of many tries."""
-    if len(ports) <= PORTS_ONE_BY_ONE:
-        return lambda _: True
-    listening = {
-        number: port_holders.waiting(number) for number in {port.protocol for port in ports}
-    }
+def _with_listeners(ports: "list[PublishedPort]") -> "Iterator[PublishedPort]":
+    """Yield the single ports that may have a listener: of many, those that one list has."""
+    if not ports:
+        return
+    from cni_bridge.firewall import port_runs  # most containers publish no ports
 
-    def may_listen(port: PublishedPort) -> bool:
-        found = listening[port.protocol]
-        return found is None or port.host_port in found
-
-    return may_listen
+    is_listed = sum(port.count for port in ports) > PORTS_ONE_BY_ONE
+    protocols = {port.protocol for port in ports} if is_listed else ()
+    listening = {number: port_holders.waiting(number) for number in protocols}
+    for port in ports:
+        start, end = port.host_port, port.host_port + port.count
+        found = listening.get(port.protocol)
+        if found is not None and len(found) < port.count:
+            numbers: Iterable[int] = sorted(each for each in found if start <= each < end)
+        else:
+            numbers = (each for each in range(start, end) if found is None or each in found)
+        for number in numbers:
+            yield port_runs.between(port, number, number + 1)
 
 
 def _choose(
@@ -78,16 +82,18 @@ def _choose(
     attachment: Attachment,
     desired: Firewall,
     port: PublishedPort,
-    taken: "set[tuple[int, int]]",
+    taken: "tuple[PublishedPort, ...]",
 ) -> PublishedPort:
+    from cni_bridge.firewall import port_runs
+
     where = nft_elements.targets(nft_elements.first_addresses(desired), port)
     for _ in range(ATTEMPTS):
         number = _suggestion(port.protocol, where[0][0])
         candidate = replace(port, host_port=number)
-        if (port.protocol, number) in taken:
+        if any(port_runs.overlap(candidate, each) for each in taken):
             continue
         if any(
-            register.is_held(attachment, nft_elements.of_port(*target, candidate))
+            register.is_held(attachment, *nft_elements.of_port(*target, candidate))
             or port_holders.is_bound(port.protocol, target[0], number)
             for target in where
         ):

@@ -5,7 +5,6 @@ Knows what makes two published ports collide, and nothing of nftables or of the 
 
 import time
 
-from cni_bridge import errors
 from cni_bridge.firewall import nft_elements
 from cni_bridge.firewall.model import Element, PublishedPort, Ruleset
 from cni_bridge.model import Attachment
@@ -13,7 +12,6 @@ from cni_bridge.model import Attachment
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
 
     from cni_bridge.ledger.database import Database, Row
 
@@ -43,47 +41,19 @@ _ANY_HOLDER = "select 1 from element where set_name = ? and key = ? and data is 
 # Ports of a network on that bridge, of containers whose source addresses are translated.
 _ON_LOOPBACK = """
 select 1 from element as port
-where port.data is not null and port.set_name in ('port4', 'port4_at')
+where port.data is not null and port.set_name in ('port4', 'port4_at', 'span4', 'span4_at')
   and port.network in (select network from element where set_name = 'bridges' and key = ? and data is null)
   and not exists (select 1 from element as off where off.network = port.network
     and off.container = port.container and off.ifname = port.ifname and off.set_name = 'snat_off4')
 limit 1
 """
-_WAIT = "insert into standby values (?, ?, ?, ?, ?, ?) on conflict do nothing"
-_WAITING = """
-select set_name, key, data from standby where network = ? and container = ? and ifname = ?
-"""
-_NEXT = """
-select data, network, container, ifname from standby where set_name = ? and key = ? limit 1
-"""
 _DELETE_WAITING = "delete from standby where network = ? and container = ? and ifname = ?"
-_DELETE_ONE_WAITING = """
-delete from standby
-where set_name = ? and key = ? and network = ? and container = ? and ifname = ?
-"""
-_CREATED = "select created from guarded where network = ? and container = ? and ifname = ?"
 _DELETE_ALL = "delete from element where network = ? and container = ? and ifname = ?"
 _DELETE_GUARDED = "delete from guarded where network = ? and container = ? and ifname = ?"
 _ADVANCE = "update ruleset set generation = ? where generation = ?"
 _ADVANCE_ONE = "update ruleset set generation = ? where family = ?"
 _DELETE_FLAG = """
 delete from element where set_name = ? and key = ? and network = ? and container = ''
-"""
-# Another published port of that number, unless both are bound to different host addresses; the
-# first five letters of a map's name are its family.
-_HOLDER = """
-select network, container, ifname from element
-where data is not null and substr(key, -8) = ? and substr(set_name, 1, 5) = ?
-  and (key = ? or length(key) = 8 or ? = 8)
-  and container <> ?
-"""
-_COLLISIONS = """
-select count(*) from element as own join element as other
-on other.data is not null and substr(other.key, -8) = substr(own.key, -8)
-  and substr(other.set_name, 1, 5) = substr(own.set_name, 1, 5)
-  and (length(other.key) = 8 or length(own.key) = 8)
-  and other.container <> own.container
-where own.data is not null and own.network = ? and own.container = ? and own.ifname = ?
 """
 
 
@@ -130,10 +100,9 @@ class Register:
 
     def waiting(self, attachment: Attachment) -> tuple[Element, ...]:
         """Return the ports that another attachment of the same container has in the meantime."""
-        return tuple(
-            Element(set_name=set_name, key=key, data=data)
-            for set_name, key, data in self._database.select(_WAITING, *_key(attachment))
-        )
+        from cni_bridge.firewall import port_records  # CHECK only
+
+        return port_records.waiting(self._database, attachment)
 
     def answers_on_loopback(self, bridge: str) -> bool:
         """Return whether a port is published behind a bridge that shall answer on 127.0.0.1."""
@@ -152,11 +121,11 @@ class Register:
 
     def insert(
         self, attachment: Attachment, shared: "Iterable[Element]", own: "tuple[Element, ...]"
-    ) -> "set[Element]":
+    ) -> "tuple[Element, ...]":
         """Record the elements of an attachment and of its network; those it has already stay.
 
-        Return the ports that another attachment of the same container has: they lead there until
-        that one goes. Raises PortPublished.
+        Return its own. Ports that another attachment of the same container has are not among them:
+        they lead there until that one goes. Raises PortPublished.
         """
         self._database.change(
             "insert into guarded values (?, ?, ?, ?) on conflict do nothing",
@@ -165,15 +134,21 @@ class Register:
         )
         owner = (attachment.network, "", "")
         self._database.change_all(_INSERT, [(*_columns(item), *owner) for item in shared])
-        rows = [(*_columns(item), *_key(attachment)) for item in own]
-        inserted = self._database.change_all(_INSERT, rows)
-        ((collisions,),) = self._database.select(_COLLISIONS, *_key(attachment))
-        missing = set(own) - set(self.of_attachment(attachment)) if inserted < len(own) else set()
-        if collisions or any(self._holder(attachment, item) for item in missing):
-            raise self._port_published(attachment, own)
-        waiting = [(item.set_name, item.key, item.data, *_key(attachment)) for item in missing]
-        self._database.change_all(_WAIT, waiting)
-        return missing
+        inserted = self._database.change_all(
+            _INSERT, [(*_columns(item), *_key(attachment)) for item in own]
+        )
+        refused = set(own) - set(self.of_attachment(attachment)) if inserted < len(own) else set()
+        if not any(map(nft_elements.is_port, own)):
+            return own
+        from cni_bridge.firewall import port_records  # most containers publish no ports
+
+        clashes = port_records.clashes(self._database, attachment)
+        if not refused and not clashes:
+            return own
+        for item in own:
+            if item in refused or (item.set_name, item.key) in clashes:
+                port_records.settle(self._database, attachment, item)
+        return self.of_attachment(attachment)
 
     def insert_shared(self, items: "Iterable[Element]") -> None:
         """Record elements that no network owns; they go with the last attachment."""
@@ -181,7 +156,9 @@ class Register:
 
     def is_held(self, attachment: Attachment, port: Element) -> bool:
         """Return whether another attachment's published port collides with that one."""
-        return self._holder(attachment, port) is not None
+        from cni_bridge.firewall import port_records  # only to choose a port
+
+        return bool(port_records.holders(self._database, attachment, port))
 
     def delete(self, attachments: "Iterable[Attachment]") -> tuple[Element, ...]:
         """Delete attachments, and networks that have none left; return elements without an owner."""
@@ -206,14 +183,9 @@ class Register:
         """Give ports that are gone to attachments that wait for them; return what these have now."""
         if not self._database.select("select 1 from standby limit 1"):
             return ()
-        found = []
-        for item in gone:
-            for data, *key in self._database.select(_NEXT, item.set_name, item.key):
-                successor = Element(set_name=item.set_name, key=item.key, data=data)
-                self._database.change(_INSERT, *_columns(successor), *key)
-                self._database.change(_DELETE_ONE_WAITING, item.set_name, item.key, *key)
-                found.append(successor)
-        return tuple(found)
+        from cni_bridge.firewall import port_records  # few containers share ports
+
+        return port_records.hand_over(self._database, gone)
 
     def drop_flags(self, network: str, wanted: "Iterable[Element]") -> tuple[Element, ...]:
         """Delete the flags of a network's older config; return those that have no owner now."""
@@ -305,49 +277,16 @@ class Register:
 
     def _elements(self, where: str, *values: object) -> tuple[Element, ...]:
         rows = self._database.select(_ELEMENTS + where, *values)
+        sizes = nft_elements.DATA_SIZES
         if not all(
             type(name) is str
             and type(key) is bytes
             and (key_end is None or (type(key_end) is bytes and len(key_end) == len(key)))
-            and (data is None or (type(data) is bytes and len(data) in nft_elements.DATA_SIZES))
+            and (data is None or (type(data) is bytes and len(data) == sizes.get(name)))
             for name, key, key_end, data in rows
         ):
             raise self._database.damaged("table element: a value makes no sense")
-        return tuple(
-            Element(set_name=set_name, key=key, key_end=key_end, data=data)
-            for set_name, key, key_end, data in rows
-        )
-
-    def _holder(self, attachment: Attachment, port: Element) -> Attachment | None:
-        suffix = port.key[-nft_elements.PORT_KEY_SIZE :]
-        rows = self._database.select(
-            _HOLDER, suffix, port.set_name[:5], port.key, len(port.key), attachment.container
-        )
-        return _attachment(rows[0]) if rows else None
-
-    def _port_published(
-        self, attachment: Attachment, wanted: "Iterable[Element]"
-    ) -> errors.PortPublished:
-        """Return the error that names the holder of the first port that collides."""
-        held = (
-            (port, holder)
-            for port in wanted
-            if port.set_name in nft_elements.PORT_MAPS
-            for holder in [self._holder(attachment, port)]
-            if holder
-        )
-        port, holder = next(held)
-        ((created,),) = self._database.select(_CREATED, *_key(holder))
-        from cni_bridge.ledger import container_names  # only for this error
-
-        who = container_names.title(self._database, holder)
-        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created / 1000))
-        return errors.PortPublished(
-            f"{nft_elements.describe(port)} is held by container {who} on network {holder.network}",
-            f"Interface {holder.ifname}, since {since}. Publish another host port, or delete that "
-            "container.",
-            holder,
-        )
+        return tuple(map(_element, rows))
 
 
 def published(own: "Iterable[Element]") -> tuple[tuple[PublishedPort, ...], bool]:
@@ -357,13 +296,13 @@ def published(own: "Iterable[Element]") -> tuple[tuple[PublishedPort, ...], bool
     return ports, not any(item.set_name.startswith("snat_off") for item in own)
 
 
+def _element(row: "Row") -> Element:
+    set_name, key, key_end, data = row[:4]
+    return Element(set_name=set_name, key=key, key_end=key_end, data=data)
+
+
 def _columns(element: Element) -> "Row":
     return element.set_name, element.key, element.key_end, element.data
-
-
-def _attachment(row: "tuple[Any, ...]") -> Attachment:
-    network, container, ifname = row
-    return Attachment(network=network, container=container, ifname=ifname)
 
 
 def _key(attachment: Attachment) -> tuple[str, str, str]:

@@ -30,8 +30,9 @@ _RULES = {
     ("wire", "mtu"): "{} between 0 and 65535",
     ("accepting", "chain"): "{} like '% % %'",
     ("element", "key_end"): "length({}) = length(key)",
-    ("element", "data"): "length({}) in (8, 20)",
-    ("standby", "data"): "length({}) in (8, 20)",
+    ("element", "data"): "length({}) in (4, 8, 16, 20)",
+    ("standby", "data"): "length({}) in (4, 8, 16, 20)",
+    ("standby", "key_end"): "length({}) = length(key)",
 }
 
 

@@ -14,6 +14,12 @@ CHANGES = {
         "alter table holding add column bridge text",
         "alter table holding add column mac blob",
     ),
+    8: (
+        "create table if not exists standby (set_name text not null, key blob not null,"
+        " data blob not null, network text not null, container text not null, ifname text not null,"
+        " primary key (set_name, key, network, container, ifname)) without rowid",
+        "alter table standby add column key_end blob",
+    ),
 }
 
 SCHEMA = """\
@@ -183,6 +189,10 @@ create index if not exists element_of_set on element (set_name, key) where data 
 create unique index if not exists element_of_port
   on element (substr(key, -8), set_name, key) where data is not null;
 
+-- Consecutive ports are one element, which each ADD compares with its own.
+create index if not exists element_of_run
+  on element (substr(key_end, -8)) where data is not null and key_end is not null;
+
 -- A host port that a container publishes by several attachments, as runtimes pass all ports to each
 -- network: one of them has the element, these wait until that one goes.
 create table if not exists standby (
@@ -192,6 +202,7 @@ create table if not exists standby (
   network text not null,
   container text not null,
   ifname text not null,
+  key_end blob,
   primary key (set_name, key, network, container, ifname)
 ) without rowid;
 """

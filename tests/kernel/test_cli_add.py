@@ -116,3 +116,17 @@ def test_exec_without_a_command_is_a_shell(host: Host) -> None:
     host.container("red")
     shell = {"SHELL": "/bin/sh"}
     assert command("exec", "red", stdin="echo $((6 * 7))\n", environment=shell).stdout == "42\n"
+
+
+def test_a_range_of_ports_is_published(host: Host, conf: Path) -> None:
+    where = ("--conf-dir", str(conf))
+    host.container("red")
+    ranges = ("-p", "8000-8009:8000-8009", "-p", "127.0.0.1:90-91:80-81/udp")
+    printed("add", "web", "red", *where, *ranges)
+    shown = printed("show")
+    assert "8000-8009/tcp to 8000-8009" in shown
+    assert "127.0.0.1:90/udp to 80" in shown
+    assert "127.0.0.1:91/udp to 81" in shown
+    for wrong in ("8000-8009:80", "9-8:9-8", "1-2-3:1-3", "0-1:0-1", "8000:"):
+        assert command("add", "web", "red", *where, "-p", wrong).status == 2, wrong
+    printed("del", "web", "red", *where)

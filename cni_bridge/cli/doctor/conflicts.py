@@ -44,7 +44,7 @@ def ports(facts: Facts) -> Iterator[Diagnosis]:
     told: set[str] = set()
     for each in living(facts):
         for port in each.protection.ports:
-            what = f"{port.host_port}/{port.protocol}"
+            what = port.name
             ip = port.host_ip
             if ip and ip not in own and not ipaddress.ip_address(ip).is_loopback:
                 yield Diagnosis(
@@ -52,12 +52,16 @@ def ports(facts: Facts) -> Iterator[Diagnosis]:
                     effect="the port cannot be reached",
                     command=f"ip addr add {ip} dev INTERFACE   # or publish it at another address",
                 )
-            if what in told or port.host_port not in waiting.get(port.protocol, ()):
-                continue
-            told.add(what)
-            number = PROTOCOLS[port.protocol]
-            owner = port_holders.owner(number, port.host_port, each.attachment.container)
-            if owner:
+            for number in sorted(waiting.get(port.protocol, set()).intersection(port.host_ports)):
+                what = f"{number}/{port.protocol}"
+                if what in told:
+                    continue
+                told.add(what)
+                owner = port_holders.owner(
+                    PROTOCOLS[port.protocol], number, each.attachment.container
+                )
+                if not owner:
+                    continue
                 yield Diagnosis(
                     cause=f"{owner} listens on host port {what}, which {each.title} publishes",
                     effect=f"connections go to {each.title}: that process gets none",

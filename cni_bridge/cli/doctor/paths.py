@@ -92,4 +92,4 @@ def _is_loopback(address: str) -> bool:
 
 
 def _name(port: Published) -> str:
-    return f"port {port.host_port}/{port.protocol}"
+    return f"port {port.name}"

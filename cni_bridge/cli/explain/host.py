@@ -138,10 +138,12 @@ def _unpublished(scene: Scene, flow: Flow) -> str:
 
 
 def _ports(scene: Scene, flow: Flow) -> Iterator[tuple[Attached, Published]]:
+    """Yield the published ports of a number; one of a run by itself."""
     for each in scene.found.attachments:
         for port in each.protection.ports:
-            if (port.protocol, port.host_port) == (flow.protocol, flow.port):
-                yield each, port
+            if port.protocol == flow.protocol and flow.port in port.host_ports:
+                to = port.container_port + flow.port - port.host_port
+                yield each, replace(port, host_port=flow.port, container_port=to, count=1)
 
 
 def _taken(scene: Scene, flow: Flow) -> Way:

@@ -61,7 +61,11 @@ def _restrictions(rules: FirewallConfig) -> Iterator[str]:
 
 def _published(port: PublishedPort, firewall: Firewall) -> str:
     host = f" of {address.text(port.host_ip)}" if port.host_ip else ""
-    number = port.host_port or "a free port"
+    number = f"{port.host_port}" if port.host_port else "a free port"
+    to = f"{port.container_port}"
+    if port.count > 1:
+        number += f"-{port.host_port + port.count - 1}"
+        to += f"-{port.container_port + port.count - 1}"
     targets = ", ".join(map(address.text, firewall.addresses))
     protocol = protocol_name(port.protocol)
-    return f"publish {protocol} {number}{host} to port {port.container_port} of {targets}"
+    return f"publish {protocol} {number}{host} to port {to} of {targets}"

@@ -147,7 +147,39 @@ def test_a_published_port_can_be_read_back() -> None:
 
 
 @pytest.mark.parametrize("host_ip", [bytes(4), bytes(16), bytes((192, 0, 2, 1))])
-def test_a_published_port_is_read_back_whole(host_ip: bytes) -> None:
-    port = PublishedPort(protocol=17, host_port=5353, container_port=53, host_ip=host_ip)
+@pytest.mark.parametrize(("to", "count"), [(53, 1), (5353, 1), (5353, 2), (5353, 10_000)])
+def test_a_published_port_is_read_back_whole(host_ip: bytes, to: int, count: int) -> None:
+    port = PublishedPort(
+        protocol=17, host_port=5353, container_port=to, host_ip=host_ip, count=count
+    )
     leads_to = bytes((10,) * len(host_ip))
-    assert nft_elements.published_port(nft_elements.of_port(host_ip, leads_to, port)) == port
+    (item,) = nft_elements.of_port(host_ip, leads_to, port)
+    assert nft_elements.published_port(item) == port
+    assert nft_elements.address_behind(item) == leads_to
+
+
+def test_consecutive_ports_with_other_numbers_in_the_container_are_elements_of_their_own() -> None:
+    port = PublishedPort(protocol=TCP, host_port=8000, container_port=9000, count=3)
+    made = nft_elements.of_port(bytes(4), IP4, port)
+    found = [nft_elements.published_port(item) for item in made]
+    assert [(each.host_port, each.container_port, each.count) for each in found] == [
+        (8000, 9000, 1),
+        (8001, 9001, 1),
+        (8002, 9002, 1),
+    ]
+
+
+def test_ports_are_found_in_whatever_elements_they_are() -> None:
+    def made(first: int, count: int) -> tuple[Element, ...]:
+        port = PublishedPort(protocol=TCP, host_port=first, container_port=first, count=count)
+        return nft_elements.of_port(bytes(4), IP4, port)
+
+    single = [item for number in range(80, 84) for item in made(number, 1)]
+    (run,) = made(80, 4)
+    assert list(nft_elements.uncovered([run], single)) == []
+    assert list(nft_elements.uncovered(single, [run])) == []
+    assert list(nft_elements.uncovered([run], single[1:])) == list(made(80, 1))
+    assert list(nft_elements.uncovered([run], made(81, 2))) == [*made(80, 1), *made(83, 1)]
+    assert nft_elements.overlapping([run], single[2:]) == [run]
+    assert nft_elements.overlapping(single, made(82, 9)) == single[2:]
+    assert nft_elements.overlapping([run], made(84, 9)) == []

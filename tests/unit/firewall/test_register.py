@@ -11,6 +11,7 @@ from cni_bridge.errors import PortInUse
 from cni_bridge.firewall import nft_elements
 from cni_bridge.firewall.model import Element, Firewall, FirewallConfig, PublishedPort, Ruleset
 from cni_bridge.firewall.register import _ELEMENTS, _INTERVALS, Register
+from cni_bridge.lean.record import replace
 from cni_bridge.ledger import database, host_ledger, state_directory, store
 from cni_bridge.model import Attachment
 
@@ -109,6 +110,70 @@ def test_ports_that_differ_do_not_collide(
 ) -> None:
     guard(register, attachment("c1"), first)
     guard(register, attachment("c2"), second)
+
+
+def run(first: int, count: int, host_ip: str = "") -> PublishedPort:
+    return replace(port(first, host_ip), container_port=first, count=count)
+
+
+def numbers(items: Iterable[Element]) -> list[str]:
+    """Return the IPv4 ports of elements, like `8000+4`."""
+    own = [item for item in items if nft_elements.is_port(item) and item.set_name[4] == "4"]
+    ports = map(nft_elements.published_port, own)
+    return sorted(f"{each.host_port}+{each.count}" for each in ports)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "refused"),
+    [
+        (run(8000, 100), run(8050, 100), "8050-8099"),
+        (run(8050, 100), run(8000, 100), "8050-8099"),
+        (run(8000, 100), run(8010, 5), "8010-8014"),
+        (run(8000, 100), run(8000, 5), "8000-8004"),
+        (run(8000, 100), port(8099), "8099"),
+        (run(8000, 100), port(8000), "8000"),
+        (port(8000), run(8000, 100), "8000"),
+        (port(8099), run(8000, 100), "8099"),
+        (run(8000, 100), port(8099, "192.0.2.1"), "192.0.2.1:8099"),
+        (port(8050, "192.0.2.1"), run(8000, 100), "8050"),
+        (run(8000, 100, "192.0.2.1"), run(8099, 2, "192.0.2.1"), "192.0.2.1:8099"),
+    ],
+)
+def test_the_holder_of_one_port_of_a_range_is_named(
+    register: Register, first: PublishedPort, second: PublishedPort, refused: str
+) -> None:
+    guard(register, attachment("c1"), first)
+    with pytest.raises(PortInUse) as caught:
+        guard(register, attachment("c2"), second)
+    assert caught.value.msg == f"host port {refused}/tcp is held by container c1 on network net"
+    assert register.of_attachment(attachment("c2")) == ()
+
+
+@pytest.mark.parametrize(
+    "second", [run(8100, 9), run(7990, 10), run(8000, 100, "192.0.2.2"), port(7999), port(8100)]
+)
+def test_ranges_beside_one_another_do_not_collide(
+    register: Register, second: PublishedPort
+) -> None:
+    guard(register, attachment("c1"), run(8000, 100, "192.0.2.1" if second.host_ip else ""))
+    guard(register, attachment("c2"), second)
+
+
+def test_networks_of_one_container_share_a_range_port_by_port(register: Register) -> None:
+    one, two, three = (attachment("c1", name) for name in ("one", "two", "three"))
+    guard(register, one, run(8010, 5))
+    guard(register, two, run(8000, 100))
+    guard(register, three, run(8012, 1), run(9000, 1))
+    assert numbers(register.of_attachment(two)) == ["8000+10", "8015+85"]
+    assert numbers(register.waiting(two)) == ["8010+5"]
+    assert numbers(register.of_attachment(three)) == ["9000+1"]
+    with register.transaction():
+        found = register.hand_over(register.delete((one,)))
+    assert numbers(found) in (["8010+5"], ["8010+2", "8012+1", "8013+2"]), "whoever is first"
+    with register.transaction():
+        register.hand_over(register.delete((two,)))
+    assert numbers(register.of_attachment(three)) == ["8012+1", "9000+1"]
+    assert register.waiting(three) == ()
 
 
 def test_a_container_may_say_more_about_one_of_its_own_ports(register: Register) -> None:

@@ -26,7 +26,7 @@ SOUND = (
     "insert into guarded values ('n', 'c', 'eth0', 3)",
     "insert into element values ('subnet4', x'0a000000', x'0a0000ff', null, 'n', '', '')",
     "insert into element values ('port4', x'0600000000500000', null, x'0a00000200500000', 'n', 'c', 'eth0')",
-    "insert into standby values ('port4', x'0600000000510000', x'0a00000200500000', 'n', 'c', 'eth0')",
+    "insert into standby values ('port4', x'0600000000510000', x'0a00000200500000', 'n', 'c', 'eth0', null)",
 )
 OTHERS = ("'text'", "null", "x'01'", "1.5", "-7")
 ROW_NUMBERS = {("ledger", "row"), ("resting", "row"), ("ruleset", "family")}  # always integers

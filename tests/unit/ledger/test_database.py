@@ -44,9 +44,10 @@ def definition(state_dir: Path) -> list[tuple[str, str]]:
         row
         for query in (
             "select name, sql from sqlite_master where sql <> ''"
-            " and name not in ('ledger', 'holding') order by 1",
+            " and name not in ('ledger', 'holding', 'standby') order by 1",
             "select name, type from pragma_table_info('ledger')",
             "select name, type from pragma_table_info('holding')",
+            "select name, type from pragma_table_info('standby')",
             "select 'version', schema_version from ledger",
         )
         for row in connection.execute(query)

@@ -1,0 +1,93 @@
+"""Arithmetic of published ports: consecutive ones are one record.
+
+Pure. `nft_elements` says which elements a record becomes.
+"""
+
+from cni_bridge.firewall.model import PublishedPort
+from cni_bridge.lean.record import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+
+def merged(
+    ports: "Iterable[PublishedPort]",
+    clash: "Callable[[PublishedPort, PublishedPort], Exception]",
+) -> tuple[PublishedPort, ...]:
+    """Return each port once, consecutive ones as one. Raises `clash` for a port that leads to two."""
+    by_place: dict[tuple[int, bytes], list[PublishedPort]] = {}
+    for port in ports:
+        by_place.setdefault((port.protocol, port.host_ip), []).append(port)
+    return tuple(run for some in by_place.values() for run in _runs(some, clash))
+
+
+def without(port: PublishedPort, others: "Iterable[PublishedPort]") -> tuple[PublishedPort, ...]:
+    """Return what is left of a port where others have none of its numbers, whatever they lead to."""
+    left, start, end = [], port.host_port, port.host_port + port.count
+    for other in sorted(others, key=_number):
+        if start < other.host_port:
+            left.append(between(port, start, min(end, other.host_port)))
+        start = max(start, other.host_port + other.count)
+    left.append(between(port, start, end))
+    return tuple(each for each in left if each.count > 0)
+
+
+def between(port: PublishedPort, start: int, end: int) -> PublishedPort:
+    """Return the part of a port from one host port to before another; its count may be below 1."""
+    start, end = max(start, port.host_port), min(end, port.host_port + port.count)
+    moved = start - port.host_port
+    return replace(
+        port, host_port=start, container_port=port.container_port + moved, count=end - start
+    )
+
+
+def common(port: PublishedPort, others: "Iterable[PublishedPort]") -> tuple[PublishedPort, ...]:
+    """Return the parts of a port whose numbers others have too."""
+    parts = (
+        between(port, other.host_port, other.host_port + other.count)
+        for other in sorted(others, key=_number)
+    )
+    return tuple(each for each in parts if each.count > 0)
+
+
+def overlap(one: PublishedPort, other: PublishedPort) -> bool:
+    """Return whether both have a number of one protocol."""
+    return (
+        one.protocol == other.protocol
+        and one.host_port < other.host_port + other.count
+        and other.host_port < one.host_port + one.count
+    )
+
+
+def shift(port: PublishedPort) -> int:
+    """Return how far the container's numbers are from the host's."""
+    return port.container_port - port.host_port
+
+
+def _runs(
+    ports: "list[PublishedPort]",
+    clash: "Callable[[PublishedPort, PublishedPort], Exception]",
+) -> "Iterator[PublishedPort]":
+    """Yield the ports of one protocol and host address."""
+    run = None
+    for port in sorted(ports, key=_number):
+        end = run.host_port + run.count if run else 0
+        if (
+            run is None
+            or end < port.host_port
+            or (end == port.host_port and shift(run) != shift(port))
+        ):
+            if run:
+                yield run
+            run = port
+        elif shift(run) != shift(port):
+            raise clash(run, port)
+        else:
+            run = replace(run, count=max(run.count, port.host_port + port.count - run.host_port))
+    if run:
+        yield run
+
+
+def _number(port: PublishedPort) -> int:
+    return port.host_port
