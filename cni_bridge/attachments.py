@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from cni_bridge.ipam.sources import Source
     from cni_bridge.kernel.netns import OpenNetns
+    from cni_bridge.ledger.host_ledger import Claims
     from cni_bridge.ledger.store import Ledger
     from cni_bridge.model import Attachment, Bridge, Holding, Interface, NetworkConfig, Plan
     from cni_bridge.recovery.other_ledgers import Records
@@ -101,7 +102,8 @@ def detach(
     addresses that the runtime reports, for what the ledger does not tell.
     """
     failures: list[Exception] = []
-    others = _collect_failure(failures, lambda: _other_ledgers(host, ledger, attachments))
+    claims = _collect_failure(failures, lambda: host_ledger.claims(ledger, attachments)) or {}
+    others = _collect_failure(failures, lambda: _other_ledgers(host, ledger, attachments, claims))
     _collect_failure(failures, lambda: _stop_serving(attachments))
     guard = _collect_failure(failures, lambda: _unprotect(host, ledger, attachments, reported))
     timings.done("firewall removed")
@@ -111,13 +113,13 @@ def detach(
     timings.done("pair removed")
     # Nothing that needs an address is left if an unusable ledger is the only failure.
     if all(isinstance(failure, errors.LedgerUnusable) for failure in failures):
-        if ledger:
-            _collect_failure(failures, lambda: ledger.release(*attachments))
+        is_added_again = _collect_failure(failures, lambda: _forget(ledger, attachments, claims))
+        if ledger and not is_added_again:
             _collect_failure(failures, lambda: host_ledger.release_rebuilt(ledger, attachments))
-            timings.done("released")
+        timings.done("released")
         for other in others or ():
             _collect_failure(failures, other.release)
-        if release:
+        if release and not is_added_again:
             _collect_failure(failures, release)
     if guard:
         guard.close()  # last, if no other process has it: the kernel then waits once for all
@@ -148,6 +150,19 @@ def problems(
         from cni_bridge.firewall import apply
 
         yield from apply.problems(host_ledger.open_register(ledger), planned)
+
+
+def _forget(ledger: "Ledger | None", attachments: "Sequence[Attachment]", claims: "Claims") -> bool:
+    """Delete the records; return whether another run has deleted and added the attachment meanwhile.
+
+    Then what is there now is that run's.
+    """
+    if ledger is None:
+        return False
+    read = {each: created for each, (created, _) in claims.items()}
+    return not ledger.release(*attachments, read=read) and bool(
+        host_ledger.claims(ledger, attachments)
+    )
 
 
 def _remove_wires(
@@ -248,10 +263,14 @@ def _take_off(host: netlink.Socket, attachments: "Sequence[Attachment]") -> None
 
 
 def _other_ledgers(
-    host: netlink.Socket, ledger: "Ledger | None", attachments: "Sequence[Attachment]"
+    host: netlink.Socket,
+    ledger: "Ledger | None",
+    attachments: "Sequence[Attachment]",
+    claims: "Claims",
 ) -> "Sequence[Records]":
-    """Return the records that other ledgers have of attachments that this one lacks."""
-    if not (missing := host_ledger.without_claim(ledger, attachments)):
+    """Return the records that other ledgers have of attachments that no ADD recorded in this one."""
+    missing = [each for each in attachments if each not in claims or not claims[each][1]]
+    if not missing:
         return ()
     from cni_bridge.recovery import other_ledgers  # only if `dataDir` was changed, or a ledger lost
 

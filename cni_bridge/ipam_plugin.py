@@ -40,7 +40,10 @@ def add(request: "Request") -> str:
         made = result.build_addresses(grant)
         return codec.encode(result_versions.downgrade(made, settings.cni_version))
 
-    return signals.undoing(make, lambda _error: ledger.release(attachment))
+    def undo(_error: BaseException) -> None:
+        ledger.release(attachment, read={attachment: holding.created})
+
+    return signals.undoing(make, undo)
 
 
 def delete(request: "Request") -> None:
@@ -91,7 +94,9 @@ def collect(request: "Request") -> None:
     if ledger and valid is not None:
         from cni_bridge.recovery import stale
 
-        ledger.release(*stale.unlisted(ledger.holdings(config.network(document)), valid))
+        held = ledger.holdings(config.network(document))
+        read: store.Stamps = {each.attachment: each.created for each in held}
+        ledger.release(*stale.unlisted(held, valid), read=read)
 
 
 def status(request: "Request") -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from cni_bridge.ledger.store import Ledger
     from cni_bridge.model import NetworkConfig
 
+    Claims = dict[Attachment, tuple[object, bool]]
+
 # Ports, bridges and tables belong to the host, so the ledger in the default state directory records
 # them, even if a network keeps its addresses in another directory.
 
@@ -81,14 +83,18 @@ def release_rebuilt(ledger: "Ledger", attachments: "Iterable[Attachment]") -> No
         store.Ledger(database).release(*attachments)
 
 
-def without_claim(ledger: "Ledger | None", attachments: "Iterable[Attachment]") -> list[Attachment]:
-    """Return the attachments that no ADD has recorded in this ledger: its record is elsewhere."""
-    sql = "select 1 from holding where network = ? and container = ? and ifname = ? and pid > 0"
-    return [
-        each
+def claims(ledger: "Ledger | None", attachments: "Iterable[Attachment]") -> "Claims":
+    """Return when each attachment's record was created, and whether an ADD did that.
+
+    What is removed later is that record: another run may add the attachment again in between.
+    """
+    sql = "select created, pid from holding where network = ? and container = ? and ifname = ?"
+    return {
+        each: (created, pid != 0)
         for each in attachments
-        if not ledger or not ledger.database.select(sql, each.network, each.container, each.ifname)
-    ]
+        if ledger
+        for created, pid in ledger.database.select(sql, each.network, each.container, each.ifname)
+    }
 
 
 def protected(ledger: "Ledger | None", network: str) -> tuple[Attachment, ...]:

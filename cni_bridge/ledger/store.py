@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cni_bridge.ledger.hostlocal import Reservations
     from cni_bridge.model_optional import Names
 
+    Stamps = dict[Attachment, object]  # when each record was created
     RangeSets: TypeAlias = tuple[RangeSet, ...] | Callable[[Database], tuple[RangeSet, ...]]
 
 _HOLDINGS = """
@@ -36,6 +37,7 @@ update holding set is_confirmed = 1
 where network = ? and container = ? and ifname = ? and pid = ? and created = ?
 """
 _RELEASE = "delete from holding where network = ? and container = ? and ifname = ?"
+_RELEASE_READ = f"{_RELEASE} and created is ?"
 _START_COOL_DOWN = """
 replace into resting (freed, network, address)
 select ?, network, address from lease where network = ? and container = ? and ifname = ?
@@ -159,14 +161,23 @@ class Ledger:
         found = self._select(whose, *_key(attachment))
         return found[0] if found else None
 
-    def release(self, *attachments: Attachment) -> None:
-        """Delete the records of attachments and free their addresses; those without one are fine."""
-        keys = [_key(each) for each in attachments]
+    def release(self, *attachments: Attachment, read: "Stamps | None" = None) -> bool:
+        """Delete the records of attachments and free their addresses; those without one are fine.
+
+        With `read`, delete only records that were created then, for a later ADD's stays; return
+        whether those were still there.
+        """
+        keys: list[tuple[object, ...]] = [_key(each) for each in attachments]
+        sql = _RELEASE
+        if read is not None:
+            keys = [(*_key(each), read[each]) for each in attachments if each in read]
+            sql = _RELEASE_READ
         with self.database.transaction():
             now = time.time_ns() // 1_000_000
-            self.database.change_all(_START_COOL_DOWN, [(now, *key) for key in keys])
-            self.database.change_all(_RELEASE, keys)
+            self.database.change_all(_START_COOL_DOWN, [(now, *key[:3]) for key in keys])
+            count = self.database.change_all(sql, keys) if keys else 0
             self.database.change(_END_COOL_DOWNS, now - COOL_DOWN_MS)
+        return read is None or count == len(keys)
 
     def holdings(self, network: str | None = None) -> tuple[Holding, ...]:
         """Return all records, or one network's, ordered by network, container and ifname."""

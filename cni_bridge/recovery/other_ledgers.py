@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cni_bridge.ledger.store import Ledger
+    from cni_bridge.ledger.store import Ledger, Stamps
     from cni_bridge.model import Attachment
 
 _NOTE_HOME = "replace into home values (?, ?)"
@@ -27,11 +27,11 @@ class Records:
     """The attachments that one ledger may have records of."""
 
     ledger: "Ledger"
-    attachments: "tuple[Attachment, ...]"
+    read: "Stamps"
 
     def release(self) -> None:
-        """Delete the records."""
-        self.ledger.release(*self.attachments)
+        """Delete the records, but not what a later ADD has recorded."""
+        self.ledger.release(*self.read, read=self.read)
 
 
 def records_of(
@@ -53,7 +53,9 @@ def records_of(
         directory = _directory(named)
         other = store.find_ledger(directory) if directory not in ("", own) else None
         if other:
-            found.append(Records(ledger=other, attachments=tuple(some)))
+            claims = host_ledger.claims(other, some)
+            read = {each: created for each, (created, _) in claims.items()}
+            found.append(Records(ledger=other, read=read))
     return found
 
 

@@ -1,9 +1,16 @@
 """Many runtimes at once: the same as one after the other."""
 
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
 from tests.kernel.conftest import GATEWAY4
 from tests.lab import Host, Network
 from tests.lab.iproute import ip_json
-from tests.lab.network import addresses_in
+from tests.lab.network import Attachment, addresses_in
+from tests.lab.state import LEDGER
+from tests.lab.waiting import wait_until
 
 AT_ONCE = 30
 
@@ -31,3 +38,39 @@ def test_of_equal_adds_at_once_one_wins_and_it_stays_whole(host: Host, network: 
     assert container.addresses() == addresses_in(winner.result())
     assert container.can_ping(GATEWAY4)
     assert {run.error()["code"] for run in runs if run.status} <= {11, 102}
+
+
+def test_a_del_that_resumes_late_leaves_what_was_added_meanwhile(
+    host: Host, network: Network
+) -> None:
+    container = host.container()
+    network.add(container).result()
+    stop = (
+        "-P",
+        str(LEDGER.parent),
+        "-e",
+        "trace=openat",
+        "-e",
+        "inject=openat:signal=STOP:when=1",
+    )
+    prefix = ("strace", "-f", "-qq", "-o", "/dev/null", *stop)
+    plugin = replace(network.plugin, prefix=prefix)
+    process = plugin.start(*network.call("DEL", Attachment(container)))
+    # Its pair is removed, and it stands still before it waits for the ledger.
+    wait_until(lambda: container.links() == {"lo"} and stopped_child(process.pid) > 0)
+    late = stopped_child(process.pid)
+    network.delete(container).assert_silent_success()
+    network.add(container).result()
+    os.kill(late, signal.SIGCONT)
+    plugin.finish(process).assert_silent_success()
+    network.check(container).assert_silent_success()
+    other = host.container()
+    assert not set(addresses_in(network.add(other).result())) & set(container.addresses())
+
+
+def stopped_child(parent: int) -> int:
+    """Return the process that strace runs, once it stands still; 0 until then."""
+    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        if Path(f"/proc/{child}/stat").read_text().rpartition(") ")[2][0] in "tT":
+            return int(child)
+    return 0
