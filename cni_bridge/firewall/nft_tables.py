@@ -200,6 +200,11 @@ def _is_current(known: Ruleset | None, family: int, boot_id: str) -> "TypeGuard[
 def _run_nft(file: str) -> None:
     try:
         done = child.run((find_nft(), "-f", "-"), bundle.data(file), timeout_ms=PATIENCE_MS)
+    except TimeoutError:
+        raise errors.FirewallRefused(
+            f"nft did not finish within {PATIENCE_MS // 1000} s",
+            "the host is overloaded, or another program keeps changing nftables: try again",
+        ) from None
     except OSError as error:
         raise errors.FirewallRefused("cannot execute nft", str(error)) from error
     if done.status:
