@@ -88,7 +88,7 @@ def _control(root: Path, architecture: str, depends: str) -> None:
     known = {"version": VERSION, "architecture": architecture, "size": size, "depends": depends}
     template = string.Template((TEMPLATES / "control").read_text())
     (target / "control").write_text(template.substitute(known, maintainer=MAINTAINER))
-    for script in ("postinst", "prerm"):
+    for script in ("postinst", "prerm", "postrm"):
         shutil.copy(TEMPLATES / script, target / script)
 
 

@@ -15,10 +15,12 @@ FILES = (
 TRIAL = f"""
 set -e
 mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t tmpfs tmpfs /run
+wants=/etc/systemd/system/multi-user.target.wants; mkdir -p $wants
 ip link set lo up; ip link show > /tmp/links; {FILES} > /tmp/before
 dpkg -i /tmp/cni-bridge.deb
 test "$(readlink -f /opt/cni/bin/cni-bridge)" = /usr/lib/cni-bridge/cni-bridge
 test "$(readlink -f /usr/lib/cni/cni-bridge)" = /usr/lib/cni-bridge/cni-bridge
+ln -s /usr/lib/systemd/system/cni-bridge-restore.service $wants # as systemctl enable does
 cni-bridge --version
 cni-bridge validate /usr/share/doc/cni-bridge/conf/10-bridge.conflist
 ip netns add blue
@@ -28,8 +30,9 @@ config='{{"cniVersion": "1.1.0", "name": "web", "type": "cni-bridge", "bridge": 
 echo "$config" | CNI_COMMAND=ADD /opt/cni/bin/cni-bridge
 ping -c 1 -W 5 10.9.0.2
 echo "$config" | CNI_COMMAND=DEL /opt/cni/bin/cni-bridge
-ip netns del blue; ip link del web0; nft flush ruleset; ip link show | diff /tmp/links -
+ip netns del blue; ip link del web0; ip link show | diff /tmp/links -
 dpkg --purge cni-bridge
+test -z "$(nft list tables)"; test ! -e /run/cni-bridge
 {FILES} | diff /tmp/before -
 """
 
