@@ -16,7 +16,7 @@ READY := $(VENV)/ready
 SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 
 .PHONY: help setup fmt formatted lint type unit check try check-kernel check-versions check-cluster check-crash check-guest check-vlan \
-	check-upstream check-guest-upstream \
+	check-upstream check-guest-upstream check-machine \
 	check-runtimes check-runtimes-newer test build generate docs install uninstall deb release \
 	check-packages demo simulate simulate-cluster fuzz bench bench-cluster bench-page bench-runtimes \
 	proof peers hooks lock clean
@@ -91,6 +91,10 @@ check-upstream: build ## the reference's own test suites with cni-bridge in its 
 check-guest-upstream: build ## their specs about VLANs, in an emulated machine (5 min)
 	$(PYTHON) -m tests.upstream
 	@$(MAKE) --no-print-directory check-guest TESTS=tests/upstream
+
+check-machine: deb ## TESTS in a whole Debian 12 and 13 under qemu: systemd, reboot, firewalls, Docker (SUITES=bookworm: 12 alone)
+	@build/need.sh dpkg-shlibdeps=dpkg-dev
+	$(PYTHON) -m pytest -v $(or $(TESTS),tests/machine)
 
 check-runtimes: build ## podman, containerd and buildah with the executable, in private namespaces
 	@build/runtimes.sh

@@ -1,7 +1,8 @@
 """Runs tests on Debian's kernel in a qemu guest, for what the kernel of this machine lacks.
 
 `guest.py TEST...` gives its arguments to pytest; the exit status is pytest's, and 1 without one.
-The guest sees this machine's files read-only and has no network; without KVM it is emulated.
+The guest sees this machine's files read-only and has no network; without KVM it is emulated. A
+whole Debian in such a machine: machine_image.py and tests/machine.
 """
 
 import os
@@ -15,12 +16,13 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import emulator
+
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".cache" / "guest"
 UNPACKED = CACHE / "root"
 BUSYBOX = UNPACKED / "bin" / "busybox"
 
-QEMU = "qemu-system-x86_64"
 PASSED_ON = ("PLUGIN", "PEERS")
 KERNEL_PACKAGE = "linux-image-amd64"
 FIRST_MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay")  # the rest is loaded on demand
@@ -32,8 +34,7 @@ VERDICT = re.compile(r"^guest: exit status (\d+)\s*$", re.MULTILINE)
 def main(arguments: list[str]) -> int:
     """Exit status: that of pytest in the guest."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and the guest ends too
-    if not shutil.which(QEMU):
-        _install("qemu-system-x86")
+    emulator.need(f"{emulator.QEMU}=qemu-system-x86")
     if not BUSYBOX.exists():
         _unpack_kernel()
     variables = [f"{name}={os.environ[name]}" for name in PASSED_ON if name in os.environ]
@@ -51,26 +52,10 @@ def main(arguments: list[str]) -> int:
 # ---------------------------------------------------------------- what it takes
 
 
-def _install(package: str) -> None:
-    if os.geteuid() or not shutil.which("apt-get"):
-        sys.exit(f"guest: missing; please install as root: {package}")
-    print(f"guest: installing {package}", flush=True)
-    install = ("apt-get", "-qq", "install", "--no-install-recommends", package)
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    _update()
-    subprocess.run(install, check=True, env=environment, stdout=subprocess.DEVNULL)
-
-
-def _update() -> None:
-    """Update the package lists; an ordinary user uses the existing ones."""
-    if not os.geteuid():
-        subprocess.run(("apt-get", "-qq", "update"), check=True)
-
-
 def _unpack_kernel() -> None:
     """Debian's kernel and busybox, unpacked below .cache and not installed."""
-    _update()
-    dependencies = _output("apt-cache", "depends", "--important", KERNEL_PACKAGE)
+    emulator.update_lists()
+    dependencies = emulator.output("apt-cache", "depends", "--important", KERNEL_PACKAGE)
     kernel = dependencies.split("Depends: ")[1].split()[0]
     print(f"guest: unpacking {kernel}", flush=True)
     shutil.rmtree(CACHE, ignore_errors=True)
@@ -148,8 +133,8 @@ def _modules() -> Iterator[Path]:
 def _boot(initramfs: Path) -> int:
     (kernel,) = (UNPACKED / "boot").glob("vmlinuz-*")
     command = (
-        *(QEMU, "-nodefaults", "-no-reboot", "-display", "none"),
-        *("-accel", "tcg", "-smp", "2", "-m", str(MEMORY_MB)),
+        *emulator.command(memory_mb=MEMORY_MB),
+        "-no-reboot",
         *("-kernel", str(kernel), "-initrd", str(initramfs)),
         *("-append", "console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off"),
         *("-serial", "stdio"),
@@ -174,10 +159,6 @@ def _boot(initramfs: Path) -> int:
         print(f"guest: no verdict, within {TIMEOUT_S} s", file=sys.stderr)
         return 1
     return int(verdict[1])
-
-
-def _output(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 if __name__ == "__main__":

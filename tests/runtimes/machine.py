@@ -82,15 +82,7 @@ class Machine:
     def root_directory(self, name: str) -> Path:
         """Return a new root file system with little but busybox in it."""
         root = Path("/run/roots", name)
-        for directory in ("bin", "dev", "etc", "proc", "run", "sys", "tmp", "www"):
-            (root / directory).mkdir(parents=True)
-        busybox = shutil.which("busybox")
-        assert busybox, "no busybox-static"
-        shutil.copy(busybox, root / "bin/busybox")
-        for applet in APPLETS:
-            (root / "bin" / applet).symlink_to("busybox")
-        (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
-        (root / "www/index.html").write_text("hello from a container\n")
+        fill(root)
         return root
 
     def run(self, *command: str | Path, timeout: float = TIMEOUT) -> str:
@@ -134,6 +126,19 @@ class Machine:
         """Nothing was left."""
         left = self.left_behind()
         assert not left, "left behind:\n" + "\n".join(left)
+
+
+def fill(root: Path) -> None:
+    """Make a root file system with little but busybox in it."""
+    for directory in ("bin", "dev", "etc", "proc", "run", "sys", "tmp", "www"):
+        (root / directory).mkdir(parents=True)
+    busybox = shutil.which("busybox")
+    assert busybox, "no busybox-static"
+    shutil.copy(busybox, root / "bin/busybox")
+    for applet in APPLETS:
+        (root / "bin" / applet).symlink_to("busybox")
+    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    (root / "www/index.html").write_text("hello from a container\n")
 
 
 @cache

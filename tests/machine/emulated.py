@@ -1,0 +1,113 @@
+"""A machine that qemu emulates: started, restored to how it was, rebooted, cut off from power.
+
+What is on its disk is made by build/machine_image.py; what happens in it is decided by the callers.
+"""
+
+import shlex
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from tests.machine.guest_agent import Agent, Monitor
+from tests.machine.images import Image, emulator
+
+MEMORY_MB = 2048
+START_S = 600  # of an emulated machine beside other work
+COMMAND_S = 300
+MONITOR_S = 300
+
+
+class Emulated:
+    """A machine with a disk of its own over the image's, and a second disk to hand it files."""
+
+    def __init__(self, image: Image, disk: Path, files: Path) -> None:
+        self.image = image
+        self.disk = disk
+        self.files = files
+        self._sockets = tempfile.TemporaryDirectory(prefix="machine-")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *options: str) -> None:
+        """Switch the machine on; it boots what is on its disk."""
+        directory = Path(self._sockets.name)
+        for old in directory.iterdir():
+            old.unlink()
+        monitor, agent = directory / "monitor", directory / "agent"
+        command = (
+            *emulator.command(memory_mb=MEMORY_MB),
+            *("-kernel", self.image.kernel, "-initrd", self.image.initrd),
+            *("-append", "root=/dev/vda rw console=ttyS0 quiet mitigations=off panic=-1"),
+            *("-drive", f"file={self.disk},if=virtio,cache=unsafe"),
+            *("-drive", f"file={self.files},if=virtio,format=raw,readonly=on"),
+            *("-serial", f"file:{self.disk.with_suffix('.console')}"),
+            *("-qmp", f"unix:{monitor},server=on,wait=off"),
+            *("-chardev", f"socket,path={agent},server=on,wait=off,id=agent"),
+            *("-device", "virtio-serial"),
+            *("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
+            *("-device", "virtio-rng-pci"),
+            *options,
+        )
+        # Where the tests are killed, qemu ends as well.
+        tied = ("setpriv", "--pdeathsig", "TERM", *command)
+        self._process = subprocess.Popen(tied, stdin=subprocess.DEVNULL)
+        self._monitor = Monitor(monitor, MONITOR_S)
+        self._agent = Agent(agent, MONITOR_S)
+
+    def wait(self) -> None:
+        """Return when the machine has booted."""
+        self._agent.wait(START_S)
+        self.try_to_run("systemctl is-system-running --wait")
+
+    def cut_power(self) -> None:
+        """Switch the machine off at once: what it has not written to its disk is lost."""
+        if self._process:
+            self._process.terminate()  # and not killed: qemu itself must write what the disk got
+            self._process.wait(MONITOR_S)
+            self._process = None
+
+    def close(self) -> None:
+        """Switch the machine off for good."""
+        self.cut_power()
+        self._sockets.cleanup()
+
+    def save(self, name: str) -> None:
+        """Keep disk and memory as they are now."""
+        self.run("sync")
+        self._monitor.human(f"savevm {name}")
+
+    def restore(self, name: str) -> None:
+        """Bring back disk and memory as they were then, with the time of now."""
+        if not self._process:
+            self.start("-S")
+        self._monitor.human(f"loadvm {name}")
+        self._monitor("cont")
+        self._agent.wait(START_S)
+        self.run(f"date --set=@{time.time():.0f}")
+
+    def reboot(self) -> None:
+        """Reboot in good order."""
+        self._agent.start("systemctl reboot")
+        self._monitor.wait_for("RESET")
+        self.wait()
+
+    def run(self, script: str, timeout_s: float = COMMAND_S) -> str:
+        """Return what a script of bash prints that succeeds."""
+        done = self.try_to_run(f"set -eo pipefail; {script}", timeout_s)
+        assert done.returncode == 0, f"{script}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def try_to_run(
+        self, script: str, timeout_s: float = COMMAND_S
+    ) -> "subprocess.CompletedProcess[str]":
+        """Return what became of a script that may fail."""
+        return self._agent.run(script, timeout_s)
+
+    def begin(self, script: str) -> None:
+        """Start a script and do not wait for it."""
+        self._agent.start(script)
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file in the machine."""
+        quoted = shlex.quote(path)
+        self.run(f"mkdir -p $(dirname {quoted}); printf %s {shlex.quote(text)} > {quoted}")

@@ -1,0 +1,44 @@
+"""The package and its units as dpkg and systemd have them."""
+
+from tests.machine.boxes import Boxes
+from tests.machine.calls import Calls
+from tests.machine.emulated import Emulated
+from tests.machine.stages import FILES, NEWER
+
+UNITS = ("cni-bridge-restore.service", "cni-bridge-agent@pods.service")
+# Containers, logs and dpkg's own records stay, and so do files that the scenario itself made.
+REMAINS = (
+    "find / -xdev \\( -path /proc -o -path /sys -o -path /srv -o -path /root -o -path /var/cache "
+    "-o -path /var/log -o -path /var/lib/dpkg -o -path /tmp \\) -prune -o "
+    "-name '*cni-bridge*' -print -o -name '*cni_bridge*' -print; find /run -name '*cni-bridge*'; "
+    "nft list tables | grep cni_bridge || true"
+)
+
+
+def test_units_are_what_systemd_expects(guest: Emulated) -> None:
+    for unit in UNITS:
+        assert guest.try_to_run(f"systemd-analyze verify --man=no {unit} 2>&1").stdout == ""
+        print(guest.run(f"systemd-analyze security --no-pager {unit} | tail -1"))
+
+
+def test_an_upgrade_disturbs_neither_containers_nor_plugins(
+    guest: Emulated, boxes: Boxes, calls: Calls
+) -> None:
+    boxes.start("one", 8081)
+    calls.begin("churn", "attach c$n && detach c$n || echo failed")
+    calls.wait_for("churn", 3)
+    guest.run(f"apt-get install --quiet --yes {FILES}/newer.deb")
+    calls.wait_for("churn", 20)
+    assert "failed" not in calls.end("churn")
+    assert guest.run("dpkg-query -W -f '${Version}' cni-bridge") == NEWER
+    assert guest.run("systemctl is-active cni-bridge-restore") == "active\n"
+    boxes.assert_all_reach()
+
+
+def test_a_purge_leaves_nothing(guest: Emulated, boxes: Boxes) -> None:
+    box = boxes.start("one", 8081)
+    boxes.runtime.remove(box)
+    guest.run("apt-get purge --quiet --yes cni-bridge")
+    assert guest.run(REMAINS) == ""
+    assert guest.run("systemctl list-units --all --plain --no-legend 'cni-bridge*'") == ""
+    assert guest.run("systemctl --failed --plain --no-legend") == ""

@@ -1,0 +1,43 @@
+"""A machine that is rebooted, or loses power, while containers run."""
+
+import pytest
+
+from tests.machine.boxes import Boxes
+from tests.machine.calls import Calls
+from tests.machine.emulated import Emulated
+
+
+def assert_nothing_stale(guest: Emulated, boxes: Boxes) -> None:
+    """Check that the records, ports and rules are those of the containers, and no others."""
+    shown = guest.run("cni-bridge show")
+    assert all(f"{box.port}" in shown for box in boxes.all), shown
+    assert guest.run("cni-bridge gc --dry-run") == "nothing to clean up\n"
+    guest.run("cni-bridge doctor")
+    assert guest.run("systemctl --failed --plain --no-legend") == ""
+
+
+def test_containers_come_back_after_a_reboot(guest: Emulated, boxes: Boxes) -> None:
+    boxes.start("one", 8081)
+    boxes.start("two", 8082)
+    boxes.assert_all_reach()
+    guest.reboot()
+    boxes.wait()
+    boxes.assert_all_reach()
+    assert_nothing_stale(guest, boxes)
+
+
+@pytest.mark.parametrize("clock", ["clock right", "clock set back"])
+def test_a_ledger_on_disk_forgets_what_ran_before_a_power_cut(
+    clock: str, guest: Emulated, boxes: Boxes, calls: Calls
+) -> None:
+    calls.network("web", dataDir="/var/lib/cni")
+    boxes.start("one", 8081)
+    calls.begin("churn", "attach c$n; test $n -lt 4 || detach c$((n - 3))")
+    calls.wait_for("churn", 5)
+    guest.cut_power()
+    guest.start(*(("-rtc", "base=2001-01-01T00:00:00") if clock == "clock set back" else ()))
+    guest.wait()
+    boxes.wait()
+    boxes.assert_all_reach()
+    calls.run("attach c1; detach c1")
+    assert_nothing_stale(guest, boxes)
