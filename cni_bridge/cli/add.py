@@ -1,10 +1,9 @@
 """`cni-bridge add`: attach a namespace or container to a network, as a runtime does."""
 
-import argparse
 import os
 from typing import Any
 
-from cni_bridge.cli import chain, conflists, containers, terminal
+from cni_bridge.cli import chain, conflists, containers, ports, terminal
 from cni_bridge.cli.chain import Chain
 from cni_bridge.cli.options import Commands, Options, Parser, add_command, add_conf_dir, add_json
 from cni_bridge.cli.validate import command as validate
@@ -110,25 +109,10 @@ def port_mappings(text: str) -> list[dict[str, Any]]:
 
     Other plugins of a list know no ranges. Raises ArgumentTypeError.
     """
-    mapping, _, protocol = text.partition("/")
-    host, _, container = mapping.rpartition(":")
-    ip, _, host_port = host.rpartition(":")
-    ours, its = (_numbers(each) for each in (host_port, container))
-    if not ours or len(ours) != len(its):
-        raise argparse.ArgumentTypeError(
-            f"{text}: expected [IP:]HOST_PORT:CONTAINER_PORT[/PROTO], or as many ports on both sides"
-        )
-    place = {"hostIP": ip.strip("[]")} if ip else {}
+    found = ports.mapping(text)
+    count = found.pop("range")
+    first = found["hostPort"], found["containerPort"]
     return [
-        {"hostPort": one, "containerPort": other, "protocol": protocol or "tcp", **place}
-        for one, other in zip(ours, its, strict=True)
+        {**found, "hostPort": first[0] + each, "containerPort": first[1] + each}
+        for each in range(count)
     ]
-
-
-def _numbers(text: str) -> range:
-    """Return the ports of `80` or `80-89`; none if it is neither."""
-    first, _, last = text.partition("-")
-    if not (first.isdecimal() and (last or first).isdecimal()):
-        return range(0)
-    start, end = int(first), int(last or first)
-    return range(start, end + 1) if 0 < start <= end < 1 << 16 else range(0)

@@ -89,13 +89,14 @@ class FirewallRecords:
         own = register.of_attachment(attachment)
         network = {item.set_name for item in register.of_network(attachment.network)}
         return Protection(
-            ports=tuple(_ports(own)),
+            ports=tuple(ports_of(own)),
             masquerades=any(item.set_name in ("masq4", "masq6") for item in own),
             flags=tuple(flag for flag in nft_elements.FLAGS if flag in network),
         )
 
 
-def _ports(own: tuple[Element, ...]) -> Iterator[Published]:
+def ports_of(own: tuple[Element, ...]) -> Iterator[Published]:
+    """Yield the ports that elements publish."""
     for item in own:
         if item.set_name in nft_elements.PORT_MAPS and item.data is not None:
             port = nft_elements.published_port(item)

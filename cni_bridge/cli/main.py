@@ -19,11 +19,13 @@ from cni_bridge.cli import (
     completion,
     delete,
     init,
+    publish,
     restore,
     rm,
     show,
     terminal,
     trace,
+    unpublish,
 )
 from cni_bridge.cli import exec as exec_command
 from cni_bridge.cli import gc as gc_command
@@ -40,6 +42,7 @@ from cni_bridge.errors import CniError, InvalidConfig, IOFailure, LedgerUnusable
 COMMANDS = (
     *(init, validate, show, graph, doctor, explain, trace),
     *(add, delete, check, exec_command, rm, plan),
+    *(publish, unpublish),
     *(lab, gc_command, restore, adopt, agent, completion),
 )
 DESCRIPTION = """\

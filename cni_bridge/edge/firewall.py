@@ -32,7 +32,7 @@ def parse(document: "Json") -> FirewallConfig | None:
             )
     wanted = FirewallConfig(
         masquerades=document["ipMasq"],
-        ports=_ports(ipam_config.runtime(document).get("portMappings", ())),
+        ports=parse_ports(ipam_config.runtime(document).get("portMappings", ())),
         translates_source=document["snat"],
         translates_every_source=document["masqAll"],
         isolation=document["isolation"] or "off",
@@ -51,7 +51,7 @@ def parse(document: "Json") -> FirewallConfig | None:
     return None if is_idle else wanted
 
 
-def _ports(mappings: "list[Json]") -> tuple[PublishedPort, ...]:
+def parse_ports(mappings: "list[Json]") -> tuple[PublishedPort, ...]:
     """Return each published port once: all addresses of one family are part of all addresses.
 
     Consecutive ports are one record.

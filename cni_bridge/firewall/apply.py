@@ -51,27 +51,34 @@ class Change:
     fills: bool
 
 
-def apply(register: "Register", attachment: Attachment, desired: Firewall) -> None:
-    """Record an attachment's firewall elements, then add them to the kernel.
+def apply(
+    register: "Register", attachment: Attachment, desired: Firewall, *, is_running: bool = False
+) -> tuple[Element, ...]:
+    """Record an attachment's firewall elements, then add them to the kernel; return its own.
 
-    Raises PortPublished if another container holds one of the host ports, PortInUse if a process
-    does, and TryAgainLater if a DEL overtook the ADD.
+    A running attachment keeps its connections. If this process dies in between, the next one that
+    uses the firewall adds what is recorded; after an ADD, DEL removes it. Raises PortPublished if
+    another container holds one of the host ports, PortInUse if a process does, and TryAgainLater if
+    a DEL overtook this.
     """
     socket = Netfilter()
     try:
-        _ensure_loaded(socket, register, nft_tables.families(desired))
+        ensure_loaded(socket, register, nft_tables.families(desired))
         others = foreign_checks.look(socket, register, desired.bridge)
         with register.transaction():
             claimed = _claim(register, attachment, desired, others)
+            doubted = register.doubt() if is_running else ()
         with register.transaction():
+            register.trust(doubted)
             _apply(socket, register, attachment, claimed)
-        connections.forget(socket, desired.addresses, claimed.own)
+        connections.forget(socket, () if is_running else desired.addresses, claimed.own)
         if claimed.is_stricter:
             subnets = [(address.first(each), address.last(each)) for each in desired.subnets]
             connections.forget_subnets(socket, subnets)
     finally:
         socket.close()
     foreign_checks.warn(attachment, claimed.others)
+    return claimed.own
 
 
 def without_ports(desired: Firewall) -> Firewall:
@@ -93,7 +100,7 @@ def remove(
     own = [item for attachment in attachments for item in register.of_attachment(attachment)]
     try:
         try:
-            _ensure_loaded(socket, register)
+            ensure_loaded(socket, register)
         except (errors.FirewallRefused, errors.TryAgainLater):
             pass  # restoring the rules of other attachments is not this removal's task
         with register.transaction():
@@ -145,7 +152,7 @@ def rehearse(register: "Register", bridge: str) -> None:
     generation = nftables.generation(socket)
     for family in register.families():
         is_used = not register.counts().keys().isdisjoint(nft_tables.SETS[family])
-        if is_used and not _is_loaded(socket, register, family, generation):
+        if is_used and not is_loaded(socket, register, family, generation):
             raise errors.LimitedConnectivity(
                 f"nftables table {nft_tables.FAMILY_NAMES[family]} {nft_tables.TABLE} is not as cni-bridge "
                 "left it: another program removed or replaced rules or elements",
@@ -184,21 +191,21 @@ def restore(register: "Register") -> int:
 # ---------------------------------------------------------------- without the ledger's lock
 
 
-def _ensure_loaded(socket: Netfilter, register: "Register", families: tuple[int, ...] = ()) -> None:
+def ensure_loaded(socket: Netfilter, register: "Register", families: tuple[int, ...] = ()) -> None:
     """Load the tables that are needed, or were ever, if they are not as recorded.
 
     Raises FirewallRefused, TryAgainLater.
     """
     generation = nftables.generation(socket)
     for family in dict.fromkeys((*families, *register.families())):
-        if _is_loaded(socket, register, family, generation) or (
+        if is_loaded(socket, register, family, generation) or (
             family not in families and register.counts().keys().isdisjoint(nft_tables.SETS[family])
         ):
             continue
         turn = nft_tables.begin_loading()
         try:
             # Another process may have done it meanwhile.
-            if not _is_loaded(socket, register, family, nftables.generation(socket)):
+            if not is_loaded(socket, register, family, nftables.generation(socket)):
                 _load(socket, register, family)
         finally:
             posix.close(turn)
@@ -258,12 +265,12 @@ def _apply(
             removed=tuple(dropped.get(family, ())),
             fills=must_fill,
         )
-        if is_loaded := _is_loaded(socket, register, family, before):
+        if is_sound := is_loaded(socket, register, family, before):
             sound.append(family)
-        _reconcile(socket, register, change, is_loaded=is_loaded)
+        reconcile(socket, register, change, is_loaded=is_sound)
     loopback.ensure(desired)
     if claimed.others.generation == before and not claimed.others.remaining:
-        _note_generation(socket, register, sound, (before, commits))
+        note_generation(socket, register, sound, (before, commits))
 
 
 def _remove(
@@ -293,17 +300,17 @@ def _remove(
             removed=tuple(some),
             fills=must_fill,
         )
-        is_loaded = _is_loaded(socket, register, family, before)
+        is_sound = is_loaded(socket, register, family, before)
         try:
-            _reconcile(socket, register, change, is_loaded=is_loaded)
+            reconcile(socket, register, change, is_loaded=is_sound)
         except errors.FirewallRefused:
             # The elements may have gone with the table; restoring those of other attachments is
             # not this removal's task.
             if nft_tables.handle(socket, family) is not None:
-                _reconcile(socket, register, change, is_loaded=True)
+                reconcile(socket, register, change, is_loaded=True)
     if chains := register.delete_accepting():
         foreign.withdraw(socket, chains)
-    _note_generation(socket, register, (), (before, commits))
+    note_generation(socket, register, (), (before, commits))
 
 
 def _bridges(register: "Register", attachments: "Iterable[Attachment]") -> "set[str]":
@@ -316,16 +323,16 @@ def _bridges(register: "Register", attachments: "Iterable[Attachment]") -> "set[
     }
 
 
-def _is_loaded(socket: Netfilter, register: "Register", family: int, generation: int) -> bool:
+def is_loaded(socket: Netfilter, register: "Register", family: int, generation: int) -> bool:
     """Return whether a table is as recorded; looks at it only if nftables changed since."""
     known, boot_id = register.ruleset(family), machine.boot_id()
     if nft_tables.is_untouched(family, known, boot_id, generation):
         return True
-    is_loaded = nft_tables.is_loaded(socket, family, known, boot_id)
-    return is_loaded and nft_tables.has_all(socket, family, register.counts())
+    is_ours = nft_tables.is_loaded(socket, family, known, boot_id)
+    return is_ours and nft_tables.has_all(socket, family, register.counts())
 
 
-def _note_generation(
+def note_generation(
     socket: Netfilter, register: "Register", sound: "Iterable[int]", start: tuple[int, int]
 ) -> None:
     """Record the generation if nothing but this run has changed nftables."""
@@ -342,7 +349,7 @@ def _take_out(socket: Netfilter, own: "Iterable[Element]") -> None:
         nft_tables.change(socket, family, (), there)
 
 
-def _reconcile(socket: Netfilter, register: "Register", change: Change, *, is_loaded: bool) -> None:
+def reconcile(socket: Netfilter, register: "Register", change: Change, *, is_loaded: bool) -> None:
     """Change a table's elements or, if it is not as recorded, reload it from the ledger."""
     family = change.family
     if is_loaded and not change.fills:

@@ -47,6 +47,37 @@ def forget(
                 raise
 
 
+def forget_published(
+    socket: Netfilter, gone: "Iterable[Element]", left: "Iterable[Element]" = ()
+) -> None:
+    """Forget the connections by ports that are not published any more. Raises KernelError."""
+    if conntrack.is_empty():
+        return
+    remaining = tuple(left)
+    for family, length in LENGTHS.items():
+        closed = [each for each in gone if len(nft_elements.address_behind(each)) == length]
+
+        def is_stale(found: "Connection", closed: "list[Element]" = closed) -> bool:
+            return _is_by(found, closed) and not _is_by(found, remaining)
+
+        if closed:
+            needles = {nft_elements.address_behind(each) for each in closed}
+            conntrack.forget(socket, family, is_stale, addresses=needles)
+
+
+def _is_by(found: "Connection", ports: "Iterable[Element]") -> bool:
+    """Return whether a connection is translated by one of these published ports."""
+    return any(
+        nft_elements.address_behind(item) == found.answerer
+        and found.destination != found.answerer
+        and nft_elements.port_of(item)[2] in (b"", found.destination)
+        and port.protocol == found.protocol
+        and port.host_port <= found.port < port.host_port + port.count
+        for item in ports
+        for port in (nft_elements.published_port(item),)
+    )
+
+
 def forget_subnets(socket: Netfilter, subnets: "Collection[tuple[bytes, bytes]]") -> None:
     """Forget all connections of a network, from first to last address of each subnet.
 

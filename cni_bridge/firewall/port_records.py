@@ -119,6 +119,45 @@ def hand_over(database: "Database", gone: "Iterable[Element]") -> tuple[Element,
     return tuple(found)
 
 
+def unpublish(
+    database: "Database",
+    attachment: Attachment,
+    own: tuple[Element, ...],
+    wanted: tuple[PublishedPort, ...],
+) -> "tuple[tuple[Element, ...], tuple[Element, ...]]":
+    """Delete published ports of an attachment, those that wait too.
+
+    Return the elements that are gone, and those that the rest of them became. A wanted port with an
+    empty `host_ip` means wherever it is published.
+    """
+    gone: list[Element] = []
+    left: list[Element] = []
+    for item in filter(nft_elements.is_port, own):
+        if (rest := _rest(item, wanted)) is not None:
+            database.change(_DELETE_ONE, item.set_name, item.key, *_key(attachment))
+            record(database, attachment, rest)
+            gone.append(item)
+            left += rest
+    for item in waiting(database, attachment):
+        if (rest := _rest(item, wanted)) is not None:
+            database.change(_DELETE_ONE_WAITING, item.set_name, item.key, *_key(attachment))
+            _wait(database, attachment, rest)
+    return tuple(gone), tuple(left)
+
+
+def _rest(item: Element, wanted: tuple[PublishedPort, ...]) -> "tuple[Element, ...] | None":
+    """Return what is left of a published port without those wanted; None if it has none of them."""
+    port = nft_elements.published_port(item)
+    meant = [
+        each
+        for each in wanted
+        if port_runs.overlap(each, port) and each.host_ip in (b"", port.host_ip)
+    ]
+    if not meant:
+        return None
+    return _parts(nft_elements.address_behind(item), port_runs.without(port, meant))
+
+
 def record(database: "Database", attachment: Attachment, items: "Iterable[Element]") -> None:
     """Record elements of an attachment."""
     rows = [(it.set_name, it.key, it.key_end, it.data, *_key(attachment)) for it in items]

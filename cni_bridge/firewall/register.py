@@ -50,6 +50,7 @@ limit 1
 _DELETE_WAITING = "delete from standby where network = ? and container = ? and ifname = ?"
 _DELETE_ALL = "delete from element where network = ? and container = ? and ifname = ?"
 _DELETE_GUARDED = "delete from guarded where network = ? and container = ? and ifname = ?"
+_TRUST = "update ruleset set generation = ? where family = ? and generation = 0"
 _ADVANCE = "update ruleset set generation = ? where generation = ?"
 _ADVANCE_ONE = "update ruleset set generation = ? where family = ?"
 _DELETE_FLAG = """
@@ -187,6 +188,18 @@ class Register:
 
         return port_records.hand_over(self._database, gone)
 
+    def unpublish(
+        self, attachment: Attachment, wanted: "Iterable[PublishedPort]"
+    ) -> "tuple[tuple[Element, ...], tuple[Element, ...]]":
+        """Delete published ports of an attachment, also those that wait.
+
+        Return the elements that are gone, and those that the rest of them became.
+        """
+        from cni_bridge.firewall import port_records  # a command only
+
+        own = self.of_attachment(attachment)
+        return port_records.unpublish(self._database, attachment, own, tuple(wanted))
+
     def drop_flags(self, network: str, wanted: "Iterable[Element]") -> tuple[Element, ...]:
         """Delete the flags of a network's older config; return those that have no owner now."""
         keep = set(wanted)
@@ -241,6 +254,17 @@ class Register:
             ruleset.rules,
             ruleset.generation,
         )
+
+    def doubt(self) -> "tuple[tuple[int, int], ...]":
+        """Let the next run compare the tables with what is recorded; return what `trust` needs."""
+        rows = self._database.select("select family, generation from ruleset where generation <> 0")
+        self._database.change("update ruleset set generation = 0")
+        return tuple((family, generation) for family, generation in rows)
+
+    def trust(self, doubted: "Iterable[tuple[int, int]]") -> None:
+        """Take a doubt back, unless another run has compared the table meanwhile."""
+        for family, generation in doubted:
+            self._database.change(_TRUST, generation, family)
 
     def advance(self, families: "Iterable[int]", before: int, after: int) -> None:
         """Record the generation that cni-bridge's own changes have led to.

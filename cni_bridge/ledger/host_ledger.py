@@ -45,16 +45,24 @@ def find_register(
 def as_published(
     settings: "NetworkConfig", ledger: "Ledger | None", attachment: Attachment
 ) -> "NetworkConfig":
-    """Return the config with the ports that ADD published: a runtime need not repeat them to CHECK."""
+    """Return the config with the ports that ADD published: a runtime need not repeat them to CHECK.
+
+    A command may have published others since, or taken some back.
+    """
+    from cni_bridge.ledger import changes  # CHECK only
+
     register = find_register(ledger, (attachment,))
-    if register is None or (settings.firewall and settings.firewall.ports):
+    is_changed = ledger is not None and changes.PORTS in changes.of(ledger.database, attachment)
+    if register is None or (settings.firewall and settings.firewall.ports and not is_changed):
         return settings
     from cni_bridge.firewall.model import FirewallConfig
     from cni_bridge.firewall.register import published
 
     ports, translates_source = published(register.of_attachment(attachment))
     rules = settings.firewall or FirewallConfig(translates_source=translates_source)
-    return replace(settings, firewall=replace(rules, ports=ports)) if ports else settings
+    if not ports and not is_changed:
+        return settings
+    return replace(settings, firewall=replace(rules, ports=ports))
 
 
 def is_wired(ledger: "Ledger | None", attachment: Attachment) -> bool:

@@ -114,6 +114,17 @@ create table if not exists wire (
   foreign key (network, container, ifname) references holding on delete cascade
 ) without rowid;
 
+-- What a command has changed of a running attachment since its ADD.
+create table if not exists changed (
+  network text not null,
+  container text not null,
+  ifname text not null,
+  what text not null,
+  value text not null,
+  primary key (network, container, ifname, what),
+  foreign key (network, container, ifname) references holding on delete cascade
+) without rowid;
+
 -- A name of an attachment's container, for people and for the network's nameserver: the container's own
 -- name, with its Kubernetes namespace if it has one, or an alias. Several attachments may have one name.
 create table if not exists name (

@@ -20,6 +20,7 @@ SOUND = (
     "insert into home values ('n', '/var/lib/x')",
     "insert into wire values ('n', 'c', 'eth0', 1500, x'020000000001')",
     "insert into name values ('n', 'c', 'eth0', 'web', '', 0)",
+    "insert into changed values ('n', 'c', 'eth0', 'ports', '')",
     "insert into block values ('n', x'0a000000', 24, 'boot', 1, 1450)",
     "insert into ruleset values (1, 'boot', 'digest', 1, 2, 3)",
     "insert into accepting values ('ip filter FORWARD')",

@@ -1,0 +1,74 @@
+"""`cni-bridge unpublish`: take published ports from a running container."""
+
+from typing import Any
+
+from cni_bridge.cli import ports, publish, running
+from cni_bridge.cli.options import Commands, Options, add_command, add_json
+from cni_bridge.cli.running import Running
+from cni_bridge.edge import firewall as firewall_config
+from cni_bridge.errors import InvalidConfig
+from cni_bridge.firewall import live, nft_elements
+from cni_bridge.firewall.model import PublishedPort, protocol_name
+from cni_bridge.firewall.register import Register
+from cni_bridge.ledger import changes, host_ledger
+
+
+def register(parsers: Commands) -> None:
+    """Add the command and its options."""
+    parser = add_command(
+        parsers,
+        "unpublish",
+        run,
+        summary="take published ports from a running container",
+        description="Ends the connections by these ports, and no others. The ports are free for "
+        "other\ncontainers at once.",
+        examples="  cni-bridge unpublish web 8080\n"
+        "  cni-bridge unpublish web 53/udp --host-ip 192.0.2.1\n"
+        "  cni-bridge unpublish web 20000-20099",
+    )
+    running.add_names(parser)
+    parser.add_argument(
+        "ports",
+        metavar="PORT[/PROTO]",
+        nargs="+",
+        type=ports.host_port,
+        help="a host port, or a range of them; tcp unless it says udp or sctp",
+    )
+    parser.add_argument(
+        "--host-ip", metavar="IP", default="", help="at this address of the host only"
+    )
+    add_json(parser)
+
+
+def run(options: Options) -> int:
+    """Take the ports back, and print what is left."""
+    every = running.attachments(options.container, options.network)
+    place: dict[str, Any] = {"hostIP": options.host_ip}
+    wanted = firewall_config.parse_ports([each | place for each in options.ports])
+    ledger = host_ledger.open_register(every[0].ledger)
+    _refuse_others(ledger, every, wanted)
+    for each in every:
+        changes.note(each.ledger.database, each.holding.attachment, changes.PORTS)
+    live.unpublish(ledger, [each.holding.attachment for each in every], wanted)
+    for each in every:
+        if each.holding.bridge:
+            publish.adjust(ledger, each, options.conf_dir)
+    publish.report(ledger, every, options, "still publishes")
+    return 0
+
+
+def _refuse_others(
+    ledger: Register, every: tuple[Running, ...], wanted: tuple[PublishedPort, ...]
+) -> None:
+    """Raise InvalidConfig if the container publishes none of the ports."""
+    own = [each.holding.attachment for each in every]
+    items = [item for each in own for item in (*ledger.of_attachment(each), *ledger.waiting(each))]
+    held = [item for item in items if nft_elements.is_port(item)]
+    if live.meant(held, wanted):
+        return
+    asked = dict.fromkeys(f"{port.host_port}/{protocol_name(port.protocol)}" for port in wanted)
+    there = ", ".join(dict.fromkeys(map(nft_elements.describe, held)))
+    raise InvalidConfig(
+        f"{own[0].container} does not publish {', '.join(asked)}",
+        f"it publishes {there}" if there else "it publishes no port",
+    )
