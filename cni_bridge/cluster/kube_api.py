@@ -44,19 +44,22 @@ class Api:
         """Return a client with the credentials as they are on disk now. Raises whatever the library does."""
         if self._client is None or self._files != _changed(self._files):
             self.close()
-            name = self._kubeconfig
-            loaded = KubeConfig.from_file(name) if name else KubeConfig.from_env()
-            if (config := loaded.get()) is None:
-                raise ConfigError("it has no current context")
-            _let_exec_plugins_speak_v1(config)
-            self._files = _changed(_credentials(config, name))
-            client: Any = Client(config=config, namespace=self._namespace, timeout=TIMEOUT)
-            hooks = client._client._client.event_hooks["response"]
-            hooks += [self._look_at_the_clock, _split_at_newlines_only]
-            # The library waits for ever; the server ends every watch after STREAM_S.
-            client._client._watch_timeout.read = STREAM_S + SILENCE_S
-            self._client = client
+            self._client = self._new_client()
         return self._client
+
+    def _new_client(self) -> Any:
+        name = self._kubeconfig
+        loaded = KubeConfig.from_file(name) if name else KubeConfig.from_env()
+        if (config := loaded.get()) is None:
+            raise ConfigError("it has no current context")
+        _let_exec_plugins_speak_v1(config)
+        self._files = _changed(_credentials(config, name))
+        client: Any = Client(config=config, namespace=self._namespace, timeout=TIMEOUT)
+        hooks = client._client._client.event_hooks["response"]
+        hooks += [self._look_at_the_clock, _split_at_newlines_only]
+        # The library waits for ever; the server ends every watch after STREAM_S.
+        client._client._watch_timeout.read = STREAM_S + SILENCE_S
+        return client
 
     def lease(self, name: str) -> Lease | None:
         """Return a Lease, if there is one of that name."""
@@ -93,12 +96,13 @@ class Api:
     def close(self) -> None:
         """End the connections."""
         if self._client:
-            self._client._client._client.close()
+            _close(self._client)
         self._client = None
 
     def stream(self, kind: type, labels: dict[str, str], version: str) -> "Changes":
         """Return what changes from a version on."""
-        return Changes(self._connected(), kind, labels, version)
+        found: Changes = self._asked(lambda: Changes(self._new_client(), kind, labels, version))
+        return found
 
     def _asked(self, ask: Any, *, but: int | tuple[int, ...] = ()) -> Any:
         """Return the answer; None where its status is one of `but`."""
@@ -118,6 +122,10 @@ class Api:
     def _look_at_the_clock(self, answer: httpx2.Response) -> None:
         if date := answer.headers.get("Date"):
             self.skew = parsedate_to_datetime(date).timestamp() + 0.5 - time()
+
+
+def _close(client: Any) -> None:
+    client._client._client.close()
 
 
 def _split_at_newlines_only(answer: httpx2.Response) -> None:
@@ -162,7 +170,11 @@ def _one_line(error: object) -> str:
 
 
 class Changes:
-    """Changes of some objects, read by a thread of their own."""
+    """Changes of some objects, read by a thread of their own, which closes the client.
+
+    Another thread must not: the number of a socket that is closed while it is read may soon be that of
+    another connection, which the reader would then take bytes from.
+    """
 
     def __init__(self, client: Any, kind: type, labels: dict[str, str], version: str) -> None:
         self._read: queue.SimpleQueue[Change | Unreachable] = queue.SimpleQueue()
@@ -170,7 +182,8 @@ class Changes:
         stream = client.watch(
             kind, labels=labels, server_timeout=STREAM_S, resource_version=version
         )
-        threading.Thread(target=self._run, args=(stream,), name="changes", daemon=True).start()
+        run = (client, stream)
+        threading.Thread(target=self._run, args=run, name="changes", daemon=True).start()
 
     def next(self, patience: float) -> list[Change]:
         """Return the changes that came; none if none came in time. Raises Unreachable, and is closed then."""
@@ -193,7 +206,7 @@ class Changes:
         """Discard further changes; the thread ends with the stream."""
         self._is_over = True
 
-    def _run(self, stream: Any) -> None:
+    def _run(self, client: Any, stream: Any) -> None:
         try:
             for change in stream:
                 if self._is_over:
@@ -203,3 +216,5 @@ class Changes:
             self._read.put(Unreachable(f"the watch of the API server ended: {_one_line(error)}"))
         else:
             self._read.put(Unreachable("the watch of the API server ended"))
+        finally:
+            _close(client)

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,20 @@ def test_a_watch_that_dies_without_a_word_is_noticed(
         view = store.view()
         with pytest.raises(Unreachable, match="watch of the API server ended: ReadTimeout"):
             functools.reduce(store.watch, [1.0] * 10, view)
+        store.close()
+
+
+def test_a_watch_goes_on_when_credentials_change(tmp_path: Path) -> None:
+    """Its connection was closed under the thread that read it, whose reads then took another one's bytes."""
+    with serving() as server:
+        given = settings(server, tmp_path)
+        store = Kubernetes(given)
+        mine = store.join(ONE, 60)
+        view = store.view()
+        os.utime(given.kubeconfig, (1, 1))
+        store.renew(mine)
+        server.put("leases", objects.made("x", store._labels, "", {}, 0).to_dict())
+        store.watch(store.watch(view, 5), 1)
         store.close()
 
 
