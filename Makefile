@@ -9,6 +9,7 @@ PLUGIN_DIR ?= /opt/cni/bin
 PLACES = --destdir $(or $(DESTDIR),/) --prefix $(PREFIX) --plugin-dir $(PLUGIN_DIR)
 PEERS := .cache/peers/bin
 NEWER := .cache/peers/runtimes
+KUBERNETES := .cache/peers/kubernetes
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -17,7 +18,7 @@ SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 
 .PHONY: help setup fmt formatted lint type unit check try check-kernel check-versions check-cluster check-crash check-guest check-vlan \
 	check-upstream check-guest-upstream check-machine \
-	check-runtimes check-runtimes-newer test build generate docs install uninstall deb release \
+	check-runtimes check-runtimes-newer check-kubernetes test build generate docs install uninstall deb release \
 	check-packages demo simulate simulate-cluster fuzz bench bench-cluster bench-page bench-runtimes \
 	proof peers hooks lock clean
 
@@ -109,6 +110,15 @@ check-runtimes-newer: build ## the same with containerd 2, built here; not part 
 	RUNTIMES=$(abspath $(NEWER)) $(PYTHON) -m tests.runtimes -q -n auto tests/runtimes/test_ctr.py \
 		tests/runtimes/test_cri.py tests/runtimes/newer
 	$(PYTHON) -m tests.runtimes.table --check
+
+check-kubernetes: build ## Kubernetes and etcd 3.7, built here (1 h), with the executable: docs/evidence/kubernetes.md
+	@build/runtimes.sh
+	@build/need.sh curl faketime ping=iputils-ping
+	@build/kubernetes.sh $(KUBERNETES)
+	rm -f .cache/kubernetes.json
+	$(PYTHON) -m tests.kubernetes -q
+	PATH=$(abspath $(KUBERNETES)):$$PATH $(PYTHON) -m pytest -q -n auto tests/cluster
+	$(PYTHON) -m tests.kubernetes.page
 
 bench-runtimes: build ## measure pods and `podman run` beside the reference: docs/evidence/runtimes.md (5 min)
 	@build/runtimes.sh

@@ -9,18 +9,20 @@ import sqlite3
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from random import Random
 from typing import Any
 
+from cni_bridge.cluster.model import View
 from cni_bridge.ledger.blocks import now_ms
 from tests.lab.agents import Nodes, nodes
 from tests.lab.state import LEDGER
-from tests.lab.waiting import wait_until
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "30"))
 SEED = int(os.environ.get("CHAOS_SEED", str(time.time_ns())))
 HOSTS, BLOCKS, TTL = 5, 8, 3
+SETTLED_S = 30
 # Eight blocks, of which five hosts want two each, or three: there is never a free one.
 SCARCE: dict[str, Any] = {
     "network": "10.64.0.0/24",
@@ -90,10 +92,13 @@ class Chaos:
     def happen(self) -> str:
         """One of them, at random; its name."""
         number = self._random.randint(1, HOSTS)
-        kinds = (self.work, self.kill, self.freeze, self.cut, self.reboot, self.lead, self.stall)
-        kind = self._random.choice(kinds)
+        kind = self._random.choice(self.kinds())
         kind(number)
         return f"{kind.__name__} {number}"
+
+    def kinds(self) -> tuple[Callable[[int], None], ...]:
+        """Return all that can happen."""
+        return self.work, self.kill, self.freeze, self.cut, self.reboot, self.lead, self.stall
 
     def work(self, number: int) -> None:
         """Add a container, or remove all of a host's."""
@@ -144,20 +149,33 @@ class Chaos:
         time.sleep(self._random.choice((0, 1, 2 * TTL)))
 
 
+def endure(hosts: Nodes, chaos: Chaos, seconds: float) -> list[str]:
+    """Let things happen for so long, and return which. Fails if two hosts held one block."""
+    happened = []
+    for node in hosts.nodes.values():
+        node.start()
+    _wait(hosts, lambda view: len(view.blocks) == BLOCKS)
+    with Watch(hosts) as watch:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not watch.doubles:
+            happened.append(chaos.happen())
+        _wait(hosts, lambda view: len(view.members) == HOSTS)
+    assert not watch.doubles, (SEED, happened, watch.doubles[:3])
+    assert watch.held > 100 * seconds
+    print(f"seed {SEED}: {happened}; {watch.moves} blocks moved")
+    for node in hosts.nodes.values():
+        node.tidy()
+    return happened
+
+
+def _wait(hosts: Nodes, condition: Callable[[View], bool]) -> None:
+    """Wait until all hosts see it so."""
+    end = time.monotonic() + SETTLED_S
+    while not all((shot := each.seen()) and condition(shot.view) for each in hosts.nodes.values()):
+        assert time.monotonic() < end, [each.log()[-2000:] for each in hosts.nodes.values()]
+        time.sleep(0.1)
+
+
 def test_no_two_hosts_hold_one_block_whatever_happens() -> None:
-    random, happened = Random(SEED), []
     with nodes(HOSTS, **SCARCE) as hosts:
-        for node in hosts.nodes.values():
-            node.start()
-        wait_until(lambda: len(hosts.blocks()) == BLOCKS)
-        chaos = Chaos(hosts, random)
-        with Watch(hosts) as watch:
-            end = time.monotonic() + SECONDS
-            while time.monotonic() < end and not watch.doubles:
-                happened.append(chaos.happen())
-            wait_until(lambda: len(hosts.members()) == HOSTS)
-        assert not watch.doubles, (SEED, happened, watch.doubles[:3])
-        assert watch.held > 100 * SECONDS
-        print(f"seed {SEED}: {happened}; {watch.moves} blocks moved")
-        for node in hosts.nodes.values():
-            node.tidy()
+        endure(hosts, Chaos(hosts, Random(SEED)), SECONDS)

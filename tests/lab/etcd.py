@@ -62,8 +62,9 @@ class Member:
 
     def restore(self, backup: Path) -> None:
         """Replace the member's data by the saved snapshot."""
+        restore = "etcdutl" if shutil.which("etcdutl") else "etcdctl"  # of etcd before 3.6
         words = (
-            *("etcdctl", "snapshot", "restore", str(backup), "--data-dir", DATA),
+            *(restore, "snapshot", "restore", str(backup), "--data-dir", DATA),
             *("--name", self._address, "--initial-cluster", self._cluster),
             *("--initial-advertise-peer-urls", f"http://{self._address}:{PEERS}"),
         )

@@ -1,0 +1,8 @@
+"""`python -m tests.kubernetes [pytest's arguments]`: runs the tests in an enclosure."""
+
+import sys
+
+from tests.runtimes.enclosure import run_inside
+
+if __name__ == "__main__":
+    sys.exit(run_inside("-m", "pytest", *(sys.argv[1:] or ("tests/kubernetes",))))
