@@ -12,7 +12,7 @@ from cni_bridge.errors import InvalidConfig
 EXAMPLES = """\
   ip netns add red; cni-bridge add web red
   cni-bridge add web red --publish 8080:80 --publish 53:53/udp
-  cni-bridge add db 3f2a --ifname eth1     # connect a running container to another network"""
+  cni-bridge add db 3f2a --ifname eth1     # a second network"""
 
 
 def register(parsers: Commands) -> None:

@@ -2,8 +2,10 @@
 
 import argparse
 import difflib
+import itertools
 import os
 import re
+import textwrap
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeAlias
 
@@ -41,11 +43,19 @@ class Parser(argparse.ArgumentParser):
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Keep descriptions as written, and leave room for the longest command name."""
+    """Wrap descriptions, keep examples as written, leave room for the longest command name."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog)
         self._action_max_length = LONGEST  # it does not count by how much commands are indented
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """Return the lines within the width; those that are indented, and blank ones, stay."""
+        blocks = itertools.groupby(text.splitlines(), lambda line: line.startswith(" ") or not line)
+        lines: list[str] = []
+        for is_kept, block in blocks:
+            lines += block if is_kept else textwrap.wrap(" ".join(block), width)
+        return "\n".join(indent + line for line in lines)
 
 
 def add_command(

@@ -32,7 +32,7 @@ def register(parsers: Commands) -> None:
         "an intact one is completed.",
         examples="  nft flush ruleset; cni-bridge restore\n"
         "  cni-bridge restore --from-kernel\n"
-        "  systemctl enable --now cni-bridge-restore    # after each reload of foreign rules",
+        "  systemctl enable --now cni-bridge-restore   # after each reload of others",
     )
     parser.add_argument("--quiet", action="store_true", help="print only errors")
     parser.add_argument(

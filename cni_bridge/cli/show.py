@@ -41,7 +41,7 @@ EXAMPLES = """\
   cni-bridge show
   cni-bridge show web            # one network
   cni-bridge show cluster        # hosts and blocks of cluster networks
-  cni-bridge show red            # a container: its name, address, or the beginning of its id
+  cni-bridge show red            # a container: its name, address or id
   cni-bridge show --json | jq '.attachments[] | select(.health != "ok")'
   cni-bridge show --watch 5
   cni-bridge show --format prometheus -o /var/lib/node_exporter/cni-bridge.prom"""

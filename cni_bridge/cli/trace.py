@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.tree import Tree
 
@@ -26,12 +26,13 @@ STYLES = {
 }
 LAST = "last"
 LISTED = 20  # calls, where none is named
+WIDE = 100  # columns from which on an error has room in the table
 BAR = 24  # columns of the longest step's bar
 PAUSE_S = 0.2
 EXAMPLES = f"""\
   cni-bridge trace                 # the latest calls, one per line
   cni-bridge trace last            # the last call with its steps
-  cni-bridge trace 3f2a            # calls for one container, by name, address or id
+  cni-bridge trace 3f2a            # one container, by name, address or id
   cni-bridge trace --follow        # each as it ends, until Ctrl-C
   cni-bridge trace --log FILE      # from the file named by {LOG_VARIABLE}"""
 
@@ -76,7 +77,8 @@ def run(options: Options) -> int:
         for each in chosen:
             terminal.console().print(_details(each, titles))
     else:
-        terminal.console().print(_table(chosen, titles))
+        screen = terminal.console()
+        screen.print(_table(chosen, titles, screen.width))
     return 0
 
 
@@ -166,16 +168,17 @@ def _state(files: tuple[Path, ...]) -> list[tuple[int, int]]:
 # ---------------------------------------------------------------- for people
 
 
-def _table(chosen: list[RecordedCall], titles: dict[str, str]) -> RenderableType:
+def _table(chosen: list[RecordedCall], titles: dict[str, str], width: int = WIDE) -> RenderableType:
     if not chosen:
         return Text("no call is recorded")
+    is_narrow = width < WIDE
     table = terminal.table(
         *("began", "command", "container", "interface", "network", "ms", "outcome")
     )
     for each in chosen:
-        failure = f": {each.error['msg']}" if each.error else ""
+        failure = f": {each.error['msg']}" if each.error and not is_narrow else ""
         table.add_row(
-            _clock(each),
+            _moment(each) if is_narrow else _clock(each),
             each.command,
             titles[each.container],
             each.environment.get("CNI_IFNAME", ""),
@@ -183,7 +186,21 @@ def _table(chosen: list[RecordedCall], titles: dict[str, str]) -> RenderableType
             _ms(each.took) if each.took is not None else "-",
             Text(each.outcome + failure, style=STYLES[each.outcome]),
         )
-    return table
+    return Group(table, *(_failure(each) for each in chosen if each.error and is_narrow))
+
+
+def _failure(each: RecordedCall) -> Text:
+    """Return the error of a call, below the table in which there is no room for it."""
+    return Text.assemble(
+        (f"{_moment(each)} failed: ", STYLES[each.outcome]), (each.error or {})["msg"]
+    )
+
+
+def _moment(each: RecordedCall) -> str:
+    """Return the time of day, with the date if that is not today's."""
+    began, today = (time.localtime(moment) for moment in (each.began / 1000, time.time()))
+    is_today = began[:3] == today[:3]
+    return time.strftime("%H:%M:%S" if is_today else "%m-%d %H:%M:%S", began)
 
 
 def _details(each: RecordedCall, titles: dict[str, str]) -> Tree:

@@ -383,7 +383,8 @@ MISTAKES = {
     ("a", "10.0.0.1:80"): "a may be any of several containers",
     ("a1", "10.0.0.1"): "is not HOST:PORT",
     ("a1", "10.0.0.1:http"): "is not a port",
-    ("70000",): "is not a port",
+    ("70000",): "70000 is not a port: the highest is 65535",
+    ("a1", "b1"): "b1 has no port\n  there is b1:",
 }
 
 

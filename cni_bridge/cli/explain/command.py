@@ -7,7 +7,7 @@ from cni_bridge.cli import conflists, container_names, inventory, terminal
 from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.cli.options import Commands, Options, add_command, add_json, add_state_dir
 from cni_bridge.cli.terminal import Text
-from cni_bridge.errors import InvalidConfig, IOFailure
+from cni_bridge.errors import CniError, InvalidConfig, IOFailure
 from cni_bridge.kernel.netns import OWN_NETNS
 from cni_bridge.lean.record import replace
 
@@ -110,6 +110,8 @@ def _asked(
     if not target and source.isdecimal():
         return (), Flow(protocol=protocol, address="", port=_port(source))
     asker, origin = _asker(found, source) if target else ((), "")
+    if target and (advice := _offers(found, target, protocol)):
+        raise InvalidConfig(f"{target} has no port", advice)
     host, port = _split(target or source)
     address = _address(found, host, asker)
     return asker, Flow(protocol=protocol, address=address, port=port, source=origin)
@@ -170,6 +172,24 @@ def _of_host(found: Inventory, asker: tuple[Attached, ...]) -> str:
     raise InvalidConfig("the host has no address on a bridge of this container", "name an address")
 
 
+def _offers(found: Inventory, target: str, protocol: str) -> str:
+    """Return what to write for a container that was named without a port; empty for all else."""
+    from cni_bridge.cli.explain import kernel_queries
+
+    if len(container_names.matching(target, found.containers)) != 1:
+        return ""
+    own = _container(found, target)
+    try:
+        listening = kernel_queries.listeners(own[0].netns_path, protocol)
+    except CniError:  # its namespace is gone
+        listening = []
+    there = {each.port: each.process for each in listening}
+    if not there:
+        return f"for example {target}:80; nothing listens there yet"
+    listed = (f"{target}:{port}" + (f" ({name})" if name else "") for port, name in there.items())
+    return f"there is {', '.join(listed)}"
+
+
 def _split(target: str) -> tuple[str, int]:
     host, _, port = target.rpartition(":")
     if not host:
@@ -179,5 +199,6 @@ def _split(target: str) -> tuple[str, int]:
 
 def _port(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 1 << 16:
-        raise InvalidConfig(f"{text!r} is not a port", "1 to 65535; with a container: HOST:PORT")
+        advice = "a port is a number" if not text.isdecimal() else "the highest is 65535"
+        raise InvalidConfig(f"{text} is not a port: {advice}", "HOST:PORT, like web:80")
     return int(text)

@@ -57,6 +57,7 @@ class Listener:
     address: str
     is_ipv6_only: bool
     inode: int
+    port: int
 
     def accepts(self, address: str) -> bool:
         """Whether a packet for this address gets to it; an empty one is any but the loopback's."""
@@ -149,8 +150,8 @@ def filters_vlans(bridge: str) -> bool:
     return file.exists() and file.read_text(encoding="ascii").strip() == "1"
 
 
-def listeners(path: str, protocol: str, port: int) -> list[Listener]:
-    """Return the sockets in a namespace that listen on a port."""
+def listeners(path: str, protocol: str, port: int = 0) -> list[Listener]:
+    """Return the sockets in a namespace that listen on a port, or on any."""
     opened = netns.open_netns(path, may_be_own=True)
     try:
         return netns.inside(opened, lambda: list(_listening(protocol, port)))
@@ -189,8 +190,11 @@ def _neighbours(path: str, device: str, address: str) -> list[Any]:
         netns.close(opened)
 
 
-def _listening(protocol: str, port: int) -> Iterator[Listener]:
-    """Parse proc_net(5): address, state, inode are the second, fourth and tenth columns."""
+def _listening(protocol: str, port: int = 0) -> Iterator[Listener]:
+    """Parse proc_net(5): address, state, inode are the second, fourth and tenth columns.
+
+    Without a port it yields all.
+    """
     tables, state = TABLES[PROTOCOLS[protocol]]
     ipv6_only = _ipv6_only(PROTOCOLS[protocol], state)
     for table in tables:
@@ -198,11 +202,12 @@ def _listening(protocol: str, port: int) -> Iterator[Listener]:
         for line in file.read_text(encoding="ascii").splitlines()[1:] if file.exists() else ():
             columns = line.split()
             digits, _, number = columns[1].partition(":")
-            if int(columns[3], 16) == state and int(number, 16) == port:
+            if int(columns[3], 16) == state and int(number, 16) == (port or int(number, 16)):
                 yield Listener(
                     address=str(ipaddress.ip_address(_packed(digits))),
                     is_ipv6_only=int(columns[9]) in ipv6_only,
                     inode=int(columns[9]),
+                    port=int(number, 16),
                 )
 
 

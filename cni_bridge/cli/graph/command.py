@@ -21,7 +21,7 @@ NOTATIONS = {
 }
 EXAMPLES = """\
   cni-bridge graph
-  cni-bridge graph --all                           # also what was made by hand, or by others
+  cni-bridge graph --all                           # also what others made
   cni-bridge graph --format svg -o network.svg     # for a slide, light and dark
   cni-bridge graph --format mermaid                # for a README
   cni-bridge graph --format dot | dot -Tpng > network.png"""

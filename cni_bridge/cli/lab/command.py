@@ -24,11 +24,11 @@ from cni_bridge.errors import InvalidConfig, IOFailure
 EXAMPLES = """\
   cni-bridge lab up tutorial
   cni-bridge lab up direct --names red,blue
-  cni-bridge lab up bridge --bridge mybridge0 --subnet 10.0.1.0/24 --containers 3
+  cni-bridge lab up bridge --bridge mybridge0 --subnet 10.0.1.0/24
   cni-bridge lab graph
   cni-bridge lab ping
   cni-bridge lab exec c1 -- ip route
-  cni-bridge lab exec host -- ip link set lab0 down     # break something, ping again
+  cni-bridge lab exec host -- ip link set lab0 down   # break it, ping again
   cni-bridge lab doctor --fix
   cni-bridge lab down"""
 NO_LAB = "there is no lab"

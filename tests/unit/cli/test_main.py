@@ -1,7 +1,9 @@
 """The command line as such: help, usage, and what a failure looks like."""
 
+import argparse
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,21 @@ def test_help_has_a_line_for_each_command(capsys: pytest.CaptureFixture[str]) ->
     listed = capsys.readouterr().out
     for name in ("validate", "show", "graph"):
         assert f"    {name} " in listed
+
+
+def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from parsers(inner)
+
+
+def test_every_help_text_fits_into_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for parser in parsers(main.build_parser()):
+        long = [line for line in parser.format_help().splitlines() if len(line) > 80]
+        assert not long, parser.prog
 
 
 def test_a_failure_is_one_line_and_indented_details(capsys: pytest.CaptureFixture[str]) -> None:
