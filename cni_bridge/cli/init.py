@@ -74,7 +74,7 @@ def run(options: Options) -> int:
     if file := _existing(options.name):
         raise InvalidConfig(
             f"{file} defines network {options.name} already",
-            f"choose another name; or remove its containers and `rm {file}`, then run this again",
+            f"choose another name; or remove it first: `cni-bridge rm {options.name}`",
         )
     text, unwise = _checked(options)
     for each in (*unwise, *_overlaps(options.subnet), *_unreadable()):

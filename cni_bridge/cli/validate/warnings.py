@@ -133,7 +133,14 @@ def _on_reach(checked: Checked) -> Iterator[ConfigFinding]:
             "set `ipMasq`, or route the subnet to this host",
         )
     for index, route in enumerate(config.ipam.routes):
-        if checked.subnets and not _is_reachable(route, checked.subnets):
+        if _is_link_with_gateway(route, checked.subnets):
+            yield error(
+                _node(checked, f"ipam.routes[{index}]"),
+                f"scope {route.scope} is for destinations on the link, but the route has a gateway",
+                'add `"gw": "0.0.0.0"` for a destination on the link, or leave `scope` out',
+                effect=chains.NO_CONTAINER,
+            )
+        elif checked.subnets and not _is_reachable(route, checked.subnets):
             yield error(
                 _node(checked, f"ipam.routes[{index}]"),
                 f"no subnet of this network contains the gateway {address.text(route.gateway or b'')}"
@@ -241,10 +248,19 @@ def _unusable(subnet: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
 def _is_reachable(route: Route, subnets: tuple[Prefix, ...]) -> bool:
     """Whether a route's gateway, if it has one, is on the network's own link."""
     gateway = route.gateway
-    if gateway is None or not any(gateway) or route.scope == RT_SCOPE_LINK:
+    if gateway is None or not any(gateway):
         return True
     is_link_local = len(gateway) == 16 and ipaddress.ip_address(gateway).is_link_local
     return is_link_local or any(address.contains(each, gateway) for each in subnets)
+
+
+def _is_link_with_gateway(route: Route, subnets: tuple[Prefix, ...]) -> bool:
+    """Whether an IPv4 route has a scope that excludes the gateway that it has or gets."""
+    if len(route.destination.ip) != 4 or (route.scope or 0) < RT_SCOPE_LINK:
+        return False
+    if route.gateway is not None:
+        return any(route.gateway)
+    return any(len(each.ip) == 4 for each in subnets)
 
 
 def _leads_to_default_gateway(route: Route) -> bool:
