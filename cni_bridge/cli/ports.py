@@ -45,4 +45,6 @@ def _numbers(text: str) -> range:
     if not (first.isdecimal() and (last or first).isdecimal()):
         return range(0)
     start, end = int(first), int(last or first)
-    return range(start, end + 1) if 0 < start <= end < 1 << 16 else range(0)
+    if end >= 1 << 16:
+        raise argparse.ArgumentTypeError(f"{end} is not a port: the highest is 65535")
+    return range(start, end + 1) if 0 < start <= end else range(0)
