@@ -24,12 +24,15 @@ import launcher
 import needed
 from PyInstaller.utils.hooks import collect_data_files
 
+from cni_bridge.cli.commands import COMMANDS
+
 if TYPE_CHECKING:
     from PyInstaller.building.build_main import Analysis
 
     Entry = tuple[str, str | None, str | None]  # destination, source, kind: PyInstaller's unit
 
 PEOPLES_MODULES = [
+    *(f"cni_bridge.cli.{module}" for module, _ in COMMANDS.values()),
     *("cni_bridge.cli.main", "jsonschema", "pyroute2", "rich"),
     *("cni_bridge.cluster.agent", "cni_bridge.cluster.etcd", "cni_bridge.cluster.kube_nodes"),
     "cni_bridge.cluster.metrics",

@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cni_bridge
 from cni_bridge.cli import main as cli
+from cni_bridge.cli.commands import COMMANDS
 from cni_bridge.cli.completion import walk
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,7 +21,7 @@ TARGET = ROOT / "docs/cni-bridge.8"
 
 def page() -> str:
     """Return the man page."""
-    parser = cli.build_parser()
+    parser = cli.build_parser(*COMMANDS)
     (commands,) = (each for each in parser._actions if isinstance(each, argparse._SubParsersAction))
     lines = [
         f'.TH CNI-BRIDGE 8 "" "cni-bridge {cni_bridge.__version__}"',

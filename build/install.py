@@ -29,7 +29,11 @@ FILES = (
     ("share/doc/cni-bridge/conf", "conf", "**/*.conflist"),
     ("share/doc/cni-bridge/conf", "conf", "**/*.yaml"),
 )
-COMPLETION = "share/bash-completion/completions/cni-bridge"
+COMPLETIONS = {
+    "bash": "share/bash-completion/completions/cni-bridge",
+    "zsh": "share/zsh/vendor-completions/_cni-bridge",
+    "fish": "share/fish/vendor_completions.d/cni-bridge.fish",
+}
 OWN_DIRECTORIES = (LIBRARY, "share/cni-bridge", "share/doc/cni-bridge")
 
 AT_FDCWD = -100  # linux/fcntl.h
@@ -41,10 +45,9 @@ def install(destdir: Path, prefix: Path = PREFIX, plugin_dir: Path = PLUGIN_DIR)
     home = _below(destdir, prefix)
     for source, target in _files(home):
         _place(source.read_bytes(), target)
-    completion = subprocess.run(
-        [BUILT / "cni-bridge", "completion"], check=True, capture_output=True
-    )
-    _place(completion.stdout, home / COMPLETION)
+    for shell, path in COMPLETIONS.items():
+        words = [str(BUILT / "cni-bridge"), "completion", shell]
+        _place(subprocess.run(words, check=True, capture_output=True).stdout, home / path)
     _replace_tree(BUILT, home / LIBRARY)
     for link in _links(destdir, prefix, plugin_dir):
         _link(home / LIBRARY / "cni-bridge", link)
@@ -57,7 +60,8 @@ def uninstall(destdir: Path, prefix: Path = PREFIX, plugin_dir: Path = PLUGIN_DI
         link.unlink(missing_ok=True)
     for _, target in _files(home):
         target.unlink(missing_ok=True)
-    (home / COMPLETION).unlink(missing_ok=True)
+    for path in COMPLETIONS.values():
+        (home / path).unlink(missing_ok=True)
     for directory in OWN_DIRECTORIES:
         shutil.rmtree(home / directory, ignore_errors=True)
 

@@ -69,7 +69,11 @@ def main() -> int:
         recorder = Recorder(HEAD, Path(directory))
         record_one_host(recorder)
         record_cluster(recorder)
-    recorder.section("completion", "For bash:")
+    recorder.section(
+        "completion",
+        "Completes commands, options, networks and containers in bash, zsh and fish, the last two with "
+        "descriptions. Packages and `make install` install it. By hand, in bash:",
+    )
     recorder.page.append("\n```console\n$ source <(cni-bridge completion)\n```\n")
     TARGET.write_text(recording.settled(TARGET.read_text(), "".join(recorder.page)))
     return 0

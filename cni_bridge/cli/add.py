@@ -21,7 +21,6 @@ def register(parsers: Commands) -> None:
         parsers,
         "add",
         run,
-        summary="attach a namespace or container to a network",
         description="Runs all plugins of a network's config list as a container runtime does, and "
         "keeps the\nresult where libcni has it: `del`, `check` and cnitool find it there. "
         "CNI_PATH and\nNETCONFPATH are respected.",

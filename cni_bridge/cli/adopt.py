@@ -43,7 +43,6 @@ def register(parsers: Commands) -> None:
         parsers,
         "adopt",
         run,
-        summary="list host-local's reservations and whether they are honoured",
         description="Lists the reservations of the host-local plugin, whether a container uses the "
         "address,\nand whether a config points to them. No import is needed: ADD honours "
         "reservations\nin place, DEL removes them. Exit status 1 if one in use is ignored.",

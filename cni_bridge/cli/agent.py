@@ -47,7 +47,6 @@ def register(commands: Commands) -> None:
         commands,
         "agent",
         run,
-        summary="keep this host a member of a cluster network (a service)",
         description="Gets blocks of addresses for this host from the network's store, renews the host's\n"
         "membership, and makes routes to other hosts' blocks. Runs until it is stopped.\n"
         "Stopping it does not affect containers; new ones can be added until the lease expires.",

@@ -11,7 +11,6 @@ def register(parsers: Commands) -> None:
         parsers,
         "check",
         run,
-        summary="check an attachment that `add` made",
         description="Sends CHECK to all plugins of a network's config list, with the result that "
         "`add` kept.\nExit status 1 if something differs.",
         examples="  cni-bridge check web red",

@@ -4,13 +4,15 @@ import os
 from collections.abc import Mapping
 
 from cni_bridge import address
-from cni_bridge.cli import conflists, container_names
+from cni_bridge.cli import conflists, container_names, units
 from cni_bridge.cli.container_names import Known
 from cni_bridge.edge.config import STATE_DIR
 from cni_bridge.errors import InvalidConfig
 from cni_bridge.lean.record import record
+from cni_bridge.ledger import container_names as recorded_names
 from cni_bridge.ledger import store
 from cni_bridge.ledger.container_names import LAB_PREFIX
+from cni_bridge.ledger.store import Ledger
 from cni_bridge.model import Holding
 
 NAMESPACES = "/run/netns"  # iproute2's
@@ -26,7 +28,7 @@ class Target:
 
 def find(which: str) -> Target:
     """Return the container that `which` means. Raises InvalidConfig."""
-    ledgers = [found for each in conflists.ledgers(STATE_DIR) if (found := store.find_ledger(each))]
+    ledgers = _ledgers()
     holdings = [holding for each in ledgers for holding in each.holdings()]
     path = _path(which)
     if os.path.exists(path):
@@ -47,6 +49,33 @@ def find(which: str) -> Target:
     (container,) = named
     path = next(each.netns.path for each in holdings if each.attachment.container == container)
     return Target(container=container, netns_path=path if os.path.exists(path) else "")
+
+
+def described() -> dict[str, str]:
+    """Return what to call each recorded container, with its networks and addresses."""
+    ledgers = _ledgers()
+    names = container_names.recorded(ledgers)
+    found: dict[str, list[str]] = {}
+    for holding in (each for ledger in ledgers for each in ledger.holdings()):
+        container = holding.attachment.container
+        given = container_names.every(container, holding.netns.path, names.get(container, ()))
+        held = (address.text(lease.address.ip) for lease in holding.leases)
+        title = given[0] if given else units.short(container)
+        found.setdefault(title, []).append(" ".join((holding.attachment.network, *held)))
+    return {title: ", ".join(facts) for title, facts in found.items()}
+
+
+def namespaces() -> list[str]:
+    """Return the names of network namespaces that people have made."""
+    try:
+        listed = sorted(os.listdir(NAMESPACES))
+    except OSError:
+        return []
+    return [each for each in listed if recorded_names.of_namespace(f"{NAMESPACES}/{each}")]
+
+
+def _ledgers() -> list[Ledger]:
+    return [found for each in conflists.ledgers(STATE_DIR) if (found := store.find_ledger(each))]
 
 
 def _known(holding: Holding, names: Mapping[str, tuple[str, ...]]) -> Known:

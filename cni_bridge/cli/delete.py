@@ -11,7 +11,6 @@ def register(parsers: Commands) -> None:
         parsers,
         "del",
         run,
-        summary="detach a namespace or container from a network",
         description="Runs all plugins of a network's config list in reverse, with the result that "
         "`add` kept.",
         examples="  cni-bridge del web red",

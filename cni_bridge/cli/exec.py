@@ -18,7 +18,6 @@ def register(parsers: Commands) -> None:
         parsers,
         "exec",
         run,
-        summary="run a command or a shell in a container's network",
         description="Enters the network namespace only: files and users stay this host's, so "
         "every tool of\nthe host is at hand. Without a command it starts a shell.",
         examples="  cni-bridge exec red -- ip addr\n  cni-bridge exec 3f2a",

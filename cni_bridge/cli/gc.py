@@ -18,7 +18,6 @@ def register(parsers: Commands) -> None:
         parsers,
         "gc",
         run,
-        summary="free the addresses of containers that are provably gone",
         description="Removes attachments recorded before the last boot, and those whose namespace "
         "and\ninterfaces are both gone. If unsure, the record is kept.",
         examples="  cni-bridge gc --dry-run\n  cni-bridge gc",

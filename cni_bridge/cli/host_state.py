@@ -104,9 +104,7 @@ class _View:
     """An open namespace with a netlink socket in it and the links listed there."""
 
     def __init__(self, name: str, opened: OpenNetns, stack: ExitStack) -> None:
-        from pyroute2.iproute.linux import (
-            IPRoute,
-        )  # takes 0.2 s, which help and usage errors need not wait for
+        from cni_bridge.cli.iproute import IPRoute  # help and usage errors need not wait for it
 
         self.name = name
         self.opened = opened

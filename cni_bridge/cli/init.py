@@ -39,7 +39,6 @@ def register(parsers: Commands) -> None:
         parsers,
         "init",
         run,
-        summary="write a network config on a free subnet",
         description="Writes a config list. Without --subnet it picks the first /24 of "
         f"{', '.join(POOLS)}\nthat no route, address or config of this host overlaps. As with "
         "Docker, other networks and the\nLAN reach published ports only.",

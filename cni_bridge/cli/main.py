@@ -1,50 +1,20 @@
-"""The commands for people: the list of them, and how failures are reported.
-
-Each command is a module with a `register` function.
-"""
+"""The command line for people: which command it is, and how failures are reported."""
 
 import errno
 import gc
+import importlib
 import os
 import signal
 import sys
 
 import cni_bridge
 from cni_bridge import plugin
-from cni_bridge.cli import (
-    add,
-    adopt,
-    agent,
-    check,
-    completion,
-    delete,
-    init,
-    publish,
-    restore,
-    rm,
-    show,
-    terminal,
-    trace,
-    unpublish,
-)
-from cni_bridge.cli import exec as exec_command
-from cni_bridge.cli import gc as gc_command
-from cni_bridge.cli.doctor import command as doctor
-from cni_bridge.cli.explain import command as explain
-from cni_bridge.cli.graph import command as graph
-from cni_bridge.cli.lab import command as lab
+from cni_bridge.cli import terminal
+from cni_bridge.cli.commands import ASK, COMMANDS
 from cni_bridge.cli.options import HelpFormatter, Options, Parser
-from cni_bridge.cli.plan import command as plan
-from cni_bridge.cli.validate import command as validate
 from cni_bridge.edge import versions
 from cni_bridge.errors import CniError, InvalidConfig, IOFailure, LedgerUnusable
 
-COMMANDS = (
-    *(init, validate, show, graph, doctor, explain, trace),
-    *(add, delete, check, exec_command, rm, plan),
-    *(publish, unpublish),
-    *(lab, gc_command, restore, adopt, agent, completion),
-)
 DESCRIPTION = """\
 Docker-style networking for containers: a bridge, veth pairs, addresses, routes.
 Container runtimes run it as a CNI plugin; these commands are for people."""
@@ -63,16 +33,21 @@ def run(arguments: list[str]) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `cni-bridge show | head` ends without a word
     _open_streams()
     try:
+        if arguments[0] == ASK:
+            return _complete(arguments[1:]) or _flush()
         status = _carry_out(_parsed(_as_options(arguments)))
     except SystemExit as end:  # argparse's, after help or wrong usage
         raise SystemExit(end.code or _flush()) from None
     except OSError as error:  # the help could not be printed
         return _unwritable(error)
-    return status or _flush()
+    return _flush() or status  # also after a failure: the interpreter would print a traceback
 
 
-def build_parser() -> Parser:
-    """Return the parser of the whole command line."""
+def build_parser(*wanted: str) -> Parser:
+    """Return the parser of the whole command line.
+
+    Only the wanted commands have their options: loading a command's module takes time.
+    """
     parser = Parser(
         prog="cni-bridge",
         description=DESCRIPTION,
@@ -84,8 +59,11 @@ def build_parser() -> Parser:
         *("-V", "--version"), action="version", version=f"cni-bridge {cni_bridge.__version__}"
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in COMMANDS:
-        module.register(commands)
+    for name, (module, summary) in COMMANDS.items():
+        if name in wanted:
+            importlib.import_module(f"cni_bridge.cli.{module}").register(commands)
+        else:
+            commands.add_parser(name, help=summary)
     return parser
 
 
@@ -98,10 +76,16 @@ def _as_options(arguments: list[str]) -> list[str]:
 
 
 def _parsed(arguments: list[str]) -> Options:
-    options, extra = build_parser().parse_known_args(arguments)
+    options, extra = build_parser(*arguments[:1]).parse_known_args(arguments)
     if extra:
         options.command_parser.refuse(extra)
     return options
+
+
+def _complete(words: list[str]) -> int:
+    from cni_bridge.cli import completion
+
+    return completion.answer(build_parser(*words[:1]), words)
 
 
 def _carry_out(options: Options) -> int:

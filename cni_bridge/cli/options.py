@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn, TypeAlias
 
 from cni_bridge.cli import terminal
+from cni_bridge.cli.commands import COMMANDS
 from cni_bridge.edge.config import STATE_DIR
 
 CONF_DIR = "/etc/cni/net.d"  # where runtimes look unless they are told otherwise
@@ -59,12 +60,18 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 
 def add_command(
-    commands: Commands, name: str, run: Run, *, summary: str, description: str, examples: str = ""
+    commands: Commands,
+    name: str,
+    run: Run,
+    *,
+    description: str,
+    summary: str = "",
+    examples: str = "",
 ) -> Parser:
-    """Add a command with a summary for the list and a description and examples for its help."""
+    """Add a command with a description and examples for its help; `summary`: for a command's own list."""
     parser: Parser = commands.add_parser(
         name,
-        help=summary,
+        help=summary or COMMANDS[name][1],
         description=description,
         epilog=f"examples:\n{examples}" if examples else None,
         formatter_class=HelpFormatter,

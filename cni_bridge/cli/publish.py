@@ -23,7 +23,6 @@ def register(parsers: Commands) -> None:
         parsers,
         "publish",
         run,
-        summary="publish ports of a running container",
         description="Publishes ports as if ADD had been asked for them: refused if another "
         "container or a\nprocess holds one. Open connections stay. CHECK expects the ports from "
         "then on, and DEL\nremoves them.",

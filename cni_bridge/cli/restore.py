@@ -23,7 +23,6 @@ def register(parsers: Commands) -> None:
         parsers,
         "restore",
         run,
-        summary="reload the firewall, or rebuild a lost ledger from kernel state",
         description="Loads the rules and all their elements from the ledger in one transaction:\n"
         "masquerade, published ports and isolation of all running containers. Starts nameservers\n"
         "that have died. The next ADD would do the same. Harmless if nothing is missing.\n\n"

@@ -28,7 +28,6 @@ def register(parsers: Commands) -> None:
         parsers,
         "rm",
         run,
-        summary="remove a network: its config, and its bridge if unused",
         description="Refuses as long as a container is attached. The bridge stays if cni-bridge did "
         "not create\nit, or if another network or interface uses it.",
         examples="  cni-bridge rm web",

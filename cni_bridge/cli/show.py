@@ -53,7 +53,6 @@ def register(commands: Commands) -> None:
         commands,
         "show",
         run,
-        summary="list networks, bridges and containers: addresses, traffic, health",
         description="Joins the ledger's records with the kernel's state. Health:\n"
         "  ok\n  adding   an ADD is running\n  missing  something that ADD made is gone\n"
         "  leaked   recorded, but the container is gone\n"

@@ -43,7 +43,6 @@ def register(parsers: Commands) -> None:
         parsers,
         "trace",
         run,
-        summary="list calls of runtimes: outcome, and how long each step took",
         description="Shows the last calls: variables, stdin, steps with milliseconds, result or "
         "error.\nVERSION and successful STATUS calls are not recorded. Values of keys like "
         f"`password` are removed.\nWith {LOG_VARIABLE}=FILE in the runtime's environment, every call "

@@ -19,7 +19,6 @@ def register(parsers: Commands) -> None:
         parsers,
         "unpublish",
         run,
-        summary="take published ports from a running container",
         description="Ends the connections by these ports, and no others. The ports are free for "
         "other\ncontainers at once.",
         examples="  cni-bridge unpublish web 8080\n"

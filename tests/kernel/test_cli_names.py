@@ -84,6 +84,15 @@ def _host(which: str) -> str:
     return f"[{which}]" if ":" in which else which
 
 
+def test_names_are_completed(host: Host, network: Network, web: Container) -> None:
+    facts = "web\ttestnet 10.88.0.2 fd00:88::2\n"
+    for words in (("show", "we"), ("explain", "w"), ("exec", ""), ("trace", "web")):
+        assert facts in printed("__complete", *words)
+    host.container("red")
+    assert "red\tnetwork namespace\n" in printed("__complete", "add", "testnet", "r")
+    network.delete(web, environment=NAMED).assert_silent_success()
+
+
 def test_errors_name_the_holder(host: Host, network: Network, web: Container) -> None:
     other = host.container("other")
     error = network.add(other, config=PORT).error()

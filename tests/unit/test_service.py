@@ -31,7 +31,7 @@ def test_the_firewall_s_unit_follows_every_firewall_that_it_waits_for() -> None:
 def test_the_firewall_s_unit_does_the_same_when_it_is_reloaded() -> None:
     service = unit(RESTORE)["Service"]
     assert service["ExecReload"] == service["ExecStart"]
-    assert main.build_parser().parse_args(shlex.split(service["ExecStart"])[1:]).quiet
+    assert main.build_parser("restore").parse_args(shlex.split(service["ExecStart"])[1:]).quiet
 
 
 @pytest.mark.parametrize("name", UNITS)
@@ -39,7 +39,7 @@ def test_a_unit_calls_the_installed_executable_as_it_wants_to_be_called(name: st
     path, *words = shlex.split(unit(name)["Service"]["ExecStart"])
     assert path == "/usr/bin/cni-bridge"
     assert 'PREFIX = Path("/usr")' in (ROOT / "build/install.py").read_text()
-    assert main.build_parser().parse_args(words).run
+    assert main.build_parser(words[0]).parse_args(words).run
 
 
 def test_the_agent_s_unit_is_told_of_the_network_that_it_is_named_after() -> None:

@@ -39,7 +39,6 @@ def register(parsers: Commands) -> None:
         parsers,
         "doctor",
         run,
-        summary="find what is wrong with this host's networks, and fix it",
         description="Looks for what keeps containers from being attached or reached. Each finding "
         "has a cause,\nan effect, and the command that fixes it. With --fix, safe fixes are "
         "applied and the host is\nchecked again. Exit status: 0 nothing found, 1 findings, 2 it could "

@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 
-from pyroute2.iproute.linux import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
+from cni_bridge.cli.iproute import IPRoute, NetlinkError
 from cni_bridge.cli.lab import namespaces
 from cni_bridge.errors import CniError
 from cni_bridge.firewall import nft_tables

@@ -5,12 +5,10 @@ Each can be applied twice, and none removes anything.
 
 from errno import EEXIST, EINVAL, ENETDOWN
 
-from pyroute2.iproute.linux import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from cni_bridge import address, optional_parts
 from cni_bridge.cli import host_state
 from cni_bridge.cli import restore as restore_command
+from cni_bridge.cli.iproute import IPRoute, NetlinkError
 from cni_bridge.kernel import netns, sysctl
 from cni_bridge.kernel.netlink import Socket
 from cni_bridge.kernel.netns import OWN_NETNS, OpenNetns

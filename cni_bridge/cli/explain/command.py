@@ -35,7 +35,6 @@ def register(parsers: Commands) -> None:
         parsers,
         "explain",
         run,
-        summary="follow a connection and name the hop that drops it",
         description="Follows a connection through namespace, veth pair, bridge, routing, firewalls "
         "and address\ntranslation to the process that listens. Each hop says how it is known: "
         "asked of the kernel,\ninferred from rules and records, or with --probe measured by a real "

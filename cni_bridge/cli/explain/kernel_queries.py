@@ -12,10 +12,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from pyroute2.iproute.linux import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from cni_bridge.cli import icmp
+from cni_bridge.cli.iproute import IPRoute, NetlinkError
 from cni_bridge.firewall.model import PROTOCOLS
 from cni_bridge.kernel import netns
 from cni_bridge.kernel.netlink import Request, Socket

@@ -33,7 +33,6 @@ def register(commands: Commands) -> None:
         commands,
         "graph",
         run,
-        summary="draw namespaces, veth pairs and bridges",
         description="Draws what `show` lists: namespaces, veth pairs, bridges, addresses, uplinks.",
         examples=EXAMPLES,
     )

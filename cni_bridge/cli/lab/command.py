@@ -40,7 +40,6 @@ def register(commands: Commands) -> None:
         commands,
         "lab",
         _help,
-        summary="build throwaway networks to experiment with; nothing is left behind",
         description="Builds small networks to learn from, in namespaces of their own. This machine's "
         "own network\nis not touched, and `lab down` removes everything.",
         examples=EXAMPLES,

@@ -44,7 +44,6 @@ def register(parsers: Commands) -> None:
         parsers,
         "plan",
         run,
-        summary="show what an ADD would do, step by step (dry run)",
         description="Reads a network config and the CNI_* variables as the plugin does, and prints "
         "what ADD would\ndo: + would be done, = is already so, ! makes it fail (exit status 1). "
         "CNI_CONTAINERID\nand CNI_IFNAME default to `example` and `eth0`.",

@@ -45,7 +45,6 @@ def register(commands: Commands) -> None:
         commands,
         "validate",
         run,
-        summary="check network configs; report every mistake with line and column",
         description="Checks network configs as the plugin does, but reports every mistake, and "
         "warns of what is\nlegal but rarely meant. A file is a config list or a single config.",
         examples=EXAMPLES,

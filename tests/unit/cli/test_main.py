@@ -125,3 +125,32 @@ def test_a_closed_stdout_is_no_traceback(words: str) -> None:
         cwd=Path(main.__file__).parents[2],
     )
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "unwanted"),
+    [
+        ("--help", ("rich", "pyroute2", "jsonschema", "asyncio")),
+        ("version", ("rich", "pyroute2", "jsonschema", "asyncio")),
+        ("completion", ("rich", "pyroute2", "jsonschema", "asyncio")),
+        ("rm nothing", ("rich", "pyroute2", "jsonschema", "asyncio")),
+        ("gc --dry-run", ("pyroute2", "jsonschema", "asyncio")),
+        ("trace", ("pyroute2", "jsonschema", "asyncio")),
+        ("validate conf/10-bridge", ("pyroute2", "asyncio")),
+        ("show", ("jsonschema", "prometheus_client", "pyroute2.ndb")),
+    ],
+)
+def test_a_command_loads_only_what_it_needs(words: str, unwanted: tuple[str, ...]) -> None:
+    script = (
+        "import sys; from cni_bridge.cli import main\n"
+        f"try: main.run({words.split()!r})\n"
+        "except SystemExit: pass\n"
+        f"print([each for each in {unwanted!r} if each in sys.modules])"
+    )
+    done = subprocess.run(
+        (sys.executable, "-c", script),
+        capture_output=True,
+        text=True,
+        cwd=Path(main.__file__).parents[2],
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
