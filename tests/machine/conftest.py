@@ -59,8 +59,4 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Keep what a scenario has shown, and how long it took."""
     if report.when == "call":
         outcomes.add(report.nodeid, report.outcome, report.duration)
-
-
-def pytest_sessionfinish() -> None:
-    """Write what was kept."""
-    outcomes.write()
+        outcomes.write()  # now, as a run takes long and may be ended
