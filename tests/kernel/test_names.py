@@ -2,11 +2,19 @@
 
 import sqlite3
 
+import pytest
+
 from tests.lab import Host, Json, Network
 from tests.lab.state import LEDGER
 
 POD = {"CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAME=web;K8S_POD_NAMESPACE=shop"}
 ALIASES: Json = {"runtimeConfig": {"aliases": {"testnet": ["db", "sql"]}}}
+
+
+@pytest.fixture
+def version() -> str:
+    """Return names do not depend on the spec version."""
+    return "1.1.0"
 
 
 def names() -> list[tuple[str, str, int]]:
