@@ -30,6 +30,17 @@ one plugin.
 The containers of `crowd` ended without a DEL: the ledger and the sets are full, but the bridge has few interfaces. Those of `living` and `spread`
 live, each with an interface on a bridge. CPU of a DEL leaves out the process that waits for the kernel after it.
 """
+LIVING = """
+Where 1000 containers live, an ADD costs more on an empty bridge, too, for every contestant. By `perf record -a`, with 1000 containers on
+ten bridges:
+
+- The kernel finds a key below /proc/sys/net in a cache, by its name and the directory's, which are the same in all namespaces. It compares
+  up to 1000 entries, 0.4 to 1 ms for a key that takes 0.05 ms on an empty host (`proc_sys_compare`). cni-bridge opens each key once, whether
+  it reads it or sets it.
+- Each host end has two or three IPv6 routes of its own. Whenever an interface comes or goes, the kernel looks at all of the host's
+  (`fib6_clean_all`): an eighth of an ADD's and a DEL's time.
+- On one bridge, each frame that is flooded is delivered to every container: 2 to 2.6 ms.
+"""
 EFFORT = """
 ## Effort
 
@@ -121,7 +132,7 @@ def _growths(results: Sequence[Result], pictures: Path) -> list[str]:
     if len(living) > 1:
         plots.growth(plots.medians(living), "living containers, ADD", pictures / "by-living.svg")
         picture = f"![by living]({pictures.name}/by-living.svg)"
-        text.append(f"\n## Over the number of living containers\n\n{picture}\n")
+        text.append(f"\n## Over the number of living containers\n{LIVING}\n{picture}\n")
     if by_crowd:
         lines, file = plots.sizes(by_crowd), pictures / "by-crowd.svg"
         plots.growth(lines, "containers in the ledger", file)
