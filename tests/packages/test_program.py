@@ -1,0 +1,40 @@
+"""The program that build/launcher.py links: the same in each build, and able to start without an image."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.lab import PLUGIN, PLUGIN_PORTABLE, ROOT
+
+sys.path.append(str(ROOT / "build"))
+import launcher
+
+
+def test_two_builds_are_equal(tmp_path: Path) -> None:
+    """In another directory, another time zone, and with no trace kept from before."""
+    places = ("--workpath", tmp_path / "work", "--distpath", tmp_path / "dist")
+    spec = ROOT / "build/cni-bridge.spec"
+    settings = {"PYTHONHASHSEED": "0", "PYTHONNODEBUGRANGES": "1", "TZ": "Asia/Tokyo"}
+    subprocess.run(
+        (sys.executable, "-m", "PyInstaller", "--log-level", "ERROR", *places, spec),
+        cwd=ROOT,
+        env={**os.environ, **settings},
+        check=True,
+    )
+    assert (tmp_path / "dist/cni-bridge/cni-bridge").read_bytes() == PLUGIN.read_bytes()
+    assert (tmp_path / "dist/cni-bridge-portable").read_bytes() == PLUGIN_PORTABLE.read_bytes()
+
+
+def test_a_program_without_an_image_starts_ordinarily(tmp_path: Path) -> None:
+    """It is what a Python or a machine gets whose images nobody has tried."""
+    for name in ("joined.o", "heap.o"):
+        (tmp_path / name).symlink_to(ROOT / ".cache/pyinstaller/cni-bridge/directory" / name)
+    program = launcher._linked(tmp_path, launcher.NO_IMAGE, launcher.HEAP)
+    trace = ("strace", "-qq", "-e", "trace=mremap", "-e", "signal=none", "-o", tmp_path / "log")
+    answer = subprocess.run(
+        (*trace, program), env={"CNI_COMMAND": "VERSION"}, capture_output=True, check=True
+    )
+    assert json.loads(answer.stdout)["cniVersion"] == "1.1.0"
+    assert "MREMAP_FIXED" not in (tmp_path / "log").read_text()
