@@ -52,7 +52,7 @@ def run(options: Options) -> int:
     if not made.target.netns_path:
         raise InvalidConfig(f"the network namespace of {options.container} is gone")
     validate.refuse(f"{made.name}.conflist", made.text)
-    _refuse_unoffered(made)
+    refuse_unoffered(made)
     result = made.add()
     if options.json:
         terminal.print_json(result)
@@ -87,7 +87,7 @@ def of_options(options: Options, wishes: dict[str, Any]) -> Chain:
     )
 
 
-def _refuse_unoffered(made: Chain) -> None:
+def refuse_unoffered(made: Chain) -> None:
     """Raise InvalidConfig for a wish that no plugin of the list takes: it would be ignored."""
     offered = {
         key

@@ -40,7 +40,7 @@ def add_names(parser: Parser) -> None:
     parser.add_argument(
         "--network", metavar="NAME", default="", help="which of the container's networks is meant"
     )
-    add_conf_dir(parser)
+    add_conf_dir(parser, conflists.directory())
 
 
 def attachments(which: str, network: str) -> tuple[Running, ...]:

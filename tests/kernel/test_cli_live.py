@@ -213,3 +213,40 @@ def test_addresses_of_another_plugin_are_refused(
     run = command("publish", container.name, "8080:80", *where(tmp_path, network))
     assert "come from IPAM plugin host-local" in run.stderr
     network.check(container).assert_silent_success()
+
+
+def test_a_container_is_connected_to_one_more_network_and_disconnected(
+    host: Host, make_network: MakeNetwork, tmp_path: Path
+) -> None:
+    first = make_network(name="one", ipam={"ranges": [[{"subnet": "10.1.0.0/24"}]]})
+    capabilities = {"ips": True, "aliases": True}
+    second = make_network(
+        name="two",
+        bridge="cni1",
+        ipam={"ranges": [[{"subnet": "10.2.0.0/24"}]]},
+        capabilities=capabilities,
+    )
+    conf = where(tmp_path, first, second)
+    container = host.container("c1")
+    first.add(container).result()
+    before = container.links()
+    words = ("--ip", "10.2.0.9", "--alias", "database", "--json")
+    made = printed_json("connect", "two", "c1", *words, *conf)
+    assert made == {
+        "network": "two",
+        "container": "c1",
+        "ifname": "eth1",
+        "addresses": ["10.2.0.9/24"],
+    }
+    assert container.can_ping("10.2.0.1")
+    assert "database" in printed("show")
+    refused = command("connect", "two", "c1", "--ip", "10.2.0.9", *conf)
+    assert (refused.status, "10.2.0.9" in refused.stderr) == (1, True)
+    printed("connect", "two", "c1", *conf)
+    several = command("disconnect", "two", "c1", *conf)
+    assert "name one with --ifname: eth1, eth2" in several.stderr
+    printed("disconnect", "two", "c1", "--ifname", "eth2", *conf)
+    assert printed("disconnect", "two", "c1", *conf) == "c1 eth1 is detached from two\n"
+    assert container.links() == before
+    assert "c1 is not attached to two" in command("disconnect", "two", "c1", *conf).stderr
+    first.check(container).assert_silent_success()

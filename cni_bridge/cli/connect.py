@@ -1,0 +1,77 @@
+"""`cni-bridge connect`: attach a running container to one more network."""
+
+from typing import Any
+
+from cni_bridge.cli import add, chain, conflists, containers, terminal
+from cni_bridge.cli.containers import Target
+from cni_bridge.cli.options import Commands, Options, add_command, add_conf_dir, add_json
+from cni_bridge.cli.validate import command as validate
+from cni_bridge.errors import InvalidConfig
+from cni_bridge.kernel import links, netns
+from cni_bridge.kernel.netlink import Socket
+
+INTERFACES = 1000  # eth0 to eth999
+
+
+def register(parsers: Commands) -> None:
+    """Add the command and its options."""
+    parser = add_command(
+        parsers,
+        "connect",
+        run,
+        description="Does what `add` does, for the first interface name that the container does "
+        "not have.",
+        examples="  cni-bridge connect db web\n"
+        "  cni-bridge connect db web --ip 10.1.0.9 --alias database",
+    )
+    parser.add_argument("network", metavar="NETWORK", help="its name in the config directory")
+    parser.add_argument(
+        "container", metavar="CONTAINER", help="a namespace, a process id, a name, or an id"
+    )
+    parser.add_argument(
+        "--ifname", metavar="NAME", default="", help="the first free of eth0, eth1..."
+    )
+    parser.add_argument("--ip", action="append", default=[], help="ask for this address")
+    parser.add_argument(
+        "--alias", metavar="NAME", action="append", default=[], help="one more name on that network"
+    )
+    add_conf_dir(parser, conflists.directory())
+    add_json(parser)
+
+
+def run(options: Options) -> int:
+    """Attach, and print the interface and its addresses."""
+    target = containers.find(options.container)
+    if not target.netns_path:
+        raise InvalidConfig(f"the network namespace of {options.container} is gone")
+    options.ifname = options.ifname or _free(target)
+    wishes: dict[str, Any] = {"ips": options.ip, "aliases": options.alias}
+    made = add.of_options(options, {key: value for key, value in wishes.items() if value})
+    validate.refuse(f"{made.name}.conflist", made.text)
+    add.refuse_unoffered(made)
+    held = list(chain.addresses(made.add()))
+    if options.json:
+        terminal.print_json(
+            {
+                "network": made.name,
+                "container": made.target.container,
+                "ifname": made.ifname,
+                "addresses": held,
+            }
+        )
+        return 0
+    where = f"{made.target.container} {made.ifname} on {made.name}"
+    terminal.write(f"{where}: {', '.join(held) or 'no address'}")
+    return 0
+
+
+def _free(target: Target) -> str:
+    """Return the first interface name of a kind that the container does not have."""
+    container = netns.open_netns(target.netns_path, may_be_own=True)
+    inside = netns.inside(container, Socket)
+    try:
+        names = (f"eth{number}" for number in range(INTERFACES))
+        return next(name for name in names if not inside.find(links.get(name)))
+    finally:
+        inside.close()
+        netns.close(container)

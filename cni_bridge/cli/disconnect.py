@@ -1,0 +1,45 @@
+"""`cni-bridge disconnect`: detach a running container from a network."""
+
+from cni_bridge.cli import add, conflists, running, terminal
+from cni_bridge.cli.options import Commands, Options, add_command, add_conf_dir, add_json
+from cni_bridge.errors import InvalidConfig
+
+
+def register(parsers: Commands) -> None:
+    """Add the command and its options."""
+    parser = add_command(
+        parsers,
+        "disconnect",
+        run,
+        description="Does what `del` does, for the interface that the container has on the "
+        "network, whichever\nruntime attached it.",
+        examples="  cni-bridge disconnect db web",
+    )
+    parser.add_argument("network", metavar="NETWORK", help="its name in the config directory")
+    parser.add_argument(
+        "container", metavar="CONTAINER", help="a namespace, a process id, a name, or an id"
+    )
+    parser.add_argument("--ifname", metavar="NAME", default="", help="if it has several there")
+    add_conf_dir(parser, conflists.directory())
+    add_json(parser)
+
+
+def run(options: Options) -> int:
+    """Detach."""
+    every = running.attachments(options.container, options.network)
+    names = sorted(each.holding.attachment.ifname for each in every)
+    if len(names) > 1 and not options.ifname:
+        raise InvalidConfig(
+            f"{options.container} has several interfaces on {options.network}",
+            f"name one with --ifname: {', '.join(names)}",
+        )
+    options.ifname = options.ifname or names[0]
+    made = add.of_options(options, {})
+    made.delete()
+    if options.json:
+        terminal.print_json(
+            {"network": made.name, "container": made.target.container, "ifname": made.ifname}
+        )
+        return 0
+    terminal.write(f"{made.target.container} {made.ifname} is detached from {made.name}")
+    return 0
