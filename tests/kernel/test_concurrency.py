@@ -63,7 +63,9 @@ def test_a_del_that_resumes_late_leaves_what_was_added_meanwhile(
     network.add(container).result()
     os.kill(late, signal.SIGCONT)
     plugin.finish(process).assert_silent_success()
-    network.check(container).assert_silent_success()
+    assert container.can_ping(GATEWAY4)
+    if network.has_check:
+        network.check(container).assert_silent_success()
     other = host.container()
     assert not set(addresses_in(network.add(other).result())) & set(container.addresses())
 

@@ -125,6 +125,25 @@ def reading_stdin(pid: int) -> int:
     raise TimeoutError(f"{pid} does not read stdin")
 
 
+@EXECUTABLES
+def test_both_shapes_do_what_reported_faults_were_about(
+    executable: Path, host: Host, network: Network
+) -> None:
+    network.plugin = Plugin.at(executable)
+    network.config |= {"type": executable.name, "ipMasq": True, "macspoofchk": True}
+    one, two = host.container(), host.container()
+    ports = [{"hostPort": 8080, "containerPort": 80}, {"hostPort": 8080, "containerPort": 80}]
+    config = {"runtimeConfig": {"portMappings": ports}}
+    network.add(one, config=config).result()
+    network.add(two).result()
+    for each in (one, two) if network.has_check else ():
+        network.check(each).assert_silent_success()
+    stale = {"CNI_NETNS": str(two.netns)}  # another container's by now
+    network.delete(one, environment=stale, config=config).assert_silent_success()
+    assert two.can_ping("10.88.0.1")
+    network.delete(two, environment={"CNI_NETNS": None}).assert_silent_success()
+
+
 def test_a_portable_plugin_run_unpacks_nothing(host: Host, network: Network) -> None:
     network.plugin = Plugin.at(PLUGIN_PORTABLE)
     network.config["type"] = PLUGIN_PORTABLE.name
