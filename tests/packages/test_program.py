@@ -7,13 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.lab import PLUGIN, PLUGIN_PORTABLE, ROOT
+from tests.lab import PLUGIN, ROOT
 
 sys.path.append(str(ROOT / "build"))
 import launcher
 
 
-def test_two_builds_are_equal(tmp_path: Path) -> None:
+def test_two_builds_make_the_same_program(tmp_path: Path) -> None:
     """In another directory and another time zone; what was traced is an input of a build."""
     traced = "cni-bridge/directory/writes.json"
     (tmp_path / "work" / traced).parent.mkdir(parents=True)
@@ -28,7 +28,6 @@ def test_two_builds_are_equal(tmp_path: Path) -> None:
         check=True,
     )
     assert (tmp_path / "dist/cni-bridge/cni-bridge").read_bytes() == PLUGIN.read_bytes()
-    assert (tmp_path / "dist/cni-bridge-portable").read_bytes() == PLUGIN_PORTABLE.read_bytes()
 
 
 def test_a_program_without_an_image_starts_ordinarily(tmp_path: Path) -> None:
