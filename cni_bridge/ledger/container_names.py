@@ -15,6 +15,7 @@ _PATH = "select netns_path from holding where network = ? and container = ? and 
 _ID_LENGTH = 12  # of an id beside a name, as Docker shows it
 NAMED = ("/run/netns", "/var/run/netns")
 LAB_PREFIX = "cni-bridge-lab-"  # of the namespaces that `cni-bridge lab` makes
+_HEX = frozenset("0123456789abcdef")
 _NAMES = "select network, container, ifname, name, namespace, is_alias from name"
 
 
@@ -56,12 +57,10 @@ def of_namespace(path: str) -> str:
 
     Runtimes keep theirs there too: containerd as `cni-UUID`, podman as `netns-UUID`, CRI-O as a UUID.
     """
-    import re  # only where names are shown
-
     directory, _, name = path.rpartition("/")
     name = name.removeprefix(LAB_PREFIX)
-    generated = re.fullmatch("(cni-|netns-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", name)
-    return name if directory in NAMED and name.isprintable() and not generated else ""
+    is_generated = _is_uuid(name.removeprefix("cni-").removeprefix("netns-"))
+    return name if directory in NAMED and name.isprintable() and not is_generated else ""
 
 
 def title(database: "Database", attachment: Attachment) -> str:
@@ -73,6 +72,11 @@ def title(database: "Database", attachment: Attachment) -> str:
         named = of_namespace(paths[0][0].decode("utf-8", "surrogateescape"))
     container = attachment.container
     return container if named in ("", container) else f"{named} ({container[:_ID_LENGTH]})"
+
+
+def _is_uuid(text: str) -> bool:
+    groups = text.split("-")
+    return list(map(len, groups)) == [8, 4, 4, 4, 12] and _HEX.issuperset("".join(groups))
 
 
 def _select(database: "Database", where: str, *values: str) -> dict[Attachment, Names]:

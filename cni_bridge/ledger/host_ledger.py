@@ -49,11 +49,13 @@ def as_published(
 
     A command may have published others since, or taken some back.
     """
-    from cni_bridge.ledger import changes  # CHECK only
-
     register = find_register(ledger, (attachment,))
+    if register is None:
+        return settings
+    from cni_bridge.ledger import changes  # CHECK only, and only with a firewall
+
     is_changed = ledger is not None and changes.PORTS in changes.of(ledger.database, attachment)
-    if register is None or (settings.firewall and settings.firewall.ports and not is_changed):
+    if settings.firewall and settings.firewall.ports and not is_changed:
         return settings
     from cni_bridge.firewall.model import FirewallConfig
     from cni_bridge.firewall.register import published

@@ -1,9 +1,11 @@
 """The image that the build makes of the executable's memory: what must not get into it."""
 
+import ast
 import os
 import subprocess
 import sys
 from array import array
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,31 @@ def test_the_plugin_path_can_be_imported_from_the_image_alone() -> None:
     loaded = loaded_by("\n".join(f"import {name}" for name in plugin_path()))
     foreign = {name for name in loaded if name.partition(".")[0] != OURS}
     assert foreign - allowed() - set(sys.builtin_module_names) == set()
+
+
+def test_what_is_not_in_the_image_is_imported_after_the_library_is_opened() -> None:
+    """Else a rare error of a plugin run would be that a module is missing."""
+    known = allowed() | set(sys.builtin_module_names) | {OURS, "posix"}
+    found = [
+        f"{name}: {module}"
+        for name, file in modules()
+        if name.partition(".")[0] not in IN_PEOPLES_LIBRARY
+        if "bundle.open_library()" not in (text := file.read_text())
+        for function in ast.walk(ast.parse(text))
+        if isinstance(function, ast.FunctionDef)
+        for module in imported(function)
+        if module not in known
+    ]
+    assert found == []
+
+
+def imported(function: ast.FunctionDef) -> Iterator[str]:
+    """Yield the packages that a function imports."""
+    for each in ast.walk(function):
+        if isinstance(each, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in each.names)
+        elif isinstance(each, ast.ImportFrom):
+            yield str(each.module).partition(".")[0]
 
 
 def plugin_path() -> list[str]:
