@@ -63,11 +63,15 @@ def parse_ports(mappings: "list[Json]") -> tuple[PublishedPort, ...]:
     ports = tuple(_runs(mappings))
     chosen = tuple(dict.fromkeys(each for each in ports if not each.host_port))
     fixed = port_runs.merged((each for each in ports if each.host_port), _two_targets)
-    everywhere = [each for each in fixed if not each.host_ip]
-    parts = []
+    everywhere: dict[int, list[PublishedPort]] = {}
     for port in fixed:
-        others = [each for each in everywhere if port_runs.overlap(each, port)]
-        if port.host_ip not in EVERY_ADDRESS or not others:
+        if not port.host_ip:
+            everywhere.setdefault(port.protocol, []).append(port)
+    parts: list[PublishedPort] = []
+    for port in fixed:
+        rivals = everywhere.get(port.protocol, ()) if port.host_ip in EVERY_ADDRESS else ()
+        others = port_runs.overlapping(rivals, port)
+        if not others:
             parts.append(port)
             continue
         for other in others:

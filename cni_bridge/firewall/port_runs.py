@@ -8,7 +8,7 @@ from cni_bridge.lean.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 
 def merged(
@@ -58,6 +58,23 @@ def overlap(one: PublishedPort, other: PublishedPort) -> bool:
         and one.host_port < other.host_port + other.count
         and other.host_port < one.host_port + one.count
     )
+
+
+def overlapping(
+    runs: "Sequence[PublishedPort]", port: PublishedPort
+) -> "tuple[PublishedPort, ...]":
+    """Return those of a protocol's runs that have numbers of a port. They are sorted and apart."""
+    low, high = 0, len(runs)
+    while low < high:
+        middle = (low + high) // 2
+        if runs[middle].host_port + runs[middle].count <= port.host_port:
+            low = middle + 1
+        else:
+            high = middle
+    high = low
+    while high < len(runs) and runs[high].host_port < port.host_port + port.count:
+        high += 1
+    return tuple(runs[low:high])
 
 
 def shift(port: PublishedPort) -> int:

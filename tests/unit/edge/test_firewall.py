@@ -200,3 +200,14 @@ def test_a_host_port_cannot_lead_to_two_container_ports() -> None:
     mappings = [{"hostPort": 80, "containerPort": port} for port in (80, 81)]
     error = refusal({"runtimeConfig": {"portMappings": mappings}})
     assert "host port 80 is mapped to two container ports" in error.msg
+
+
+@pytest.mark.parametrize("host_ip", ["", "0.0.0.0"])
+def test_as_many_ports_as_there_are_may_lead_to_one(host_ip: str) -> None:
+    """The time grows with their number, not with its square, which would be minutes here."""
+    numbers = range(1, 65536)
+    wanted = ports(
+        *({"hostPort": number, "containerPort": 80, "hostIP": host_ip} for number in numbers),
+        {"hostPort": 8080, "containerPort": 80},
+    )
+    assert len(wanted) == len(numbers)

@@ -1,6 +1,8 @@
 """Consecutive ports as one record: merged, cut and compared."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cni_bridge.firewall import port_runs
 from cni_bridge.firewall.model import PublishedPort
@@ -67,3 +69,18 @@ def test_what_others_have_is_cut_out(
     shared = port_runs.common(run(80, 10), others)
     found = [n for it in (*parts, *shared) for n in range(it.host_port, it.host_port + it.count)]
     assert sorted(found) == list(range(80, 90))
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 60), st.integers(1, 9))),
+    st.integers(1, 60),
+    st.integers(1, 9),
+)
+def test_the_runs_that_overlap_are_found(
+    some: list[tuple[int, int]], first: int, count: int
+) -> None:
+    runs = merged(*(run(start, length) for start, length in some))
+    port = run(first, count)
+    assert port_runs.overlapping(runs, port) == tuple(
+        each for each in runs if port_runs.overlap(each, port)
+    )
