@@ -14,6 +14,10 @@ from tests.bench.workloads import Stage, Variant, Workload
 from tests.lab import Host
 from tests.lab.namespaces import Place
 
+# The kernel ends the namespace of the round before in the background, and holds the lock of all interfaces
+# for tens of milliseconds then: no variant has to wait for another one's.
+PAUSE_S = 0.1
+
 Placed = tuple[Place, Stage]
 Samples = dict[str, list[Sample]]  # by phase
 
@@ -55,6 +59,7 @@ def _stages(workload: Workload, variants: Sequence[Variant], hosts: ExitStack) -
 
 
 def _round(workload: Workload, stage: Stage) -> dict[str, Sample]:
+    time.sleep(PAUSE_S)
     workload.before(stage)
     samples = {}
     for phase, commands in workload.phases.items():
