@@ -91,7 +91,9 @@ def _targets(verdicts: list[Verdict]) -> str:
         )
         for each in verdicts
     ]
-    table = _table(("ours, in the other's", "at most", "found", "half of the rounds", "met"), rows)
+    table = _table(
+        ("ratio of cni-bridge to the other", "at most", "found", "half of the rounds", "met"), rows
+    )
     return table + "".join(
         f"\n**{each.target.what}**: {each.target.bound}\n"
         for each in verdicts
