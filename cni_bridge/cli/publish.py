@@ -145,11 +145,7 @@ def _new(ledger: Register, own: Running, desired: Firewall) -> Iterator[Publishe
     A port that leads elsewhere is not replaced.
     """
     attachment = own.holding.attachment
-    held = [
-        nft_elements.published_port(item)
-        for item in (*ledger.of_attachment(attachment), *ledger.waiting(attachment))
-        if nft_elements.is_port(item)
-    ]
+    held = [nft_elements.published_port(item) for item in live.published(ledger, attachment)]
     addresses = nft_elements.first_addresses(desired)
     for port in desired.rules.ports:
         for listens, _ in nft_elements.targets(addresses, port):

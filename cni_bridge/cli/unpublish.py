@@ -61,8 +61,7 @@ def _refuse_others(
 ) -> None:
     """Raise InvalidConfig if the container publishes none of the ports."""
     own = [each.holding.attachment for each in every]
-    items = [item for each in own for item in (*ledger.of_attachment(each), *ledger.waiting(each))]
-    held = [item for item in items if nft_elements.is_port(item)]
+    held = [item for each in own for item in live.published(ledger, each)]
     if live.meant(held, wanted):
         return
     asked = dict.fromkeys(f"{port.host_port}/{protocol_name(port.protocol)}" for port in wanted)

@@ -74,6 +74,12 @@ def close_loopback(register: "Register", bridge: str) -> None:
         loopback.close(bridge)
 
 
+def published(register: "Register", attachment: "Attachment") -> "tuple[Element, ...]":
+    """Return the published ports of an attachment, those that wait for another's too."""
+    items = (*register.of_attachment(attachment), *register.waiting(attachment))
+    return tuple(filter(nft_elements.is_port, items))
+
+
 def meant(held: "Iterable[Element]", wanted: "Iterable[PublishedPort]") -> "tuple[Element, ...]":
     """Return the published ports that have a number of those wanted, at their host address if given."""
     ports = tuple(wanted)
@@ -81,7 +87,5 @@ def meant(held: "Iterable[Element]", wanted: "Iterable[PublishedPort]") -> "tupl
         item
         for item in held
         for port in (nft_elements.published_port(item),)
-        if any(
-            port_runs.overlap(each, port) and each.host_ip in (b"", port.host_ip) for each in ports
-        )
+        if any(port_runs.is_meant(port, each) for each in ports)
     )

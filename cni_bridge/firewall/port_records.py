@@ -148,11 +148,7 @@ def unpublish(
 def _rest(item: Element, wanted: tuple[PublishedPort, ...]) -> "tuple[Element, ...] | None":
     """Return what is left of a published port without those wanted; None if it has none of them."""
     port = nft_elements.published_port(item)
-    meant = [
-        each
-        for each in wanted
-        if port_runs.overlap(each, port) and each.host_ip in (b"", port.host_ip)
-    ]
+    meant = [each for each in wanted if port_runs.is_meant(port, each)]
     if not meant:
         return None
     return _parts(nft_elements.address_behind(item), port_runs.without(port, meant))

@@ -77,6 +77,11 @@ def overlapping(
     return tuple(runs[low:high])
 
 
+def is_meant(port: PublishedPort, wanted: PublishedPort) -> bool:
+    """Return whether a port has a number of the one wanted, at its host address if that is given."""
+    return overlap(wanted, port) and wanted.host_ip in (b"", port.host_ip)
+
+
 def shift(port: PublishedPort) -> int:
     """Return how far the container's numbers are from the host's."""
     return port.container_port - port.host_port
