@@ -31,7 +31,7 @@ def test_two_builds_make_the_same_program(tmp_path: Path) -> None:
 
 
 def test_a_program_without_an_image_starts_ordinarily(tmp_path: Path) -> None:
-    """It is what a Python or a machine gets whose images nobody has tried."""
+    """A Python version or a machine for which no image has been tried gets such a program."""
     for name in ("joined.o", "heap.o"):
         (tmp_path / name).symlink_to(ROOT / ".cache/pyinstaller/cni-bridge/directory" / name)
     program = launcher._linked(tmp_path, launcher.NO_IMAGE, launcher.HEAP)
