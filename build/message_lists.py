@@ -100,6 +100,7 @@ NESTED: Tables = (
         "IFLA_BRPORT_STATE IFLA_BRPORT_MODE IFLA_BRPORT_GROUP_FWD_MASK IFLA_BRPORT_ISOLATED",
     ),
     ("BRIDGE_SPEC", ifinfmsg.ifinfmsg.af_spec_bridge, "IFLA_BRIDGE_VLAN_INFO"),
+    ("SPEC6", ifinfmsg.ifinfmsg.af_spec_inet.inet6, "IFLA_INET6_ADDR_GEN_MODE"),
     ("METRICS", rtmsg.rtmsg.metrics, "RTAX_MTU RTAX_ADVMSS"),
     ("TBF", sched_tbf.options, "TCA_TBF_PARMS"),
     ("U32", cls_u32.options, "TCA_U32_SEL TCA_U32_ACT"),
@@ -202,5 +203,4 @@ CLUSTER_NESTED: Tables = (
         vxlan,
         "IFLA_VXLAN_ID IFLA_VXLAN_LOCAL IFLA_VXLAN_LEARNING IFLA_VXLAN_PORT IFLA_VXLAN_LOCAL6",
     ),
-    ("SPEC6", ifinfmsg.ifinfmsg.af_spec_inet.inet6, "IFLA_INET6_ADDR_GEN_MODE"),
 )

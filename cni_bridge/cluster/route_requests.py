@@ -38,7 +38,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cni_bridge.kernel.netlink import Value
 
-IN6_ADDR_GEN_MODE_NONE = 1  # linux/if_link.h
 REPLACE = NLM_F_CREATE | NLM_F_REPLACE
 VIA = "=H16s"  # struct rtvia of an IPv6 gateway
 

@@ -6,10 +6,9 @@ Pure: builds requests and reads answers. It sends nothing and decides no policy.
 from socket import AF_BRIDGE
 
 from cni_bridge import address
-from cni_bridge.address import AF_INET6, text
+from cni_bridge.address import text
 from cni_bridge.cluster.desired import Forward, Neighbour, Tunnel
 from cni_bridge.cluster.messages import (
-    IFLA_INET6_ADDR_GEN_MODE,
     IFLA_VXLAN_ID,
     IFLA_VXLAN_LEARNING,
     IFLA_VXLAN_LOCAL,
@@ -25,9 +24,9 @@ from cni_bridge.cluster.messages import (
     RTM_DELNEIGH,
     RTM_GETNEIGH,
     RTM_NEWNEIGH,
-    SPEC6,
     VXLAN,
 )
+from cni_bridge.kernel import links
 from cni_bridge.kernel.messages import (
     IFF_UP,
     IFLA_ADDRESS,
@@ -52,9 +51,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cni_bridge.kernel.netlink import Value
 
-IN6_ADDR_GEN_MODE_NONE = 1  # linux/if_link.h
 REPLACE = NLM_F_CREATE | NLM_F_REPLACE
-VIA = "=H16s"  # struct rtvia of an IPv6 gateway
 
 
 @record
@@ -112,12 +109,11 @@ def adjust_tunnel(index: int, want: Tunnel, *, has_ipv6: bool) -> Request:
     It makes no IPv6 address by itself, because duplicate detection has no listeners. That must be
     set before it is up.
     """
-    generation = nest(SPEC6, {IFLA_INET6_ADDR_GEN_MODE: IN6_ADDR_GEN_MODE_NONE})
     values: dict[int, Value] = {
         IFLA_ADDRESS: want.mac,
         IFLA_MTU: want.mtu,
         IFLA_IFALIAS: want.alias,
-        IFLA_AF_SPEC: nest({}, {AF_INET6: generation}) if has_ipv6 else None,
+        IFLA_AF_SPEC: links.no_link_local() if has_ipv6 else None,
     }
     return Request(
         what=f"set tunnel {want.name}: MAC {want.mac.hex(':')}, MTU {want.mtu}",

@@ -20,6 +20,7 @@ from cni_bridge.kernel.messages import (
     IFLA_GROUP,
     IFLA_IFALIAS,
     IFLA_IFNAME,
+    IFLA_INET6_ADDR_GEN_MODE,
     IFLA_INFO_DATA,
     IFLA_INFO_KIND,
     IFLA_INFO_SLAVE_DATA,
@@ -38,6 +39,7 @@ from cni_bridge.kernel.messages import (
     RTM_DELLINK,
     RTM_GETLINK,
     RTM_NEWLINK,
+    SPEC6,
     VETH,
     VETH_INFO_PEER,
 )
@@ -53,9 +55,10 @@ if TYPE_CHECKING:
 
     Who = int | str  # an interface, by index or by name
 
-AF_INET = 2
+AF_INET, AF_INET6 = 2, 10
 IFLA_INET_CONF = 1  # linux/if_link.h, in IFLA_AF_SPEC of AF_INET
 IPV4_DEVCONF_ARP_NOTIFY = 22  # linux/ip.h
+IN6_ADDR_GEN_MODE_NONE = 1  # linux/if_link.h
 BR_STATE_DISABLED = 0  # linux/if_bridge.h
 BR_STATE_FORWARDING = 3
 STP_STATES = {1: "listening", 2: "learning", 4: "blocking"}  # of BR_STATE_*
@@ -182,9 +185,18 @@ def create_veth(
 
 
 def set_port(
-    who: "Who", *, hairpin: bool, isolated: bool, alias: str, forwards_reserved: bool = False
+    who: "Who",
+    *,
+    hairpin: bool,
+    isolated: bool,
+    alias: str,
+    forwards_reserved: bool = False,
+    lacks_link_local: bool = False,
 ) -> Request:
-    """Set the flags and the alias of a bridge port; `forwards_reserved` can't be taken back."""
+    """Set the flags and the alias of a bridge port; `forwards_reserved` can't be taken back.
+
+    `lacks_link_local`: see `set_alias`.
+    """
     flags: dict[int, Value] = {
         IFLA_BRPORT_MODE: hairpin,
         IFLA_BRPORT_GROUP_FWD_MASK: RESERVED_GROUPS if forwards_reserved else None,
@@ -193,7 +205,8 @@ def set_port(
     data = nest(BRIDGE_PORT, flags)
     info = nest(LINKINFO, {IFLA_INFO_SLAVE_KIND: "bridge", IFLA_INFO_SLAVE_DATA: data})
     what = f"set bridge port {who}: hairpin {hairpin}, isolated {isolated}, alias {alias}"
-    return _change(what, who, {IFLA_LINKINFO: info, IFLA_IFALIAS: alias})
+    family = no_link_local() if lacks_link_local else None
+    return _change(what, who, {IFLA_LINKINFO: info, IFLA_IFALIAS: alias, IFLA_AF_SPEC: family})
 
 
 def announce_changes(who: "Who") -> Request:
@@ -203,9 +216,20 @@ def announce_changes(who: "Who") -> Request:
     return _change(f"set arp_notify of interface {who}", who, {IFLA_AF_SPEC: values})
 
 
-def set_alias(who: "Who", alias: str) -> Request:
-    """Mark the owner of an interface."""
-    return _change(f"set alias {alias} of interface {who}", who, {IFLA_IFALIAS: alias})
+def set_alias(who: "Who", alias: str, *, lacks_link_local: bool = False) -> Request:
+    """Mark the owner of an interface.
+
+    `lacks_link_local`: the interface, which has IPv6 and no carrier yet, never gets a link-local address.
+    """
+    family = no_link_local() if lacks_link_local else None
+    values: dict[int, Value] = {IFLA_IFALIAS: alias, IFLA_AF_SPEC: family}
+    return _change(f"set alias {alias} of interface {who}", who, values)
+
+
+def no_link_local() -> bytes:
+    """Return the value of IFLA_AF_SPEC with which the kernel gives an interface no link-local address."""
+    mode = {IFLA_INET6_ADDR_GEN_MODE: IN6_ADDR_GEN_MODE_NONE}
+    return nest({}, {AF_INET6: nest(SPEC6, mode)})
 
 
 def move(index: int, name: str, netns: int, *, mtu: int = 0, mac: bytes | None = None) -> Request:

@@ -113,14 +113,18 @@ def router_problems(interface: str) -> "Iterator[str]":
         )
 
 
-def refuse_routers(interface: str, *, is_rehearsal: bool = False) -> None:
+def refuse_routers(interface: str, *, is_rehearsal: bool = False) -> bool:
     """Ignore router advertisements on an interface. Raise KernelRefused if that is impossible.
+
+    Return whether the interface has IPv6: the kernel may lack it, and an MTU below 1280 is too small.
 
     Otherwise a container that sends them becomes this host's router (CVE-2020-10749).
     """
     key = f"net/ipv6/conf/{interface}/accept_ra"
     try:
         write(key, "0", is_rehearsal=is_rehearsal)
+    except FileNotFoundError:
+        return False
     except OSError as error:
         if accepts_routers(interface):
             raise errors.KernelRefused(
@@ -128,3 +132,4 @@ def refuse_routers(interface: str, *, is_rehearsal: bool = False) -> None:
                 "a container could make itself this host's IPv6 router; make /proc/sys writable, or "
                 "set net.ipv6.conf.default.accept_ra to 0 on the host before the bridge is created",
             ) from error
+    return True

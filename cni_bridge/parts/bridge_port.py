@@ -19,14 +19,26 @@ PORT_UP_TIMEOUT_S = 2.5  # the reference waits as long
 
 
 def configure(host: "Socket", desired: Veth, port: Port) -> None:
-    """Set flags and VLANs of the port; if they restrict it, before it is up."""
+    """Set flags and VLANs of the port; if they restrict it, before it is up.
+
+    A port needs no address. Without a link-local one, which would come and go with each container,
+    programs that follow the host's addresses have nothing to do: dnsmasq, for one, answers no query
+    while it finds out what has changed.
+    """
+    has_ipv6 = sysctl.refuse_routers(desired.host_name)
     if port.hairpin or port.isolated or port.is_checked:
-        flags = {"hairpin": port.hairpin, "isolated": port.isolated}
-        checked = {"forwards_reserved": port.is_checked}
-        host.run(links.set_port(desired.host_name, alias=desired.alias, **flags, **checked))
+        host.run(
+            links.set_port(
+                desired.host_name,
+                hairpin=port.hairpin,
+                isolated=port.isolated,
+                alias=desired.alias,
+                forwards_reserved=port.is_checked,
+                lacks_link_local=has_ipv6,
+            )
+        )
     else:  # as a new port is; setting it takes the longer the more ports the bridge has
-        host.run(links.set_alias(desired.host_name, desired.alias))
-    sysctl.refuse_routers(desired.host_name)
+        host.run(links.set_alias(desired.host_name, desired.alias, lacks_link_local=has_ipv6))
     if port.vlan:
         from cni_bridge.parts import vlan  # few networks have VLANs
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.conftest import GATEWAY6, SUBNET4, SUBNET6, VERSIONS, MakeNetwork
+from tests.kernel.conftest import GATEWAY4, GATEWAY6, SUBNET4, SUBNET6, VERSIONS, MakeNetwork
 from tests.lab import Host, frames, namespaces
 from tests.lab.containers import Container
 from tests.lab.iproute import ip, ip_json
@@ -145,6 +145,30 @@ def test_a_container_does_not_become_the_hosts_router(
         error = network.check(container).error()
         assert f"sysctl net/ipv6/conf/{name}/accept_ra: expected 0, found 1" in str(error)
         set_value(name, "accept_ra", "0")
+
+
+@pytest.mark.parametrize("more", [{}, {"portIsolation": True}], ids=["plain", "flags"])
+def test_a_host_end_has_no_address(
+    host: Host, make_network: MakeNetwork, more: dict[str, object]
+) -> None:
+    network = make_network(**more)
+    container = host.container()
+    network.add(container).result()
+    wait_until(lambda: not ip_json("-6", "address", "show", "tentative"))  # others get theirs
+    assert ip_json("-6", "address", "show", "dev", "cni0", "scope", "link")
+    (port,) = (each["ifname"] for each in ip_json("link", "show", "master", "cni0"))
+    (found,) = ip_json("address", "show", "dev", port)
+    assert found["addr_info"] == []
+    assert container.can_ping(GATEWAY6)
+    network.check(container).assert_silent_success()
+
+
+def test_a_port_too_small_for_ipv6_is_no_accident(host: Host, make_network: MakeNetwork) -> None:
+    network = make_network(ONLY4, mtu=1000)
+    container = host.container()
+    network.add(container).result()
+    assert container.can_ping(GATEWAY4)
+    network.check(container).assert_silent_success()
 
 
 # ---------------------------------------------------------------- /proc/sys is read-only
