@@ -244,7 +244,8 @@ def record_restore(recorder: Recorder) -> None:
     recorder.section(
         "restore",
         "Reloads the firewall of all containers, after another firewall was reloaded or after "
-        "`nft flush ruleset`. [The unit](../conf/cni-bridge-restore.service) runs it with systemd.",
+        "`nft flush ruleset`. With `--watch` it waits for that and does it each time: "
+        "[the unit](../conf/cni-bridge-restore.service).",
     )
     recorder.run("nft flush ruleset", "cni-bridge restore")
 

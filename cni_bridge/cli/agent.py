@@ -7,7 +7,6 @@ import argparse
 import fcntl
 import hashlib
 import logging
-import os
 import signal
 import socket
 import sys
@@ -17,7 +16,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from cni_bridge import address
-from cni_bridge.cli import conflists, terminal
+from cni_bridge.cli import conflists, systemd, terminal
 from cni_bridge.cli.options import Commands, Options, add_command, add_conf_dir
 from cni_bridge.cluster import snapshot
 from cni_bridge.errors import CniError, InvalidConfig, IOFailure, TryAgainLater
@@ -156,13 +155,13 @@ def _serve(agent: "Agent", metrics: str) -> int:
         except Exception as error:  # noqa: BLE001 - nothing may end the agent: leases would expire
             agent.note_fault(error)
         is_ready = is_ready or agent.is_ready()
-        tell_systemd(
+        systemd.tell(
             *["READY=1"] * is_ready, "WATCHDOG=1", f"STATUS={terminal.clean(agent.status())}"
         )
         end = time.monotonic() + agent.pause()
         while not stopped and time.monotonic() < end:
             sleep(SLICE_S)
-    tell_systemd("STOPPING=1")
+    systemd.tell("STOPPING=1")
     if server:
         server.shutdown()
     return 0
@@ -180,18 +179,6 @@ def _metrics(agent: "Agent", where: str) -> "WSGIServer | None":
     except OSError as error:
         logging.warning("no metrics at %s: %s", where, error.strerror)
         return None
-
-
-def tell_systemd(*lines: str) -> None:
-    """Send one datagram to the service manager's socket, if there is one (sd_notify(3))."""
-    path = os.environ.get("NOTIFY_SOCKET", "")
-    if not path:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as there:
-        try:
-            there.sendto("\n".join(lines).encode(), "\0" + path[1:] if path[0] == "@" else path)
-        except OSError:
-            return  # it is told again in the next turn
 
 
 @contextmanager

@@ -1,12 +1,18 @@
 """`cni-bridge restore`: reload the firewall from the ledger, and rebuild a lost ledger."""
 
 import os
+import signal
+import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NoReturn, TypeVar
 
-from cni_bridge.cli import terminal
+from cni_bridge import plugin
+from cni_bridge.cli import nft_changes, systemd, terminal
 from cni_bridge.cli.options import Commands, Options, add_command, add_state_dir
-from cni_bridge.errors import LedgerUnusable
+from cni_bridge.errors import CniError, LedgerUnusable
 from cni_bridge.firewall import apply
 from cni_bridge.firewall.register import Register
 from cni_bridge.kernel import netlink
@@ -15,6 +21,10 @@ from cni_bridge.ledger.store import Ledger
 from cni_bridge.naming import apply as nameserver
 from cni_bridge.naming import server
 from cni_bridge.recovery import firewall_records, lost_ledger, other_ledgers
+
+Result = TypeVar("Result")
+
+RETRY_S = 2.0  # nft may be missing, or the ledger be locked
 
 
 def register(parsers: Commands) -> None:
@@ -28,14 +38,19 @@ def register(parsers: Commands) -> None:
         "that have died. The next ADD would do the same. Harmless if nothing is missing.\n\n"
         "With --from-kernel a lost or damaged ledger is rebuilt first, from host ends,\n"
         "addresses in containers and firewall elements. A damaged ledger is moved aside,\n"
-        "an intact one is completed.",
+        "an intact one is completed.\n\n"
+        "With --watch it goes on: whenever another program has changed nftables, it looks for\n"
+        "what is missing and loads that again, within a second.",
         examples="  nft flush ruleset; cni-bridge restore\n"
         "  cni-bridge restore --from-kernel\n"
-        "  systemctl enable --now cni-bridge-restore   # after each reload of others",
+        "  systemctl enable --now cni-bridge-restore   # --watch, as a service",
     )
     parser.add_argument("--quiet", action="store_true", help="print only errors")
     parser.add_argument(
         "--from-kernel", action="store_true", help="first record the running containers"
+    )
+    parser.add_argument(
+        "--watch", action="store_true", help="go on, and restore what others remove"
     )
     add_state_dir(parser, may_be_new=True)
 
@@ -47,6 +62,8 @@ def run(options: Options) -> int:
     if options.from_kernel:
         for line in rebuild(options.state_dir):
             screen.print(line, soft_wrap=True)
+    if options.watch:
+        watch(quiet=options.quiet)
     count = firewall()
     for network in nameservers():
         screen.print(f"restored the nameserver of network {network}", soft_wrap=True)
@@ -58,6 +75,57 @@ def firewall() -> int:
     """Reload the firewall from the host's ledger; return the number of elements."""
     ledger = store.find_ledger(state_directory.HOST)
     return apply.restore(Register(ledger.database)) if ledger else 0
+
+
+def watch(*, quiet: bool) -> NoReturn:
+    """Restore everything, then the firewall each time another program has taken something from it."""
+    changes = nft_changes.Changes()
+    _insist(lambda: (firewall(), nameservers()))
+    systemd.tell("READY=1")
+    while True:
+        changes.wait()
+        count = _insist(_mend)
+        if count and not quiet:
+            terminal.write(f"another program changed nftables: restored {count} elements")
+            sys.stdout.flush()
+
+
+def _insist(act: Callable[[], Result]) -> Result:
+    """Do something until it succeeds. A signal to end is obeyed before or after, not within."""
+    while True:
+        try:
+            with _undisturbed():
+                return act()
+        except (CniError, OSError) as error:
+            terminal.fail(plugin.as_cni_error(error))
+        time.sleep(RETRY_S)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Obey SIGTERM and SIGINT at the end. They are not blocked: what is started would inherit that."""
+    told: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, _: told.append(number))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if told:
+            signal.raise_signal(told[0])
+
+
+def _mend() -> int:
+    """Reload the firewall if anything is missing; return the number of elements, 0 if nothing was."""
+    ledger = store.find_ledger(state_directory.HOST)
+    if not ledger:
+        return 0
+    with closing(ledger):
+        register = Register(ledger.database)
+        return 0 if nft_changes.is_whole(register) else apply.restore(register)
 
 
 def nameservers() -> list[str]:

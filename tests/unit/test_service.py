@@ -21,17 +21,10 @@ def unit(name: str) -> configparser.ConfigParser:
     return parser
 
 
-def test_the_firewall_s_unit_follows_every_firewall_that_it_waits_for() -> None:
-    section = unit(RESTORE)["Unit"]
-    others = section["After"].split()
-    assert section["PartOf"].split() == section["ReloadPropagatedFrom"].split() == others
-    assert unit(RESTORE)["Install"]["WantedBy"].split() == ["multi-user.target", *others]
-
-
-def test_the_firewall_s_unit_does_the_same_when_it_is_reloaded() -> None:
-    service = unit(RESTORE)["Service"]
-    assert service["ExecReload"] == service["ExecStart"]
-    assert main.build_parser("restore").parse_args(shlex.split(service["ExecStart"])[1:]).quiet
+def test_the_firewall_s_unit_watches_and_names_no_firewall() -> None:
+    assert unit(RESTORE)["Service"]["ExecStart"].endswith(" restore --watch")
+    assert "After" not in unit(RESTORE)["Unit"]
+    assert unit(RESTORE)["Install"]["WantedBy"] == "multi-user.target"
 
 
 @pytest.mark.parametrize("name", UNITS)
