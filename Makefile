@@ -93,7 +93,7 @@ check-guest-upstream: build ## their specs about VLANs, in an emulated machine (
 	$(PYTHON) -m tests.upstream
 	@$(MAKE) --no-print-directory check-guest TESTS=tests/upstream
 
-check-machine: deb ## TESTS in a whole Debian 12 and 13 under qemu: systemd, reboot, firewalls, Docker (SUITES=bookworm: 12 alone)
+check-machine: deb ## TESTS on a whole Debian 12 and 13: systemd, reboot, firewalls, Docker (SUITES=bookworm:qemu: 12, with its own kernel)
 	@build/need.sh dpkg-shlibdeps=dpkg-dev
 	$(PYTHON) -m pytest -v $(or $(TESTS),tests/machine)
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from rich.prompt import Confirm, Prompt
 
-from cni_bridge.cli import host_state, terminal
+from cni_bridge.cli import host_state, network_managers, terminal
 from cni_bridge.cli.options import Commands, Options, add_command
 from cni_bridge.cli.validate import command as validate
 from cni_bridge.cli.validate.findings import ERROR
@@ -92,6 +92,10 @@ def run(options: Options) -> int:
         ) from error
     subnets = ", ".join(map(str, _configured(json.loads(text))))
     terminal.write(f"{options.output}: network {options.name}, {subnets}")
+    bridges = [options.bridge or _bridge(options.name)]
+    for manager in network_managers.look().unheeded(bridges, ["veth0"]):
+        terminal.write(f"first: {manager.command}")
+        terminal.write(f"       {manager.cause}: {manager.effect}")
     terminal.write(f"next: {_next_step(options)}")
     return 0
 

@@ -27,11 +27,16 @@ def write(conf: Path, config: dict[str, Any], **changes: Any) -> None:
 
 
 def doctor(conf: Path, *more: str, beside: Path | None = None) -> Run:
-    """One look, with no other process in sight than the one `beside` it."""
+    """Run doctor once, with no other process in sight than the one `beside` it."""
     where = ("--conf-dir", str(conf), "--cni-path", str(PLUGIN.parent))
-    words = shlex.join((str(PLUGIN), "doctor", *where, *more))
+    return command_beside(beside, "doctor", *where, *more)
+
+
+def command_beside(beside: Path | None, *words: str) -> Run:
+    """Run a command with no other process in sight than the one `beside` it."""
+    line = shlex.join((str(PLUGIN), *words))
     alone = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c")
-    company = f"{beside} 60 & {words}; exit $?" if beside else f"{words}; exit $?"
+    company = f"{beside} 60 & {line}; exit $?" if beside else f"{line}; exit $?"
     done = subprocess.run((*alone, company), capture_output=True, text=True, timeout=60)
     return Run(done.returncode, done.stdout, done.stderr)
 

@@ -1,14 +1,15 @@
-"""Containers in an emulated machine, and who reaches them: the LAN, the machine, the LAN's server.
+"""Containers on a whole Debian, and who reaches them: the LAN, the machine, the LAN's server.
 
 Debian 12 has podman with CNI; Debian 13 has containerd, with a unit of systemd for each container.
 """
 
 import ipaddress
 import json
+import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from tests.machine.emulated import Emulated
+from tests.machine.machines import Machine
 from tests.machine.stages import CONFLIST, IMAGE
 
 HOST4, HOST6 = "192.0.2.1", "2001:db8::1"  # as the LAN sees the machine
@@ -58,7 +59,7 @@ class Runtime(Protocol):
 class Podman:
     """podman 4, with CNI as its backend."""
 
-    def __init__(self, machine: Emulated) -> None:
+    def __init__(self, machine: Machine) -> None:
         self.machine = machine
         machine.run("systemctl enable --quiet podman-restart")
 
@@ -83,7 +84,7 @@ class Podman:
 class Containerd:
     """containerd, and `ctr run --cni` as a service; the port is in the network's configuration."""
 
-    def __init__(self, machine: Emulated) -> None:
+    def __init__(self, machine: Machine) -> None:
         self.machine = machine
 
     def start(self, name: str, port: int) -> Box:
@@ -113,7 +114,7 @@ class Containerd:
 class Boxes:
     """The containers of a scenario."""
 
-    def __init__(self, machine: Emulated, runtime: Runtime) -> None:
+    def __init__(self, machine: Machine, runtime: Runtime) -> None:
         self.machine = machine
         self.runtime = runtime
         self.all: list[Box] = []
@@ -131,12 +132,16 @@ class Boxes:
                 f"http://{HOST4}:{box.port}/; do sleep 0.5; done'"
             )
 
-    def assert_all_reach(self) -> None:
+    def assert_all_reach(self, attempts: int = 1) -> None:
         """Check that LAN and host reach each port, and containers the LAN's server, masqueraded."""
         for box in self.all:
+            expected = [*[box.name] * 3, HOST4, HOST6]
             found = self.reach(box)
-            answers = [box.name] * 3
-            assert found == [*answers, HOST4, HOST6], f"{box}: {found}"
+            for _ in range(attempts - 1):
+                if found != expected:
+                    time.sleep(1)
+                    found = self.reach(box)
+            assert found == expected, f"{box}: {found}"
 
     def reach(self, box: Box) -> list[str]:
         """Return what is answered: by the port, to the LAN and to the host, and by the LAN's server."""

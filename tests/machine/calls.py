@@ -7,7 +7,7 @@ import json
 import shlex
 from typing import Any
 
-from tests.machine.emulated import Emulated
+from tests.machine.machines import Machine
 from tests.machine.stages import CONFLIST
 
 CONFIG = "/srv/call.json"
@@ -26,7 +26,7 @@ detach() {{ call DEL $1 && {{ ip netns del $1 2>/dev/null || true; }}; }}
 class Calls:
     """A runtime without containers."""
 
-    def __init__(self, machine: Emulated) -> None:
+    def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.network("web")
 

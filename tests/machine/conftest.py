@@ -1,5 +1,6 @@
 """The fixtures of the scenarios: a whole Debian as good as new, and containers in it.
 
+SUITES names the machines: `bookworm` runs in namespaces of this kernel, `bookworm:qemu` on its own.
 What each scenario took goes to `outcomes`.
 """
 
@@ -11,9 +12,9 @@ import pytest
 from tests.machine import outcomes
 from tests.machine.boxes import Boxes, Containerd, Podman
 from tests.machine.calls import Calls
-from tests.machine.emulated import Emulated
 from tests.machine.images import emulator, image
-from tests.machine.stages import INSTALLED, machine, package
+from tests.machine.machines import Machine
+from tests.machine.stages import contained, emulated, package
 
 SUITES = os.environ.get("SUITES", "bookworm trixie").split()
 
@@ -25,38 +26,48 @@ def suite(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def switched_on(suite: str) -> Iterator[Emulated]:
+def switched_on(suite: str) -> Iterator[Machine]:
     """Yield a machine that all scenarios of a release use, one after the other."""
-    emulator.need(
-        f"{emulator.QEMU}=qemu-system-x86", "qemu-img=qemu-utils", "busybox=busybox-static"
-    )
-    made = image(suite)
+    release, _, way = suite.partition(":")
+    if way:
+        emulator.need(
+            f"{emulator.QEMU}=qemu-system-x86", "qemu-img=qemu-utils", "busybox=busybox-static"
+        )
+    else:
+        emulator.need("systemd-nspawn=systemd-container", "busybox=busybox-static")
+    made = image(release)
     outcomes.describe(suite, made)
-    with machine(made, package()) as running:
+    with (emulated if way else contained)(made, package()) as running:
         yield running
 
 
 @pytest.fixture
-def guest(switched_on: Emulated) -> Emulated:
+def guest(switched_on: Machine) -> Machine:
     """Return the machine as it was right after the package was installed."""
-    switched_on.restore(INSTALLED)
+    switched_on.renew()
     return switched_on
 
 
 @pytest.fixture
-def boxes(guest: Emulated, suite: str) -> Boxes:
+def boxes(guest: Machine, suite: str) -> Boxes:
     """Return containers with the runtime that this release has for CNI."""
-    return Boxes(guest, Podman(guest) if suite == "bookworm" else Containerd(guest))
+    return Boxes(guest, Podman(guest) if suite.startswith("bookworm") else Containerd(guest))
 
 
 @pytest.fixture
-def calls(guest: Emulated) -> Calls:
+def calls(guest: Machine) -> Calls:
     """Return the plugin, to be called without a runtime."""
     return Calls(guest)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Keep which scenarios there are."""
+    for item in session.items:
+        outcomes.expect(item.nodeid)
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Keep what a scenario has shown, and how long it took."""
-    if report.when == "call":
+    if report.when == "call" or report.failed:
         outcomes.add(report.nodeid, report.outcome, report.duration)
         outcomes.write()  # now, as a run takes long and may be ended

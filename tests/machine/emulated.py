@@ -3,7 +3,6 @@
 What is on its disk is made by build/machine_image.py; what happens in it is decided by the callers.
 """
 
-import shlex
 import subprocess
 import tempfile
 import time
@@ -11,17 +10,23 @@ from pathlib import Path
 
 from tests.machine.guest_agent import Agent, Monitor
 from tests.machine.images import Image, emulator
+from tests.machine.machines import COMMAND_S, Machine
 
 MEMORY_MB = 2048
 START_S = 600  # of an emulated machine beside other work
-COMMAND_S = 300
 MONITOR_S = 300
 
 
-class Emulated:
-    """A machine with a disk of its own over the image's, and a second disk to hand it files."""
+class Emulated(Machine):
+    """A machine with a disk of its own over the image's, and a second disk to hand it files.
 
-    def __init__(self, image: Image, disk: Path, files: Path) -> None:
+    `fresh`: the snapshot on its disk that scenarios begin with.
+    """
+
+    has_own_kernel = True
+
+    def __init__(self, image: Image, disk: Path, files: Path, fresh: str = "") -> None:
+        self._fresh = fresh
         self.image = image
         self.disk = disk
         self.files = files
@@ -65,6 +70,8 @@ class Emulated:
             self._process.terminate()  # and not killed: qemu itself must write what the disk got
             self._process.wait(MONITOR_S)
             self._process = None
+            self._monitor.close()
+            self._agent.close()
 
     def close(self) -> None:
         """Switch the machine off for good."""
@@ -75,6 +82,10 @@ class Emulated:
         """Keep disk and memory as they are now."""
         self.run("sync")
         self._monitor.human(f"savevm {name}")
+
+    def renew(self) -> None:
+        """Make it as it was right after the package was installed."""
+        self.restore(self._fresh)
 
     def restore(self, name: str) -> None:
         """Bring back disk and memory as they were then, with the time of now."""
@@ -91,23 +102,8 @@ class Emulated:
         self._monitor.wait_for("RESET")
         self.wait()
 
-    def run(self, script: str, timeout_s: float = COMMAND_S) -> str:
-        """Return what a script of bash prints that succeeds."""
-        done = self.try_to_run(f"set -eo pipefail; {script}", timeout_s)
-        assert done.returncode == 0, f"{script}: {done.returncode}\n{done.stdout}{done.stderr}"
-        return done.stdout
-
     def try_to_run(
         self, script: str, timeout_s: float = COMMAND_S
     ) -> "subprocess.CompletedProcess[str]":
         """Return what became of a script that may fail."""
         return self._agent.run(script, timeout_s)
-
-    def begin(self, script: str) -> None:
-        """Start a script and do not wait for it."""
-        self._agent.start(script)
-
-    def write(self, path: str, text: str) -> None:
-        """Write a file in the machine."""
-        quoted = shlex.quote(path)
-        self.run(f"mkdir -p $(dirname {quoted}); printf %s {shlex.quote(text)} > {quoted}")

@@ -40,6 +40,11 @@ class Monitor:
         said = self("human-monitor-command", **{"command-line": line})
         assert not said.strip(), f"{line}: {said}"
 
+    def close(self) -> None:
+        """Hang up."""
+        self._lines.close()
+        self._socket.close()
+
     def wait_for(self, event: str) -> None:
         """Return when qemu reports an event."""
         while self._answer().get("event") != event:
@@ -58,6 +63,10 @@ class Agent:
         self._socket = _connect(path, timeout_s)
         self._serial = 0
         self._buffer = b""
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
 
     def wait(self, timeout_s: float) -> None:
         """Return once the agent answers; what an earlier one has sent is dropped."""

@@ -4,6 +4,7 @@ What the last runs have found; an earlier run's scenarios stay until they are ru
 """
 
 import json
+import os
 import re
 import sys
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ DATA = ROOT / "docs/evidence/machine.json"
 PAGE = ROOT / "docs/evidence/machine.md"
 BEGIN, END = "<!-- scenarios -->\n", "<!-- /scenarios -->\n"
 
+KERNEL = "linux-image-cloud-amd64"
+
 Json = dict[str, Any]
 _found: Json = {}
 
@@ -24,18 +27,24 @@ _found: Json = {}
 def describe(suite: str, image: Image) -> None:
     """Keep what a machine consists of."""
     about = _found.setdefault(suite, {"scenarios": {}})
-    about["versions"] = image.versions
+    about["versions"] = dict(image.versions)
     about["image"] = {"made": image.made, "seconds": image.seconds}
-    about["accelerator"] = "kvm" if emulator.has_kvm() else "tcg"
+    if ":" in suite:
+        about["way"] = "qemu, KVM" if emulator.has_kvm() else "qemu, emulated"
+    else:
+        about["way"] = "namespaces"
+        about["versions"][KERNEL] = f"{os.uname().release} (the host's)"
+
+
+def expect(test: str) -> None:
+    """Keep that there is a test of one machine."""
+    suite, scenario = _parts(test)
+    _found.setdefault(suite, {"scenarios": {}})["scenarios"].setdefault(scenario, {})
 
 
 def add(test: str, outcome: str, seconds: float) -> None:
     """Keep the outcome of a test of one machine."""
-    named = re.search(r"::test_(\w+)\[(.*)\]$", test)
-    if not named:
-        return
-    suite, _, variant = named[2].partition("-")
-    scenario = named[1].replace("_", " ") + (f" ({variant})" if variant else "")
+    suite, scenario = _parts(test)
     _found.setdefault(suite, {"scenarios": {}})["scenarios"][scenario] = {
         "outcome": outcome,
         "seconds": round(seconds),
@@ -49,7 +58,10 @@ def write() -> None:
     for suite, about in _found.items():
         before = known.get(suite, {}).get("scenarios", {})
         known[suite] = known.get(suite, {}) | about
-        known[suite]["scenarios"] = before | about["scenarios"]
+        shown = {
+            name: each for name, each in about["scenarios"].items() if each or name not in before
+        }
+        known[suite]["scenarios"] = before | shown
     KEPT.write_text(json.dumps(known, indent=2) + "\n")
 
 
@@ -64,8 +76,8 @@ def main() -> int:
 
 def table(found: Json) -> str:
     """Return the page's tables: what each machine consists of, then the scenarios."""
-    suites = [each for each in SUITES if each in found]
-    heads = [f"Debian {SUITES[each]}" for each in suites]
+    suites = sorted(each for each in found if "way" in found[each])
+    heads = [f"Debian {SUITES[each.split(':')[0]]}, {found[each]['way']}" for each in suites]
     rows = [["", *heads], ["---", *["---"] * len(suites)]]
     programs = dict.fromkeys(name for each in suites for name in found[each]["versions"])
     rows += (
@@ -83,9 +95,18 @@ def table(found: Json) -> str:
 
 def _cell(scenario: Json | None) -> str:
     if not scenario:
-        return "·"
-    seconds = f"{scenario['seconds']} s"
-    return seconds if scenario["outcome"] == "passed" else f"{scenario['outcome']}, {seconds}"
+        return "not run"
+    if scenario["outcome"] == "skipped":
+        return "needs a kernel of its own"
+    return f"{scenario['outcome']}, {scenario['seconds']} s"
+
+
+def _parts(test: str) -> tuple[str, str]:
+    """Return the machine and the scenario of a test."""
+    named = re.search(r"::test_(\w+)\[(.*)\]$", test)
+    assert named, test
+    suite, _, variant = named[2].partition("-")
+    return suite, named[1].replace("_", " ") + (f" ({variant})" if variant else "")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.lab import ROOT
+from tests.machine.contained import Contained
 from tests.machine.emulated import Emulated
 from tests.machine.images import Image
 from tests.runtimes.image import write_image
@@ -26,6 +27,8 @@ FILES_SIZE = 256 << 20
 IMAGE = "localhost/busybox:1"
 NEWER = "999.0"  # the version of a package to upgrade to
 CONTAINERS_CONF = """
+[containers]
+cgroups = "disabled"
 [network]
 network_backend = "cni"
 cni_plugin_dirs = ["/opt/cni/bin", "/usr/lib/cni"]
@@ -54,7 +57,33 @@ podman import --quiet {FILES}/root.tar {IMAGE}
 
 
 @contextmanager
-def machine(image: Image, package: Path) -> Iterator[Emulated]:
+def contained(image: Image, package: Path) -> Iterator[Contained]:
+    """Yield a Debian in namespaces, to be renewed to how it was with the package installed."""
+    directory = Path(image.disk).parent
+    files = directory / "files.raw"
+    installed = directory / f"installed-{_hand_over(package, files)}.raw"
+    if not installed.exists():
+        for old in directory.glob("installed-*.raw"):
+            old.unlink()
+        fresh = Contained(installed.with_suffix(".fresh"), files, Path(image.disk))
+        try:
+            fresh.renew()
+            fresh.run(INSTALL)
+            fresh.power_off()
+        finally:
+            fresh.close()
+        fresh.disk.rename(installed)
+    running = Contained(directory / f"running-{os.getpid()}.raw", files, installed)
+    try:
+        yield running
+    finally:
+        running.close()
+        running.disk.unlink(missing_ok=True)
+        running.disk.with_suffix(".console").unlink(missing_ok=True)
+
+
+@contextmanager
+def emulated(image: Image, package: Path) -> Iterator[Emulated]:
     """Yield a machine with the package installed, on a disk of its own."""
     directory = Path(image.disk).parent
     files = directory / "files.raw"
@@ -62,12 +91,12 @@ def machine(image: Image, package: Path) -> Iterator[Emulated]:
     booted = _stage(image, files, directory / "booted.qcow2", BOOTED, None, _boot)
     installed = directory / f"installed-{digest}.qcow2"
     if not installed.exists():
-        for old in directory.glob("installed-*"):
+        for old in directory.glob("installed-*.qcow2"):
             old.unlink()
     _stage(image, files, installed, INSTALLED, booted, _install)
     disk = directory / f"running-{os.getpid()}.qcow2"
     _copy(installed, disk)
-    running = Emulated(image, disk, files)
+    running = Emulated(image, disk, files, INSTALLED)
     try:
         yield running
     finally:

@@ -3,7 +3,7 @@
 import json
 
 from tests.machine.boxes import HOST4, Boxes
-from tests.machine.emulated import Emulated
+from tests.machine.machines import Machine
 from tests.machine.stages import FILES, IMAGE
 
 DOCKER = f"""
@@ -19,7 +19,7 @@ STATE = "ip -o address show web0 | sort; ip -o link show master web0 | cut -d: -
 
 
 def test_containers_of_docker_and_ours_reach_each_others_ports(
-    guest: Emulated, boxes: Boxes
+    guest: Machine, boxes: Boxes
 ) -> None:
     ours = boxes.start("one", 8081)
     guest.run(DOCKER)
@@ -44,8 +44,10 @@ def test_containers_of_docker_and_ours_reach_each_others_ports(
     assert guest.run(f"ip netns exec lan {GET}{HOST4}:8090/") == "theirs\n"
 
 
-def test_network_manager_leaves_bridge_and_containers_alone(guest: Emulated, boxes: Boxes) -> None:
+def test_network_manager_leaves_bridge_and_containers_alone(guest: Machine, boxes: Boxes) -> None:
     guest.run("systemctl start NetworkManager")
+    offered = guest.run("cni-bridge init shop -o /etc/cni/net.d/20-shop.conflist")
+    assert "interface-name:shop0" in offered.partition("first: ")[2]
     boxes.start("one", 8081)
     before = guest.run(STATE)
     guest.run(
@@ -59,7 +61,7 @@ def test_network_manager_leaves_bridge_and_containers_alone(guest: Emulated, box
     boxes.assert_all_reach()
 
 
-def test_networkd_that_manages_everything_is_found_by_doctor(guest: Emulated, boxes: Boxes) -> None:
+def test_networkd_that_manages_everything_is_found_by_doctor(guest: Machine, boxes: Boxes) -> None:
     guest.write("/etc/systemd/network/99-all.network", EVERYTHING_BY_DHCP)
     guest.run("systemctl start systemd-networkd")
     boxes.start("one", 8081)
@@ -70,7 +72,7 @@ def test_networkd_that_manages_everything_is_found_by_doctor(guest: Emulated, bo
     boxes.assert_all_reach()
 
 
-def follow_doctor(guest: Emulated, manager: str) -> None:
+def follow_doctor(guest: Machine, manager: str) -> None:
     """Run the command that doctor has for a manager; then doctor must find nothing."""
     found = json.loads(guest.try_to_run("cni-bridge doctor --json").stdout)["findings"]
     (finding,) = found

@@ -4,14 +4,14 @@ import pytest
 
 from tests.machine.boxes import Boxes
 from tests.machine.calls import Calls
-from tests.machine.emulated import Emulated
+from tests.machine.machines import NEEDS_KERNEL, Machine
 
 FULL = "dd if=/dev/zero of={directory}/full bs=1M status=none; dd if=/dev/zero of={directory}/full2 bs=512 status=none"
 
 
 @pytest.mark.parametrize("directory", ["/run", "/var"])
 def test_a_full_directory_harms_nothing_that_runs(
-    directory: str, guest: Emulated, boxes: Boxes, calls: Calls
+    directory: str, guest: Machine, boxes: Boxes, calls: Calls
 ) -> None:
     if directory == "/var":
         calls.network("web", dataDir="/var/lib/cni")
@@ -30,7 +30,9 @@ def test_a_full_directory_harms_nothing_that_runs(
     guest.run("cni-bridge gc; cni-bridge doctor")
 
 
-def test_apparmor_confines_containers_and_not_their_network(guest: Emulated, boxes: Boxes) -> None:
+def test_apparmor_confines_containers_and_not_their_network(guest: Machine, boxes: Boxes) -> None:
+    if not guest.has_own_kernel:
+        pytest.skip(NEEDS_KERNEL)
     assert guest.run("cat /sys/module/apparmor/parameters/enabled") == "Y\n"
     box = boxes.start("one", 8081)
     profile = guest.run(f"cat /proc/{boxes.runtime.pid(box)}/attr/current")

@@ -2,7 +2,7 @@
 
 from tests.machine.boxes import Boxes
 from tests.machine.calls import Calls
-from tests.machine.emulated import Emulated
+from tests.machine.machines import Machine
 from tests.machine.stages import FILES, NEWER
 
 UNITS = ("cni-bridge-restore.service", "cni-bridge-agent@pods.service")
@@ -15,14 +15,14 @@ REMAINS = (
 )
 
 
-def test_units_are_what_systemd_expects(guest: Emulated) -> None:
+def test_units_are_what_systemd_expects(guest: Machine) -> None:
     for unit in UNITS:
         assert guest.try_to_run(f"systemd-analyze verify --man=no {unit} 2>&1").stdout == ""
         print(guest.run(f"systemd-analyze security --no-pager {unit} | tail -1"))
 
 
 def test_an_upgrade_disturbs_neither_containers_nor_plugins(
-    guest: Emulated, boxes: Boxes, calls: Calls
+    guest: Machine, boxes: Boxes, calls: Calls
 ) -> None:
     boxes.start("one", 8081)
     calls.begin("churn", "attach c$n && detach c$n || echo failed")
@@ -35,7 +35,7 @@ def test_an_upgrade_disturbs_neither_containers_nor_plugins(
     boxes.assert_all_reach()
 
 
-def test_a_purge_leaves_nothing(guest: Emulated, boxes: Boxes) -> None:
+def test_a_purge_leaves_nothing(guest: Machine, boxes: Boxes) -> None:
     box = boxes.start("one", 8081)
     boxes.runtime.remove(box)
     guest.run("apt-get purge --quiet --yes cni-bridge")

@@ -5,9 +5,10 @@ import pytest
 from tests.machine.boxes import Boxes
 from tests.machine.calls import Calls
 from tests.machine.emulated import Emulated
+from tests.machine.machines import NEEDS_KERNEL, Machine
 
 
-def assert_nothing_stale(guest: Emulated, boxes: Boxes) -> None:
+def assert_nothing_stale(guest: Machine, boxes: Boxes) -> None:
     """Check that the records, ports and rules are those of the containers, and no others."""
     shown = guest.run("cni-bridge show")
     assert all(f"{box.port}" in shown for box in boxes.all), shown
@@ -16,7 +17,7 @@ def assert_nothing_stale(guest: Emulated, boxes: Boxes) -> None:
     assert guest.run("systemctl --failed --plain --no-legend") == ""
 
 
-def test_containers_come_back_after_a_reboot(guest: Emulated, boxes: Boxes) -> None:
+def test_containers_come_back_after_a_reboot(guest: Machine, boxes: Boxes) -> None:
     boxes.start("one", 8081)
     boxes.start("two", 8082)
     boxes.assert_all_reach()
@@ -28,8 +29,10 @@ def test_containers_come_back_after_a_reboot(guest: Emulated, boxes: Boxes) -> N
 
 @pytest.mark.parametrize("clock", ["clock right", "clock set back"])
 def test_a_ledger_on_disk_forgets_what_ran_before_a_power_cut(
-    clock: str, guest: Emulated, boxes: Boxes, calls: Calls
+    clock: str, guest: Machine, boxes: Boxes, calls: Calls
 ) -> None:
+    if not isinstance(guest, Emulated):
+        pytest.skip(NEEDS_KERNEL)
     calls.network("web", dataDir="/var/lib/cni")
     boxes.start("one", 8081)
     calls.begin("churn", "attach c$n; test $n -lt 4 || detach c$((n - 3))")

@@ -5,11 +5,10 @@ Nothing is judged or changed here; kernel features are tried in a namespace of t
 
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 from cni_bridge import address, names, plan
 from cni_bridge.address import Prefix
-from cni_bridge.cli import conflists, inventory
+from cni_bridge.cli import conflists, inventory, network_managers
 from cni_bridge.cli import gc as gc_command
 from cni_bridge.cli.conflists import Network
 from cni_bridge.cli.doctor import features, peers
@@ -17,6 +16,7 @@ from cni_bridge.cli.doctor.fixes import bridge_of
 from cni_bridge.cli.doctor.peers import PeerAddress
 from cni_bridge.cli.explain import kernel_queries
 from cni_bridge.cli.inventory import Inventory
+from cni_bridge.cli.network_managers import Managers
 from cni_bridge.errors import FirewallRefused
 from cni_bridge.firewall import foreign
 from cni_bridge.firewall import nft_tables as firewall_tables
@@ -33,9 +33,7 @@ from cni_bridge.parts import bridge
 
 BRIDGED_IS_FILTERED = "net/bridge/bridge-nf-call-iptables"
 TRACKED, TRACKED_MAX = (f"net/netfilter/nf_conntrack_{each}" for each in ("count", "max"))
-MANAGERS = ("NetworkManager", "systemd-network")  # a comm has fifteen letters
 NFT_TIMEOUT_S = 30
-SNIPPETS = ("/etc", "/run", "/usr/lib")  # where systemd-networkd and NetworkManager look
 
 
 @record
@@ -52,8 +50,7 @@ class Facts:
     obstacles: dict[Obstacle, str]  # chains of others that drop what is forwarded; their rules
     features: features.Missing
     sysctls: dict[str, str | None]
-    managers: frozenset[str]  # of networks, that run here
-    snippets: dict[str, str]  # of their configuration, by file
+    managers: Managers
     uplinks: dict[str, tuple[str, ...]]  # by bridge: the interfaces by which it gets out
     advertised: dict[str, str]  # accept_ra of interfaces with a route from an advertisement
     unheard: dict[str, tuple[PeerAddress, ...]]  # of other hosts, by cluster network
@@ -108,8 +105,7 @@ def gather(state_dir: str, conf_dir: str, plugin_dirs: tuple[str, ...]) -> Facts
         obstacles=_obstacles(plans),
         features=features.missing(),
         sysctls=_sysctls(plans),
-        managers=frozenset(_running(MANAGERS)),
-        snippets=dict(_snippets()),
+        managers=network_managers.look(),
         uplinks=_uplinks(plans),
         advertised=dict(_advertised(found)),
         unheard={each.name: peers.unheard(each) for each in found.clusters},
@@ -214,26 +210,3 @@ def _advertised(found: Inventory) -> Iterator[tuple[str, str]]:
     devices = {each.device for each in found.host.routes if each.is_advertised}
     for device in sorted(devices):
         yield device, sysctl.read(f"net/ipv6/conf/{device}/accept_ra") or ""
-
-
-def _running(wanted: tuple[str, ...]) -> Iterator[str]:
-    """Yield which of these programs run in this network namespace."""
-    here = Path("/proc/self/ns/net").readlink()
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
-            is_here = command in wanted and (process / "ns/net").readlink() == here
-        except OSError:  # it has ended
-            continue
-        if is_here:
-            yield command
-
-
-def _snippets() -> Iterator[tuple[str, str]]:
-    for directory in SNIPPETS:
-        files = [
-            *Path(directory, "systemd/network").glob("*.network"),
-            *Path(directory, "NetworkManager").glob("**/*.conf"),
-        ]
-        for file in sorted(files):
-            yield str(file), file.read_text(encoding="utf-8", errors="replace")

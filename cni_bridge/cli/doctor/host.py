@@ -1,7 +1,5 @@
 """Check the host itself: kernel features, sysctls, routes, other programs."""
 
-import configparser
-import fnmatch
 import ipaddress
 from collections.abc import Iterator
 from functools import partial
@@ -166,41 +164,11 @@ def overlaps(facts: Facts) -> Iterator[Diagnosis]:
 
 def managers(facts: Facts) -> Iterator[Diagnosis]:
     """Find running network managers that are configured to manage cni-bridge's interfaces."""
-    host_ends = [each.host_name for each in facts.found.attachments]
-    ours = [*dict.fromkeys(each.name for each in facts.found.bridges), *host_ends]
-    for file, text in facts.snippets.items():
-        if "systemd-network" not in facts.managers or not file.endswith(".network"):
-            continue
-        sections = _sections(text)
-        patterns = sections.get("match", {}).get("name", "").split()
-        taken = [name for name in ours if _matches(name, patterns)]
-        if taken and sections.get("link", {}).get("unmanaged", "no") not in ("yes", "true", "1"):
-            yield Diagnosis(
-                cause=f"{file} makes systemd-networkd manage {', '.join(taken[:3])}",
-                effect="it removes addresses and bridges that it does not know",
-                command="printf '[Match]\\nName=veth* "
-                f"{' '.join(each.name for each in facts.found.bridges)}\\n[Link]\\nUnmanaged=yes\\n' "
-                "> /etc/systemd/network/05-cni-bridge.network; networkctl reload",
-            )
-    if "NetworkManager" in facts.managers:
-        yield from _network_manager(facts)
-
-
-def _network_manager(facts: Facts) -> Iterator[Diagnosis]:
-    rules: list[str] = []
-    for file, text in facts.snippets.items():
-        if file.endswith(".conf"):
-            rules += _sections(text).get("keyfile", {}).get("unmanaged-devices", "").split(";")
-    patterns = [rule.strip().removeprefix("interface-name:") for rule in rules]
-    managed = [each.name for each in facts.found.bridges if not _matches(each.name, patterns)]
-    if managed:
-        listed = ";".join(f"interface-name:{name}" for name in (*managed, "veth*"))
-        yield Diagnosis(
-            cause=f"NetworkManager runs and is not configured to ignore {', '.join(managed)}",
-            effect="it may remove addresses, or take the bridge down with a connection of its own",
-            command=f"printf '[keyfile]\\nunmanaged-devices+={listed}\\n' "
-            "> /etc/NetworkManager/conf.d/90-cni-bridge.conf; nmcli general reload",
-        )
+    bridges = list(dict.fromkeys(each.name for each in facts.found.bridges))
+    for each in facts.managers.unheeded(
+        bridges, [each.host_name for each in facts.found.attachments]
+    ):
+        yield Diagnosis(cause=each.cause, effect=each.effect, command=each.command)
 
 
 def _needs(config: NetworkConfig) -> Iterator[str]:
@@ -214,20 +182,3 @@ def _needs(config: NetworkConfig) -> Iterator[str]:
         yield features.RULES
         if config.firewall.checks_mac or config.firewall.checks_ip:
             yield features.SPOOF
-
-
-def _sections(text: str) -> dict[str, dict[str, str]]:
-    """Parse an ini file; return nothing if it cannot be parsed."""
-    parser = configparser.ConfigParser(strict=False, interpolation=None, delimiters=("=", "+="))
-    try:
-        parser.read_string(text)
-    except configparser.Error:
-        return {}
-    return {name.lower(): dict(parser[name]) for name in parser.sections()}
-
-
-def _matches(name: str, patterns: list[str]) -> bool:
-    """Match a name like systemd.network(5): a list of globs; one with `!` excludes."""
-    if any(fnmatch.fnmatch(name, each[1:]) for each in patterns if each.startswith("!")):
-        return False
-    return any(fnmatch.fnmatch(name, each) for each in patterns)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.kernel.conftest import MakeNetwork
 from tests.lab import PLUGIN, Container, Host, Network
-from tests.lab.clinic import doctor, findings, nft, write
+from tests.lab.clinic import command_beside, doctor, findings, nft, write
 from tests.lab.state import LEDGER
 
 LIMITS = {"ingressRate": 8_000_000, "ingressBurst": 8_000_000}
@@ -70,6 +70,22 @@ def test_a_network_manager_that_is_not_told_to_leave_us_alone_is_found(
     assert found["check"] == "managers"
     file.write_text("[keyfile]\nunmanaged-devices+=interface-name:cni0;interface-name:veth*\n")
     assert findings(conf, beside=manager) == []
+
+
+@pytest.mark.parametrize("name", ["NetworkManager", "systemd-networkd"])
+def test_init_says_how_to_tell_a_network_manager_of_the_new_bridge(
+    name: str, host: Host, tmp_path: Path
+) -> None:
+    file = Path("/run/systemd/network/10-all.network")
+    file.parent.mkdir(parents=True)
+    file.write_text("[Match]\nName=*\n[Network]\nDHCP=yes\n")
+    manager = program(tmp_path / name)
+    alone = command_beside(None, "init", "one", "-o", str(tmp_path / "one.conflist"))
+    assert "first: " not in alone.stdout
+    told = command_beside(manager, "init", "shop", "-o", str(tmp_path / "shop.conflist"))
+    (line,) = (each for each in told.stdout.split("\n") if each.startswith("first: "))
+    assert "shop0" in line
+    assert told.status == 0
 
 
 def test_without_nft_the_networks_that_need_it_are_told(
