@@ -30,6 +30,7 @@ class ServedNames:
     upstream: tuple[str, ...] | None
     addresses: tuple[bytes, ...]
     names: Names | None
+    spans_hosts: bool  # a cluster network
 
 
 @record

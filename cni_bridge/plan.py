@@ -216,6 +216,7 @@ def _served(
         upstream=config.nameserver.upstream,
         addresses=tuple(lease.address.ip for lease in leases),
         names=config.names,
+        spans_hosts=config.cluster is not None,
     )
 
 

@@ -16,6 +16,7 @@ from cni_bridge.cluster import member, notation, snapshot, underlay
 from cni_bridge.cluster.books import Books, Counts
 from cni_bridge.cluster.fabric import Fabric
 from cni_bridge.cluster.model import Host, Membership, Settings, View
+from cni_bridge.cluster.names import Names
 from cni_bridge.cluster.snapshot import Snapshot
 from cni_bridge.cluster.store import MembershipLost, OtherNetwork, Store, Unreachable
 from cni_bridge.cluster.underlay import NoUnderlay
@@ -67,6 +68,7 @@ class Agent:
         self.counts = Counts()
         self.books = Books(settings, backing, self.counts)
         self._store = backing
+        self._names = Names(settings.network, settings.domain, backing)
         self._identity = identity
         self._takes_over = take_over
         self._me: Host | None = None
@@ -76,10 +78,8 @@ class Agent:
         self._is_blind = True  # changes since the view have not been received
         self._has_asked = False  # the store to change something, in the last turn
         self._absent: dict[str, float] = {}
-        self._woven: tuple[int, float] = (
-            -1,
-            0.0,
-        )  # revision of the last look at the kernel, and when the next one is due
+        self._woven: View | None = None  # for which the kernel was looked at last
+        self._due = 0.0  # when the next look is
         self._looked = 0.0  # when this host's own addresses were read
         self._faults: tuple[str, ...] = ()  # what the kernel refused
         self._malformed = frozenset[str]()  # names of records that have been reported
@@ -182,6 +182,7 @@ class Agent:
             problems=(
                 *self.books.shortages,
                 *self._faults,
+                *self._names.problems,
                 *map(_malformed, sorted(self._view.malformed)),
             ),
             error=self._error,
@@ -213,6 +214,7 @@ class Agent:
         has_asked_before = self._has_asked
         self._is_blind = self._has_asked = self.books.keep(membership, self._view, ripe)
         self._keep_fabric()
+        self._names.keep(membership, self._view)
         if not self._is_blind:
             self._view = self._store.watch(self._view, PATIENCE_S)
         elif has_asked_before:
@@ -240,7 +242,7 @@ class Agent:
         if joined.host != self._me:
             self._me = joined.host
             self._fabric = self.books.fabric = Fabric(self.settings, joined.host)
-            self._woven = (-1, 0.0)
+            self._woven = None
         return joined
 
     def _myself(self) -> Host:
@@ -278,8 +280,7 @@ class Agent:
             self._looked = now
         if not self._fabric or not self._view:
             return
-        revision, due = self._woven
-        if now >= due or revision != self._view.revision:
+        if now >= self._due or not self._view.has_same_places(self._woven):
             before = self._faults
             held = tuple(row.subnet for row in self.books.rows if row.used)
             try:
@@ -292,7 +293,7 @@ class Agent:
             soonest, latest = UPKEEP_S
             end = time.monotonic()
             rest = min(max(soonest, (end - now) * UPKEEP_SHARE), latest)
-            self._woven = (self._view.revision, end + rest)
+            self._woven, self._due = self._view, end + rest
 
     def _check_own_addresses(self) -> None:
         """Join again if this host's addresses have changed, so that other hosts learn them."""

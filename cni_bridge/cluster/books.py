@@ -61,7 +61,11 @@ class Books:
             database, network = ledger.database, self._settings.network
             self.rows = rows = block_leases.listed(database, network)
             facts = (rows, membership, ripe)
-            if self._settled and self._settled[0] is view and self._settled[1] == facts:
+            if (
+                self._settled
+                and self._settled[1] == facts
+                and view.has_same_places(self._settled[0])
+            ):
                 return False  # do not examine a view of many hosts four times a second
             decision = member.decide(
                 membership.host, view, rows, self._settings, ripe=ripe, random=self._random

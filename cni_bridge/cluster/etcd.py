@@ -6,6 +6,7 @@
     PREFIX/NETWORK/hosts/ID          a host's description; stays
     PREFIX/NETWORK/members/ID        its boot id; vanishes with its lease in etcd
     PREFIX/NETWORK/blocks/SUBNET     the host that has a block; stays
+    PREFIX/NETWORK/names/ID          what a host's containers are called; vanishes as its membership does
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from cni_bridge.cluster import etcd_json, etcd_view, notation
 from cni_bridge.cluster.etcd_client import FAILED_PRECONDITION, NOT_FOUND, EtcdClient, Refused
 from cni_bridge.cluster.etcd_json import Document, Entry, delete, is_at, put
 from cni_bridge.cluster.etcd_watch import Changes, Forgotten
-from cni_bridge.cluster.model import Block, Host, Membership, Settings, View
+from cni_bridge.cluster.model import Block, Host, Membership, Named, Settings, View
 from cni_bridge.cluster.store import MembershipLost, OtherNetwork, Unreachable
 from cni_bridge.lean.record import replace
 from cni_bridge.ledger.blocks import now_ms
@@ -87,6 +88,12 @@ class Etcd:
         if not granted or not _is_leased(member, membership):
             raise _lost(membership)
         return replace(membership, until=asked + granted * 1000)
+
+    def name(self, membership: Membership, names: tuple[Named, ...]) -> None:
+        key = self._at(f"names/{membership.host.id}")
+        written = put(key, notation.names_text(names), int(membership.token))
+        if not self._transact([self._is_member(membership)], [written]):
+            raise _lost(membership)
 
     def leave(self, membership: Membership) -> None:
         host = membership.host.id

@@ -20,6 +20,7 @@ def folded(root: str, changed: Iterable[Entry], view: View = NOTHING_YET) -> Vie
         "hosts": dict(view.hosts),
         "members": dict.fromkeys(view.members),
         "blocks": dict(view.blocks),
+        "names": dict(view.names),
     }
     malformed = dict(view.malformed)
     revision = view.revision
@@ -36,6 +37,7 @@ def folded(root: str, changed: Iterable[Entry], view: View = NOTHING_YET) -> Vie
         members=frozenset(tables["members"]),
         blocks=tables["blocks"],
         malformed=malformed,
+        names=tables["names"],
     )
 
 
@@ -74,4 +76,6 @@ def _record(kind: str, key: Any, entry: Entry) -> Any:
         return notation.host(key, notation.decoded(entry.value))
     if kind == "blocks":
         return notation.block(key, notation.decoded(entry.value), entry.revision)
+    if kind == "names":
+        return notation.names(entry.value)
     return None

@@ -11,7 +11,7 @@ from cni_bridge.address import Prefix, parse_prefix
 from cni_bridge.cluster.kube_api import Api, Changes
 from cni_bridge.cluster.kube_kinds import Node, NodeAddress
 from cni_bridge.cluster.kube_objects import NAMESPACE
-from cni_bridge.cluster.model import Block, Host, Membership, Settings, View
+from cni_bridge.cluster.model import Block, Host, Membership, Named, Settings, View
 from cni_bridge.cluster.notation import MAX_BOOT_ID
 from cni_bridge.cluster.store import MembershipLost, Unreachable
 from cni_bridge.lean.record import replace
@@ -54,6 +54,9 @@ class KubernetesNodes:
 
     def release(self, membership: Membership, block: Block) -> None:
         """Do nothing: a podCIDR stays the node's."""
+
+    def name(self, membership: Membership, names: tuple[Named, ...]) -> None:
+        """Do nothing: such a network has no nameserver."""
 
     def leave(self, membership: Membership) -> None:
         """Do nothing: the host stays a node."""

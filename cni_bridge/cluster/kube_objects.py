@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from cni_bridge.address import Prefix, first, prefix_text
 from cni_bridge.cluster import notation
 from cni_bridge.cluster.kube_kinds import Lease, LeaseSpec, Metadata
-from cni_bridge.cluster.model import Block, Host
+from cni_bridge.cluster.model import Block, Host, Named
 from cni_bridge.cluster.notation import Document
 
 NAMESPACE = "cni-bridge"
 RECORD = "cni-bridge/record"
+NAMES = "cni-bridge/names"
 
 
 def host(item: Lease) -> Host:
@@ -22,6 +23,12 @@ def host(item: Lease) -> Host:
     found = notation.host(document.get("id", ""), document)
     _must_be_held_by(found.id, item)
     return found
+
+
+def names(item: Lease) -> tuple[Named, ...]:
+    """Return the names of the containers of a host's object. Raises Malformed."""
+    text = annotations(item).get(NAMES)
+    return notation.names(text) if text is not None else ()
 
 
 def block(item: Lease) -> Block:

@@ -1,7 +1,7 @@
 """The store on the Kubernetes API: one coordination.k8s.io Lease a host, one a block, one for all.
 
     cni-bridge-HASH           what blocks are cut from, the same on all hosts
-    cni-bridge-HASH-host-…    a host's description, and its renewals
+    cni-bridge-HASH-host-…    a host's description, its renewals, and what its containers are called
     cni-bridge-HASH-block-…   the host that has a block; free without a holder
 
 HASH stands for the network. There are no transactions, only objects that are written if they are as last
@@ -20,7 +20,7 @@ from cni_bridge.cluster import notation
 from cni_bridge.cluster.kube_api import Api, Changes
 from cni_bridge.cluster.kube_kinds import Lease
 from cni_bridge.cluster.kube_objects import NAMESPACE, RECORD
-from cni_bridge.cluster.model import Block, Host, Membership, Settings, View
+from cni_bridge.cluster.model import Block, Host, Membership, Named, Settings, View
 from cni_bridge.cluster.notation import Document, Malformed
 from cni_bridge.cluster.store import MembershipLost, OtherNetwork, Unreachable
 from cni_bridge.lean.record import replace
@@ -70,6 +70,14 @@ class Kubernetes:
             if self._api.replace(found):
                 ttl = found.spec.leaseDurationSeconds or 0
                 return replace(membership, until=asked + ttl * 1000)
+        raise Unreachable("other agents keep changing the record of this host")
+
+    def name(self, membership: Membership, names: tuple[Named, ...]) -> None:
+        for _attempt in range(ATTEMPTS):
+            found = self._own(membership)
+            objects.annotations(found)[objects.NAMES] = notation.names_text(names)
+            if self._api.replace(found):
+                return
         raise Unreachable("other agents keep changing the record of this host")
 
     def leave(self, membership: Membership) -> None:
@@ -165,6 +173,7 @@ class Kubernetes:
     def _seen(self, revision: int) -> View:
         hosts, members, blocks = {}, set(), {}
         malformed: dict[str, Prefix | None] = {}
+        names = {}
         for name, item in self._known.items():
             try:
                 if name.startswith(f"{self._root}-block-"):
@@ -179,6 +188,7 @@ class Kubernetes:
                     hosts[host.id] = host
                     if objects.holder(item) and not self._is_stale(item):
                         members.add(host.id)
+                        names[host.id] = objects.names(item)
                 malformed.pop(name, None)
             except Malformed:
                 malformed.setdefault(name, None)
@@ -189,6 +199,7 @@ class Kubernetes:
             members=frozenset(members),
             blocks=blocks,
             malformed=malformed,
+            names=names,
         )
 
     # ------------------------------------------------------------ objects

@@ -4,6 +4,7 @@ from cni_bridge.address import Prefix
 from cni_bridge.lean.record import record
 
 NONE_MALFORMED: dict[str, Prefix | None] = {}
+NONE_NAMED: "dict[str, tuple[Named, ...]]" = {}
 
 
 @record
@@ -48,6 +49,18 @@ class Membership:
 
 
 @record
+class Named:
+    """A container that can be found by name: its own, empty if it has none, and its aliases.
+
+    `addresses` are those on the network, packed.
+    """
+
+    own: str
+    aliases: tuple[str, ...]
+    addresses: tuple[bytes, ...]
+
+
+@record
 class View:
     """A cluster network as one host has seen it last.
 
@@ -55,7 +68,8 @@ class View:
     is no member still has its blocks, and the routes to them: its containers may well run.
 
     `malformed` are the records that no agent wrote, by their name in the store, with the subnet if it
-    is a block's. They belong to no host, and such a block is not free either.
+    is a block's. They belong to no host, and such a block is not free either. `names` are those of the
+    containers of each host, which count while it is a member.
     """
 
     revision: int
@@ -63,6 +77,16 @@ class View:
     members: frozenset[str]
     blocks: dict[Prefix, Block]
     malformed: dict[str, Prefix | None] = NONE_MALFORMED
+    names: dict[str, tuple[Named, ...]] = NONE_NAMED
+
+    def has_same_places(self, other: "View | None") -> bool:
+        """Return whether nothing but names and the revision differs: the routes are the same."""
+        return other is not None and (self.hosts, self.members, self.blocks, self.malformed) == (
+            other.hosts,
+            other.members,
+            other.blocks,
+            other.malformed,
+        )
 
 
 @record
@@ -113,3 +137,4 @@ class Settings:
     node: str
     # inside of which packets are not masqueraded; None: nothing is, or the pools are these networks
     unmasked: tuple[Prefix, ...] | None = None
+    domain: str = ""  # of the nameserver; empty: the network has none

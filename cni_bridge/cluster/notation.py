@@ -5,7 +5,8 @@ from typing import Any
 
 from cni_bridge import address
 from cni_bridge.address import prefix_text
-from cni_bridge.cluster.model import Block, Host, Pool
+from cni_bridge.cluster.model import Block, Host, Named, Pool
+from cni_bridge.naming.hosts import is_servable
 
 Document = dict[str, Any]
 
@@ -13,6 +14,8 @@ Document = dict[str, Any]
 MAX_ID = 253
 MAX_NAME = 253
 MAX_BOOT_ID = 64
+MAX_NAMES = 32 << 10  # bytes of all names of one host: some 500 containers
+MAX_ALIASES = 64  # of one attachment, and as many addresses
 MTU_RANGE = range(68, 65536)  # 0: not known
 FAMILIES = (4, 16)  # bytes of an address
 
@@ -59,13 +62,17 @@ def host(host_id: str, document: Document) -> Host:
 def _addresses(listed: object) -> tuple[bytes, ...]:
     if not isinstance(listed, list) or len(listed) > len(FAMILIES):
         raise Malformed("its addresses are not a list of at most one per family")
-    try:
-        found = tuple(address.parse(each) for each in listed)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise Malformed("one of its addresses is not an IP address") from error
+    found = _parsed(listed)
     if len({len(ip) for ip in found}) < len(found):
         raise Malformed("it has two addresses of one family")
     return found
+
+
+def _parsed(listed: list[Any]) -> tuple[bytes, ...]:
+    try:
+        return tuple(address.parse(each) for each in listed)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise Malformed("one of its addresses is not an IP address") from error
 
 
 def _text(key: str, value: object, longest: int) -> str:
@@ -89,6 +96,49 @@ def block(subnet: address.Prefix, document: Document, revision: int) -> Block:
         boot_id=_text("boot_id", document.get("boot_id"), MAX_BOOT_ID),
         revision=revision,
     )
+
+
+def names_text(listed: tuple[Named, ...]) -> str:
+    """Return what other hosts must know of the names of this host's containers."""
+    return json.dumps({"names": [_named_document(each) for each in listed]}, separators=(",", ":"))
+
+
+def fitting(listed: tuple[Named, ...]) -> tuple[Named, ...]:
+    """Return the first containers, as many as a record of names may have."""
+    room = MAX_NAMES - len(names_text(()))
+    for number, each in enumerate(listed):
+        room -= len(json.dumps(_named_document(each), separators=(",", ":"))) + 1
+        if room < 0:
+            return listed[:number]
+    return listed
+
+
+def names(text: str) -> tuple[Named, ...]:
+    """Return the containers of a record of names. Raises Malformed."""
+    if len(text) > MAX_NAMES:
+        raise Malformed(f"it is longer than {MAX_NAMES} bytes")
+    listed = decoded(text).get("names")
+    if not isinstance(listed, list):
+        raise Malformed("its names are not a list")
+    return tuple(map(_named, listed))
+
+
+def _named_document(named: Named) -> list[Any]:
+    return [named.own, list(named.aliases), [address.text(ip) for ip in named.addresses]]
+
+
+def _named(document: object) -> Named:
+    match document:
+        case [str() as own, [*aliases], [*addresses]] if (
+            len(aliases) <= MAX_ALIASES and len(addresses) <= MAX_ALIASES
+        ):
+            pass
+        case _:
+            raise Malformed("one of its names is not [own, aliases, addresses]")
+    for each in (own or "none", *aliases):
+        if not isinstance(each, str) or each != each.lower() or not is_servable(each):
+            raise Malformed("one of its names is none that DNS can carry, in lower case")
+    return Named(own=own, aliases=tuple(map(str, aliases)), addresses=_parsed(addresses))
 
 
 def pools_text(pools: tuple[Pool, ...]) -> str:

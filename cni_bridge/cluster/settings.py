@@ -4,6 +4,7 @@ from typing import Any
 
 from cni_bridge.address import Prefix, parse_prefix
 from cni_bridge.cluster.model import Backend, Credentials, Pool, Settings
+from cni_bridge.edge import nameserver
 
 POOLS = (("network", "blockSize"), ("network6", "blockSize6"))
 
@@ -33,6 +34,7 @@ def parse(document: dict[str, Any], state_dir: str) -> Settings:
         kubeconfig=section["kubeconfig"],
         node=section["node"],
         unmasked=_unmasked(document),
+        domain="" if document["nameserver"] is False else nameserver.parse(document).domain,
     )
 
 

@@ -6,7 +6,7 @@ The drivers are `etcd`, `kubernetes` and `kube_nodes`.
 from typing import Protocol
 
 from cni_bridge.address import Prefix
-from cni_bridge.cluster.model import Block, Host, Membership, View
+from cni_bridge.cluster.model import Block, Host, Membership, Named, View
 
 
 class Unreachable(Exception):
@@ -51,6 +51,12 @@ class Store(Protocol):
 
     def release(self, membership: Membership, block: Block) -> None:
         """Give a block back; do nothing if it has changed since it was seen."""
+
+    def name(self, membership: Membership, names: tuple[Named, ...]) -> None:
+        """Write the names of this host's containers, which last as long as the membership.
+
+        Raises MembershipLost.
+        """
 
     def leave(self, membership: Membership) -> None:
         """End the membership; the host's record is removed at once if it has no blocks."""

@@ -29,14 +29,18 @@ def parse(document: "dict[str, Any]") -> Nameserver:
 
 
 def _check_network(document: "dict[str, Any]") -> None:
-    if document.get("mode") == "wire" or "cluster" in document:
-        kind = "a wire has no gateway" if document.get("mode") == "wire" else "it serves one host"
+    if document["mode"] == "wire":
         raise InvalidConfig(
-            f"nameserver: not possible here: {kind}", "remove `nameserver` from this network"
+            "nameserver: not possible here: a wire has no gateway",
+            "remove `nameserver` from this network",
         )
-    if not (document["isGateway"] or document["isDefaultGateway"]) or not document.get(
-        "ipam", {}
-    ).get("type"):
+    if document.get("cluster", {}).get("ranges") == "node":
+        raise InvalidConfig(
+            "nameserver: not possible with cluster.ranges `node`: nothing is written to Kubernetes there",
+            "remove `nameserver`: pods are found by the names of Services",
+        )
+    is_gateway = document["isGateway"] or document["isDefaultGateway"] or "cluster" in document
+    if not is_gateway or not document.get("ipam", {}).get("type"):
         raise InvalidConfig(
             "nameserver: expected a network whose bridge is the gateway, found none",
             "the server listens on the gateway's addresses: set `isGateway`, and `ipam`",

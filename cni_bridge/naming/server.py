@@ -36,7 +36,7 @@ bind-dynamic
 port={port}
 pid-file={directory}/dnsmasq.pid
 addn-hosts={directory}/hosts
-no-hosts
+{others}no-hosts
 local=/{domain}/
 domain-needed
 cache-size=1000
@@ -66,6 +66,7 @@ def configuration(served: ServedNames) -> str:
         interface=served.interface,
         domain=served.domain,
         directory=directory(served.network),
+        others=f"addn-hosts={others(served.network)}\n" if served.spans_hosts else "",
         port=PORT,
     )
     if served.upstream is None:
@@ -89,6 +90,11 @@ def networks() -> list[str]:
 def hosts(network: str) -> str:
     """Return the path of the hosts file."""
     return f"{BASE}/{network}/hosts"
+
+
+def others(network: str) -> str:
+    """Return the path of the hosts file of a cluster network's other hosts, which the agent writes."""
+    return f"{BASE}/{network}/others"
 
 
 def has(network: str) -> bool:
@@ -156,9 +162,7 @@ def ensure(network: str, *, is_changed: bool) -> None:
 
     Raises NameserverFailed.
     """
-    found = running(network)
-    if found and not is_changed:
-        posix.kill(found, SIGHUP)
+    if not is_changed and reload(network):
         return
     program = require()
     for each in _of_network(network):  # its files may have been lost
@@ -177,6 +181,14 @@ def ensure(network: str, *, is_changed: bool) -> None:
             f"{complaint or f'exit status {done.status}'}\nanother process may have port 53: "
             f"`ss -lnp sport = {PORT}`",
         )
+
+
+def reload(network: str) -> bool:
+    """Make the running process read its files again; return whether one runs."""
+    found = running(network)
+    if found:
+        posix.kill(found, SIGHUP)
+    return bool(found)
 
 
 def stop(network: str) -> None:
@@ -225,6 +237,8 @@ def _configuration(network: str) -> str:
 def configure(network: str, text: str) -> bool:
     """Write the configuration; return whether it is another one than before."""
     make_directory(directory(network))
+    if others(network) in text and read(others(network)) is None:
+        write(others(network), "")
     if read(_configuration(network)) == text:
         return False
     write(_configuration(network), text)

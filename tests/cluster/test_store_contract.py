@@ -10,7 +10,7 @@ import pytest
 from cni_bridge.address import parse, parse_prefix
 from cni_bridge.cluster.etcd import Etcd
 from cni_bridge.cluster.kubernetes import Kubernetes
-from cni_bridge.cluster.model import Host, Pool, Settings, View
+from cni_bridge.cluster.model import Host, Named, Pool, Settings, View
 from cni_bridge.cluster.store import MembershipLost, OtherNetwork, Store, Unreachable
 from cni_bridge.lean.record import replace
 from tests.cluster.apiserver import kubeconfig, serving
@@ -242,6 +242,33 @@ def test_a_host_is_evicted_when_it_is_no_member_or_by_force(stores: Open) -> Non
     assert two.evict(ONE.id, by_force=True)
     view = two.view()
     assert (view.blocks, set(view.hosts)) == ({}, {TWO.id})
+
+
+def test_names_are_seen_by_all_while_their_host_is_a_member(stores: Open) -> None:
+    one, two = stores(), stores()
+    mine, view = one.join(ONE, 60), two.view()
+    web = Named(own="web", aliases=("www",), addresses=(parse("10.64.0.2"), parse("fd64::2")))
+    one.name(mine, (web,))
+    view = awaited(two, view, lambda view: view.names.get(ONE.id) == (web,))
+    assert one.view().names == {ONE.id: (web,)}
+    mine = one.renew(mine)
+    assert two.view().names == {ONE.id: (web,)}
+    one.name(mine, ())
+    view = awaited(two, view, lambda view: not view.names.get(ONE.id))
+    one.name(mine, (web,))
+    one.leave(mine)
+    awaited(two, view, lambda view: not view.names.get(ONE.id))
+    with pytest.raises(MembershipLost):
+        one.name(mine, (web,))
+
+
+def test_names_end_with_a_membership_that_is_not_renewed(stores: Open) -> None:
+    one, two = stores(), stores()
+    mine, _theirs = one.join(ONE, TTL), two.join(TWO, 60)
+    view = two.view()
+    one.name(mine, (Named(own="web", aliases=(), addresses=(parse("10.64.0.2"),)),))
+    view = awaited(two, view, lambda view: ONE.id in view.names)
+    awaited(two, view, lambda view: ONE.id not in view.names)
 
 
 def test_a_clock_that_is_right_is_not_skewed(stores: Open) -> None:

@@ -118,8 +118,11 @@ class Maker:
 
     def entry(self, revision: int) -> Entry:
         """Return a key of etcd's."""
-        kind = self._random.choice(("hosts/", "blocks/", "members/", "pools", ""))
-        good = notation.host_document(PEER) if kind == "hosts/" else notation.block_document(PEER)
+        kind = self._random.choice(("hosts/", "blocks/", "members/", "names/", "pools", ""))
+        good = {
+            "hosts/": notation.host_document(PEER),
+            "names/": {"names": [["web", ["www"], ["10.64.2.2"]], self.value()]},
+        }.get(kind, notation.block_document(PEER))
         name = self._random.choice((self.text(), "id-3", "10.64.3.0-26", "fd64::40-122"))
         return Entry(
             key=ROOT + kind + name,
@@ -136,11 +139,8 @@ class Maker:
         good = {"subnet": "10.64.3.0/26"} | notation.block_document(PEER) if is_block else {}
         good |= {} if is_block else {"id": "id-3"} | notation.host_document(PEER)
         name = self._random.choice((self.text(), "0a400300-26", "0a400340-26", "7"))
-        annotations = {
-            self._random.choice(("cni-bridge/record", "cni-bridge/term", self.text())): self.record(
-                good
-            )
-        }
+        kinds = ("cni-bridge/record", "cni-bridge/term", "cni-bridge/names", self.text())
+        annotations = {self._random.choice(kinds): self.record(good)}
         spec = {
             "holderIdentity": self._random.choice(("", "id-3", "id-2", self.text())),
             "leaseDurationSeconds": self._random.choice((1, 60, 2**31 - 1)),
@@ -274,7 +274,7 @@ def judge(view: View, random: Random) -> None:
         pid=0,
     )
     again = snapshot._record(json.loads(json.dumps(snapshot._document(shot))))
-    assert again.view == replace(view, malformed={})
+    assert again.view == replace(view, malformed={}, names={})
 
 
 def main() -> None:

@@ -123,22 +123,22 @@ class Node:
 
     # ------------------------------------------------------------ containers
 
-    def add(self, name: str = "") -> Run:
-        """ADD of a new container, whatever comes of it."""
+    def add(self, name: str = "", **more: Any) -> Run:
+        """ADD of a new container, whatever comes of it; `more` is what else the call has."""
         plugin = Plugin.at(PLUGIN)
         with self.machine.entered() as host:
             made = host.container(name or f"on{self.number}-{len(host.containers)}-{self._boots}")
             network = host.network(plugin, {"cniVersion": "1.1.0", "name": NETWORK, **self.config})
-            run = network.add(made)
+            run = network.add(made, **more)
             if run.status == 0:
                 self.addresses[made] = [bare(each) for each in addresses_in(run.result())]
             else:
                 host.networks.remove(network)
             return run
 
-    def container(self) -> Container:
+    def container(self, **more: Any) -> Container:
         """Return a new container with addresses."""
-        run = self.add()
+        run = self.add(**more)
         assert run.status == 0, (run.stdout, run.stderr, self.log())
         return next(reversed(self.addresses))
 
@@ -251,8 +251,13 @@ class Nodes:
 
 
 @contextmanager
-def nodes(count: int = 3, *, ipv6: bool = True, **cluster: Any) -> Iterator[Nodes]:
-    """So many hosts, not started; at the end nothing is left on any of them."""
+def nodes(
+    count: int = 3, *, ipv6: bool = True, more: Any = None, **cluster: Any
+) -> Iterator[Nodes]:
+    """So many hosts, not started; at the end nothing is left on any of them.
+
+    `more` are further keys of the network.
+    """
     numbers = range(1, count + 1)
     given = {
         each: (f"192.0.2.{each}/24", *((f"2001:db8::{each}/64",) if ipv6 else ()))
@@ -272,6 +277,7 @@ def nodes(count: int = 3, *, ipv6: bool = True, **cluster: Any) -> Iterator[Node
                 **cluster,
             },
             "ipam": {"type": "cni-bridge"},
+            **(more or {}),
         }
         home = Place()
         ended.callback(home.close)

@@ -65,6 +65,38 @@ def test_a_malformed_block_is_no_hosts_and_not_free_until_it_is_deleted(value: s
     assert (gone.blocks, gone.malformed) == ({}, {})
 
 
+NAMES = '{"names":[["web",["www"],["10.64.1.2","fd64::2"]]]}'
+MALFORMED_NAMES = [
+    "spoilt",
+    "{}",
+    '{"names":{}}',
+    '{"names":["web"]}',
+    '{"names":[["web",[],[]],["db"]]}',
+    *(f'{{"names":[["{name}",[],["10.64.1.2"]]]}}' for name in ("Web", "a b", "x" * 64, "a\\n#")),
+    '{"names":[["",["localhost"],["10.64.1.2"]]]}',
+    '{"names":[["web",[7],["10.64.1.2"]]]}',
+    '{"names":[["web",[],["10.64.1"]]]}',
+    '{"names":[["web",[],[7]]]}',
+    f'{{"names":[["web",[],{["10.64.1.2"] * 65}]]}}'.replace("'", '"'),
+    f'{{"names":[["web",{["www"] * 65},[]]]}}'.replace("'", '"'),
+    '{"names":[]}' + " " * (32 << 10),
+    "[" * 30_000,
+]
+
+
+@pytest.mark.parametrize("value", MALFORMED_NAMES)
+def test_malformed_names_are_none_until_they_are_written_again(value: str) -> None:
+    before = etcd_view.folded(ROOT, [entry("names/id-2", NAMES)])
+    (web,) = before.names["id-2"]
+    assert (web.own, web.aliases, len(web.addresses)) == ("web", ("www",), 2)
+    spoilt = etcd_view.folded(ROOT, [entry("names/id-2", value, 6)], before)
+    assert (spoilt.names, spoilt.malformed) == ({}, {"names/id-2": None})
+    again = etcd_view.folded(ROOT, [entry("names/id-2", NAMES, 7)], spoilt)
+    assert (again.names, again.malformed) == (before.names, {})
+    gone = etcd_view.folded(ROOT, [entry("names/id-2", "", 8, is_deleted=True)], again)
+    assert gone.names == {}
+
+
 @pytest.mark.parametrize("name", ["x", "10.64.1.0", "10.64.1.7-26", "10.64.1.0-99", "", "a-b-c"])
 def test_a_block_whose_name_is_no_subnet_is_malformed(name: str) -> None:
     view = etcd_view.folded(ROOT, [entry(f"blocks/{name}", json.dumps(BLOCK))])
@@ -72,7 +104,7 @@ def test_a_block_whose_name_is_no_subnet_is_malformed(name: str) -> None:
 
 
 @given(
-    name=st.sampled_from(["hosts/", "blocks/", "members/", "pools", ""]).flatmap(
+    name=st.sampled_from(["hosts/", "blocks/", "names/", "members/", "pools", ""]).flatmap(
         lambda kind: st.text(max_size=20).map(lambda rest: kind + rest)
     ),
     value=st.text(max_size=40) | JSON.map(json.dumps),

@@ -52,7 +52,15 @@ def test_what_can_not_work_is_refused(changes: Json, place: str) -> None:
     assert error.msg.startswith(place)
 
 
-def test_a_cluster_network_has_none() -> None:
-    cluster = {"cluster": {"network": "10.64.0.0/12", "endpoints": ["http://192.0.2.1:2379"]}}
-    error = refusal({"ipam": {"type": "cni-bridge"}, "nameserver": True, **cluster})
-    assert "nameserver" in error.msg
+CLUSTER = {"network": "10.64.0.0/12", "endpoints": ["http://192.0.2.1:2379"]}
+NODES = {"store": "kubernetes", "ranges": "node"}
+
+
+def test_a_cluster_network_may_have_one() -> None:
+    config = parse({"ipam": {"type": "cni-bridge"}, "nameserver": True, "cluster": CLUSTER})
+    assert config.nameserver == Nameserver(domain="cni.internal")
+
+
+def test_one_of_kubernetes_own_subnets_has_none() -> None:
+    error = refusal({"ipam": {"type": "cni-bridge"}, "nameserver": True, "cluster": NODES})
+    assert error.msg.startswith("nameserver: not possible with cluster.ranges `node`")
