@@ -105,19 +105,25 @@ class Api:
         return found
 
     def _asked(self, ask: Any, *, but: int | tuple[int, ...] = ()) -> Any:
-        """Return the answer; None where its status is one of `but`."""
+        """Return the answer; None where its status is one of `but`.
+
+        Without an answer the next request reads all credentials again: the library keeps them until it is refused.
+        """
         try:
             return ask()
         except ApiError as error:
             if error.status.code in (but if isinstance(but, tuple) else (but,)):
                 return None
             raise Unreachable(f"the API server: {_one_line(error.status.message)}") from error
-        except (ConfigError, OSError, yaml.YAMLError) as error:
-            raise Unreachable(
-                f"kubeconfig {self._kubeconfig or 'of this pod'}: {_one_line(error)}"
-            ) from error
         except Exception as error:
-            raise Unreachable(f"the API server: {_one_line(error)}") from error
+            self.close()
+            is_ours = isinstance(
+                error, ConfigError | OSError | yaml.YAMLError | httpx2.LocalProtocolError
+            )
+            whose = (
+                f"kubeconfig {self._kubeconfig or 'of this pod'}" if is_ours else "the API server"
+            )
+            raise Unreachable(f"{whose}: {_one_line(error)}") from error
 
     def _look_at_the_clock(self, answer: httpx2.Response) -> None:
         if date := answer.headers.get("Date"):
@@ -164,6 +170,8 @@ def _let_exec_plugins_speak_v1(config: SingleConfig) -> None:
 
 def _one_line(error: object) -> str:
     """Return the message without what follows its first line, or else the kind of error."""
+    if isinstance(error, httpx2.LocalProtocolError):  # its message has the token
+        return "the token is empty, or has characters that no token may have"
     kind = "" if isinstance(error, str | ConfigError | OSError) else f"{type(error).__name__}: "
     text = str(error).partition("\n")[0]
     return f"{kind}{text}" if text else kind.rstrip(": ") or "no message"

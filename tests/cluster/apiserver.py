@@ -5,6 +5,7 @@ was asked is recorded: verb and resource, as RBAC knows them.
 """
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ class ApiServer:
         self.objects: dict[str, dict[str, Document]] = {"leases": {}, "nodes": {}}
         self.asked: set[tuple[str, str]] = set()
         self.is_down = False
+        self.token = ""  # that a client must have, if there is one
+        self.hurry = 1  # how many times as fast as ours the clocks of the clients are
         self.oldest = 0  # version from which changes are still known
         self._version = 0
         self._changes: list[tuple[str, str, Document]] = []
@@ -96,14 +99,14 @@ class ApiServer:
         if since < self.oldest:
             yield {"type": "ERROR", "object": _status(410, "too old resource version")}
             return
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds / self.hurry
         at = 0
         while time.monotonic() < end and not self.is_down:
             with self._changed:
                 news = self._changes[at:]
                 at = len(self._changes)
                 if not news:
-                    self._changed.wait(0.1)
+                    self._changed.wait(0.1 / self.hurry)
             for kind_of, kind, item in news:
                 is_new = int(item["metadata"]["resourceVersion"]) > since
                 if is_new and kind_of == resource and _has(item, labels):
@@ -135,7 +138,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         resource, name, query = self._asked()
-        if name:
+        if not self._is_allowed():
+            self._answer(401, _status(401, "Unauthorized"))
+        elif name:
             found = self.server.state.objects[resource].get(name)
             self._answer(*((200, found) if found else (404, _status(404, "not found"))))
         elif "watch" in query:
@@ -152,7 +157,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _write(self, method: str) -> None:
         resource, name, _query = self._asked()
         item = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self._answer(*self.server.state.write(method, resource, name, item))
+        refused = (401, _status(401, "Unauthorized"))
+        write = self.server.state.write
+        self._answer(*(write(method, resource, name, item) if self._is_allowed() else refused))
+
+    def _is_allowed(self) -> bool:
+        token = self.server.state.token
+        return not token or self.headers["Authorization"] == f"Bearer {token}"
 
     def _asked(self) -> tuple[str, str, dict[str, list[str]]]:
         parts = urlsplit(self.path)
@@ -203,12 +214,17 @@ class _Server(ThreadingHTTPServer):
         super().__init__((address, 0), _Handler)
         self.state = state
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that do not wait for their answer."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
-def kubeconfig(server: ApiServer, directory: Path) -> str:
-    """Return a file that leads to it."""
+
+def kubeconfig(server: ApiServer, directory: Path, **user: object) -> str:
+    """Return a file that leads to it, with these credentials."""
     document = {
         "clusters": [{"name": "c", "cluster": {"server": server.url}}],
-        "users": [{"name": "u", "user": {}}],
+        "users": [{"name": "u", "user": user}],
         "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
         "current-context": "x",
     }

@@ -26,9 +26,9 @@ SUBNET = parse_prefix("10.244.1.0/24")
 SUBNET_OF_BLOCK = parse_prefix("10.64.0.0/26")
 
 
-def settings(server: ApiServer, directory: Path, *, pools: bool = True) -> Settings:
+def settings(server: ApiServer, directory: Path, *, pools: bool = True, **user: object) -> Settings:
     """Of a network whose store this API server is."""
-    file = kubeconfig(server, directory)
+    file = kubeconfig(server, directory, **user)
     found = replace(views.settings(), store="kubernetes", kubeconfig=file, node="n1")
     return found if pools else replace(found, pools=())
 
@@ -186,6 +186,25 @@ def test_a_watch_goes_on_when_credentials_change(tmp_path: Path) -> None:
         store.renew(mine)
         server.put("leases", objects.made("x", store._labels, "", {}, 0).to_dict())
         store.watch(store.watch(view, 5), 1)
+        store.close()
+
+
+@pytest.mark.parametrize("way", ["file", "exec"])
+def test_a_token_that_was_empty_for_a_moment_is_read_again(tmp_path: Path, way: str) -> None:
+    """The library keeps what it has read until it is refused, and with an empty token it does not even ask."""
+    token = tmp_path / "token"
+    token.write_text('{"status": {"token": ""}}' if way == "exec" else "")
+    plugin = {"apiVersion": kube_api.EXEC_V1, "command": "cat", "args": [str(token)]}
+    user = {"exec": plugin} if way == "exec" else {"tokenFile": str(token)}
+    with serving() as server:
+        server.token = "right"
+        store = Kubernetes(settings(server, tmp_path, **user))
+        with pytest.raises(Unreachable, match="the token is empty"):
+            store.view()
+        token.write_text('{"status": {"token": "right"}}' if way == "exec" else "right\n")
+        mine = store.join(ONE, 60)
+        assert store.view().members == {ONE.id}
+        store.renew(mine)
         store.close()
 
 
