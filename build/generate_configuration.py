@@ -38,7 +38,7 @@ unknown keys are ignored.
 }
 ```
 
-More about single subjects: [firewall and published ports](firewall.md), [names](names.md), [sysctls and bandwidth](tuning.md), [VLANs](vlan.md),
+More about single subjects: [firewall and published ports](firewall.md), [names](names.md), [sticky addresses](sticky.md), [sysctls and bandwidth](tuning.md), [VLANs](vlan.md),
 [wires](wire.md), [many hosts](cluster.md). `make docs` generates this page from
 [network.schema.json](../schemas/network.schema.json); editors check a whole file with
 [conflist.schema.json](../schemas/conflist.schema.json) ([how](getting-started.md#4-write-a-network)).

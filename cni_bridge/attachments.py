@@ -91,15 +91,15 @@ def detach(
     attachments: "Sequence[Attachment]",
     release: "Callable[[], None] | None" = None,
     reported: "Callable[[], tuple[bytes, ...]]" = tuple,
+    *,
+    is_sticky: bool = True,
 ) -> list[Exception]:
     """Remove everything named after the attachments; return the failures.
 
     What is protected is taken off its bridge before its rules go: wherever the process dies, what
-    is attached is still protected.
-
-    The ledger forgets last, and only if nothing else is left: an address in use is never free.
-    Then `release` frees what others keep, such as a delegated IPAM plugin. `reported` returns the
-    addresses that the runtime reports, for what the ledger does not tell.
+    is attached is still protected. The ledger forgets last, and only if nothing else is left: an
+    address in use is never free. Then `release` frees what others keep, such as a delegated IPAM
+    plugin. `reported` returns the addresses that the runtime reports, for what the ledger does not tell.
     """
     failures: list[Exception] = []
     claims = _collect_failure(failures, lambda: host_ledger.claims(ledger, attachments)) or {}
@@ -113,14 +113,15 @@ def detach(
     timings.done("pair removed")
     # Nothing that needs an address is left if an unusable ledger is the only failure.
     if all(isinstance(failure, errors.LedgerUnusable) for failure in failures):
-        is_added_again = _collect_failure(failures, lambda: _forget(ledger, attachments, claims))
+        is_added_again = _collect_failure(
+            failures, lambda: _forget(ledger, attachments, claims, is_sticky=is_sticky)
+        )
         if ledger and not is_added_again:
             _collect_failure(failures, lambda: host_ledger.release_rebuilt(ledger, attachments))
         timings.done("released")
-        for other in others or ():
-            _collect_failure(failures, other.release)
-        if release and not is_added_again:
-            _collect_failure(failures, release)
+        freed = (*(each.release for each in others or ()), None if is_added_again else release)
+        for free in filter(None, freed):
+            _collect_failure(failures, free)
     if guard:
         guard.close()  # last, if no other process has it: the kernel then waits once for all
     return failures
@@ -152,7 +153,13 @@ def problems(
         yield from apply.problems(host_ledger.open_register(ledger), planned)
 
 
-def _forget(ledger: "Ledger | None", attachments: "Sequence[Attachment]", claims: "Claims") -> bool:
+def _forget(
+    ledger: "Ledger | None",
+    attachments: "Sequence[Attachment]",
+    claims: "Claims",
+    *,
+    is_sticky: bool,
+) -> bool:
     """Delete the records; return whether another run has deleted and added the attachment meanwhile.
 
     Then what is there now is that run's.
@@ -160,7 +167,7 @@ def _forget(ledger: "Ledger | None", attachments: "Sequence[Attachment]", claims
     if ledger is None:
         return False
     read = {each: created for each, (created, _) in claims.items()}
-    return not ledger.release(*attachments, read=read) and bool(
+    return not ledger.release(*attachments, read=read, is_sticky=is_sticky) and bool(
         host_ledger.claims(ledger, attachments)
     )
 

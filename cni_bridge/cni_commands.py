@@ -10,6 +10,7 @@ from cni_bridge import attachments, errors, names, optional_parts, plan, rollbac
 from cni_bridge.edge import codec, config, ipam_config, result, result_versions
 from cni_bridge.ipam import sources
 from cni_bridge.kernel import machine, netlink, netns, signals
+from cni_bridge.lean.record import replace
 from cni_bridge.ledger import host_ledger, messages, store
 from cni_bridge.model import Holding
 from cni_bridge.parts import bridge, veth
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from cni_bridge.edge.request import Request
+    from cni_bridge.ledger import sticky
     from cni_bridge.ledger.store import Ledger
     from cni_bridge.model import Attachment, Netns, NetworkConfig
 
@@ -45,6 +47,7 @@ def add(request: "Request") -> str:
     # If the claim fails, there is nothing to undo.
     holding = claim(ledger, attachment, settings, container.identity, has_interface=True)
     timings.done("claim")
+    settings = _with_last(ledger, holding, settings)
 
     def make() -> str:
         planned, interfaces = attachments.attach(
@@ -56,6 +59,7 @@ def add(request: "Request") -> str:
             addresses=addresses,
             make_way=lambda holder: _make_way(host, ledger, holder),
         )
+        host_ledger.remember_ports(ledger, holding, settings)
         ledger.confirm(holding)
         timings.done("confirm")
         made = result.build(planned, interfaces, config.previous_result(document))
@@ -96,7 +100,9 @@ def delete(request: "Request") -> None:
     def release() -> None:
         _release(host, request, attachment)
 
-    failures += attachments.detach(host, ledger, (attachment,), release, reported)
+    failures += attachments.detach(
+        host, ledger, (attachment,), release, reported, is_sticky=config.is_sticky(document)
+    )
     who = f"{attachment.container} {attachment.ifname}"
     # A stale record is reclaimed when its address is needed: no reason to fail, as the runtime
     # would retry forever.
@@ -140,9 +146,7 @@ def check(request: "Request") -> None:
     container = netns.open_netns(request.netns_path, may_be_own=request.may_be_own_netns)
     addresses.forward("CHECK")
     if ledger and holding:
-        from cni_bridge.ledger import host_ledger  # CHECK only
-
-        settings = host_ledger.as_published(settings, ledger, attachment)
+        settings = _as_added(settings, ledger, holding)
         grant = addresses.granted(holding, settings, previous)
         problems = ipam_config.unreported(grant.leases, previous, attachment.ifname)
         planned = plan.build(attachment, settings, grant)
@@ -162,6 +166,13 @@ def check(request: "Request") -> None:
     problems += attachments.problems(planned, container, ledger, mac)
     if problems:
         raise _not_as_planned(attachment, problems)
+
+
+def _as_added(settings: "NetworkConfig", ledger: "Ledger", holding: Holding) -> "NetworkConfig":
+    """Return the config with the ports and the MAC that ADD chose."""
+    settings = host_ledger.as_published(settings, ledger, holding.attachment)
+    is_recalled = settings.ipam.sticky and holding.mac
+    return replace(settings, mac=holding.mac) if is_recalled else settings
 
 
 def collect(request: "Request") -> None:
@@ -245,12 +256,36 @@ def claim(
 def _claim(ledger: "Ledger", holding: Holding, settings: "NetworkConfig") -> Holding:
     if settings.ipam.range_sets:
         ledger.respect(lambda: sources.predecessor(settings.reservations_dir))
+    if settings.ipam.sticky and settings.names:
+        from cni_bridge.recovery import stale  # few networks remember addresses
+
+        stale.make_way_for_name(ledger, holding.attachment, settings.names)
     return ledger.claim(
         holding,
         range_sets=sources.range_sets(settings),
         requested=settings.ipam.requested,
         names=settings.names,
+        memory=_memory(ledger, settings),
         recall=lambda: _recall(ledger, settings.name),
+    )
+
+
+def _with_last(ledger: "Ledger", holding: Holding, settings: "NetworkConfig") -> "NetworkConfig":
+    """Return the config with the MAC and the random host ports that the container's name had last."""
+    if not settings.ipam.sticky:
+        return settings
+    from cni_bridge.ledger import sticky  # few networks remember addresses
+
+    return sticky.with_last(ledger.database, holding, settings)
+
+
+def _memory(ledger: "Ledger", settings: "NetworkConfig") -> "sticky.Memory | None":
+    if not settings.ipam.sticky:
+        return None
+    from cni_bridge.ledger import sticky
+
+    return sticky.Memory(
+        ledger.database, settings.names, settings.ipam.sticky, has_mac=settings.mac is not None
     )
 
 

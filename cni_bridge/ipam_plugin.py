@@ -58,7 +58,7 @@ def delete(request: "Request") -> None:
     try:
         ledger = store.find_ledger(config.state_dir(document))
         if ledger:
-            ledger.release(attachment)
+            ledger.release(attachment, is_sticky=config.is_sticky(document))
     except LedgerUnusable as failure:  # no reason to fail, see `commands.delete`
         remark(f"DEL {request.container} {request.ifname}: its record is left: {failure}")
 

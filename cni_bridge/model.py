@@ -78,6 +78,7 @@ class Ipam:
     requested: tuple[bytes, ...] = ()
     routes: tuple[Route, ...] = ()
     resolv_conf: str = ""
+    sticky: int = 0  # seconds that a name's last address is remembered; 0: not at all
 
 
 @record

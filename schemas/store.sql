@@ -113,6 +113,20 @@ create table if not exists name (
   foreign key (network, container, ifname) references holding on delete cascade
 ) without rowid;
 
+-- What a container's name had last on a network with `ipam.sticky`, of which `what` tells the kind: an
+-- address, a MAC, or the host port of a container's port. Used is Unix time in milliseconds: when the
+-- container was deleted; far in the future while it is there.
+create table if not exists remembered (
+  network text not null,
+  name text not null,
+  namespace text not null,
+  ifname text not null,
+  what text not null,
+  value blob not null,
+  used integer not null,
+  primary key (network, name, namespace, ifname, what)
+) without rowid;
+
 -- A block of a cluster network's addresses that this host assigns, until that time in milliseconds of
 -- CLOCK_BOOTTIME in that boot. The agent writes it; mtu is that towards other hosts, 0 unknown.
 create table if not exists block (

@@ -11,7 +11,7 @@ from cni_bridge.edge.config import STATE_DIR
 from cni_bridge.errors import CniError
 from cni_bridge.ipam import sources
 from cni_bridge.lean.record import record
-from cni_bridge.ledger import ranges, store
+from cni_bridge.ledger import ranges, sticky, store
 from cni_bridge.model import NetworkConfig, RangeSet
 
 MANY = 1_000_000  # free addresses: more are not counted for people
@@ -41,6 +41,7 @@ class Network:
     is_wire: bool
     subnets: tuple[Subnet, ...]
     attachments: tuple[Attached, ...]
+    remembered: int  # names of deleted containers, with `ipam.sticky`
 
     @property
     def kind(self) -> str:
@@ -89,7 +90,15 @@ def _network(name: str, network: conflists.Network | None, rows: list[Attached])
         is_wire=is_wire,
         subnets=tuple(_subnets(network, rows)),
         attachments=tuple(rows),
+        remembered=_remembered(settings) if settings else 0,
     )
+
+
+def _remembered(settings: NetworkConfig) -> int:
+    if not settings.ipam.sticky:
+        return 0
+    ledger = store.find_ledger(settings.state_dir or STATE_DIR)
+    return sticky.remembered(ledger.database, settings.name) if ledger else 0
 
 
 def _subnets(network: conflists.Network | None, rows: list[Attached]) -> Iterator[Subnet]:

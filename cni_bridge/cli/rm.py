@@ -19,7 +19,12 @@ from cni_bridge.parts import veth
 from cni_bridge.recovery import stale
 
 NAMED = 5  # containers in one message
-OF_NETWORK = ("last_leased", "resting", "home")  # the ledger's tables without attachments
+OF_NETWORK = (
+    "last_leased",
+    "resting",
+    "remembered",
+    "home",
+)  # the ledger's tables without attachments
 
 
 def register(parsers: Commands) -> None:

@@ -69,6 +69,7 @@ def network(each: Network, found: Inventory, width: int) -> RenderableType:
         ("masquerade", "yes" if each.masquerades else "no"),
         ("closed off", _restrictions(each) or "no"),
         ("containers", str(each.containers)),
+        *((("remembered", f"{each.remembered} names"),) if each.remembered else ()),
     ]
     listed: list[RenderableType] = [_facts(facts)]
     if each.attachments:

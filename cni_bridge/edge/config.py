@@ -113,6 +113,12 @@ def ipam_type(document: Json) -> str:
     return kind if isinstance(kind, str) else ""
 
 
+def is_sticky(document: Json) -> bool:
+    """Return whether the config, valid or not, has the ledger remember the addresses of names."""
+    section = document.get("ipam")
+    return bool(section.get("sticky")) if isinstance(section, dict) else False
+
+
 def previous_result(document: "dict[str, Any]") -> Json | None:
     """Return the prevResult in the newest shape; None if there is none, or an empty one."""
     previous = document.get("prevResult")

@@ -9,6 +9,8 @@ from cni_bridge.edge import result_versions
 from cni_bridge.ledger import ranges
 from cni_bridge.model import Dns, Grant, Ipam, Lease, Range, RangeSet, Route
 
+STICKY = "30d"  # what `true` means
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -30,6 +32,7 @@ def parse(folded: "Json", asked: str) -> Ipam:
         requested=tuple(_requested(folded, asked)),
         routes=_routes(ipam.get("routes", ()), "ipam.routes"),
         resolv_conf=ipam.get("resolvConf", ""),
+        sticky=_seconds(ipam.get("sticky")),
     )
 
 
@@ -118,6 +121,20 @@ def runtime(folded: "Json") -> "Json":
 def cni_args(folded: "Json") -> "Json":
     """Return `args.cni`: what the runtime requests there."""
     return dict(folded.get("args", {}).get("cni", {}))
+
+
+def _seconds(sticky: "str | bool | None") -> int:
+    """Return how long to remember addresses; 0 for not at all. Raises InvalidConfig."""
+    if not sticky:
+        return 0
+    text = STICKY if sticky is True else sticky
+    number, unit = text[:-1], UNITS.get(text[-1:], 0)
+    if not (unit and 0 < len(number) < 6 and number.isascii() and number.isdecimal()):
+        raise errors.InvalidConfig(
+            f"ipam.sticky: expected true, false or a time such as 24h, found {text!r:.100}",
+            "units are s, m, h and d",
+        )
+    return int(number) * unit
 
 
 def _range_sets(ipam: "Json", asked: "list[Any]") -> tuple[RangeSet, ...]:

@@ -102,6 +102,7 @@ FOLD: "Fold" = \
                        'priority': ('priority', None),
                        'scope': ('scope', None),
                        'table': ('table', None)}),
+           'sticky': ('sticky', None),
            'subnet': ('subnet', None),
            'type': ('type', None)}),
  'ipmasq': ('ipMasq', None),
@@ -714,6 +715,13 @@ def _validate(data):
                         raise Refused
                 else:
                     data__ipam['dataDir'] = ''
+                if 'sticky' in data__ipam_keys:
+                    data__ipam_keys.remove('sticky')
+                    data__ipam__sticky = data__ipam['sticky']
+                    if not isinstance(data__ipam__sticky, (bool, str)):
+                        raise Refused
+                else:
+                    data__ipam['sticky'] = False
         if 'cluster' in data_keys:
             data_keys.remove('cluster')
             data__cluster = data['cluster']

@@ -38,6 +38,7 @@ class PublishedPort:
     container_port: int
     host_ip: bytes = b""
     count: int = 1
+    preferred: int = 0  # the number to try first if any free one will do
 
 
 @record

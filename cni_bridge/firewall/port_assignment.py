@@ -87,8 +87,9 @@ def _choose(
     from cni_bridge.firewall import port_runs
 
     where = nft_elements.targets(nft_elements.first_addresses(desired), port)
-    for _ in range(ATTEMPTS):
-        number = _suggestion(port.protocol, where[0][0])
+    for attempt in range(ATTEMPTS):
+        is_preferred = port.preferred and not attempt
+        number = port.preferred if is_preferred else _suggestion(port.protocol, where[0][0])
         candidate = replace(port, host_port=number)
         if any(port_runs.overlap(candidate, each) for each in taken):
             continue

@@ -1,4 +1,4 @@
-"""Choose another address when the next one in turn was freed a moment ago.
+"""Choose another address when the next one in turn was freed a moment ago, or is remembered for a name.
 
 Other hosts' neighbour entries for it may still name its last holder. Loaded only in that case.
 """
@@ -23,14 +23,14 @@ def cooling_down(database: "Database", network: str, since_ms: int) -> list[byte
     return [ip for (ip,) in database.select(_COOLING_DOWN, network, since_ms)]
 
 
-def prefer_cooled_down(
-    runs: "Sequence[Span]", taken: "Count", cooling: "Sequence[bytes]", turn: bytes
+def prefer_others(
+    runs: "Sequence[Span]", taken: "Count", avoided: "Sequence[bytes]", turn: bytes
 ) -> bytes:
-    """Return the first free address in `runs` that has cooled down, or else the longest-freed one.
+    """Return the first free address in `runs` that is not avoided, or else the first that is.
 
     `turn` is the free address whose turn it would be, so there is always one.
     """
-    numbers = [address.number(ip) for ip in cooling if len(ip) == len(turn)]
+    numbers = [address.number(ip) for ip in avoided if len(ip) == len(turn)]
     free = [each for each in numbers if _is_in(each, runs) and not taken(each, each)]
     ordered = sorted(free)
 

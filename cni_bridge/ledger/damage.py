@@ -22,6 +22,11 @@ _RULES = {
     ("block", "prefix_length"): "{} between 0 and 8 * length(address)",
     ("last_leased", "address"): "length({}) in (0, 4, 16)",
     ("resting", "address"): _IP,
+    ("remembered", "value"): (
+        "length({0}) in (4, 16) and what like 'address %' or length({0}) = 6 and what = 'mac'"
+        " or length({0}) = 2 and what like 'port %'"
+    ),
+    ("remembered", "used"): "{} >= 0",
     ("home", "directory"): "{} like '/%'",
     ("holding", "created"): _TIME,
     ("guarded", "created"): _TIME,
@@ -70,6 +75,6 @@ def require_sound(database: "Database") -> None:
 def _unsound(table: str, name: str, kind: str, is_required: int) -> str:
     """Return a query for a value that the column must not hold."""
     rule = _RULES.get((table, name), "true").format(name)
-    wrong = f"typeof({name}) <> '{kind.lower()}' or not {rule}"
+    wrong = f"typeof({name}) <> '{kind.lower()}' or not ({rule})"
     where = wrong if is_required else f"{name} is not null and ({wrong})"
     return f"select {name} from {table} where {where} limit 1"  # noqa: S608 - names of its own

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     Row = tuple[Any, ...]
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 FILE_NAME = "ledger.sqlite"
 PATIENCE_S = 10.0  # for one holder of the lock: an ADD or DEL has it for less than a millisecond
 _COMMIT = "commit"

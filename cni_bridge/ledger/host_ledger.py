@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cni_bridge.firewall.register import Register
     from cni_bridge.ledger.database import Database
     from cni_bridge.ledger.store import Ledger
-    from cni_bridge.model import NetworkConfig
+    from cni_bridge.model import Holding, NetworkConfig
 
     Claims = dict[Attachment, tuple[object, bool]]
 
@@ -65,6 +65,18 @@ def as_published(
     if not ports and not is_changed:
         return settings
     return replace(settings, firewall=replace(rules, ports=ports))
+
+
+def remember_ports(ledger: "Ledger", holding: "Holding", settings: "NetworkConfig") -> None:
+    """Remember the numbers of random host ports for the container's name, if it has any."""
+    rules = settings.firewall if settings.ipam.sticky else None
+    if rules is None or all(port.host_port for port in rules.ports):
+        return
+    from cni_bridge.firewall.register import published
+    from cni_bridge.ledger import sticky
+
+    ports, _ = published(open_register(ledger).of_attachment(holding.attachment))
+    sticky.note_ports(ledger.database, holding, settings, ports)
 
 
 def is_wired(ledger: "Ledger | None", attachment: Attachment) -> bool:

@@ -103,6 +103,11 @@ def lease(range_set: RangeSet, ip: bytes) -> Lease:
     return Lease(address=Prefix(ip=ip, length=source.subnet.length), gateway=source.gateway)
 
 
+def offers(range_set: RangeSet, ip: bytes) -> bool:
+    """Return whether an address of the set can be leased: it is in it, and no gateway."""
+    return _holds(range_set, ip) and all(ip != each.gateway for each in range_set)
+
+
 def sweep(range_set: RangeSet, last: bytes | None = None) -> "Iterator[Span]":
     """Yield the runs of addresses that can be leased, in the order in which to try them.
 

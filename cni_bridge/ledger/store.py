@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from cni_bridge.ledger.hostlocal import Reservations
+    from cni_bridge.ledger.sticky import Memory
     from cni_bridge.model_optional import Names
 
     Stamps = dict[Attachment, object]  # when each record was created
@@ -41,6 +42,11 @@ _RELEASE_READ = f"{_RELEASE} and created is ?"
 _START_COOL_DOWN = """
 replace into resting (freed, network, address)
 select ?, network, address from lease where network = ? and container = ? and ifname = ?
+"""
+_START_MEMORY = """
+update remembered set used = ? where (network, name, namespace, ifname) in
+  (select network, name, namespace, ifname from name
+  where network = ? and container = ? and ifname = ? and is_alias = 0)
 """
 _IS_COOLING_DOWN = "select 1 from resting where network = ? and address = ? and freed > ?"
 _END_COOL_DOWNS = """
@@ -95,13 +101,14 @@ class Ledger:
         range_sets: "RangeSets" = (),
         requested: tuple[bytes, ...] = (),
         names: "Names | None" = None,
+        memory: "Memory | None" = None,
         recall: "Callable[[], object] | None" = None,
     ) -> Holding:
         """Record an attachment with its names and lease it one address of each range set, or change nothing.
 
-        A requested address replaces the round robin in the set that contains it. `recall` is called
-        before the first lease of a network, to record attachments that another ledger has. Raises
-        InvalidConfig, AddressInUse, RangeExhausted, AttachmentExists, NameTaken.
+        A requested address replaces the round robin in the set that contains it, and so does one of
+        `memory`. `recall` is called before the first lease of a network, to record attachments that
+        another ledger has. Raises InvalidConfig, AddressInUse, RangeExhausted, AttachmentExists, NameTaken.
         """
         attachment = holding.attachment
         try:
@@ -109,19 +116,21 @@ class Ledger:
             self._look_at_reserved()
             wanted = ranges.assign(known := self._known(range_sets), requested)
             last = self._last_leased(attachment.network, recall if known else None)
-            self._insert(holding)
-            if names:
-                from cni_bridge.ledger import container_names  # not for a plain ADD
-
-                container_names.insert(self.database, attachment, names)
+            if memory:
+                holding = memory.with_mac(holding)
+                wanted = memory.fill(holding, known, wanted, self._reserved)
+            self._insert(holding, names)
             leases = tuple(
-                self._lease(attachment, index, range_set, wanted[index], last.get(index))
+                self._lease(attachment, index, range_set, wanted[index], last.get(index), memory)
                 for index, range_set in enumerate(known)
             )
+            holding = replace(holding, leases=leases)
+            if memory:
+                memory.note(holding)
             self._commit(holding)
         finally:
             self.database.rollback()
-        return replace(holding, leases=leases)
+        return holding
 
     def confirm(self, holding: Holding) -> None:
         """Mark that claim's ADD as finished. Raises TryAgainLater if a DEL has overtaken it.
@@ -161,11 +170,13 @@ class Ledger:
         found = self._select(whose, *_key(attachment))
         return found[0] if found else None
 
-    def release(self, *attachments: Attachment, read: "Stamps | None" = None) -> bool:
+    def release(
+        self, *attachments: Attachment, read: "Stamps | None" = None, is_sticky: bool = True
+    ) -> bool:
         """Delete the records of attachments and free their addresses; those without one are fine.
 
         With `read`, delete only records that were created then, for a later ADD's stays; return
-        whether those were still there.
+        whether those were still there. With `is_sticky`, their names may be remembered from now on.
         """
         keys: list[tuple[object, ...]] = [_key(each) for each in attachments]
         sql = _RELEASE
@@ -174,7 +185,10 @@ class Ledger:
             sql = _RELEASE_READ
         with self.database.transaction():
             now = time.time_ns() // 1_000_000
-            self.database.change_all(_START_COOL_DOWN, [(now, *key[:3]) for key in keys])
+            stamped = [(now, *key[:3]) for key in keys]
+            self.database.change_all(_START_COOL_DOWN, stamped)
+            if is_sticky:
+                self.database.change_all(_START_MEMORY, stamped)
             count = self.database.change_all(sql, keys) if keys else 0
             self.database.change(_END_COOL_DOWNS, now - COOL_DOWN_MS)
         return read is None or count == len(keys)
@@ -208,7 +222,7 @@ class Ledger:
     def _known(self, range_sets: "RangeSets") -> tuple[RangeSet, ...]:
         return range_sets(self.database) if callable(range_sets) else range_sets
 
-    def _insert(self, holding: Holding) -> None:
+    def _insert(self, holding: Holding, names: "Names | None") -> None:
         attachment, netns = holding.attachment, holding.netns
         is_new = self.database.change(
             _INSERT,
@@ -224,6 +238,10 @@ class Ledger:
             holding.mac,
         )
         if is_new:
+            if names:
+                from cni_bridge.ledger import container_names  # not for a plain ADD
+
+                container_names.insert(self.database, attachment, names)
             return
         if earlier := self.find(attachment):
             raise messages.exists(earlier)
@@ -259,11 +277,12 @@ class Ledger:
         range_set: RangeSet,
         requested: bytes | None,
         last: bytes | None,
+        memory: "Memory | None",
     ) -> Lease:
         network = attachment.network
         if requested and self._reserved and requested in self._reserved:
             raise messages.unavailable(requested, range_set, self._reserved.text(requested))
-        ip = requested or self._next_free(network, index, range_set, last)
+        ip = requested or self._next_free(network, index, range_set, last, memory)
         lease = ranges.lease(range_set, ip)
         is_new = self.database.change(
             "insert into lease values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing",
@@ -281,7 +300,12 @@ class Ledger:
         return lease
 
     def _next_free(
-        self, network: str, index: int, range_set: RangeSet, last: bytes | None
+        self,
+        network: str,
+        index: int,
+        range_set: RangeSet,
+        last: bytes | None,
+        memory: "Memory | None" = None,
     ) -> bytes:
         taken = self._counter(network, range_set)
         found = ranges.first_free(ranges.sweep(range_set, last), taken)
@@ -289,13 +313,15 @@ class Ledger:
             raise messages.exhausted(network, index, range_set, taken)
         ip = found.to_bytes(len(range_set[0].start), "big")
         since = time.time_ns() // 1_000_000 - COOL_DOWN_MS
-        if not self.database.select(_IS_COOLING_DOWN, network, ip, since):
+        remembered = memory.avoided(network, self._reserved) if memory else []
+        if ip not in remembered and not self.database.select(_IS_COOLING_DOWN, network, ip, since):
             return ip
         from cni_bridge.ledger import cooldown  # only if an address is freed and due soon after
 
         runs = tuple(ranges.sweep(range_set, last))
         cooling = cooldown.cooling_down(self.database, network, since)
-        return cooldown.prefer_cooled_down(runs, taken, cooling, ip)
+        avoided = [each for each in cooling if each not in remembered] + remembered
+        return cooldown.prefer_others(runs, taken, avoided, ip)
 
     def _counter(self, network: str, range_set: RangeSet) -> "ranges.Count":
         """Return a function that counts the leases between two addresses."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from cni_bridge.ledger.store import Ledger
     from cni_bridge.model import Attachment, Holding
+    from cni_bridge.model_optional import Names
 
     Valid = set[tuple[str, str]]
 
@@ -68,6 +69,19 @@ def make_way(host: Socket, ledger: "Ledger", holder: "Attachment") -> None:
 
         for holding in _reclaim(host, each, found)[0]:
             remark(f"reclaimed the host ports of {text(holding)}")
+
+
+def make_way_for_name(ledger: "Ledger", attachment: "Attachment", called: "Names") -> None:
+    """Remove stale attachments of containers with that name, which hold what a new one is to get."""
+    from cni_bridge.ledger import sticky  # few networks remember addresses
+
+    for namesake in sticky.namesakes(ledger.database, attachment, called):
+
+        def found(namesake: "Attachment" = namesake) -> "Iterable[Holding]":
+            return filter(None, (ledger.find(namesake),))
+
+        for holding in _reclaim(Socket(), ledger, found)[0]:
+            remark(f"reclaimed {text(holding)}")
 
 
 def collect(host: Socket, ledger: "Ledger | None", network: str, valid: "Valid") -> list[Exception]:

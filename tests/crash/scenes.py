@@ -24,6 +24,7 @@ class Scene:
     config: Json = field(default_factory=dict)
     asked: Json = field(default_factory=dict)
     is_first: bool = False  # neither bridge, rules nor ledger are there
+    is_named: bool = False  # the runtime tells the names of containers
 
 
 GATEWAY = "10.88.0.1"
@@ -38,5 +39,16 @@ FIRST = Scene("first on the host", BOTH, {"ipMasq": True}, PORTS, is_first=True)
 CHECKS = {"internal": True, "icc": False, "macspoofchk": True, "ipspoofchk": True}
 PROTECTED = Scene("protected, first on the host", BOTH, CHECKS, is_first=True)
 ALIAS = "victim"
-NAMED = Scene("named", BOTH, {"nameserver": True}, {"runtimeConfig": {"aliases": [ALIAS]}})
+STICKY = {
+    "type": "cni-bridge",
+    "ranges": [[{"subnet": each}] for each in BOTH],
+    "sticky": True,
+}
+NAMED = Scene(
+    "named",
+    BOTH,
+    {"nameserver": True, "ipam": STICKY},
+    {"runtimeConfig": {"aliases": [ALIAS]}},
+    is_named=True,
+)
 SCENES = (PLAIN, DUAL, PUBLISHED, FIRST, PROTECTED, NAMED)

@@ -66,7 +66,15 @@ class Stage:
 
     def run(self, command: str, container: Container | None = None) -> Run:
         """ADD, DEL or another command, for the victim if no other is named."""
-        return self.network.do(command, container or self.victim, IFNAME, config=self.scene.asked)
+        container = container or self.victim
+        return self.network.do(
+            command, container, IFNAME, config=self.scene.asked, environment=self._named(container)
+        )
+
+    def _named(self, container: Container) -> dict[str, str | None]:
+        """Return what tells the container's name, where the scene's containers have one."""
+        name = f"IgnoreUnknown=1;K8S_POD_NAME={container.name}"
+        return {"CNI_ARGS": name} if self.scene.is_named else {}
 
     def delete_without_netns(self) -> Run:
         """Return the victim's namespace goes, and DEL comes without one."""
@@ -99,7 +107,13 @@ class Stage:
     def under_strace(self, plugin: Plugin, command: str) -> Run:
         """Return the command for the victim, by the network's plugin as strace runs it."""
         network = replace(self.network, plugin=plugin)
-        return network.do(command, self.victim, IFNAME, config=self.scene.asked)
+        return network.do(
+            command,
+            self.victim,
+            IFNAME,
+            config=self.scene.asked,
+            environment=self._named(self.victim),
+        )
 
     def reset(self) -> None:
         """Take away what a first ADD leaves for all the others, and what a killed portable run unpacked."""

@@ -222,6 +222,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ledger.container_names": set(),
     "ledger.changes": set(),
     "ledger.cooldown": {"ledger.ranges"},
+    "ledger.sticky": {"ledger.ranges"},
     "ledger.schema": set(),
     "ledger.state_directory": set(),
     "ledger.store": {"ledger"},

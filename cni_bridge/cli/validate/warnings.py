@@ -183,6 +183,14 @@ def _on_addresses(checked: Checked) -> Iterator[ConfigFinding]:
             at_key=True,
             effect=ADDRESSLESS,
         )
+    sticky, ipam = _node(checked, "ipam.sticky"), checked.config.ipam
+    if sticky.name.endswith("ipam.sticky") and sticky.value() and ipam.type and not ipam.sticky:
+        yield warning(
+            sticky,
+            f"no effect: IPAM plugin {ipam.type} assigns the addresses",
+            "set `ipam.type` to cni-bridge",
+            at_key=True,
+        )
     for subnet in checked.subnets:
         if kind := _unusable(ipaddress.ip_network(prefix_text(subnet))):
             yield error(

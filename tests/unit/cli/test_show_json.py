@@ -39,4 +39,5 @@ def test_what_is_printed_is_as_the_schema_says(tmp_path: Path) -> None:
             "subnets": [{"subnet": "10.7.0.0/24", "used": 0, "free": 253}],
             "containers": 0,
             "masquerades": False,
+            "remembered": 0,
         }

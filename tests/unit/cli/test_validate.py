@@ -195,6 +195,7 @@ def test_another_ipam_plugins_keys_are_its_own_business() -> None:
             {"ipam": {"type": "cni-bridge", "subnet": "10.1.0.0/24", "rangeEnd": "10.1.0.1"}},
             "no address to assign",
         ),
+        ({"ipam": {"type": "dhcp", "sticky": True}}, "IPAM plugin dhcp assigns the addresses"),
     ],
 )
 def test_what_is_rarely_meant_is_a_warning(changes: dict[str, Any], words: str) -> None:

@@ -187,7 +187,7 @@ def test_another_schema_version_names_both_and_what_to_do(tmp_path: Path) -> Non
     assert "Use the cni-bridge that wrote it" in caught.value.details
 
 
-@pytest.mark.parametrize("version", [1, 2, 5])
+@pytest.mark.parametrize("version", [1, 2, 5, 8])
 def test_a_ledger_of_an_older_version_is_brought_to_ours_with_all_that_is_in_it(
     version: int, tmp_path: Path
 ) -> None:

@@ -1,0 +1,191 @@
+"""`ipam.sticky`: a container's name gets the address, MAC and random host ports that it had last."""
+
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from tests.kernel.test_stale import die, sql
+from tests.lab import Container, Host, Network
+from tests.lab.network import addresses_in
+from tests.lab.nft import ports
+from tests.lab.plugin import Json
+from tests.lab.publish import publish
+
+FOUR = {"ranges": [[{"subnet": "10.88.0.0/29", "rangeEnd": "10.88.0.5"}]]}
+
+
+@pytest.fixture
+def version() -> str:
+    """Who gets which address does not depend on the spec version."""
+    return "1.1.0"
+
+
+@pytest.fixture(autouse=True)
+def sticky(network: Network) -> None:
+    """Let the network remember, with four addresses: 10.88.0.2 to 10.88.0.5."""
+    network.config["ipam"].update(FOUR, sticky=True)
+
+
+def named(name: str, namespace: str = "shop") -> dict[str, str | None]:
+    """Return the environment that tells a container's name."""
+    return {"CNI_ARGS": f"IgnoreUnknown=1;K8S_POD_NAMESPACE={namespace};K8S_POD_NAME={name}"}
+
+
+def add(host: Host, network: Network, name: str, **more: Any) -> Container:
+    """Attach a new container of that name."""
+    container = host.container()
+    network.add(container, environment=named(name), **more).result()
+    return container
+
+
+def address(container: Container) -> str:
+    """Return the only IPv4 address without the length."""
+    (own,) = [each for each in container.addresses() if "." in each]
+    return own.partition("/")[0]
+
+
+def published(container: str = "") -> int:
+    """Return the only published host port, or the one that leads to that address."""
+    (port,) = [each for each in ports("port4") if f"-> {container}" in each]
+    return int(port.split(" ")[1])
+
+
+def forget_cool_down() -> None:
+    sql("update resting set freed = 0")
+
+
+def test_a_name_gets_its_address_and_mac_again_and_check_agrees(
+    host: Host, network: Network
+) -> None:
+    first = add(host, network, "web")
+    held, mac = address(first), first.link()["address"]
+    network.delete(first).assert_silent_success()
+    assert address(add(host, network, "other")) != held
+    again = add(host, network, "web")
+    assert (address(again), again.link()["address"]) == (held, mac)
+    network.check(again).assert_silent_success()
+    network.delete_all()
+    host.assert_as_before()
+
+
+def test_names_of_other_namespaces_and_containers_without_a_name_get_others(
+    host: Host, network: Network
+) -> None:
+    first = add(host, network, "web")
+    network.delete(first).assert_silent_success()
+    forget_cool_down()
+    # Three addresses are left for others, in whichever order: none of them is the remembered one.
+    others = [host.container() for _ in range(3)]
+    network.add(others[0]).result()
+    network.add(others[1], environment=named("web", "another")).result()
+    network.add(others[2], environment=named("web", "third")).result()
+    assert "10.88.0.2" not in map(address, others)
+    assert address(add(host, network, "web")) == "10.88.0.2"
+
+
+def test_a_second_container_of_the_name_gets_another_address_and_mac(
+    host: Host, network: Network
+) -> None:
+    first, second = add(host, network, "web"), add(host, network, "web")
+    assert address(first) != address(second)
+    assert first.link()["address"] != second.link()["address"]
+    for each in (first, second):
+        network.check(each).assert_silent_success()
+    assert second.can_ping(address(first))
+
+
+def test_when_all_is_remembered_the_longest_unused_goes_first(host: Host, network: Network) -> None:
+    containers = [add(host, network, name) for name in "abcd"]
+    held = dict(zip("abcd", map(address, containers), strict=True))
+    for at in (2, 0, 3, 1):  # c is gone first
+        network.delete(containers[at]).assert_silent_success()
+    sql("update remembered set used = used + instr('cadb', name)")  # in the same millisecond?
+    forget_cool_down()
+    stranger = host.container()
+    network.add(stranger).result()
+    assert address(stranger) == held["c"]
+    assert address(add(host, network, "a")) == held["a"]
+    assert address(add(host, network, "new")) == held["d"]
+    assert address(add(host, network, "d")) == held["b"]  # its own is taken: never at that price
+
+
+@pytest.mark.parametrize(
+    "wish", [{"runtimeConfig": {"ips": ["10.88.0.4"]}}, {"args": {"cni": {"ips": ["10.88.0.4"]}}}]
+)
+def test_a_requested_address_wins_and_is_remembered(
+    host: Host, network: Network, wish: Json
+) -> None:
+    network.delete(add(host, network, "web")).assert_silent_success()
+    asked = add(host, network, "web", config=wish)
+    assert address(asked) == "10.88.0.4"
+    network.delete(asked).assert_silent_success()
+    assert address(add(host, network, "web")) == "10.88.0.4"
+
+
+def test_a_time_forgets_and_no_name_is_remembered_without_the_key(
+    host: Host, network: Network
+) -> None:
+    network.config["ipam"]["sticky"] = "1h"
+    network.delete(add(host, network, "web")).assert_silent_success()
+    sql("update remembered set used = used - 3601000")
+    network.delete(add(host, network, "other")).assert_silent_success()
+    assert set(sql("select name from remembered")) == {("other",)}
+    network.config["ipam"]["sticky"] = False
+    network.delete(add(host, network, "third")).assert_silent_success()
+    assert set(sql("select name from remembered")) == {("other",)}
+    network.config["ipam"]["sticky"] = "1 hour"
+    assert network.add(host.container(), environment=named("web")).error()["code"] == 7
+
+
+def test_after_a_crash_or_reboot_the_name_takes_its_address_from_the_dead(
+    host: Host, network: Network
+) -> None:
+    dead = add(host, network, "web")
+    held, mac = address(dead), dead.link()["address"]
+    die(dead)
+    again = host.container()
+    run = network.add(again, environment=named("web"))
+    assert addresses_in(run.result()) == [f"{held}/29"]
+    assert again.link()["address"] == mac
+    assert f"reclaimed {held}/29 from stale attachment {dead.name}/eth0" in run.stderr
+    network.results.pop(next(each for each in network.results if each.container == dead))
+
+
+def test_random_host_ports_stay_with_the_name_unless_taken(host: Host, network: Network) -> None:
+    network.config["ipMasq"] = True
+    container = host.container()
+    mapping = {"hostPort": 0, "containerPort": 80, "protocol": "tcp"}
+    changes: dict[str, Any] = {
+        "environment": named("web"),
+        "config": {"runtimeConfig": {"portMappings": [mapping]}},
+    }
+    network.add(container, **changes).result()
+    number = published()
+    network.check(container, **changes).assert_silent_success()
+    network.delete(container).assert_silent_success()
+    again = host.container()
+    network.add(again, **changes).result()
+    assert published() == number
+    network.delete(again).assert_silent_success()
+    taken = host.container()
+    publish(network, taken, {**mapping, "hostPort": number}).result()
+    last = host.container()
+    network.add(last, **changes).result()
+    assert published("10.88.0.2") != number
+    network.check(last, **changes).assert_silent_success()
+
+
+def test_memory_is_bounded(host: Host, network: Network) -> None:
+    network.delete(add(host, network, "web")).assert_silent_success()
+    with closing(sqlite3.connect("/run/cni-bridge/ledger.sqlite")) as ledger, ledger:
+        ledger.executemany(
+            "insert into remembered values ('testnet', ?, '', 'eth0', 'address 0', ?, ?)",
+            [(f"n{each}", each.to_bytes(4, "big"), each) for each in range(9000)],
+        )
+        newest = "(select max(used) from remembered where name = 'web')"
+        ledger.execute(f"update remembered set used = {newest} - 10000 + used where used < 9000")
+    add(host, network, "new")
+    assert sql("select count(*) from remembered") == [(8192,)]
+    assert sql("select count(*) from remembered where name in ('web', 'new')") == [(4,)]
