@@ -9,14 +9,16 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from ipaddress import ip_address, ip_network
 from random import Random
 from typing import Any
 
+from cni_bridge.address import prefix_text
 from cni_bridge.cluster.model import View
 from cni_bridge.ledger.blocks import now_ms
-from tests.lab.agents import Nodes, nodes
+from tests.lab.agents import Node, Nodes, nodes
 from tests.lab.state import LEDGER
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "30"))
@@ -31,6 +33,7 @@ SCARCE: dict[str, Any] = {
     "ttl": TTL,
     "grace": 1,
     "ipv6": False,
+    "more": {"nameserver": {"domain": "pods"}},
 }
 HELD = "select hex(address) from block where until > ?"
 
@@ -88,6 +91,7 @@ class Chaos:
     def __init__(self, hosts: Nodes, random: Random) -> None:
         self._hosts = hosts
         self._random = random
+        self._made = 0
 
     def happen(self) -> str:
         """One of them, at random; its name."""
@@ -103,7 +107,8 @@ class Chaos:
     def work(self, number: int) -> None:
         """Add a container, or remove all of a host's."""
         if self._random.random() < 0.5:
-            self._hosts[number].add()
+            self._made += 1
+            self._hosts[number].add(called=f"c{self._made}")
         else:
             self._hosts[number].tidy()
 
@@ -163,9 +168,45 @@ def endure(hosts: Nodes, chaos: Chaos, seconds: float) -> list[str]:
     assert not watch.doubles, (SEED, happened, watch.doubles[:3])
     assert watch.held > 100 * seconds
     print(f"seed {SEED}: {happened}; {watch.moves} blocks moved")
+    _wait_for_names(hosts)
     for node in hosts.nodes.values():
         node.tidy()
     return happened
+
+
+def _wait_for_names(hosts: Nodes) -> None:
+    """Wait until each nameserver knows the containers of all hosts, and no others.
+
+    A container whose block has become another host's may be known on its own host only.
+    """
+    for node in hosts.nodes.values():
+        node.add(called=f"last{node.number}")
+    end = time.monotonic() + SETTLED_S
+    while True:
+        known = [names for node in hosts.nodes.values() if (names := node.names()) is not None]
+        shots = [shot for node in hosts.nodes.values() if (shot := node.seen())]
+        blocks = {
+            prefix_text(block.subnet): block.host
+            for shot in shots[:1]
+            for block in shot.view.blocks.values()
+        }
+        sure = {name for node in hosts.nodes.values() for name in _called(node, blocks)}
+        living = {name for node in hosts.nodes.values() for name in _called(node)}
+        if all(sure <= each <= living for each in known):
+            return
+        assert time.monotonic() < end, (sure, living, known)
+        time.sleep(0.1)
+
+
+def _called(node: Node, blocks: dict[str, str] | None = None) -> Iterator[str]:
+    """Yield the names of a host's containers; with `blocks`, of those in its blocks."""
+    for container, addresses in node.addresses.items():
+        name = node.called[container]
+        if blocks is None or any(
+            host == node.name and ip_address(addresses[0]) in ip_network(block)
+            for block, host in blocks.items()
+        ):
+            yield from (name, f"{name}.pods")
 
 
 def _wait(hosts: Nodes, condition: Callable[[View], bool]) -> None:

@@ -11,6 +11,7 @@ from tests.lab.containers import Container
 from tests.lab.waiting import wait_until
 
 DOMAIN = "cni.internal"
+ALIASED: Json = {"config": {"runtimeConfig": {"aliases": {NETWORK: ["www"]}}}}
 
 
 @pytest.fixture
@@ -20,14 +21,6 @@ def hosts() -> Iterator[Nodes]:
         yield found
         for node in found.nodes.values():
             node.tidy()
-
-
-def called(name: str, *aliases: str) -> Json:
-    """Return how a runtime names a container."""
-    return {
-        "environment": {"CNI_ARGS": f"IgnoreUnknown=1;K8S_POD_NAME={name}"},
-        "config": {"runtimeConfig": {"aliases": {NETWORK: list(aliases)}}},
-    }
 
 
 def found(node: Node, asking: Container, name: str, kind: str = "A") -> list[str]:
@@ -44,7 +37,7 @@ def _gateway(asking: Container, kind: str) -> str:
 
 def test_containers_of_all_hosts_find_each_other(hosts: Nodes) -> None:
     hosts.start()
-    web, db = hosts[1].container(**called("web", "www")), hosts[2].container(**called("db"))
+    web, db = hosts[1].container(called="web", **ALIASED), hosts[2].container(called="db")
     web4, web6 = hosts[1].addresses[web]
     db4, _ = hosts[2].addresses[db]
     for name in ("web", "www", f"web.{DOMAIN}"):
@@ -54,13 +47,13 @@ def test_containers_of_all_hosts_find_each_other(hosts: Nodes) -> None:
     hosts[1].tidy()
     wait_until(lambda: found(hosts[2], db, "web") == [])
     assert found(hosts[2], db, "db") == [db4]
-    late = hosts[1].container(**called("late"))  # its server starts anew
+    late = hosts[1].container(called="late")  # its server starts anew
     wait_until(lambda: found(hosts[1], late, "db") == [db4])
 
 
 def test_names_last_while_their_host_is_a_member(hosts: Nodes) -> None:
     hosts.start()
-    web, db = hosts[1].container(**called("web")), hosts[2].container(**called("db"))
+    web, db = hosts[1].container(called="web"), hosts[2].container(called="db")
     web4 = hosts[1].addresses[web][0]
     wait_until(lambda: found(hosts[2], db, "web") == [web4])
     hosts[1].stop(signal.SIGKILL)

@@ -7,6 +7,8 @@ What goes wrong, and what has to come of it, is for the tests.
 """
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import time
@@ -19,7 +21,7 @@ from typing import Any
 from cni_bridge.cluster import snapshot
 from cni_bridge.cluster.snapshot import Snapshot
 from cni_bridge.ledger.blocks import now_ms
-from tests.lab import PLUGIN, Container, Plugin, namespaces
+from tests.lab import PLUGIN, Container, Plugin, dns, namespaces
 from tests.lab.etcd import Cluster as Etcd
 from tests.lab.etcd import etcd
 from tests.lab.iproute import ip
@@ -45,6 +47,7 @@ class Node:
         self._below = below
         self.machine = machine
         self.addresses: dict[Container, list[str]] = {}
+        self.called: dict[Container, str] = {}
         self.config = config
         self._agent: subprocess.Popen[bytes] | None = None
         self._boots = 0
@@ -117,14 +120,34 @@ class Node:
             subprocess.run(("nft", "flush", "ruleset"), check=True, timeout=10)
             for file in LEDGER.parent.iterdir():
                 file.unlink()
+            for server in dns.servers():
+                os.kill(server, signal.SIGKILL)
+            shutil.rmtree(dns.BASE, ignore_errors=True)
             boot_id = Path(f"/run/boot_id-{self._boots}")
             boot_id.write_text(f"00000000-0000-4000-8000-{self.number:06}{self._boots:06}\n")
             namespaces.mount(str(boot_id), BOOT_ID, flags=namespaces.MS_BIND)
 
     # ------------------------------------------------------------ containers
 
-    def add(self, name: str = "", **more: Any) -> Run:
-        """ADD of a new container, whatever comes of it; `more` is what else the call has."""
+    def names(self) -> set[str] | None:
+        """Return what containers are called here and elsewhere by this host's nameserver; None without one."""
+        with self.machine.entered():
+            if not dns.servers():
+                return None
+            lines = [
+                line
+                for file in ("hosts", "others")
+                for line in (dns.BASE / NETWORK / file).read_text().splitlines()
+            ]
+        return {word for line in lines if line[0] != "#" for word in line.split(" ")[1:]}
+
+    def add(self, name: str = "", *, called: str = "", **more: Any) -> Run:
+        """ADD of a new container, whatever comes of it.
+
+        `called` is how the runtime names it, `more` what else the call has.
+        """
+        if called:
+            more["environment"] = {"CNI_ARGS": f"IgnoreUnknown=1;K8S_POD_NAME={called}"}
         plugin = Plugin.at(PLUGIN)
         with self.machine.entered() as host:
             made = host.container(name or f"on{self.number}-{len(host.containers)}-{self._boots}")
@@ -132,6 +155,7 @@ class Node:
             run = network.add(made, **more)
             if run.status == 0:
                 self.addresses[made] = [bare(each) for each in addresses_in(run.result())]
+                self.called[made] = called
             else:
                 host.networks.remove(network)
             return run
