@@ -19,6 +19,7 @@ TARGET = ROOT / "cni_bridge" / "edge" / "validators.py"
 
 # draft-04 reads the keywords in use as draft-07 does, but for one: its `integer` excludes 1500.0,
 # as Go's encoding/json does.
+COPY = "_keys"  # the end of the name, in the code of fastjsonschema
 STRICT_DRAFT = "http://json-schema.org/draft-04/schema#"
 
 HEAD = '''"""Generated from schemas/network.schema.json by build/generate_validators.py: the compiled schema.
@@ -96,7 +97,10 @@ def compiled(schema: Schema) -> str:
 
 
 class _Standalone(ast.NodeTransformer):
-    """Turns the functions into private ones that take the data alone and raise Refused."""
+    """Turns the functions into private ones that take the data alone and raise Refused.
+
+    They look for keys in the data itself: its copy without the keys that were found is of no use here.
+    """
 
     def __init__(self, functions: set[str]) -> None:
         self.functions = functions
@@ -113,6 +117,23 @@ class _Standalone(ast.NodeTransformer):
             node.args = node.args[:1]
         return self.generic_visit(node)
 
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        if isinstance(node.ops[0], ast.In):
+            node.comparators = [_copied(each) or each for each in node.comparators]
+        return self.generic_visit(node)
+
+    def visit_For(self, node: ast.For) -> ast.AST:
+        node.iter = _copied(node.iter) or node.iter
+        return self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
+        is_copy = isinstance(node.value, ast.Call) and _copied(node.targets[0])
+        return None if is_copy else self.generic_visit(node)
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        is_removal = ast.unparse(node).partition(".")[2].startswith("remove(")
+        return None if is_removal else self.generic_visit(node)
+
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
         if node.exc is not None:
             node.exc = ast.Name("Refused", ast.Load())
@@ -124,6 +145,13 @@ class _Standalone(ast.NodeTransformer):
             item for item in node.elts if not (isinstance(item, ast.Name) and item.id == "Decimal")
         ]
         return node
+
+
+def _copied(name: ast.expr) -> ast.Name | None:
+    """Return the data whose keys are copied to a variable of that name."""
+    if isinstance(name, ast.Name) and name.id.endswith(COPY):
+        return ast.Name(name.id.removesuffix(COPY), ast.Load())
+    return None
 
 
 def fold_table(schema: Schema, root: Schema) -> dict[str, tuple[str, object]] | None:

@@ -37,6 +37,7 @@ def prepare() -> None:
 
     gc.collect()
     gc.freeze()
+    gc.disable()  # a run ends before the memory of cycles is needed
     posix.environ.clear()
 
 

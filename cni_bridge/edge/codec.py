@@ -149,13 +149,17 @@ def _scan(text: str, start: int) -> "tuple[Json, int]":
 
 
 def _is_deeper(value: object, limit: int) -> bool:
-    if not isinstance(value, CONTAINERS):
-        return False
-    inner = value.values() if isinstance(value, dict) else value
-    # Most items are no containers, and not worth a call.
-    return not limit or any(
-        _is_deeper(item, limit - 1) for item in inner if isinstance(item, CONTAINERS)
-    )
+    level = [value]
+    for _ in range(limit + 1):
+        level = [each for each in level if type(each) in CONTAINERS]
+        if not level:
+            return False
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if type(each) is dict else each)  # type: ignore[attr-defined]  # a list
+        ]
+    return True
 
 
 def _without_surrogates(value: "Json") -> "Json":
@@ -172,7 +176,14 @@ def _fold_inside(value: "Json", table: "Fold", path: str) -> "Json":
     if isinstance(value, dict):
         return fold(value, table, f"{path}.")
     if isinstance(value, list):
-        return [_fold_inside(item, table, f"{path}[{i}]") for i, item in enumerate(value)]
+        simple = {name for name, inner in table.values() if inner is None}
+        return [
+            item.copy()
+            # Ports, which can be thousands: spelled so already, and without nulls.
+            if type(item) is dict and item.keys() <= simple and None not in item.values()
+            else _fold_inside(item, table, f"{path}[{i}]")
+            for i, item in enumerate(value)
+        ]
     return value
 
 
