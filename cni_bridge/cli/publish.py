@@ -148,7 +148,7 @@ def _new(ledger: Register, own: Running, desired: Firewall) -> Iterator[Publishe
     held = [nft_elements.published_port(item) for item in live.published(ledger, attachment)]
     addresses = nft_elements.first_addresses(desired)
     for port in desired.rules.ports:
-        for listens, _ in nft_elements.targets(addresses, port):
+        for listens, _ in nft_elements.targets(addresses, port.host_ip):
             wanted = replace(port, host_ip=listens)
             there = [
                 each for each in held if each.host_ip == listens and port_runs.overlap(each, port)

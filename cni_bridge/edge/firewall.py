@@ -69,8 +69,8 @@ def parse_ports(mappings: "list[Json]") -> tuple[PublishedPort, ...]:
             everywhere.setdefault(port.protocol, []).append(port)
     parts: list[PublishedPort] = []
     for port in fixed:
-        rivals = everywhere.get(port.protocol, ()) if port.host_ip in EVERY_ADDRESS else ()
-        others = port_runs.overlapping(rivals, port)
+        rivals = everywhere.get(port.protocol) if port.host_ip in EVERY_ADDRESS else None
+        others = port_runs.overlapping(rivals, port) if rivals else ()
         if not others:
             parts.append(port)
             continue

@@ -115,7 +115,7 @@ def _answers(desired: "Firewall") -> bool:
     return desired.rules.translates_source and any(
         len(leads_to) == 4
         for port in desired.rules.ports
-        for _, leads_to in nft_elements.targets(addresses, port)
+        for _, leads_to in nft_elements.targets(addresses, port.host_ip)
     )
 
 

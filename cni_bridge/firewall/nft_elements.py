@@ -94,12 +94,11 @@ def first_addresses(firewall: Firewall) -> tuple[bytes, ...]:
     return tuple(firsts.values())
 
 
-def targets(addresses: tuple[bytes, ...], port: PublishedPort) -> list[tuple[bytes, bytes]]:
+def targets(addresses: tuple[bytes, ...], wanted: bytes) -> list[tuple[bytes, bytes]]:
     """Return pairs of host address (all zeros: every address) and container address.
 
-    Empty if the container has no address of the family of `port.host_ip`.
+    `wanted` is a port's `host_ip`. Empty if the container has no address of its family.
     """
-    wanted = port.host_ip
     return [
         (wanted or bytes(len(ip)), ip) for ip in addresses if not wanted or len(wanted) == len(ip)
     ]
@@ -111,22 +110,24 @@ def of_port(listens: bytes, leads_to: bytes, port: PublishedPort) -> tuple[Eleme
     Consecutive ports are one element if the container has them by the same numbers: a map can't
     add the difference.
     """
-    is_everywhere = not any(listens)
-    at = b"" if is_everywhere else listens
-    suffix = _of_family("", leads_to) + ("" if is_everywhere else "_at")
+    suffix, at = _of_family("", leads_to), b""
+    if any(listens):
+        suffix, at = f"{suffix}_at", listens
     protocol, first, to = port.protocol, port.host_port, port.container_port
     if port.count > 1 and first == to:
         key, end = (pack(PORT_KEY, protocol, each) for each in (first, first + port.count - 1))
         return (Element(set_name=f"span{suffix}", key=at + key, key_end=at + end, data=leads_to),)
     set_name = f"port{suffix}"
-    return tuple(
+    # A list, not a generator: there can be thousands of ports.
+    elements = [
         Element(
             set_name=set_name,
             key=at + pack(PORT_KEY, protocol, first + each),
             data=leads_to + pack(PORT_DATA, to + each),
         )
         for each in range(port.count)
-    )
+    ]
+    return tuple(elements)
 
 
 def port_of(element: Element) -> tuple[int, int, bytes]:
@@ -255,8 +256,12 @@ def _of_addresses(firewall: Firewall) -> "Iterator[Element]":
 
 def _of_ports(firewall: Firewall) -> "Iterator[Element]":
     addresses = first_addresses(firewall)
+    known: dict[bytes, list[tuple[bytes, bytes]]] = {}  # there can be thousands of ports
     for port in firewall.rules.ports:
-        for listens, leads_to in targets(addresses, port):
+        pairs = known.get(port.host_ip)
+        if pairs is None:
+            pairs = known[port.host_ip] = targets(addresses, port.host_ip)
+        for listens, leads_to in pairs:
             yield from of_port(listens, leads_to, port)
 
 

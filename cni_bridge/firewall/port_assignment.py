@@ -25,8 +25,9 @@ def assign_ports(register: "Register", attachment: Attachment, desired: Firewall
     """Return the firewall with a number for every host port that was left open."""
     ports: list[PublishedPort] = []
     addresses = nft_elements.first_addresses(desired)
+    sizes = {0, *map(len, addresses)} if addresses else ()
     for port in desired.rules.ports:
-        if not nft_elements.targets(addresses, port):
+        if len(port.host_ip) not in sizes:
             raise errors.InvalidConfig(
                 f"runtimeConfig.portMappings: container port {port.container_port} can't be "
                 f"published on {address.text(port.host_ip) if port.host_ip else 'this host'}",
@@ -45,7 +46,7 @@ def refuse_bound(attachment: Attachment, assigned: Firewall, desired: Firewall) 
     pairs = zip(assigned.rules.ports, desired.rules.ports, strict=True)
     ports = [port for port, asked in pairs if asked.host_port]  # others were chosen because free
     for port in _with_listeners(ports):
-        targets = nft_elements.targets(addresses, port)
+        targets = nft_elements.targets(addresses, port.host_ip)
         # One test for both families if both are published.
         ip = targets[0][0] if len(targets) == 1 else b""
         if not port_holders.is_bound(port.protocol, ip, port.host_port):
@@ -86,7 +87,7 @@ def _choose(
 ) -> PublishedPort:
     from cni_bridge.firewall import port_runs
 
-    where = nft_elements.targets(nft_elements.first_addresses(desired), port)
+    where = nft_elements.targets(nft_elements.first_addresses(desired), port.host_ip)
     for attempt in range(ATTEMPTS):
         is_preferred = port.preferred and not attempt
         number = port.preferred if is_preferred else _suggestion(port.protocol, where[0][0])

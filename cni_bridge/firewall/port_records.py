@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from cni_bridge.ledger.database import Database, Row
 
+MANY = 100  # ports, for which it is worth to count the others
 _INSERT = "insert into element values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing"
 _OWN = " where network = ? and container = ? and ifname = ?"
 _WAIT = "insert into standby values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing"
@@ -44,6 +45,8 @@ _SAME = """
 _OWN_PORTS = """
   from element where data is not null and network = ? and container = ? and ifname = ?
 """
+_RIVALS = "from element where data is not null and (network, container, ifname) <> (?1, ?2, ?3)"
+_IS_ASKED = "and (other.network, other.container, other.ifname) = (?1, ?2, ?3)"
 _ASKED = "select ? as network, ? as container, ? as ifname, ? as set_name, ? as key, ? as key_end"
 _OTHERS = """
 select own.set_name, own.key, other.set_name, other.key, other.key_end, other.data,
@@ -62,13 +65,24 @@ _ALL_OTHERS = (
     *(_OTHERS, _FROM_LOWER_NUMBERS_ON, _SAME),
 )
 _CLASHES = " ".join(("with own as (select *", _OWN_PORTS, ")", *_ALL_OTHERS))
+# The same, begun from the other attachments' ports: where they are fewer.
+_CLASHES_OF_MANY = " ".join(
+    (
+        *("with own as (select *", _RIVALS, ")"),
+        *(_OTHERS, _FROM_OWN_NUMBERS_ON, _SAME, _IS_ASKED, "union all"),
+        *(_OTHERS, _FROM_LOWER_NUMBERS_ON, _SAME, _IS_ASKED),
+    )
+)
+_COUNT_RIVALS = " ".join(("select count(*)", _RIVALS))
 _HOLDERS = " ".join(("with own as (", _ASKED, ")", *_ALL_OTHERS))
 
 
-def clashes(database: "Database", attachment: Attachment) -> "set[tuple[str, bytes]]":
-    """Return sets and keys of an attachment's ports that other attachments have too."""
-    rows = database.select(_CLASHES, *_key(attachment))
-    return {(set_name, key) for set_name, key, *_ in rows}
+def clashes(database: "Database", attachment: Attachment, count: int) -> "set[tuple[str, bytes]]":
+    """Return sets and keys of an attachment's ports, of which there are `count`, that others have too."""
+    key = _key(attachment)
+    if count > MANY and database.select(_COUNT_RIVALS, *key)[0][0] < count:
+        return {row[2:4] for row in database.select(_CLASHES_OF_MANY, *key)}
+    return {row[:2] for row in database.select(_CLASHES, *key)}
 
 
 def holders(

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from cni_bridge.ledger.database import Database, Row
 
-_INSERT = "insert into element values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing"
+_INSERT = """
+insert into element values (?, ?, nullif(?, x''), nullif(?, x''), ?, ?, ?) on conflict do nothing
+"""
 _ELEMENTS = "select set_name, key, key_end, data from element"
 # Without the first condition no index applies, and the rows of all containers are read.
 _INTERVALS = " where data is null and set_name in (?, ?, ?, ?) group by set_name, key"
@@ -143,7 +145,7 @@ class Register:
             return own
         from cni_bridge.firewall import port_records  # most containers publish no ports
 
-        clashes = port_records.clashes(self._database, attachment)
+        clashes = port_records.clashes(self._database, attachment, len(own))
         if not refused and not clashes:
             return own
         for item in own:
@@ -326,7 +328,16 @@ def _element(row: "Row") -> Element:
 
 
 def _columns(element: Element) -> "Row":
-    return element.set_name, element.key, element.key_end, element.data
+    """Return the values that `_INSERT` begins with.
+
+    Neither bytes nor None: sqlite3 looks for an adapter for each of them, which costs more than to insert it.
+    """
+    return (
+        element.set_name,
+        bytearray(element.key),
+        bytearray(element.key_end or b""),
+        bytearray(element.data or b""),
+    )
 
 
 def _key(attachment: Attachment) -> tuple[str, str, str]:

@@ -64,6 +64,8 @@ SO_SNDBUFFORCE = 32  # asm-generic/socket.h
 DIGEST_SIZE = 7  # fits into an integer of SQLite
 UNNAMED_SET = b"__set"  # nft names them so, and the kernel numbers them
 
+VALUE_OFFSET = 8  # of a key or data, after the headers of two attributes
+FIRST_VALUE = 4 + VALUE_OFFSET  # where an element's key is
 ELEMENTS_A_MESSAGE = 400  # an attribute's length has 16 bits
 DEFAULT_SEND_BUFFER = 100_000  # safely below net.core.wmem_default, which counts overhead too
 
@@ -237,7 +239,30 @@ def elements_body(
     )
     if elements is None:
         return head
-    return head + _nested(NFTA_SET_ELEM_LIST_ELEMENTS, b"".join(map(_element, elements)))
+    return head + _nested(NFTA_SET_ELEM_LIST_ELEMENTS, b"".join(_packed(elements)))
+
+
+def _packed(elements: "Sequence[Element]") -> "Iterator[bytes]":
+    """Yield each element; those of the same sizes have the same headers, and can be thousands."""
+    headers: dict[tuple[int, int], tuple[bytes, bytes, bytes]] = {}
+    for item in elements:
+        if item.data is None or item.key_end is not None:
+            yield _element(item)
+            continue
+        key, data = item.key, item.data
+        sizes = len(key), len(data)
+        if sizes not in headers:
+            headers[sizes] = _headers(item)
+        before_key, before_data, rest = headers[sizes]
+        yield before_key + key + before_data + data + rest
+
+
+def _headers(element: Element) -> tuple[bytes, bytes, bytes]:
+    """Return what is before the key of a map's element, between key and data, and after these."""
+    whole, data = _element(element), _data(NFTA_SET_ELEM_DATA, element.data or b"")
+    value = len(whole) - len(data) + VALUE_OFFSET
+    end = value + len(element.data or b"")
+    return whole[:FIRST_VALUE], whole[FIRST_VALUE + len(element.key) : value], whole[end:]
 
 
 def _element(element: Element) -> bytes:
@@ -250,14 +275,9 @@ def _element(element: Element) -> bytes:
 
 
 def _data(number: int, value: bytes) -> bytes:
-    """Pack by hand, because there can be thousands."""
-    size = len(value)
-    head = pack("HHHH", 8 + size, number | NLA_F_NESTED, 4 + size, NFTA_DATA_VALUE)
-    if size & 3:
-        size += -size & 3
-        head = pack("HHHH", 8 + size, number | NLA_F_NESTED, 4 + len(value), NFTA_DATA_VALUE)
-        return head + value.ljust(size, b"\0")
-    return head + value
+    size = len(value) + (-len(value) & 3)
+    head = pack("HHHH", VALUE_OFFSET + size, number | NLA_F_NESTED, 4 + len(value), NFTA_DATA_VALUE)
+    return head + value.ljust(size, b"\0")
 
 
 def _nested(number: int, content: bytes) -> bytes:

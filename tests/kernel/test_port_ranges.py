@@ -25,6 +25,19 @@ def version() -> str:
     return "1.1.0"
 
 
+def test_one_port_of_hundreds_that_another_container_has_is_named(
+    host: Host, network: Network
+) -> None:
+    publish(network, host.container(), mapping(8200), mapping(9003, 9003, range=10)).result()
+    for taken in (8200, 9004):
+        many = [mapping(number, 80) for number in range(taken - 300, taken + 2, 2)]
+        error = publish(network, host.container(), *many).error()
+        assert f"host port {taken}/tcp is held by container c1" in error["msg"]
+    many = [mapping(number, 80) for number in range(8301, 8701, 2)]
+    publish(network, host.container(), *many).result()
+    assert len(ports("port4")) == 1 + len(many)
+
+
 @pytest.mark.parametrize("asked", BOTH, ids=["range", "run"])
 def test_consecutive_ports_are_one_element(asked: list[Json], host: Host, network: Network) -> None:
     container = host.container()
