@@ -67,6 +67,7 @@ FOUR = tuple(
         f"chain, {backend}",
         chain.path,
         needs=(*chain.needs, CNITOOL, peer("firewall"), peer("tuning")),
+        is_slow=True,
         commands=partial(_by_cnitool, backend),
     )
     for backend, chain in zip(("iptables", "nftables"), CHAINS, strict=True)
@@ -89,6 +90,7 @@ CHAIN_WORKLOADS = (
         before=Stage.enter,
         noting=Stage.remember,
         after=Stage.leave,
+        slow_rounds=30,
     ),
     Workload(
         name="at-once-50",
@@ -99,7 +101,8 @@ CHAIN_WORKLOADS = (
         prepare=keep_the_bridge,
         before=_enter_50,
         after=Stage.leave,
-        rounds=4,
+        rounds=10,
+        slow_rounds=2,
         warm_up=1,
     ),
 )

@@ -35,8 +35,14 @@ class Result:
 
     @property
     def rounds(self) -> int:
-        """How often each variant was run."""
-        return len(self.series[0].walls)
+        """How often each variant was run, but for slow ones."""
+        return max(len(each.walls) for each in self.series)
+
+    @property
+    def fewer(self) -> dict[str, int]:
+        """Return the variants that were run less often, and how often."""
+        counts = {each.variant: len(each.walls) for each in self.series}
+        return {name: count for name, count in counts.items() if count < self.rounds}
 
     def of(self, variant: str) -> Series | None:
         """Return the variant's series, None where it is not on this machine."""
@@ -44,8 +50,8 @@ class Result:
 
 
 def ratios(values: tuple[float, ...], base: tuple[float, ...]) -> list[float]:
-    """Round by round."""
-    return [value / reference for value, reference in zip(values, base, strict=True)]
+    """Round by round, as far as both took part: slow variants do in the first ones alone."""
+    return [value / reference for value, reference in zip(values, base, strict=False)]
 
 
 def wall_ratio(series: Series, base: Series | None) -> float | None:
@@ -55,7 +61,9 @@ def wall_ratio(series: Series, base: Series | None) -> float | None:
 
 def cpu_ratio(series: Series, base: Series | None) -> float | None:
     """Of the sums: the kernel counts the time of short processes in steps."""
-    return sum(series.cpus) / sum(base.cpus) if base and sum(base.cpus) else None
+    pairs = list(zip(series.cpus, base.cpus, strict=False)) if base else []
+    own, other = (sum(each) for each in zip(*pairs, strict=True)) if pairs else (0.0, 0.0)
+    return own / other if other else None
 
 
 def cells(series: Series, base: Series | None) -> list[str]:

@@ -36,6 +36,8 @@ def measure(workload: Workload, rounds: int, tick: Callable[[], object]) -> list
         time.sleep(workload.settle_s)
         for number in range(workload.warm_up + rounds):
             for place, stage in _rotated(stages, number):
+                if not _takes_part(stage.variant, workload, number):
+                    continue
                 place.enter()
                 for phase, sample in _round(workload, stage).items():
                     if number >= workload.warm_up:
@@ -67,6 +69,13 @@ def _round(workload: Workload, stage: Stage) -> dict[str, Sample]:
         workload.noting(stage)
     workload.after(stage)
     return samples
+
+
+def _takes_part(variant: Variant, workload: Workload, number: int) -> bool:
+    """Whether a variant is run in a round: a slow one in the first that are counted, if there are few."""
+    if not variant.is_slow or workload.slow_rounds is None:
+        return True
+    return 0 <= number - workload.warm_up < workload.slow_rounds
 
 
 def _rotated(stages: Sequence[Placed], number: int) -> list[Placed]:

@@ -19,7 +19,8 @@ FIGURES = PICTURES / "figures.json"
 HEAD = """# Benchmarks
 
 cni-bridge and its peers, started in turn in one loop, in private namespaces, on the same host with an existing bridge. A round runs
-every contestant once and begins with a different one each time; a ratio is the median of the rounds' ratios. CPU is user and system
+every contestant once and begins with a different one each time, but slow ones take part in the first rounds only; a ratio is the median of
+the ratios of rounds that have both. CPU is user and system
 time of the whole process tree, and its ratio is the ratio of the sums. `make bench` measures everything and writes this page;
 `make bench-page` writes it from [the figures](benchmarks/figures.json).
 
@@ -110,11 +111,21 @@ def _section(results: Sequence[Result], pictures: Path) -> list[str]:
     for result in results:
         rows = [(each.variant, *cells(each, result.of(result.base))) for each in result.series]
         head = (result.phase, "min", "median", "p95", "CPU", "wall x", "CPU x")
-        text.append(f"\nMilliseconds, {result.rounds} rounds; x is the ratio to {result.base}.\n\n")
+        rounds = f"{result.rounds} rounds{_fewer(result)}"
+        text.append(f"\nMilliseconds, {rounds}; x is the ratio to {result.base}.\n\n")
         text.append(_table(head, rows))
     if first.absent:
         text.append(f"\nNot on this machine: {', '.join(first.absent)}.\n")
     return [*text, f"\n![{first.workload}]({pictures.name}/{picture.name})\n"]
+
+
+def _fewer(result: Result) -> str:
+    """Return how often the slow variants were run, which would take most of the time."""
+    counts = sorted(set(result.fewer.values()))
+    return "".join(
+        f" ({count} of {', '.join(name for name, each in result.fewer.items() if each == count)})"
+        for count in counts
+    )
 
 
 def _growths(results: Sequence[Result], pictures: Path) -> list[str]:

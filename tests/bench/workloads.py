@@ -24,6 +24,7 @@ class Variant:
     path: Path
     arguments: tuple[str, ...] = ()
     needs: tuple[Path, ...] = ()
+    is_slow: bool = False  # takes part in a workload's first rounds only, where it says so
 
     @property
     def is_plugin(self) -> bool:
@@ -133,6 +134,7 @@ class Workload:
     noting: Step = lambda _: None
     after: Step = lambda _: None
     rounds: int = 60
+    slow_rounds: int | None = None  # of these, how many the slow variants take part in; None: all
     warm_up: int = 2  # rounds that are not counted
     settle_s: float = 0  # until the kernel is done with what was prepared, and with its end
     is_dual: bool = False  # whether the network has IPv6 too

@@ -6,7 +6,7 @@ import pytest
 
 from tests.bench import page
 from tests.bench.all_workloads import ALL
-from tests.bench.figures import Result, Series, load, wall_ratio
+from tests.bench.figures import Result, Series, cpu_ratio, load, wall_ratio
 from tests.bench.targets import EFFORT, GO, OURS, TARGETS, Target, judge
 
 
@@ -31,6 +31,14 @@ def test_a_ratio_is_that_within_the_rounds() -> None:
     ours, go = found.series
     assert wall_ratio(ours, go) == pytest.approx(1.2)
     assert wall_ratio(ours, None) is None
+
+
+def test_a_slow_variant_is_compared_in_the_rounds_that_it_took_part_in() -> None:
+    found = result(ours=(10.0, 20.0, 900.0), go=(20.0, 20.0))
+    assert wall_ratio(found.series[1], found.series[0]) == pytest.approx(1.5)
+    assert cpu_ratio(*found.series) == pytest.approx(0.75)
+    assert (found.rounds, found.fewer) == (3, {GO: 2})
+    assert page._fewer(found) == f" (2 of {GO})"
 
 
 def test_targets_are_met_or_missed() -> None:
