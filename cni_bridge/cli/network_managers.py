@@ -6,18 +6,26 @@
 import configparser
 import fnmatch
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from cni_bridge.lean.record import record
 
 NETWORK_MANAGER = "NetworkManager"
 NETWORKD = "systemd-network"  # the kernel keeps fifteen letters of a program's name
-DIRECTORIES = ("/etc", "/run", "/usr/lib")
+DIRECTORIES = ("/etc", "/run", "/usr/lib")  # a file hides those of its name in later ones
+TRUE = ("yes", "true", "1", "on")
+
+Sections: TypeAlias = dict[str, dict[str, str]]
 
 
 @record
 class Unheeded:
-    """A manager that has not been told to leave interfaces alone."""
+    """A manager that has not been told to leave interfaces alone.
+
+    What tells it is a file of each bridge's own: the next bridge's must not replace it.
+    """
 
     cause: str
     effect: str
@@ -39,23 +47,23 @@ class Managers:
             yield from self._network_manager(bridges)
 
     def _networkd(self, bridges: list[str], host_ends: list[str]) -> Iterator[Unheeded]:
-        for file, text in self.files.items():
-            if not file.endswith(".network"):
-                continue
-            sections = _sections(text)
-            patterns = sections.get("match", {}).get("name", "").split()
-            taken = [name for name in (*bridges, *host_ends) if _matches(name, patterns)]
-            if taken and sections.get("link", {}).get("unmanaged", "no") not in (
-                "yes",
-                "true",
-                "1",
-            ):
-                yield Unheeded(
-                    cause=f"{file} makes systemd-networkd manage {', '.join(taken[:3])}",
-                    effect="it removes addresses and bridges that it does not know",
-                    command=f"printf '[Match]\\nName=veth* {' '.join(bridges)}\\n[Link]\\nUnmanaged=yes\\n' "
-                    "> /etc/systemd/network/05-cni-bridge.network; networkctl reload",
-                )
+        """Of all files that match an interface, only the first counts, whichever directory it is in."""
+        names = {
+            Path(file).name: file for file in reversed(self.files) if file.endswith(".network")
+        }
+        sections = {names[each]: _sections(self.files[names[each]]) for each in sorted(names)}
+        managed: dict[str, list[str]] = {}
+        for interface in (*bridges, *host_ends):
+            file = next(filter(partial(_concerns, sections, interface), sections), None)
+            if file and sections[file].get("link", {}).get("unmanaged", "no") not in TRUE:
+                managed.setdefault(file, []).append(interface)
+        for file, taken in managed.items():
+            yield Unheeded(
+                cause=f"{file} makes systemd-networkd manage {', '.join(taken[:3])}",
+                effect="it removes addresses and bridges that it does not know",
+                command=f"printf '[Match]\\nName=veth* {' '.join(bridges)}\\n[Link]\\nUnmanaged=yes\\n' "
+                f"> /etc/systemd/network/05-{bridges[0]}.network; networkctl reload",
+            )
 
     def _network_manager(self, bridges: list[str]) -> Iterator[Unheeded]:
         rules: list[str] = []
@@ -70,7 +78,7 @@ class Managers:
                 cause=f"NetworkManager runs and is not configured to ignore {', '.join(managed)}",
                 effect="it may remove addresses, or take the bridge down with a connection of its own",
                 command=f"printf '[keyfile]\\nunmanaged-devices+={listed}\\n' "
-                "> /etc/NetworkManager/conf.d/90-cni-bridge.conf; nmcli general reload",
+                f"> /etc/NetworkManager/conf.d/90-{managed[0]}.conf; nmcli general reload",
             )
 
 
@@ -103,7 +111,11 @@ def _files() -> Iterator[tuple[str, str]]:
             yield str(file), file.read_text(encoding="utf-8", errors="replace")
 
 
-def _sections(text: str) -> dict[str, dict[str, str]]:
+def _concerns(sections: dict[str, Sections], interface: str, file: str) -> bool:
+    return _matches(interface, sections[file].get("match", {}).get("name", "").split())
+
+
+def _sections(text: str) -> Sections:
     """Parse an ini file; return nothing if it cannot be parsed."""
     parser = configparser.ConfigParser(strict=False, interpolation=None, delimiters=("=", "+="))
     try:

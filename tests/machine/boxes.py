@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tests.machine.machines import Machine
-from tests.machine.stages import CONFLIST, IMAGE
+from tests.machine.stages import IMAGE
 
 HOST4, HOST6 = "192.0.2.1", "2001:db8::1"  # as the LAN sees the machine
 LAN4, LAN6 = "192.0.2.2", "2001:db8::2"
 PATIENCE_S = 30
+NETWORK = "/etc/cni/net.d/10-web.conflist"
 
 # What it answers is its name.
 SERVE = "echo {name} > /www/index.html; exec httpd -f -p 80 -h /www"
@@ -25,7 +26,7 @@ Requires=containerd.service
 [Service]
 BindReadOnlyPaths=/etc/cni/{name}.d:/etc/cni/net.d
 ExecStartPre=-/bin/sh -c 'ctr task rm --force {name}; ctr container rm {name}; ctr snapshot rm {name}'
-ExecStart=/usr/bin/ctr run --rm --cni {image} {name} /bin/sh -c '{command}'
+ExecStart=/usr/bin/ctr run --rm --cni --cpu-shares 0 {image} {name} /bin/sh -c '{command}'
 ExecStop=/usr/bin/ctr task kill --signal SIGKILL {name}
 [Install]
 WantedBy=multi-user.target
@@ -90,7 +91,7 @@ class Containerd:
     def start(self, name: str, port: int) -> Box:
         """Start a container."""
         ports = {"portMappings": [{"hostPort": port, "containerPort": 80, "protocol": "tcp"}]}
-        conflist = json.loads(CONFLIST)
+        conflist = json.loads(self.machine.run(f"cat {NETWORK}"))
         conflist["plugins"][0]["runtimeConfig"] = ports
         self.machine.write(f"/etc/cni/{name}.d/10-web.conflist", json.dumps(conflist))
         unit = UNIT.format(name=name, image=IMAGE, command=SERVE.format(name=name))

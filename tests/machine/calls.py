@@ -30,12 +30,13 @@ class Calls:
         self.machine = machine
         self.network("web")
 
-    def network(self, name: str, **ipam: object) -> None:
+    def network(self, name: str, *, nameserver: bool = False, **ipam: object) -> None:
         """Choose the network's configuration, for the runtimes of the machine as well."""
         conflist: dict[str, Any] = json.loads(CONFLIST)
         conflist["name"] = name
         plugin = conflist["plugins"][0]
         plugin["ipam"].update(ipam)
+        plugin["nameserver"] = nameserver
         self.machine.write(f"/etc/cni/net.d/10-{name}.conflist", json.dumps(conflist))
         config = plugin | {"name": name, "cniVersion": "1.0.0"}
         del config["capabilities"]

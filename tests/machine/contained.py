@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +29,7 @@ mount -t tmpfs none /run
 mount -t ext4 -o loop {disk} {root}
 for each in {cgroups}; do mkdir -p $each/{name}; echo $$ > $each/{name}/cgroup.procs; done
 exec systemd-nspawn --directory={root} --boot --quiet --private-network --register=no --keep-unit \\
-    --capability=all --machine={name} --hostname=machine --console=pipe {binds}
+    --capability=all --system-call-filter="@keyring bpf" --machine={name} --hostname=machine --console=pipe {binds}
 """
 
 
@@ -142,8 +143,9 @@ class Contained(Machine):
         own = self._process.pid
         children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
         for child in map(int, children):
-            if Path(f"/proc/{child}/comm").read_text() == "systemd\n":
-                return child
+            with suppress(OSError):  # it may be gone
+                if Path(f"/proc/{child}/comm").read_text() == "systemd\n":
+                    return child
         return 0
 
 

@@ -30,9 +30,9 @@ class Machine(ABC):
     ) -> "subprocess.CompletedProcess[str]":
         """Return what became of a script of bash, which may fail."""
 
-    def run(self, script: str) -> str:
+    def run(self, script: str, timeout_s: float = COMMAND_S) -> str:
         """Return what a script of bash prints that succeeds."""
-        done = self.try_to_run(f"set -eo pipefail; {script}")
+        done = self.try_to_run(f"set -eo pipefail; {script}", timeout_s)
         assert done.returncode == 0, f"{script}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
 

@@ -36,6 +36,11 @@ def describe(suite: str, image: Image) -> None:
         about["versions"][KERNEL] = f"{os.uname().release} (the host's)"
 
 
+def note(suite: str, what: str, text: str) -> None:
+    """Keep something that a scenario has found out about a machine, for the first table."""
+    _found[suite]["notes"] = _found[suite].get("notes", {}) | {what: text}
+
+
 def expect(test: str) -> None:
     """Keep that there is a test of one machine."""
     suite, scenario = _parts(test)
@@ -85,6 +90,10 @@ def table(found: Json) -> str:
     )
     made = (found[each]["image"] for each in suites)
     rows.append(["image made", *(f"{each['made']}, {each['seconds']} s" for each in made)])
+    notes = dict.fromkeys(what for each in suites for what in found[each].get("notes", {}))
+    rows += (
+        [what, *(found[each].get("notes", {}).get(what, "") for each in suites)] for what in notes
+    )
     text = "".join(f"| {' | '.join(row)} |\n" for row in rows)
     rows = [["scenario", *heads], ["---", *["---:"] * len(suites)]]
     scenarios = dict.fromkeys(name for each in suites for name in found[each]["scenarios"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.machine.boxes import Boxes
+from tests.machine.boxes import Boxes, Podman
 from tests.machine.calls import Calls
 from tests.machine.emulated import Emulated
 from tests.machine.machines import NEEDS_KERNEL, Machine
@@ -17,14 +17,32 @@ def assert_nothing_stale(guest: Machine, boxes: Boxes) -> None:
     assert guest.run("systemctl --failed --plain --no-legend") == ""
 
 
-def test_containers_come_back_after_a_reboot(guest: Machine, boxes: Boxes) -> None:
+LEDGERS = {"in /run": {}, "on disk": {"dataDir": "/var/lib/cni"}}
+
+
+@pytest.mark.parametrize("ledger", LEDGERS)
+def test_containers_come_back_after_a_reboot(
+    ledger: str, guest: Machine, boxes: Boxes, calls: Calls
+) -> None:
+    calls.network("web", nameserver=True, **LEDGERS[ledger])
     boxes.start("one", 8081)
     boxes.start("two", 8082)
     boxes.assert_all_reach()
+    assert_names_are_known(guest, boxes)
+    calls.run("attach c1; attach c2")  # whose runtime does not start them again
     guest.reboot()
     boxes.wait()
     boxes.assert_all_reach()
+    assert_names_are_known(guest, boxes)
+    calls.run("attach c1; call DEL c2; detach c1")
     assert_nothing_stale(guest, boxes)
+
+
+def assert_names_are_known(guest: Machine, boxes: Boxes) -> None:
+    """Check that containers of podman, which tells their names, find each other by them."""
+    if isinstance(boxes.runtime, Podman):
+        assert guest.run("podman exec one wget -q -O - http://two/") == "two\n"
+        assert guest.run("podman exec two wget -q -O - http://one/") == "one\n"
 
 
 @pytest.mark.parametrize("clock", ["clock right", "clock set back"])
