@@ -1,4 +1,4 @@
-"""Tells when another program has changed nftables, and whether it took anything from cni-bridge.
+"""Tells when another program has changed nftables, and loads again what it took from cni-bridge.
 
 The kernel reports every change, so it is the same whether a firewall was started, restarted or
 reloaded, or an administrator ran `nft flush ruleset`. Only the service uses this: no runtime waits.
@@ -10,7 +10,7 @@ import struct
 import time
 from collections.abc import Iterator
 
-from cni_bridge.firewall import apply, foreign_checks, nft_tables
+from cni_bridge.firewall import apply, foreign, foreign_checks, nft_tables
 from cni_bridge.firewall.register import Register
 from cni_bridge.kernel import nftables
 from cni_bridge.kernel.nfmessages import (
@@ -18,6 +18,7 @@ from cni_bridge.kernel.nfmessages import (
     NFT_MSG_DELSETELEM,
     NFT_MSG_NEWSETELEM,
 )
+from cni_bridge.kernel.nftables import NFPROTO_INET
 
 NFNLGRP_NFTABLES = 7  # linux/netfilter/nfnetlink.h
 NFT_MSG_NEWGEN = 15  # linux/netfilter/nf_tables.h: the end of each transaction
@@ -57,18 +58,28 @@ class Changes:
         return any(kind & 0xFF not in ORDINARY for kind in _kinds(data))
 
 
-def is_whole(register: Register) -> bool:
-    """Return whether the tables, and the rules in foreign chains, are as the ledger needs them."""
+def mend(register: Register) -> bool:
+    """Load again what is missing; return whether anything was. What is whole is left alone."""
     counts = register.counts()
     needed = [each for each in register.families() if counts.keys() & nft_tables.SETS[each]]
     if not needed:
-        return True
+        return False
     netfilter = nftables.Netfilter()
     generation = nftables.generation(netfilter)
-    if not all(apply.is_loaded(netfilter, register, each, generation) for each in needed):
-        return False
+    is_whole = all(apply.is_loaded(netfilter, register, each, generation) for each in needed)
+    if not is_whole:
+        apply.ensure_loaded(netfilter, register)
     others = foreign_checks.look(netfilter, register)
-    return not others.places and set(others.marked) <= set(register.everything())
+    marked = set(others.marked) - set(register.everything() if others.marked else ())
+    if not marked and not others.places:
+        return not is_whole
+    with register.transaction():
+        register.insert_accepting(others.places)
+        register.insert_shared(marked)
+    with register.transaction():
+        nft_tables.change(netfilter, NFPROTO_INET, marked, ())
+        foreign.accept(netfilter, others.places)
+    return True
 
 
 def _kinds(data: bytes) -> Iterator[int]:

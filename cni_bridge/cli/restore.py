@@ -84,9 +84,8 @@ def watch(*, quiet: bool) -> NoReturn:
     systemd.tell("READY=1")
     while True:
         changes.wait()
-        count = _insist(_mend)
-        if count and not quiet:
-            terminal.write(f"another program changed nftables: restored {count} elements")
+        if _insist(_mend) and not quiet:
+            terminal.write("another program changed nftables: restored what was missing")
             sys.stdout.flush()
 
 
@@ -118,14 +117,13 @@ def _undisturbed() -> Iterator[None]:
             signal.raise_signal(told[0])
 
 
-def _mend() -> int:
-    """Reload the firewall if anything is missing; return the number of elements, 0 if nothing was."""
+def _mend() -> bool:
+    """Load what is missing; return whether anything was."""
     ledger = store.find_ledger(state_directory.HOST)
     if not ledger:
-        return 0
+        return False
     with closing(ledger):
-        register = Register(ledger.database)
-        return 0 if nft_changes.is_whole(register) else apply.restore(register)
+        return nft_changes.mend(Register(ledger.database))
 
 
 def nameservers() -> list[str]:

@@ -123,6 +123,7 @@ class Boxes:
     def start(self, name: str, port: int) -> Box:
         """Start a container whose port answers with its name."""
         self.all.append(self.runtime.start(name, port))
+        self.wait()
         return self.all[-1]
 
     def wait(self) -> None:
