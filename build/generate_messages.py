@@ -1,4 +1,4 @@
-"""Writes `messages.py` of the kernel, nftables and the cluster: what pyroute2 knows, as plain tables.
+"""Writes `messages.py` of the kernel, nftables, the cluster and the commands: what pyroute2 knows, as plain tables.
 
 Only what `message_lists` names is taken; nothing here knows a number.
 """
@@ -34,6 +34,14 @@ MODULES = {
         lists.CLUSTER_NAMED_VALUES,
         lists.CLUSTER_MESSAGES,
         lists.CLUSTER_NESTED,
+    ),
+    PACKAGE / "cli" / "messages.py": Module(
+        "The commands' netlink",
+        ("NLMSG_HEADER", nlmsg.header),
+        lists.PEOPLE_CONSTANTS,
+        lists.PEOPLE_NAMED_VALUES,
+        lists.PEOPLE_MESSAGES,
+        lists.PEOPLE_NESTED,
     ),
     KERNEL / "messages.py": Module(
         "Netlink",

@@ -138,7 +138,7 @@ def _serve(agent: "Agent", metrics: str) -> int:
     from cni_bridge.cluster.agent import sleep
 
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(terminal.LogFormatter())
+    handler.setFormatter(LogFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs every request
     stopped: list[int] = []
@@ -227,3 +227,11 @@ def _address(text: str) -> bytes:
         return address.parse(text)
     except ValueError as error:
         raise InvalidConfig(f"--address {text}: {error}") from error
+
+
+class LogFormatter(logging.Formatter):
+    """Log messages of one line each, cleaned."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        return terminal.clean(super().format(record))

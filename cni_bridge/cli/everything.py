@@ -13,6 +13,7 @@ from cni_bridge.cli.graph.picture import Bar, Box, Chip, Picture
 from cni_bridge.cli.host_state import HOST, KernelInterface, Space
 from cni_bridge.cli.inventory import Inventory
 from cni_bridge.cli.terminal import Text
+from cni_bridge.kernel.netns import OWN_NETNS
 from cni_bridge.lean.record import replace
 
 DIRECTORIES = ("/run/netns", "/run/docker/netns")
@@ -20,9 +21,7 @@ DIRECTORIES = ("/run/netns", "/run/docker/netns")
 
 def take(*state_dirs: str) -> Inventory:
     """Return the inventory with every namespace and every bridge of the host."""
-    found = inventory.take(*state_dirs)
-    seen = {each.identity.inode for each in found.spaces}
-    found = inventory.take(*state_dirs, others=dict(_others(seen)))
+    found = inventory.take(*state_dirs, others=dict(_others()))
     bridges = tuple(each for each in found.host.interfaces if each.kind == "bridge")
     return replace(found, bridges=bridges)
 
@@ -75,8 +74,9 @@ def as_json(spaces: Iterable[Space]) -> list[dict[str, object]]:
     ]
 
 
-def _others(seen: set[int]) -> Iterator[tuple[str, str]]:
-    """Yield name and path of each namespace whose id has not been seen, named ones first."""
+def _others() -> Iterator[tuple[str, str]]:
+    """Yield name and path of each namespace but this one, each once, named ones first."""
+    seen = {os.stat(OWN_NETNS).st_ino}
     for name, path in (*_named(), *_of_processes()):
         try:
             number = os.stat(path).st_ino

@@ -1,37 +1,34 @@
 """What the kernel shows of network namespaces: interfaces, addresses, routes, veth peers.
 
-Read only, with pyroute2 rather than the plugin's own reader, and without the ledger.
+Read only, and without the ledger.
 """
 
+import resource
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import TypeVar
 
+from cni_bridge import address
+from cni_bridge.address import AF_INET, AF_INET6, prefix_text
+from cni_bridge.cli import kernel_messages
+from cni_bridge.cli.kernel_messages import Counters, Details
 from cni_bridge.errors import InvalidNetns, UnknownContainer
-from cni_bridge.kernel import netns
+from cni_bridge.kernel import layer3, links, netns, netns_ids
+from cni_bridge.kernel.layer3 import RT_TABLE_MAIN
+from cni_bridge.kernel.links import Link
+from cni_bridge.kernel.messages import RTPROT_RA
+from cni_bridge.kernel.netlink import Socket
 from cni_bridge.kernel.netns import OWN_NETNS, OpenNetns
 from cni_bridge.lean.record import record
 from cni_bridge.model import Netns
 
+T = TypeVar("T")
+
 HOST = ""  # no container id is empty
-AF_INET, AF_INET6 = 2, 10  # linux/socket.h
-IFF_UP = 1  # linux/if.h
 RT_SCOPE_LINK = 253  # linux/rtnetlink.h
-RT_TABLE_MAIN = 254
-RTPROT_RA = 9
 FORWARDING = "forwarding"
 PORT_STATES = ("disabled", "listening", "learning", FORWARDING, "blocking")  # linux/if_bridge.h
-
-
-@record
-class Counters:
-    """Traffic counters of an interface, from its own side."""
-
-    received_bytes: int
-    received_packets: int
-    sent_bytes: int
-    sent_packets: int
-    dropped: int
+LINK_LOCAL = b"\xfe\x80"
 
 
 @record
@@ -90,40 +87,57 @@ class Space:
 
 
 def look(paths: Mapping[str, str], host_path: str = OWN_NETNS) -> tuple[Space, ...]:
-    """Inspect the host first, then every namespace that exists, given by name and path."""
+    """Inspect the host first, then every namespace that exists, given by name and path.
+
+    A namespace with several paths is inspected once, under its first name.
+    """
+    _allow_many_files()
     with ExitStack() as stack:
-        views = [
-            view
-            for name, path in {HOST: host_path, **paths}.items()
-            if (opened := _open(path)) and (view := _view(name, opened, stack))
-        ]
-        return tuple(_space(view, views) for view in views)
+        views: dict[tuple[int, int], _View] = {}
+        for name, path in {HOST: host_path, **paths}.items():
+            opened = _open(path)
+            if opened is None:
+                continue
+            stack.callback(netns.close, opened)
+            identity = opened.identity.device, opened.identity.inode
+            if identity not in views and (view := _view(name, opened, stack)):
+                views[identity] = view
+        return tuple(_space(view, tuple(views.values())) for view in views.values())
 
 
 class _View:
     """An open namespace with a netlink socket in it and the links listed there."""
 
     def __init__(self, name: str, opened: OpenNetns, stack: ExitStack) -> None:
-        from cni_bridge.cli.iproute import IPRoute  # help and usage errors need not wait for it
-
         self.name = name
         self.opened = opened
-        stack.callback(netns.close, opened)
         # The own namespace needs no privilege to enter: ordinary users may look at it.
         is_own = opened.identity.path == OWN_NETNS
-        self.socket = stack.enter_context(
-            _here(IPRoute) if is_own else netns.inside(opened, IPRoute)
-        )
-        self.links: dict[int, Any] = {link["index"]: link for link in self.socket.get_links()}
+        self.socket = _here(Socket) if is_own else netns.inside(opened, Socket)
+        stack.callback(self.socket.close)
+        answers = self.socket.dump(kernel_messages.interfaces())
+        listed = [(links.parse(each), kernel_messages.parse_details(each)) for each in answers]
+        self.links: dict[int, tuple[Link, Details]] = {each[0].index: each for each in listed}
+        self._by_number: dict[int | None, _View] = {}
+        self._unasked: Iterator[_View] | None = None
 
-    def knows(self, other: "_View", number: int) -> bool:
-        """Whether this namespace knows the other one by that namespace id."""
-        answer = self.socket.get_netnsid(fd=other.opened.descriptor)
-        return bool(answer["nsid"] == number)
+    def knows(self, number: int, views: tuple["_View", ...]) -> "_View | None":
+        """Return which of the others it knows by that namespace id; each is asked for once."""
+        if self._unasked is None:
+            self._unasked = (each for each in views if each is not self)
+        while number not in self._by_number and (other := next(self._unasked, None)):
+            self._by_number[netns_ids.identifier(self.socket, other.opened)] = other
+        return self._by_number.get(number)
 
 
-def _here(work: Callable[[], Any]) -> Any:
+def _here(work: Callable[[], T]) -> T:
     return work()
+
+
+def _allow_many_files() -> None:
+    """Raise the limit of open files as far as allowed: each namespace takes three."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _open(path: str) -> OpenNetns | None:
@@ -140,78 +154,69 @@ def _view(name: str, opened: OpenNetns, stack: ExitStack) -> _View | None:
         return None
 
 
-def _space(view: _View, views: list[_View]) -> Space:
+def _space(view: _View, views: tuple[_View, ...]) -> Space:
     addresses: dict[int, list[str]] = {}
-    for item in view.socket.get_addr():
-        if item["scope"] != RT_SCOPE_LINK:
-            local = item.get("local") or item.get("address")
-            addresses.setdefault(item["index"], []).append(f"{local}/{item['prefixlen']}")
+    for each in map(layer3.parse_address, view.socket.dump(layer3.addresses(0, 0))):
+        if each.scope != RT_SCOPE_LINK:
+            addresses.setdefault(each.interface, []).append(prefix_text(each.address))
     return Space(
         name=view.name,
         identity=view.opened.identity,
         interfaces=tuple(
-            _interface(view, link, tuple(addresses.get(index, ())), views)
-            for index, link in view.links.items()
+            _interface(view, link, details, tuple(addresses.get(link.index, ())), views)
+            for link, details in view.links.values()
         ),
         routes=tuple(_routes(view)),
     )
 
 
 def _interface(
-    view: _View, link: Any, addresses: tuple[str, ...], views: list[_View]
+    view: _View,
+    link: Link,
+    details: Details,
+    addresses: tuple[str, ...],
+    views: tuple[_View, ...],
 ) -> KernelInterface:
-    info = link.get("linkinfo")
-    of_port = info.get("slave_data") if info and info.get("slave_kind") == "bridge" else None
-    of_bridge = info.get("data") if info and info.get("kind") == "bridge" else None
-    stats = link.get("stats64")
-    master = view.links.get(link.get("master"))
+    master = view.links.get(link.master)
     return KernelInterface(
-        index=link["index"],
-        name=link.get("ifname"),
-        kind=(info.get("kind") if info else "") or "",
-        mac=link.get("address") or "",
-        mtu=link.get("mtu"),
-        is_up=bool(link["flags"] & IFF_UP),
-        has_carrier=bool(link.get("carrier")),
+        index=link.index,
+        name=link.name,
+        kind=link.kind,
+        mac=link.mac,
+        mtu=link.mtu,
+        is_up=link.is_up,
+        has_carrier=details.has_carrier,
         addresses=addresses,
-        master=master.get("ifname") if master else "",
+        master=master[0].name if master else "",
         peer=_peer(view, link, views),
-        alias=link.get("ifalias") or "",
-        counters=Counters(
-            received_bytes=stats["rx_bytes"],
-            received_packets=stats["rx_packets"],
-            sent_bytes=stats["tx_bytes"],
-            sent_packets=stats["tx_packets"],
-            dropped=stats["rx_dropped"] + stats["tx_dropped"],
-        ),
-        port_state=PORT_STATES[of_port.get("IFLA_BRPORT_STATE")] if of_port else "",
-        has_stp=bool(of_bridge and of_bridge.get("br_stp_state")),
+        alias=link.alias,
+        counters=details.counters,
+        port_state=PORT_STATES[link.port.state] if link.port else "",
+        has_stp=details.has_stp,
     )
 
 
-def _peer(view: _View, link: Any, views: list[_View]) -> End | None:
+def _peer(view: _View, link: Link, views: tuple[_View, ...]) -> End | None:
     """Find the other end by its index and the namespace id that this namespace knows it by."""
-    info, index, number = link.get("linkinfo"), link.get("link"), link.get("link_netnsid")
-    if not info or info.get("kind") != "veth" or not index:
+    if link.kind != "veth" or not link.peer:
         return None
-    candidates = [view] if number is None else [each for each in views if each is not view]
-    for each in candidates:  # the host is the first of them, and the answer as a rule
-        other = each.links.get(index)
-        if other is not None and (number is None or view.knows(each, number)):
-            return End(space=each.name, interface=other.get("ifname"))
-    return None
+    number = link.peer_netns
+    holder = view if number is None else view.knows(number, views)
+    other = holder.links.get(link.peer) if holder else None
+    return End(space=holder.name, interface=other[0].name) if holder and other else None
 
 
 def _routes(view: _View) -> Iterator[KernelRoute]:
-    for family, default in ((AF_INET, "0.0.0.0/0"), (AF_INET6, "::/0")):
-        for item in view.socket.get_routes(family=family, table=RT_TABLE_MAIN):
-            device = view.links.get(item.get("oif"))
-            target = item.get("dst")
-            if device is None or (target or "").startswith("fe80:"):
+    for family in (AF_INET, AF_INET6):
+        for each in map(layer3.parse_route, view.socket.dump(layer3.routes(family))):
+            device = view.links.get(each.interface)
+            if each.table != RT_TABLE_MAIN or device is None:
+                continue
+            if family == AF_INET6 and each.destination.ip.startswith(LINK_LOCAL):
                 continue
             yield KernelRoute(
-                destination=f"{target}/{item['dst_len']}" if target else default,
-                gateway=item.get("gateway") or "",
-                device=device.get("ifname"),
-                is_advertised=item["proto"] == RTPROT_RA,
+                destination=prefix_text(each.destination),
+                gateway=address.text(each.gateway) if each.gateway else "",
+                device=device[0].name,
+                is_advertised=each.protocol == RTPROT_RA,
             )

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from rich.prompt import Confirm, Prompt
-
 from cni_bridge.cli import host_state, network_managers, terminal
 from cni_bridge.cli.options import Commands, Options, add_command
 from cni_bridge.cli.validate import command as validate
@@ -136,6 +134,8 @@ def _ask(options: Options) -> None:
     """Ask for each option; Enter accepts the suggestion."""
     if not sys.stdin.isatty():
         raise InvalidConfig("no name for the network", "cni-bridge init NAME")
+    from rich.prompt import Confirm  # where something is asked
+
     screen = terminal.console(stderr=True)
     _ask_for(options, "name", "name of the network", "web")
     _ask_for(options, "subnet", "subnet", options.subnet or next(_subnets(options)))
@@ -154,6 +154,8 @@ def _ask(options: Options) -> None:
 
 def _ask_for(options: Options, key: str, question: str, proposed: str) -> None:
     """Repeat a question until a config can be written with the answer."""
+    from rich.prompt import Prompt  # as above
+
     while True:
         answer = Prompt.ask(question, console=terminal.console(stderr=True), default=proposed)
         setattr(options, key, answer)

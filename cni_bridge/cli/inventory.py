@@ -145,7 +145,7 @@ def take(*state_dirs: str, others: Mapping[str, str] | None = None) -> Inventory
     ledgers = [ledger for each in state_dirs if (ledger := store.find_ledger(each))]
     wired = _recorded_in(ledgers)
     holdings = tuple(wired)
-    spaces = host_state.look({**(others or {}), **_paths(holdings)})
+    spaces = host_state.look({**_paths(holdings), **(others or {}), **_paths(holdings)})
     host = spaces[0]
     # A container that lost its interface lives; that others may take its address is another matter.
     dead = {

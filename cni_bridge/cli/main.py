@@ -8,7 +8,6 @@ import signal
 import sys
 
 import cni_bridge
-from cni_bridge import plugin
 from cni_bridge.cli import terminal
 from cni_bridge.cli.commands import ASK, COMMANDS
 from cni_bridge.cli.options import HelpFormatter, Options, Parser
@@ -101,6 +100,8 @@ def _carry_out(options: Options) -> int:
     except Exception as error:  # noqa: BLE001 - people get what runtimes get: a sentence and details
         if isinstance(error, OSError) and error.errno in UNWRITABLE and not error.filename:
             return _unwritable(error)
+        from cni_bridge import plugin  # all of it, for a failure only
+
         return terminal.fail(for_people(plugin.as_cni_error(error), os.geteuid()))
     return status
 

@@ -7,19 +7,13 @@ import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-from rich.console import RenderableType
-from rich.live import Live
+from typing import TYPE_CHECKING, Any
 
 from cni_bridge.cli import (
     conflists,
     container_names,
-    everything,
     inventory,
     networks,
-    show_cluster,
-    show_tables,
     terminal,
     units,
 )
@@ -28,10 +22,14 @@ from cni_bridge.cli.host_state import Space
 from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.cli.networks import Network
 from cni_bridge.cli.options import Commands, Options, Parser, add_command, add_json, add_state_dir
-from cni_bridge.cli.terminal import Screen
 from cni_bridge.errors import InvalidConfig, IOFailure
 from cni_bridge.lean.record import replace
 from cni_bridge.model import Attachment
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from cni_bridge.cli.terminal import Screen
 
 CLUSTER = "cluster"
 VERSION = 1  # of the JSON
@@ -104,14 +102,14 @@ def _add_output(parser: Parser) -> None:
 
 def run(options: Options) -> int:
     """Print the inventory, once or until Ctrl-C."""
-    screen = terminal.console()
     kind = JSON if options.json else options.format
     if options.watch is not None:
         _refuse_watched(kind, options.output)
-        _watch(screen, options)
+        _watch(terminal.console(), options)
     elif options.output:
         _replace(options.output, _written(options, kind))
     elif kind == TEXT:
+        screen = terminal.console()
         screen.print(_looked(options, screen.width, {}))
     else:
         terminal.write(_written(options, kind).rstrip("\n"))
@@ -159,12 +157,14 @@ def _refuse_watched(kind: str, output: str | None) -> None:
 def _written(options: Options, kind: str) -> str:
     """Return what is printed for programs, or to a file."""
     if kind == TEXT:
+        from cni_bridge.cli import show_tables  # loads rich
+
         file = io.StringIO()
         terminal.screen(file, show_tables.WIDEST).print(_looked(options, show_tables.WIDEST, {}))
         return file.getvalue()
     if kind == JSON:
         return json.dumps(_document(options), indent=2) + "\n"
-    from cni_bridge.cli import journal_reader, prometheus  # the client library is not small
+    from cni_bridge.cli import journal_reader, prometheus
 
     if options.which == CLUSTER:
         raise InvalidConfig("`show cluster` has no metrics", "the agent has: `agent --metrics`")
@@ -185,8 +185,10 @@ def _replace(path: str, text: str) -> None:
         raise IOFailure(f"cannot write {path}: {error.strerror}") from error
 
 
-def _watch(screen: Screen, options: Options) -> None:
+def _watch(screen: "Screen", options: Options) -> None:
     """Print again and again until Ctrl-C, with the traffic since the time before."""
+    from rich.live import Live  # here only
+
     before: Counted = {}
     with suppress(KeyboardInterrupt), Live(console=screen, auto_refresh=False) as live:
         # Of a pipe or a file, Live would write the last picture alone.
@@ -196,14 +198,18 @@ def _watch(screen: Screen, options: Options) -> None:
             time.sleep(options.watch)
 
 
-def _looked(options: Options, width: int, before: Counted) -> RenderableType:
+def _looked(options: Options, width: int, before: Counted) -> "RenderableType":
     """Return the current state for people, in that many columns.
 
     `before`: what was counted the last time, and when; it is brought up to date.
     """
+    from cni_bridge.cli import show_cluster, show_tables  # load rich
+
     if options.which == CLUSTER:
         return show_cluster.picture(_clusters(options))
     if options.all:
+        from cni_bridge.cli import everything
+
         return everything.table(_everything(options))
     found, known = _seen(options, before)
     width = show_tables.WIDEST if options.wide else width
@@ -222,20 +228,28 @@ def _looked(options: Options, width: int, before: Counted) -> RenderableType:
 def _document(options: Options) -> object:
     """Return the current state for programs."""
     if options.which == CLUSTER:
+        from cni_bridge.cli import show_cluster
+
         return show_cluster.as_json(_clusters(options))
     if options.all:
+        from cni_bridge.cli import everything
+
         return everything.as_json(_everything(options))
     found, known = _seen(options)
     return as_json(*_selected(found, known, options.which))
 
 
 def _clusters(options: Options) -> tuple[Cluster, ...]:
+    from cni_bridge.cli import show_cluster
+
     return show_cluster.select(options.cluster, *conflists.ledgers(options.state_dir))
 
 
 def _everything(options: Options) -> tuple[Space, ...]:
     if options.which:
         raise InvalidConfig(f"{options.which}: --all shows the whole host", "leave out one of both")
+    from cni_bridge.cli import everything  # few ask for all
+
     return everything.take(*conflists.ledgers(options.state_dir)).spaces
 
 

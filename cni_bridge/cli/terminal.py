@@ -5,7 +5,6 @@ hosts) lose here whatever moves a cursor, rings, reorders letters or begins a li
 """
 
 import json
-import logging
 import os
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
@@ -67,11 +66,3 @@ def fail(error: CniError) -> int:
     for line in error.details.splitlines():
         write(f"  {line}", stderr=True)
     return 1
-
-
-class LogFormatter(logging.Formatter):
-    """Log messages of one line each, cleaned."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        return clean(super().format(record))

@@ -2,13 +2,11 @@
 
 from collections.abc import Callable
 
-from cni_bridge.cli.iproute import IPRoute, NetlinkError
 from cni_bridge.cli.lab import namespaces
 from cni_bridge.errors import CniError
 from cni_bridge.firewall import nft_tables
-from cni_bridge.kernel import child, netns
+from cni_bridge.kernel import child, links
 from cni_bridge.kernel.netlink import Socket
-from cni_bridge.kernel.netns import OWN_NETNS
 from cni_bridge.kernel.nftables import NFPROTO_BRIDGE, NFPROTO_INET
 from cni_bridge.lean import bundle
 from cni_bridge.model_optional import Bandwidth, Limit, VlanFilter
@@ -17,6 +15,7 @@ from cni_bridge.parts import bandwidth, vlan
 BRIDGE, VETH, RULES, SPOOF = "bridge", "veth", "nftables", "nftables of bridges"
 VLANS, INGRESS, EGRESS = "VLANs", "ingress limits", "egress limits"
 SOME = Limit(bytes_per_second=1_000_000, burst_bytes=1_000_000)
+TRIAL_MAC = bytes((2, 0, 0, 0, 0, 1))
 
 Missing = dict[str, str]  # what, and why
 
@@ -24,8 +23,12 @@ Missing = dict[str, str]  # what, and why
 def missing() -> Missing:
     """Return what does not work here, and what the kernel or program reported."""
     trials: dict[str, Callable[[], object]] = {
-        BRIDGE: lambda: _add("bridge"),
-        VETH: lambda: _add("veth"),
+        BRIDGE: lambda: Socket().run(
+            links.create_bridge("trial0", mac=TRIAL_MAC, mtu=0, filters_vlans=False)
+        ),
+        VETH: lambda: Socket().run(
+            links.create_veth("trial1", "trial2", bridge=0, netns=None, mtu=0)
+        ),
         RULES: lambda: _check_rules(NFPROTO_INET),
         SPOOF: lambda: _check_rules(NFPROTO_BRIDGE),
         VLANS: lambda: vlan.demand(Socket(), VlanFilter(access=1)),
@@ -40,16 +43,9 @@ def missing() -> Missing:
 def _complaint(trial: Callable[[], object]) -> str:
     try:
         trial()
-    except (CniError, NetlinkError, OSError) as error:
+    except (CniError, OSError) as error:
         return str(error).partition("\n")[0]
     return ""
-
-
-def _add(kind: str) -> None:
-    opened = netns.open_netns(OWN_NETNS, may_be_own=True)
-    with netns.inside(opened, IPRoute) as socket:
-        socket.link("add", ifname=f"trial-{kind}", kind=kind)
-    netns.close(opened)
 
 
 def _check_rules(family: int) -> None:

@@ -8,7 +8,6 @@ from errno import EEXIST, EINVAL, ENETDOWN
 from cni_bridge import address, optional_parts
 from cni_bridge.cli import host_state
 from cni_bridge.cli import restore as restore_command
-from cni_bridge.cli.iproute import IPRoute, NetlinkError
 from cni_bridge.kernel import netns, sysctl
 from cni_bridge.kernel.netlink import Socket
 from cni_bridge.kernel.netns import OWN_NETNS, OpenNetns
@@ -86,6 +85,8 @@ def _connect(container: OpenNetns, want: Veth) -> None:
 
     Where it refuses because the link is down or the address is gone, it adds them itself later.
     """
+    from cni_bridge.cli.iproute import IPRoute, NetlinkError  # only fixes need pyroute2
+
     with netns.inside(container, IPRoute) as socket:
         (index,) = socket.link_lookup(ifname=want.container_name)
         for subnet, own in veth.connected(want).items():
@@ -103,6 +104,8 @@ def _connect(container: OpenNetns, want: Veth) -> None:
 
 
 def _set(netns_path: str, ifname: str, **what: object) -> None:
+    from cni_bridge.cli.iproute import IPRoute  # as above
+
     opened = netns.open_netns(netns_path, may_be_own=True)
     try:
         with netns.inside(opened, IPRoute) as socket:

@@ -12,9 +12,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cni_bridge.cli.explain import kernel_queries
+from cni_bridge.cli import kernel_messages
+from cni_bridge.cli.environment import own_environment
 from cni_bridge.cli.explain.hops import MEASURED, UNSURE, Flow, Hop, dropped
-from cni_bridge.cli.lab.builder import own_environment
 from cni_bridge.firewall import nft_tables
 from cni_bridge.kernel import netns
 
@@ -86,7 +86,7 @@ class _Lines:
 def _connect(netns_path: str, flow: Flow) -> str:
     """Return what went wrong; nothing if it connected or, for UDP, was sent."""
     opened = netns.open_netns(netns_path, may_be_own=True)
-    family = kernel_queries.family(flow.address)
+    family = kernel_messages.family(flow.address)
     try:
         client = netns.inside(opened, lambda: socket.socket(family, KINDS[flow.protocol]))
     finally:

@@ -7,16 +7,18 @@ import ipaddress
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from cni_bridge.cli import icmp
-from cni_bridge.cli.iproute import IPRoute, NetlinkError
+from cni_bridge.cli import icmp, kernel_messages
+from cni_bridge.cli.kernel_messages import Neighbour, family
+from cni_bridge.cli.messages import NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_PERMANENT
 from cni_bridge.firewall.model import PROTOCOLS
-from cni_bridge.kernel import netns
-from cni_bridge.kernel.netlink import Request, Socket
+from cni_bridge.kernel import links, netns
+from cni_bridge.kernel.messages import BRIDGE_VLAN_INFO_PVID
+from cni_bridge.kernel.netlink import KernelError, Request, Socket
 from cni_bridge.kernel.netns import OWN_NETNS
 from cni_bridge.kernel.port_holders import (
     DIAG_REQUEST,
@@ -26,15 +28,14 @@ from cni_bridge.kernel.port_holders import (
 )
 from cni_bridge.lean.record import record
 
-RTN_LOCAL = 2  # linux/rtnetlink.h
-NUD_INCOMPLETE, NUD_FAILED = 0x01, 0x20  # linux/neighbour.h
-FIXED = 0x80 | 0x40  # NUD_PERMANENT, NUD_NOARP
+T = TypeVar("T")
+
+FIXED = NUD_PERMANENT | NUD_NOARP
 DIAG_INODE, DIAG_SIZE = 68, 72  # of an inet_diag_msg (linux/inet_diag.h)
 INET_DIAG_SKV6ONLY = 11
 OUTSIDE = {False: "1.1.1.1", True: "2606:4700:4700::1111"}  # by family: an address far away
 FAR_AWAY = {False: ("1.1.1.1", "203.0.113.1"), True: ("2606:4700:4700::1111",)}  # both halves
 UNKNOWN = NUD_INCOMPLETE | NUD_FAILED
-BRIDGE_VLAN_INFO_PVID = 0x2  # linux/if_bridge.h
 
 
 @record
@@ -81,38 +82,35 @@ class Listener:
 
 def route(path: str, address: str, *, source: str = "", arrives_by: str = "") -> Way:
     """Ask for the route from the namespace at a path; as forwarded if it arrives by an interface."""
-    opened = netns.open_netns(path, may_be_own=True)
+
+    def ask(kernel: Socket) -> Way:
+        arrival = _index(kernel, arrives_by) if arrives_by else 0
+        if arrival is None:
+            return Way(refusal=f"{arrives_by} is gone")
+        query = kernel_messages.route(address, source=source, arrives_by=arrival)
+        found = kernel_messages.parse_route(kernel.ask(query))
+        return Way(
+            device=links.parse(kernel.ask(links.get(found.interface))).name,
+            gateway=found.gateway,
+            source=found.source,
+            is_local=found.is_local,
+        )
+
     try:
-        with netns.inside(opened, IPRoute) as kernel:
-            query = {"dst": address, "family": family(address)}
-            if arrives_by:
-                found = kernel.link_lookup(ifname=arrives_by)
-                if not found:
-                    return Way(refusal=f"{arrives_by} is gone")
-                query |= {"src": source, "iif": found[0]}
-            (answer,) = kernel.route("get", **query)
-            (link,) = kernel.get_links(answer.get("oif"))
-            return Way(
-                device=link.get("ifname"),
-                gateway=answer.get("gateway") or "",
-                source=answer.get("prefsrc") or "",
-                is_local=answer["type"] == RTN_LOCAL,
-            )
-    except NetlinkError as error:
-        return Way(refusal=str(error.args[1] if error.args[1:] else error))
-    finally:
-        netns.close(opened)
+        return _asked(path, ask)
+    except KernelError as error:
+        return Way(refusal=str(error.strerror))
 
 
 def is_silent(device: str, address: str) -> bool:
     """Whether a neighbour of the host fails to answer now; older entries are asked again."""
-    states = [each["state"] for each in _neighbours(OWN_NETNS, device, address)]
+    states = [each.state for each in _neighbours(OWN_NETNS, device, address)]
     if states and not any(state & UNKNOWN for state in states):
         return False
     with icmp.sender(socket.AddressFamily(family(address))) as sender:
         if icmp.answered([(sender, address, 0)]):
             return False
-    states = [each["state"] for each in _neighbours(OWN_NETNS, device, address)]
+    states = [each.state for each in _neighbours(OWN_NETNS, device, address)]
     return any(state & UNKNOWN for state in states)  # echoes may be filtered
 
 
@@ -130,16 +128,15 @@ def answers(path: str, address: str) -> bool:
 
 def vlans(port: str) -> tuple[int | None, frozenset[int]]:
     """Return the VLAN of untagged packets that enter by a bridge port, and all that leave by it."""
-    opened = netns.open_netns(OWN_NETNS, may_be_own=True)
-    try:
-        with netns.inside(opened, IPRoute) as kernel:
-            (link,) = kernel.get_vlans(index=kernel.link_lookup(ifname=port)[0])
-    finally:
-        netns.close(opened)
-    told = link.get("af_spec")  # None of a port that is in no VLAN
-    entries = told.get_attrs("IFLA_BRIDGE_VLAN_INFO") if told else ()
-    native = (each["vid"] for each in entries if each["flags"] & BRIDGE_VLAN_INFO_PVID)
-    return next(native, None), frozenset(each["vid"] for each in entries)
+    from cni_bridge.kernel import vlans as vlan_messages  # few bridges filter VLANs
+
+    def ask(kernel: Socket) -> dict[int, int]:
+        answers = kernel.dump(vlan_messages.listing())
+        return vlan_messages.of_port(_index(kernel, port) or 0, answers)
+
+    entries = _asked(OWN_NETNS, ask)
+    native = (vlan for vlan, flags in entries.items() if flags & BRIDGE_VLAN_INFO_PVID)
+    return next(native, None), frozenset(entries)
 
 
 def filters_vlans(bridge: str) -> bool:
@@ -160,32 +157,35 @@ def listeners(path: str, protocol: str, port: int = 0) -> list[Listener]:
 def wrong_neighbour(path: str, device: str, address: str, mac: str) -> str:
     """Return the MAC of a permanent neighbour entry for an address, if it is another than `mac`."""
     for each in _neighbours(path, device, address):
-        found = each.get("lladdr")
-        if each["state"] & FIXED and found and mac and found != mac:
-            return str(found)
+        if each.state & FIXED and each.mac and mac and each.mac != mac:
+            return each.mac
     return ""
 
 
-def family(address: str) -> int:
-    """Return AF_INET or AF_INET6."""
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
-
-
-def _neighbours(path: str, device: str, address: str) -> list[Any]:
+def _neighbours(path: str, device: str, address: str) -> list[Neighbour]:
     """Return the neighbour entries of an address on an interface: one, or none."""
+
+    def ask(kernel: Socket) -> list[bytes]:
+        index = _index(kernel, device)
+        return kernel.dump(kernel_messages.neighbours(family(address), index)) if index else []
+
+    found = map(kernel_messages.parse_neighbour, _asked(path, ask))
+    return [each for each in found if each.address == address]
+
+
+def _asked(path: str, ask: Callable[[Socket], T]) -> T:
+    """Return the answer to a question about the namespace at a path."""
     opened = netns.open_netns(path, may_be_own=True)
     try:
-        with netns.inside(opened, IPRoute) as kernel:
-            found = kernel.link_lookup(ifname=device)
-            if not found:
-                return []
-            index = found[0]
-            known = kernel.get_neighbours(family=family(address), ifindex=index)
-            return [
-                each for each in known if each["ifindex"] == index and each.get("dst") == address
-            ]
+        with closing(netns.inside(opened, Socket)) as kernel:
+            return ask(kernel)
     finally:
         netns.close(opened)
+
+
+def _index(kernel: Socket, name: str) -> int | None:
+    answer = kernel.find(links.get(name))
+    return links.parse(answer).index if answer else None
 
 
 def _listening(protocol: str, port: int = 0) -> Iterator[Listener]:

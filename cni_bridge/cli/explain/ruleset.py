@@ -5,7 +5,7 @@ import re
 import subprocess
 from typing import Any
 
-from cni_bridge.cli.lab.builder import own_environment
+from cni_bridge.cli.environment import own_environment
 from cni_bridge.firewall import nft_tables
 from cni_bridge.kernel import netns
 from cni_bridge.lean.record import record

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from cni_bridge.cli import conflists, everything, inventory, terminal
+from cni_bridge.cli import conflists, inventory, terminal
 from cni_bridge.cli.graph import dot, mermaid, page, svg, text
 from cni_bridge.cli.graph import picture as pictures
 from cni_bridge.cli.graph.picture import Picture
@@ -59,6 +59,8 @@ def run(options: Options) -> int:
     ledgers = conflists.ledgers(options.state_dir)
     if not options.all:
         return draw(inventory.take(*ledgers), options, bridges)
+    from cni_bridge.cli import everything
+
     found = everything.take(*ledgers)
     return _print(everything.complete(pictures.draw(found, bridges), found), options)
 

@@ -1,26 +1,18 @@
 """Build a topology: namespaces and cables by netlink, networks by the plugin itself."""
 
 import json
-import os
 import shlex
-import shutil
-import sys
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-from pyroute2.iproute.linux import IPRoute
-
 from cni_bridge.cli import chain, conflists, containers
+from cni_bridge.cli.iproute import IPRoute
 from cni_bridge.cli.lab import namespaces
 from cni_bridge.cli.lab.topologies import CABLE, IFNAME, Cable, LabNetwork, Topology
 from cni_bridge.errors import FirewallRefused
 from cni_bridge.firewall import nft_tables
 from cni_bridge.kernel import netns
-from cni_bridge.ledger import state_directory
 
-CONF_DIR = namespaces.STATE_DIR / "net.d"
 CABLES = namespaces.STATE_DIR / "cables.json"
 REBUILD = (
     "cni-bridge lab down; cni-bridge lab up TOPOLOGY"  # there is no runtime to recreate a lost pair
@@ -56,26 +48,6 @@ def cables() -> tuple[Cable, ...]:
     return tuple(Cable(**{**each, "addresses": tuple(each["addresses"])}) for each in kept)
 
 
-def environment() -> dict[str, str]:
-    """Return the environment for programs in the lab's host: its configs, its result cache."""
-    return own_environment() | {
-        "NETCONFPATH": str(CONF_DIR),
-        "CNI_CACHE_DIR": str(namespaces.STATE_DIR),
-        "CNI_PATH": os.path.dirname(os.path.realpath(sys.executable)),
-    }
-
-
-def remove() -> list[str]:
-    """Remove everything that labs made; return the namespaces that existed."""
-    there = namespaces.names()
-    for name in there:
-        namespaces.remove(name)
-    shutil.rmtree(namespaces.STATE_DIR, ignore_errors=True)
-    with suppress(OSError):  # not empty: it was not created for the lab
-        Path(state_directory.HOST).rmdir()
-    return there
-
-
 def configure(name: str, address: str) -> None:
     """Give an end of a cable its address and set it up; safe to repeat."""
     ip, _, length = address.partition("/")
@@ -83,11 +55,6 @@ def configure(name: str, address: str) -> None:
         (index,) = socket.link_lookup(ifname=IFNAME)
         socket.addr("replace", index=index, address=ip, prefixlen=int(length))
     _up(name, IFNAME)
-
-
-def own_environment() -> dict[str, str]:
-    """Return the environment for other programs, without CNI_* variables."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("CNI_")}
 
 
 def _namespace(name: str) -> Iterator[str]:
@@ -128,7 +95,9 @@ def _up(name: str, interface: str) -> str:
 
 def _attach(network: str, member: str, ifname: str) -> str:
     """Do what `cni-bridge add` does, in the lab's host."""
-    result = namespaces.as_host_once(environment(), lambda: _added(network, member, ifname))
+    result = namespaces.as_host_once(
+        namespaces.environment(), lambda: _added(network, member, ifname)
+    )
     addresses = " ".join(chain.addresses(result))
     more = "" if ifname == IFNAME else f" --ifname {ifname}"
     words = f"cni-bridge lab exec {namespaces.HOST} -- cni-bridge add {network} {member}{more}"
@@ -136,7 +105,7 @@ def _attach(network: str, member: str, ifname: str) -> str:
 
 
 def _added(network: str, member: str, ifname: str) -> dict[str, Any]:
-    document, text = conflists.find(network, str(CONF_DIR))
+    document, text = conflists.find(network, str(namespaces.CONF_DIR))
     made = chain.Chain(
         conflist=document, text=text, target=containers.find(member), ifname=ifname, wishes={}
     )
@@ -159,10 +128,10 @@ def _config(network: LabNetwork, topology: Topology) -> dict[str, Any]:
 
 def _write(config: dict[str, Any], name: str) -> Iterator[str]:
     """Write the config where the lab's host looks for it."""
-    file = CONF_DIR / f"{name}.conflist"
-    if not CONF_DIR.exists():
-        CONF_DIR.mkdir(parents=True)
-        yield f"mkdir -p {CONF_DIR}"
+    file = namespaces.CONF_DIR / f"{name}.conflist"
+    if not namespaces.CONF_DIR.exists():
+        namespaces.CONF_DIR.mkdir(parents=True)
+        yield f"mkdir -p {namespaces.CONF_DIR}"
     text = json.dumps(config)
     file.write_text(f"{text}\n")
     yield f"echo {shlex.quote(text)} > {file}"

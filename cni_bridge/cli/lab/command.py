@@ -11,6 +11,7 @@ import sys
 from cni_bridge.cli import exec as exec_command
 from cni_bridge.cli import inventory, show, terminal, trace
 from cni_bridge.cli.doctor import command as doctor_command
+from cni_bridge.cli.environment import own_environment
 from cni_bridge.cli.explain import command as explain_command
 from cni_bridge.cli.graph import command as graph_command
 from cni_bridge.cli.inventory import Inventory
@@ -130,7 +131,7 @@ def _up(options: Options) -> int:
             command, sharp, note = line.partition("   #")
             screen.print(Text.assemble("$ ", command, (sharp + note, "green")), soft_wrap=True)
     except BaseException:
-        builder.remove()
+        namespaces.remove_all()
         raise
     screen.print("next: cni-bridge lab graph, lab show, lab ping, lab exec NAME, lab down")
     return 0
@@ -194,7 +195,7 @@ def _doctor(options: Options) -> int:
 
     _need_lab()
     namespaces.as_host()
-    options.state_dir, options.conf_dir = STATE_DIR, str(builder.CONF_DIR)
+    options.state_dir, options.conf_dir = STATE_DIR, str(namespaces.CONF_DIR)
     options.cni_path = os.path.dirname(os.path.realpath(sys.executable))
     return doctor_command.run(options, from_outside, cables.faults)
 
@@ -203,19 +204,15 @@ def _in_host(run: Run) -> Run:
     """Return a command's `run` for the lab's host."""
 
     def run_there(options: Options) -> int:
-        from cni_bridge.cli.lab import builder
-
         _need_lab()
         namespaces.as_host()
-        os.environ.update(builder.environment())
+        os.environ.update(namespaces.environment())
         return run(options)
 
     return run_there
 
 
 def _exec(options: Options) -> int:
-    from cni_bridge.cli.lab import builder
-
     _need_lab()
     command = options.command[1:] if options.command[:1] == ["--"] else options.command
     if options.name not in namespaces.names():
@@ -224,7 +221,7 @@ def _exec(options: Options) -> int:
         )
     is_host = options.name == namespaces.HOST
     command = command or [os.environ.get("SHELL", exec_command.SHELL)]
-    environment = builder.environment() if is_host else builder.own_environment()
+    environment = namespaces.environment() if is_host else own_environment()
 
     def run() -> int:
         return subprocess.call(command, env=environment)
@@ -239,10 +236,8 @@ def _exec(options: Options) -> int:
 
 
 def _down(_options: Options) -> int:
-    from cni_bridge.cli.lab import builder
-
     _need_root()
-    gone = builder.remove()
+    gone = namespaces.remove_all()
     terminal.console().print(f"removed: {', '.join(gone)}" if gone else NO_LAB)
     return 0
 

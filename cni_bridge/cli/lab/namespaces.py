@@ -7,10 +7,14 @@ import ctypes
 import json
 import os
 import shlex
+import shutil
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TypeVar, cast
 
+from cni_bridge.cli.environment import own_environment
 from cni_bridge.errors import CniError, Delegated, IOFailure
 from cni_bridge.kernel import netns
 from cni_bridge.ledger import container_names, state_directory
@@ -21,6 +25,7 @@ DIRECTORY = Path("/run/netns")  # iproute2's, so that `ip netns` finds them
 PREFIX = container_names.LAB_PREFIX
 HOST = "host"
 STATE_DIR = Path("/run/cni-bridge-lab")  # of the lab's ledger and configs
+CONF_DIR = STATE_DIR / "net.d"
 SHELLS_OWN = frozenset(";&|<>$'\"")
 MS_BIND = 0x1000  # linux/mount.h
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
@@ -74,6 +79,26 @@ def remove(name: str) -> None:
     except OSError:  # a file that was never mounted on
         pass
     file.unlink(missing_ok=True)
+
+
+def remove_all() -> list[str]:
+    """Remove everything that labs made; return the namespaces that existed."""
+    there = names()
+    for name in there:
+        remove(name)
+    shutil.rmtree(STATE_DIR, ignore_errors=True)
+    with suppress(OSError):  # not empty: it was not created for the lab
+        Path(state_directory.HOST).rmdir()
+    return there
+
+
+def environment() -> dict[str, str]:
+    """Return the environment for programs in the lab's host: its configs, its result cache."""
+    return own_environment() | {
+        "NETCONFPATH": str(CONF_DIR),
+        "CNI_CACHE_DIR": str(STATE_DIR),
+        "CNI_PATH": os.path.dirname(os.path.realpath(sys.executable)),
+    }
 
 
 def work_in(name: str, work: Callable[[], T]) -> T:

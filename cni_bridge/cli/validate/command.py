@@ -9,7 +9,6 @@ from typing import Any
 from cni_bridge import json_flaws
 from cni_bridge.cli import conflists, stdin, terminal
 from cni_bridge.cli.options import Commands, Options, add_command
-from cni_bridge.cli.terminal import Screen, Text
 from cni_bridge.cli.validate import chains, errors, json_positions, unknown_keys, warnings
 from cni_bridge.cli.validate.findings import ERROR, WARNING, ConfigFinding
 from cni_bridge.cli.validate.json_positions import Node, Span
@@ -274,12 +273,14 @@ def _as_json(report: Report) -> dict[str, Any]:
     return {"file": report.name, "valid": not report.count(ERROR), "findings": findings}
 
 
-def _print(screen: Screen, reports: list[Report]) -> None:
+def _print(screen: "terminal.Screen", reports: list[Report]) -> None:
     for report in reports:
         for finding in report.findings:
             _print_finding(screen, report, finding)
         if not report.findings:
-            screen.print(Text.assemble(f"{report.name}: ", ("ok", "bold green")), soft_wrap=True)
+            screen.print(
+                terminal.Text.assemble(f"{report.name}: ", ("ok", "bold green")), soft_wrap=True
+            )
     counts = [sum(report.count(each) for report in reports) for each in (ERROR, WARNING)]
     if any(counts):
         words = [
@@ -290,12 +291,12 @@ def _print(screen: Screen, reports: list[Report]) -> None:
         screen.print(", ".join(words))
 
 
-def _print_finding(screen: Screen, report: Report, finding: ConfigFinding) -> None:
+def _print_finding(screen: "terminal.Screen", report: Report, finding: ConfigFinding) -> None:
     """Print `FILE:LINE:COLUMN: error: ...` like a compiler, then the line with a marker."""
     line, column = codec.position(report.text, finding.span.start)
     style = STYLES[finding.severity]
     screen.print(
-        Text.assemble(
+        terminal.Text.assemble(
             (f"{report.name}:{line}:{column}: ", "bold"),
             (f"{finding.severity}: ", style),
             finding.message,
@@ -306,8 +307,10 @@ def _print_finding(screen: Screen, report: Report, finding: ConfigFinding) -> No
     if source:
         end = min(finding.span.end - finding.span.start, len(source[0]) - column + 1)
         blanks = "".join(letter if letter == "\t" else " " for letter in source[0][: column - 1])
-        screen.print(Text(f"{line:5} | {source[0]}"), soft_wrap=True)
-        screen.print(Text.assemble("      | ", blanks, ("^" * max(1, end), style)), soft_wrap=True)
+        screen.print(terminal.Text(f"{line:5} | {source[0]}"), soft_wrap=True)
+        screen.print(
+            terminal.Text.assemble("      | ", blanks, ("^" * max(1, end), style)), soft_wrap=True
+        )
     if finding.hint:
         for text in finding.hint.splitlines():
-            screen.print(Text.assemble("      = ", (text, "cyan")), soft_wrap=True)
+            screen.print(terminal.Text.assemble("      = ", (text, "cyan")), soft_wrap=True)

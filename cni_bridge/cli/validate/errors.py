@@ -3,6 +3,7 @@
 The verdicts are the plugin's own: its schema, and `edge.config`.
 """
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,7 +55,7 @@ def in_header(root: Node) -> Iterator[ConfigFinding]:
     present = {key: root.get(key) for key in LIST_KEYS}
     data = {key: node.value() for key, node in present.items() if node and node.scalar is not None}
     data |= {key: node.value() for key, node in present.items() if node and node.items is not None}
-    for fault in [_fault(problem) for problem in explain.problems(data)] or _refusals(data):
+    for fault in [_fault(problem) for problem in _problems(data)] or _refusals(data):
         yield _finding(fault, root.find(fault.path))
 
 
@@ -130,12 +131,21 @@ def understood(plugin: Node, identity: dict[str, str]) -> NetworkConfig:
 def _faults(plugin: Node, identity: dict[str, str]) -> list[Fault]:
     try:
         document = _document(plugin, identity)
-        problems = list(explain.problems(document))
+        problems = _problems(document)
         if not problems:
             understood(plugin, identity)
     except CniError as error:
         return [_as_fault(error)]
     return [_fault(problem) for problem in problems]
+
+
+def _problems(document: dict[str, Any]) -> list[explain.Problem]:
+    """Return what violates the schema; only a refused config pays for loading jsonschema."""
+    try:
+        validators.validate(copy.deepcopy(document))
+    except validators.Refused:
+        return list(explain.problems(document))
+    return []
 
 
 def _document(plugin: Node, identity: dict[str, str]) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from cni_bridge import names
 from cni_bridge.cli.firewall_summary import Protection, Published
-from cni_bridge.cli.host_state import Counters, End, KernelInterface, KernelRoute, Space
+from cni_bridge.cli.host_state import End, KernelInterface, KernelRoute, Space
 from cni_bridge.cli.inventory import OK, Attached, Inventory
+from cni_bridge.cli.kernel_messages import Counters
 from cni_bridge.model import Attachment, Netns
 
 GUARDED = Protection(

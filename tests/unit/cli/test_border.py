@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cni_bridge.cli import main, networks, show_tables, terminal, trace
+from cni_bridge.cli import agent, main, networks, show_tables, terminal, trace
 from cni_bridge.cli.doctor import command as doctor
 from cni_bridge.cli.doctor.findings import Diagnosis
 from cni_bridge.cli.graph import command as graph
@@ -132,7 +132,7 @@ def test_no_finding_begins_a_line_of_its_own(capsys: pytest.CaptureFixture[str])
 
 def test_no_log_line_is_forged() -> None:
     record = logging.LogRecord("x", 20, "f", 1, "host %s", (HOSTILE + FORGED,), None)
-    assert terminal.LogFormatter().format(record).isprintable()
+    assert agent.LogFormatter().format(record).isprintable()
 
 
 def test_wrong_usage_is_quoted_clean(capsys: pytest.CaptureFixture[str]) -> None:

@@ -136,8 +136,14 @@ def test_a_closed_stdout_is_no_traceback(words: str) -> None:
         ("rm nothing", ("rich", "pyroute2", "jsonschema", "asyncio")),
         ("gc --dry-run", ("pyroute2", "jsonschema", "asyncio")),
         ("trace", ("pyroute2", "jsonschema", "asyncio")),
-        ("validate conf/10-bridge", ("pyroute2", "asyncio")),
-        ("show", ("jsonschema", "prometheus_client", "pyroute2.ndb")),
+        ("validate conf/10-bridge.conflist", ("pyroute2", "jsonschema", "asyncio", "logging")),
+        ("init web", ("rich", "pyroute2", "jsonschema", "asyncio", "logging")),
+        ("show", ("pyroute2", "jsonschema", "asyncio", "logging", "cni_bridge.cli.graph.picture")),
+        ("show --format prometheus", ("rich", "pyroute2", "prometheus_client", "asyncio")),
+        ("graph", ("pyroute2", "jsonschema", "asyncio", "logging")),
+        ("explain nothing 192.0.2.9:80", ("pyroute2", "jsonschema", "asyncio")),
+        ("lab show", ("pyroute2", "jsonschema", "asyncio")),
+        ("check nothing nowhere", ("rich", "pyroute2", "jsonschema", "asyncio")),
     ],
 )
 def test_a_command_loads_only_what_it_needs(words: str, unwanted: tuple[str, ...]) -> None:
@@ -154,3 +160,18 @@ def test_a_command_loads_only_what_it_needs(words: str, unwanted: tuple[str, ...
         cwd=Path(main.__file__).parents[2],
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_doctor_loads_pyroute2_for_fixes_only() -> None:
+    unwanted = ("pyroute2", "jsonschema", "asyncio")
+    script = (
+        "import sys; from cni_bridge.cli.doctor import checks, facts, probes\n"
+        f"print([each for each in {unwanted!r} if each in sys.modules])"
+    )
+    done = subprocess.run(
+        (sys.executable, "-c", script),
+        capture_output=True,
+        text=True,
+        cwd=Path(main.__file__).parents[2],
+    )
+    assert done.stdout == "[]\n"
