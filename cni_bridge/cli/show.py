@@ -116,6 +116,13 @@ def run(options: Options) -> int:
     return 0
 
 
+def is_narrowed(options: Options) -> bool:
+    """Whether it is asked for less than an overview for people."""
+    return bool(
+        options.which or options.json or options.format != TEXT or options.output or options.all
+    )
+
+
 def as_json(found: Inventory, known: tuple[Network, ...]) -> dict[str, Any]:
     """Return the inventory for programs, as `schemas/show.schema.json` says."""
     return {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -116,7 +117,9 @@ def typed(transcript: str, folder: Path) -> None:
     """Type the commands that a transcript shows."""
     (folder / "cni-bridge").write_text(f'#!/bin/sh\nexec {PLUGIN} "$@"\n')
     (folder / "cni-bridge").chmod(0o755)
-    lines = [line[2:] for line in transcript.splitlines() if line.startswith("$ ")]
+    lines = transcript.splitlines()
+    assert max(map(len, lines)) <= 80
+    lines = [line[2:] for line in lines if line.startswith(("$ ", "    "))]
     path = f"{folder}:{os.environ['PATH']}"
     subprocess.run(("sh", "-ec", "\n".join(lines)), env={"PATH": path}, timeout=60, check=True)
 
@@ -124,7 +127,7 @@ def typed(transcript: str, folder: Path) -> None:
 PICTURES = {
     "bridge --bridge mybridge0 --subnet 10.0.1.0/24 --containers 3": "mybridge0  10.0.1.1/24",
     "direct --names red,blue --subnet 10.0.7.0/24": "eth0  10.0.7.1/24 ── eth0 in blue",
-    "two-networks --names a,b,c": "eth1 in b  10.0.3.2/24",
+    "two-networks --names a,b,a-name-of-twenty-eight-chars": "eth1 in b  10.0.3.2/24",
 }
 
 
@@ -145,7 +148,9 @@ def test_the_commands_that_it_prints_build_the_same_when_typed(
 
 @pytest.mark.parametrize("lab", ["bridge --names web,db"], indirect=True)
 def test_the_other_commands_work_inside(host: Host, lab: str) -> None:
-    assert "web" in printed("lab", "show")
+    shown = printed("lab", "show")
+    assert "web" in shown
+    assert re.search(rf"^web +{os.stat('/run/netns/cni-bridge-lab-web').st_ino} ", shown, re.M)
     assert "db" in printed("lab", "show", "db")
     assert "nothing listens on tcp/80 in db" in command("lab", "explain", "web", "db:80").stdout
     assert printed("lab", "trace").count("ADD") == 2

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,13 +15,22 @@ from cni_bridge.firewall import nft_tables
 from cni_bridge.kernel import netns
 
 CABLES = namespaces.STATE_DIR / "cables.json"
+COLUMNS = 74  # behind four blanks, before ` \\`
+WRAPPER = textwrap.TextWrapper(66, break_long_words=False, break_on_hyphens=False)
+CONTINUED = " \\\n    "
 REBUILD = (
     "cni-bridge lab down; cni-bridge lab up TOPOLOGY"  # there is no runtime to recreate a lost pair
 )
 
 
 def build(topology: Topology) -> Iterator[str]:
-    """Build everything; yield each step as a command that can be typed."""
+    """Build everything; yield each step as a command that can be pasted, in lines of 80 columns."""
+    for step in _steps(topology):
+        command, sharp, note = step.partition("   #")
+        yield _wrapped(shlex.split(command), sharp + note)
+
+
+def _steps(topology: Topology) -> Iterator[str]:
     yield from _namespace(namespaces.HOST)
     yield _up(namespaces.HOST, "lo")
     for name in topology.fresh:
@@ -55,6 +65,23 @@ def configure(name: str, address: str) -> None:
         (index,) = socket.link_lookup(ifname=IFNAME)
         socket.addr("replace", index=index, address=ip, prefixlen=int(length))
     _up(name, IFNAME)
+
+
+def _wrapped(words: list[str], note: str) -> str:
+    """Return a command and a note in lines that fit behind a prompt.
+
+    Long words are cut at their blanks: `echo`, which alone has some, prints a blank between words.
+    """
+    cut = [piece for word in words for piece in WRAPPER.wrap(word) or [""]]
+    quoted = [each if each == ">" else shlex.quote(each) for each in cut]
+    lines = [quoted[0]]
+    for place, piece in enumerate(quoted[1:], 2):
+        room = len(note) if place == len(quoted) else 0
+        if len(lines[-1]) + 1 + len(piece) + room <= COLUMNS:
+            lines[-1] += f" {piece}"
+        else:
+            lines.append(piece)
+    return CONTINUED.join(lines) + note
 
 
 def _namespace(name: str) -> Iterator[str]:

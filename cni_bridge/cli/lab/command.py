@@ -90,6 +90,7 @@ def _register_inner(own: Commands) -> None:
     for module, word in ((show, "show"), (explain_command, "explain"), (trace, "trace")):
         module.register(own)
         own.choices[word].set_defaults(run=_in_host(module.run))
+    own.choices["show"].set_defaults(run=_in_host(_show))
     doctor = add_command(
         own,
         "doctor",
@@ -127,9 +128,10 @@ def _up(options: Options) -> int:
         raise InvalidConfig("a lab is up already", "`cni-bridge lab down` removes it")
     screen = terminal.console()
     try:
-        for line in builder.build(topology):
-            command, sharp, note = line.partition("   #")
-            screen.print(Text.assemble("$ ", command, (sharp + note, "green")), soft_wrap=True)
+        for step in builder.build(topology):
+            for line in f"$ {step}".split("\n"):
+                command, sharp, note = line.partition("   #")
+                screen.print(Text.assemble(command, (sharp + note, "green")), soft_wrap=True)
     except BaseException:
         namespaces.remove_all()
         raise
@@ -212,6 +214,18 @@ def _in_host(run: Run) -> Run:
     return run_there
 
 
+def _show(options: Options) -> int:
+    """Show the lab's networks and, where nothing less is asked for, each namespace with its id."""
+    from cni_bridge.cli import everything
+
+    status = show.run(options)
+    if not show.is_narrowed(options):
+        screen = terminal.console()
+        screen.print()
+        screen.print(everything.table(_seen().spaces))
+    return status
+
+
 def _exec(options: Options) -> int:
     _need_lab()
     command = options.command[1:] if options.command[:1] == ["--"] else options.command
@@ -249,6 +263,11 @@ def _inventory() -> Inventory:
     """Return the inventory with the lab's host in place of this host."""
     _need_lab()
     namespaces.as_host()
+    return _seen()
+
+
+def _seen() -> Inventory:
+    """Return the inventory of the lab, to a process that is in its host."""
     others = {name: namespaces.path(name) for name in namespaces.names() if name != namespaces.HOST}
     return inventory.take(STATE_DIR, others=others)
 
