@@ -3,14 +3,21 @@
 Which commands, and where they run, is not decided here.
 """
 
+import fcntl
 import os
+import pty
 import re
+import select
+import struct
 import subprocess
+import termios
+import time
 from pathlib import Path
 
 from tests.lab import PLUGIN
 
-WIDTH = "100"
+LINES, COLUMNS = 24, 80
+PATIENCE_S = 300  # a busy machine takes long
 # What no two runs have in common: MACs, counts and times, and the columns and bars that they make.
 VARYING = re.compile(
     r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|\d[\d.]* ?(?:B|kB|MB|ms|s|min|packets)\b|\b\d+\.\d\b(?!\.)"
@@ -39,19 +46,38 @@ class Recorder:
         return self._output(line)
 
     def _output(self, line: str) -> str:
-        environment = {"PATH": f"{PLUGIN.parent}:{os.environ['PATH']}", "COLUMNS": WIDTH}
-        done = subprocess.run(
+        """Run a line as on a terminal without colours; return what it shows."""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", LINES, COLUMNS, 0, 0))
+        path = f"{PLUGIN.parent}:{os.environ['PATH']}"
+        process = subprocess.Popen(
             ["bash", "-c", line],
             cwd=self.directory,
-            env=environment,
+            env={"PATH": path, "TERM": "dumb", "NO_COLOR": "1"},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=60,
-            check=False,
+            stdout=theirs,
+            stderr=theirs,
         )
-        return "\n".join(each.rstrip() for each in done.stdout.splitlines())
+        os.close(theirs)
+        try:
+            shown = _until_closed(ours, time.monotonic() + PATIENCE_S)
+        except TimeoutError:
+            process.kill()
+            raise
+        finally:
+            os.close(ours)
+            process.wait()
+        return "\n".join(each.rstrip() for each in shown.splitlines())
+
+
+def _until_closed(terminal: int, deadline: float) -> str:
+    data = b""
+    while select.select([terminal], [], [], max(0, deadline - time.monotonic()))[0]:
+        try:
+            data += os.read(terminal, 1 << 16)
+        except OSError:  # EIO: the other side is closed
+            return data.decode()
+    raise TimeoutError(f"not done after {PATIENCE_S} s: {data.decode(errors='replace')}")
 
 
 def settled(before: str, page: str) -> str:

@@ -101,9 +101,10 @@ def _to_neighbour(scene: Scene, flow: Flow, own: Attached) -> Generator[Hop, Non
         return
     if target is None or target.bridge != own.bridge:
         where = f", but on {target.bridge or 'no bridge'}" if target else ""
+        question = "neighbour discovery" if flow.is_ipv6 else "ARP"
         yield dropped(
             BRIDGE,
-            f"no container on {own.bridge} has {flow.address}{where}: ARP gets no answer",
+            f"no container on {own.bridge} has {flow.address}{where}: {question} gets no answer",
             INFERRED,
         )
         return
