@@ -31,6 +31,7 @@ NUMERIC = re.compile(r"[-+]?(0[xXoObB][0-9a-fA-F_]+|[0-9_]+\.?[0-9_]*|\.[0-9]+)(
 ESCAPE = re.compile(r'\\(?!["\\/bfnrt]|u[0-9a-fA-F]{4})(.?)')
 CONTROL = re.compile(r"[\x00-\x1f]")
 YAML = re.compile(r"(---\s*$|-\s+\S|[\w./-]+:(\s|$))")
+CONFLICT = re.compile("^<{7} ", re.M)
 INI = re.compile(r"(\[[A-Za-z][\w. -]*\]\s*$|[\w.-]+\s*=)")
 WRITTEN = {
     **dict.fromkeys(("true", "yes", "on"), "true"),
@@ -72,7 +73,7 @@ def flaws(text: str) -> list[Flaw]:
     found = _of_whole(text)
     if not found:
         found = sorted(islice(_Reader(text).read(), LIMIT), key=lambda flaw: flaw.place)
-    return found or [Flaw(place=0, reason="expected a JSON object", hint="like {...}")]
+    return found or [Flaw(place=0, reason="expected one object, not a list", hint="write `{...}`")]
 
 
 def _of_whole(text: str) -> list[Flaw]:
@@ -81,6 +82,9 @@ def _of_whole(text: str) -> list[Flaw]:
     line = begin.partition("\n")[0]
     if not begin:
         return [Flaw(place=len(text), reason="empty input")]
+    if conflict := CONFLICT.search(text):
+        reason = "a merge conflict is not resolved"
+        return [Flaw(place=conflict.start(), reason=reason, hint="keep one of the two versions")]
     zeros = text.count("\0")
     if zeros and zeros * 3 >= len(text) and begin[:4] != "\x7fELF":
         found = "this is UTF-16", "save it as UTF-8"
@@ -90,6 +94,8 @@ def _of_whole(text: str) -> list[Flaw]:
         found = "this is a script, not JSON", ""
     elif begin.startswith("<"):
         found = "this is XML or HTML, not JSON", ""
+    elif begin.startswith("```"):
+        found = "this is Markdown, not JSON", "keep what is between the lines of ```"
     elif _is_yaml(begin):
         found = "this is YAML, not JSON", 'JSON looks like {"name": "web", "plugins": [...]}'
     elif INI.match(line) and not begin.startswith("{"):

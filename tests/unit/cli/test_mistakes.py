@@ -40,6 +40,12 @@ BROKEN: dict[str, tuple[str, ...]] = {
     "[Match]\nName=eth0": ("1:1: this is an INI or TOML file, not JSON",),
     'name = "web"': ("1:1: this is an INI or TOML file, not JSON",),
     "<html>": ("1:1: this is XML or HTML, not JSON",),
+    '{\n<<<<<<< HEAD\n"a": 1\n=======\n"a": 2\n>>>>>>> mine\n}': (
+        "2:1: a merge conflict is not resolved = keep one of the two versions",
+    ),
+    '```json\n{"a": 1}\n```': (
+        "1:1: this is Markdown, not JSON = keep what is between the lines of ```",
+    ),
     "#!/bin/sh\ntrue": ("1:1: this is a script, not JSON",),
     "": ("1:1: empty input",),
     " \n\t": ("2:2: empty input",),
@@ -80,7 +86,7 @@ BROKEN: dict[str, tuple[str, ...]] = {
         "2:1: the JSON object ended before this = a config is one object: remove the rest",
     ),
     '"name": "web"': ("1:1: expected a JSON object = the text must begin with { and end with }",),
-    "[1]": ("1:1: expected a JSON object = like {...}",),
+    "[1]": ("1:1: expected one object, not a list = write `{...}`",),
     '{"a": 0x10, "b": 01, "c": .5}': (
         "1:7: not a number in JSON = write it like 1500 or -1.5",
         "1:18: not a number in JSON = write it like 1500 or -1.5",
