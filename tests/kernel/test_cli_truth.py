@@ -83,6 +83,11 @@ LISTS: dict[str, list[Json]] = {
     "gateway inside": [ours(ipam={"routes": [{"dst": "192.0.2.0/24", "gw": "10.99.0.9"}]})],
     "scope link, a gateway": [ours(ipam={"routes": [{"dst": "192.0.2.0/24", "scope": 253}]})],
     "scope link": [ours(ipam={"routes": [{"dst": "192.0.2.0/24", "scope": 253, "gw": "0.0.0.0"}]})],
+    "gateway is the broadcast address": [ours(ipam={"gateway": "10.99.0.255"})],
+    "route by the broadcast address": [
+        ours(ipam={"routes": [{"dst": "192.0.2.0/24", "gw": "10.99.0.255"}]})
+    ],
+    "in capitals": [{**ours(), "type": "CNI-Bridge"}],
     "a route twice": [ours(ipam={"routes": [{"dst": "192.0.2.0/24"}, {"dst": "192.0.2.0/24"}]})],
     "own subnet as a route": [ours(ipam={"routes": [{"dst": "10.99.0.0/24"}]})],
     "/30": [ours(ipam={"subnet": "10.99.0.0/30"})],
@@ -196,6 +201,7 @@ def test_what_works_is_passed(name: str) -> None:
         "ipam misspelt",
         "loopback's",
         "gateway elsewhere",
+        "gateway is the broadcast address",
         "scope link, a gateway",
     ],
 )

@@ -119,7 +119,8 @@ def _misspelt(plugin: Node, what: str, kind: str, near: str) -> ConfigFinding:
 def _near(kind: str, known: tuple[str, ...]) -> str:
     if kind in known:
         return ""
-    return next(iter(difflib.get_close_matches(kind, known, n=1, cutoff=CUTOFF)), "")
+    small = kind.casefold()  # file names differ by case, too
+    return next(iter(difflib.get_close_matches(small, known, n=1, cutoff=CUTOFF)), "")
 
 
 def _at_type(node: Node) -> Node:

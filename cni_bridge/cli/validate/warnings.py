@@ -205,6 +205,16 @@ def _on_addresses(checked: Checked) -> Iterator[ConfigFinding]:
                 f"{prefix_text(subnet)} is a public range: containers cannot reach the real {prefix_text(subnet)}",
                 "use a subnet of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or fd00::/8",
             )
+    for number, gateway in enumerate(_gateways(checked)):
+        if any(_is_broadcast(gateway, each) for each in checked.subnets):
+            is_route = number < len(checked.config.ipam.routes)
+            yield error(
+                _node(checked, f"ipam.routes[{number}]" if is_route else "ipam"),
+                f"gateway {address.text(gateway)} is the broadcast address of its subnet, so the "
+                "kernel refuses the route",
+                "name another address of the subnet",
+                effect=chains.NO_CONTAINER,
+            )
     for range_set in checked.config.ipam.range_sets:
         if not ranges.size(range_set):
             yield warning(
@@ -260,6 +270,18 @@ def _is_reachable(route: Route, subnets: tuple[Prefix, ...]) -> bool:
         return True
     is_link_local = len(gateway) == 16 and ipaddress.ip_address(gateway).is_link_local
     return is_link_local or any(address.contains(each, gateway) for each in subnets)
+
+
+def _gateways(checked: Checked) -> list[bytes]:
+    """Return the gateways of the routes, empty for those without, and then those of the ranges."""
+    ipam = checked.config.ipam
+    routes = [each.gateway or b"" for each in ipam.routes]
+    used = [each.gateway for group in ipam.range_sets for each in group]
+    return [*routes, *dict.fromkeys(used)]
+
+
+def _is_broadcast(ip: bytes, subnet: Prefix) -> bool:
+    return len(ip) == 4 and subnet.length < 31 and ip == address.last(subnet)
 
 
 def _is_link_with_gateway(route: Route, subnets: tuple[Prefix, ...]) -> bool:

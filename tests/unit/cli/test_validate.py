@@ -137,7 +137,7 @@ def test_a_mistake_that_follows_from_another_is_not_reported() -> None:
         ('{"name": "x",\n "mtu": }', '2: the key "mtu" has no value'),
         ('{"name": "x",\n "name": "y"}', '2: duplicate key "name"'),
         ("", "1: empty input"),
-        ("[1]", "1: expected a JSON object"),
+        ("[1]", "1: expected one object, not a list"),
     ],
 )
 def test_what_is_not_json_is_pointed_at(text: str, line: str) -> None:
