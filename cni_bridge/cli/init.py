@@ -7,6 +7,7 @@ import ipaddress
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,6 +21,7 @@ from cni_bridge.errors import CniError, InvalidConfig, IOFailure
 Subnet: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 CONFIGS = Path("/etc/cni/net.d")
+NAME = "web"
 POOLS = ("10.88.0.0/16", "172.20.0.0/14", "192.168.128.0/17")
 POOL6 = "fd00:88::/48"
 EXAMPLES = """\
@@ -101,6 +103,8 @@ def run(options: Options) -> int:
 def _advice(error: OSError) -> str:
     if isinstance(error, PermissionError):
         return "use sudo, or write it elsewhere with -o"
+    if isinstance(error, FileExistsError):
+        return "write another file, or remove this one first"
     return "make the directory first" if isinstance(error, FileNotFoundError) else ""
 
 
@@ -137,7 +141,7 @@ def _ask(options: Options) -> None:
     from rich.prompt import Confirm  # where something is asked
 
     screen = terminal.console(stderr=True)
-    _ask_for(options, "name", "name of the network", "web")
+    _ask_for(options, "name", "name of the network", _new_name())
     _ask_for(options, "subnet", "subnet", options.subnet or next(_subnets(options)))
     options.dual_stack = Confirm.ask("an IPv6 subnet, too", console=screen, default=False)
     options.internal = not Confirm.ask("a way out of this host", console=screen, default=True)
@@ -150,6 +154,12 @@ def _ask(options: Options) -> None:
     )
     if options.output == "-":
         options.output = None
+
+
+def _new_name() -> str:
+    """Return a name that no config has."""
+    names = chain([NAME], (f"{NAME}{number}" for number in count(2)))
+    return next(name for name in names if not _existing(name))
 
 
 def _ask_for(options: Options, key: str, question: str, proposed: str) -> None:

@@ -93,6 +93,7 @@ def _carry_out(options: Options) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except EOFError:  # Ctrl-D where a question was asked
+        terminal.write("", stderr=True)
         return terminal.fail(InvalidConfig("no answer was given, so nothing was done"))
     except PermissionError as error:
         what = f"{error.filename}: " if error.filename else ""

@@ -63,6 +63,10 @@ def _networks(known: Sequence[Network]) -> Iterator[str]:
         "Addresses that ADD can still assign; absent if another IPAM plugin decides.",
         {labels: one.free for labels, one in subnets.items() if one.free is not None},
     )
+    yield from _members(known)
+
+
+def _members(known: Sequence[Network]) -> Iterator[str]:
     health = Counter((each.name, row.health) for each in known for row in each.attachments)
     yield from _family(
         "attachments",

@@ -69,7 +69,10 @@ def network(document: Json) -> str:
     if not name:
         raise errors.InvalidConfig("missing network name")
     if not isinstance(name, str) or not request.is_name(name):
-        raise errors.InvalidConfig("invalid characters found in network name", f"name is {name!r}")
+        raise errors.InvalidConfig(
+            "invalid characters found in network name",
+            f"expected letters, digits, `_`, `.` and `-`, found {name!r}",
+        )
     return name
 
 

@@ -57,6 +57,7 @@ def on_config(checked: Checked) -> Iterator[ConfigFinding]:
     yield from _on_bridge(checked)
     yield from _on_reach(checked)
     yield from _on_addresses(checked)
+    yield from _on_gateways(checked)
     yield from _on_nameserver(checked)
 
 
@@ -205,6 +206,15 @@ def _on_addresses(checked: Checked) -> Iterator[ConfigFinding]:
                 f"{prefix_text(subnet)} is a public range: containers cannot reach the real {prefix_text(subnet)}",
                 "use a subnet of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or fd00::/8",
             )
+    for range_set in checked.config.ipam.range_sets:
+        if not ranges.size(range_set):
+            yield warning(
+                _node(checked, "ipam"),
+                f"range {ranges.set_text(range_set)} contains only the gateway: there is no address to assign",
+            )
+
+
+def _on_gateways(checked: Checked) -> Iterator[ConfigFinding]:
     for number, gateway in enumerate(_gateways(checked)):
         if any(_is_broadcast(gateway, each) for each in checked.subnets):
             is_route = number < len(checked.config.ipam.routes)
@@ -214,12 +224,6 @@ def _on_addresses(checked: Checked) -> Iterator[ConfigFinding]:
                 "kernel refuses the route",
                 "name another address of the subnet",
                 effect=chains.NO_CONTAINER,
-            )
-    for range_set in checked.config.ipam.range_sets:
-        if not ranges.size(range_set):
-            yield warning(
-                _node(checked, "ipam"),
-                f"range {ranges.set_text(range_set)} contains only the gateway: there is no address to assign",
             )
 
 
