@@ -170,7 +170,7 @@ def check(request: "Request") -> None:
 
 def _as_added(settings: "NetworkConfig", ledger: "Ledger", holding: Holding) -> "NetworkConfig":
     """Return the config with the ports and the MAC that ADD chose."""
-    settings = host_ledger.as_published(settings, ledger, holding.attachment)
+    settings = host_ledger.as_changed(settings, ledger, holding.attachment)
     is_recalled = settings.ipam.sticky and holding.mac
     return replace(settings, mac=holding.mac) if is_recalled else settings
 

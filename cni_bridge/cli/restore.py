@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from cni_bridge import plugin
-from cni_bridge.cli import nft_changes, systemd, terminal
+from cni_bridge.cli import limit, nft_changes, systemd, terminal
 from cni_bridge.cli.options import Commands, Options, add_command, add_state_dir
 from cni_bridge.errors import CniError, LedgerUnusable
 from cni_bridge.firewall import apply
@@ -64,7 +64,10 @@ def run(options: Options) -> int:
             screen.print(line, soft_wrap=True)
     if options.watch:
         watch(quiet=options.quiet)
-    count = firewall()
+    count, limited = firewall(), limit.restore()
+    if limited:
+        who = f"{limited} {'container' if limited == 1 else 'containers'}"
+        screen.print(f"restored the limits of {who}", soft_wrap=True)
     for network in nameservers():
         screen.print(f"restored the nameserver of network {network}", soft_wrap=True)
     screen.print(f"restored {count} elements" if count else "nothing to restore")
@@ -80,7 +83,7 @@ def firewall() -> int:
 def watch(*, quiet: bool) -> NoReturn:
     """Restore everything, then the firewall each time another program has taken something from it."""
     changes = nft_changes.Changes()
-    _insist(lambda: (firewall(), nameservers()))
+    _insist(lambda: (firewall(), limit.restore(), nameservers()))
     systemd.tell("READY=1")
     while True:
         changes.wait()

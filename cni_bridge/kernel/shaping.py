@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
     from cni_bridge.kernel.netlink import Value
 
+NLM_F_REPLACE = 0x100  # linux/netlink.h
+RTM_DELQDISC = 37  # linux/rtnetlink.h
 ETH_P_ALL = 0x0003  # linux/if_ether.h
 LOOPBACK_IFINDEX = 1  # include/net/flow.h: the index of `lo` in every namespace
 MAX_TX_QUEUES = 4096  # net/core/rtnetlink.c
@@ -124,14 +126,16 @@ def create_ifb(name: str, mtu: int) -> Request:
     return _ifb(name, {IFLA_MTU: mtu})
 
 
-def add_bucket(index: int, *, rate: int, burst: int, limit: int) -> Request:
+def add_bucket(index: int, *, rate: int, burst: int, limit: int, replaces: bool = False) -> Request:
     """Limit what an interface sends to `rate` bytes per second, `burst` at once, `limit` queued."""
     parms = (*_rate(rate), *NO_PEAK, limit, _ticks(rate, burst), 0)
     options = nest(TBF, {TCA_TBF_PARMS: parms}) + _rate64(TCA_TBF_RATE64, rate)
     # In bytes, because the ticks of the old field end at 274 seconds' worth.
     options += nest({TCA_TBF_BURST: "I"}, {TCA_TBF_BURST: burst})
     what = f"limit what interface {index} sends to {rate} bytes per second"
-    return _qdisc(index, TC_H_ROOT, ROOT_HANDLE, {TCA_KIND: "tbf", TCA_OPTIONS: options}, what)
+    values: dict[int, Value] = {TCA_KIND: "tbf", TCA_OPTIONS: options}
+    flag = NLM_F_REPLACE if replaces else NLM_F_EXCL
+    return _qdisc(index, TC_H_ROOT, ROOT_HANDLE, values, what, flag)
 
 
 def add_ingress(index: int) -> Request:
@@ -159,6 +163,24 @@ def police(index: int, *, rate: int, burst: int) -> Request:
     options += _rate64(TCA_POLICE_RATE64, rate)
     what = f"limit what interface {index} receives to {rate} bytes per second"
     return _filter(index, "police", options, what)
+
+
+# ---------------------------------------------------------------- remove
+
+
+def remove_root(index: int) -> Request:
+    """Remove an interface's queueing discipline; the kernel's default takes its place."""
+    return _removal(index, TC_H_ROOT, f"remove the limit of interface {index}")
+
+
+def remove_ingress(index: int) -> Request:
+    """Remove the ingress queueing discipline with its filters."""
+    return _removal(index, TC_H_INGRESS, f"remove the filters of interface {index}")
+
+
+def _removal(index: int, parent: int, what: str) -> Request:
+    body = encode(TRAFFIC, (0, 0, 0, index, 0, parent, 0), {})
+    return Request(what=what, kind=RTM_DELQDISC, body=body)
 
 
 # ---------------------------------------------------------------- inspect
@@ -228,12 +250,17 @@ def _ifb(name: str, more: "Mapping[int, Value]") -> Request:
 
 
 def _qdisc(
-    index: int, parent: int, handle: int, values: "Mapping[int, Value]", what: str
+    index: int,
+    parent: int,
+    handle: int,
+    values: "Mapping[int, Value]",
+    what: str,
+    flag: int = NLM_F_EXCL,
 ) -> Request:
     return Request(
         what=what,
         kind=RTM_NEWQDISC,
-        flags=NLM_F_CREATE | NLM_F_EXCL,
+        flags=NLM_F_CREATE | flag,
         body=encode(TRAFFIC, (0, 0, 0, index, handle, parent, 0), values),
     )
 

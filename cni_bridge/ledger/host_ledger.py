@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     Claims = dict[Attachment, tuple[object, bool]]
 
+_IS_CHANGED = "select 1 from changed where network = ? and container = ? and ifname = ?"
 # Ports, bridges and tables belong to the host, so the ledger in the default state directory records
 # them, even if a network keeps its addresses in another directory.
 
@@ -40,6 +41,22 @@ def find_register(
     from cni_bridge.firewall.register import Register
 
     return Register(database)
+
+
+def as_changed(
+    settings: "NetworkConfig", ledger: "Ledger", attachment: Attachment
+) -> "NetworkConfig":
+    """Return the config with what ADD published, and what commands have changed since."""
+    settings = as_published(settings, ledger, attachment)
+    if not ledger.database.select(
+        _IS_CHANGED, attachment.network, attachment.container, attachment.ifname
+    ):
+        return settings
+    from cni_bridge.ledger import changes  # few attachments are changed
+
+    changed = changes.of(ledger.database, attachment)
+    limits = changes.bandwidth(ledger.database, changed, settings.bandwidth)
+    return replace(settings, bandwidth=limits)
 
 
 def as_published(

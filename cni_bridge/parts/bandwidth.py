@@ -43,7 +43,7 @@ def apply(host: "Socket", desired: Shaping) -> tuple[Interface, ...]:
     """Limit the pair; return the ifb if one was created."""
     outer = links.parse(host.ask(links.get(desired.host_name)))
     if desired.ingress:
-        host.run(_bucket(outer.index, desired.ingress))
+        host.run(bucket(outer.index, desired.ingress))
     if not desired.egress:
         return ()
     host.run(shaping.add_ingress(outer.index))
@@ -85,7 +85,7 @@ def _shape(host: "Socket", outer: "Link", ifb_name: str, limit: Limit) -> Interf
     """
     host.run(shaping.create_ifb(ifb_name, outer.mtu))
     ifb = links.parse(host.ask(links.get(ifb_name)))
-    host.run(_bucket(ifb.index, limit))
+    host.run(bucket(ifb.index, limit))
     host.run(shaping.redirect(outer.index, ifb.index))
     return Interface(name=ifb.name, mac=ifb.mac, mtu=ifb.mtu)
 
@@ -105,9 +105,14 @@ def _probe(kind: str) -> "Request":
     return shaping.probe_qdisc(kind) if kind == "tbf" else shaping.probe_action(kind)
 
 
-def _bucket(index: int, limit: Limit) -> "Request":
+def bucket(index: int, limit: Limit, *, replaces: bool = False) -> "Request":
+    """Limit what an interface sends; one that `replaces` another keeps what is queued."""
     return shaping.add_bucket(
-        index, rate=limit.bytes_per_second, burst=limit.burst_bytes, limit=_queue(limit)
+        index,
+        rate=limit.bytes_per_second,
+        burst=limit.burst_bytes,
+        limit=_queue(limit),
+        replaces=replaces,
     )
 
 

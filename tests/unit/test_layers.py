@@ -231,6 +231,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # what an attachment is made of
     "parts": set(),
     "parts.bandwidth": {"kernel"},
+    "parts.bandwidth_changes": {"kernel", "parts.bandwidth"},
     "parts.bridge": {"kernel", "names"},
     "firewall.nft_tables": {"lean.bundle", "firewall.nft_elements", "kernel"},
     "firewall.foreign": {"kernel"},
