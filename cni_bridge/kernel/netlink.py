@@ -25,7 +25,7 @@ from cni_bridge.kernel.messages import (
     SOL_NETLINK,
 )
 from cni_bridge.lean.csocket import csocket
-from cni_bridge.lean.cstruct import calcsize, pack, unpack_from
+from cni_bridge.lean.cstruct import Struct, calcsize, pack, unpack_from
 from cni_bridge.lean.record import record
 
 TYPE_CHECKING = False
@@ -48,6 +48,7 @@ BATCH_LIMIT = 100  # so that the answers fit in the default receive buffer
 DUMP_ATTEMPTS = 5
 # For the other process's request to be the first: it has written one byte, and is two system calls behind.
 HEAD_START_S = 0.0005
+unpack_attribute = Struct("HH").unpack_from
 MOST_DESCRIPTORS = 1 << 16  # closed at once, but one by one before Linux 5.9
 
 
@@ -263,14 +264,18 @@ class Attributes:
 
     def __init__(self, table: "Table", data: bytes, offset: int = 0) -> None:
         self._table = table
-        self._payloads: dict[int, bytes] = {}
-        while offset + ATTRIBUTE_HEADER_SIZE <= len(data):
-            length, number = unpack_from("HH", data, offset)
+        payloads: dict[int, bytes] = {}
+        last = len(data) - ATTRIBUTE_HEADER_SIZE
+        # No calls of functions: an ADD reads hundreds, and lists of links have thousands.
+        while offset <= last:
+            length, number = unpack_attribute(data, offset)
             if length < ATTRIBUTE_HEADER_SIZE:
                 break
-            payload = data[offset + ATTRIBUTE_HEADER_SIZE : offset + length]
-            self._payloads[number & NLA_TYPE_MASK] = payload
-            offset += _aligned(length)
+            payloads[number & NLA_TYPE_MASK] = data[
+                offset + ATTRIBUTE_HEADER_SIZE : offset + length
+            ]
+            offset += length + 3 & ~3
+        self._payloads = payloads
 
     def number(self, attribute: int) -> "int | None":
         """Return an integer, or None if the kernel sent none."""

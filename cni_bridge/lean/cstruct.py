@@ -4,8 +4,8 @@ Its Python half would be one module more in every run.
 """
 
 try:
-    from _struct import calcsize, pack, unpack, unpack_from
+    from _struct import Struct, calcsize, pack, unpack, unpack_from
 except ImportError:  # an interpreter that renamed its private module still works, only slower
-    from struct import calcsize, pack, unpack, unpack_from
+    from struct import Struct, calcsize, pack, unpack, unpack_from
 
-__all__ = ["calcsize", "pack", "unpack", "unpack_from"]
+__all__ = ["Struct", "calcsize", "pack", "unpack", "unpack_from"]
