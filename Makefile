@@ -19,7 +19,7 @@ SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 .PHONY: help setup fmt formatted lint type unit check try check-kernel check-versions check-cluster check-crash check-guest check-vlan \
 	check-upstream check-guest-upstream check-machine \
 	check-runtimes check-runtimes-newer check-kubernetes test build generate docs install uninstall deb release \
-	check-packages demo simulate simulate-cluster fuzz bench bench-cluster bench-page bench-runtimes \
+	check-reproducible check-packages demo simulate simulate-cluster fuzz bench bench-cluster bench-page bench-runtimes \
 	proof peers hooks lock clean
 
 help: ## list the targets
@@ -159,6 +159,9 @@ deb: build ## build a Debian package into dist/release
 release: build ## build package, wheel, sdist, portable, bill of materials and checksums into dist/release
 	@build/need.sh dpkg-shlibdeps=dpkg-dev
 	$(PYTHON) build/package.py release
+
+check-reproducible: build ## build twice, in two directories, and compare (2 min)
+	@build/twice.sh
 
 check-packages: build ## install what a release contains in a bare Debian, and try it
 	@build/need.sh dpkg-shlibdeps=dpkg-dev lintian mmdebstrap
