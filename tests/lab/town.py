@@ -152,6 +152,9 @@ class Town:
         for name, *lifetime in (("host",), ("host2", "preferred_lft", "0")):  # never a source
             for address in map(_on_uplink, OUTSIDE[name]):
                 ip("addr", "add", address, "dev", UPLINK, "nodad", *lifetime)
+        # Without a link-local address the kernel does not ask for the neighbour of what it forwards.
+        ip("addr", "add", "fe80::1/64", "dev", UPLINK, "nodad")
+        world.ip("addr", "add", "fe80::2/64", "dev", "eth0", "nodad")
         ip("link", "set", UPLINK, "up", "addrgenmode", "none")
         world.ip("link", "set", "eth0", "up", "addrgenmode", "none")
         for address in map(_on_uplink, OUTSIDE["world"]):

@@ -55,7 +55,8 @@ def render(picture: Picture) -> str:
 
 
 def _title(picture: Picture) -> str:
-    return f"{len(picture.boxes)} namespaces on {len(picture.bars)} bridges"
+    counts = {"namespace": len(picture.boxes), "bridge": len(picture.bars)}
+    return " and ".join(f"{n} {what}{'' if n == 1 else 's'}" for what, n in counts.items())
 
 
 def _host(places: Layout) -> Iterator[str]:
