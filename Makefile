@@ -18,8 +18,8 @@ SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 
 .PHONY: help setup fmt formatted lint type unit check try check-kernel check-versions check-cluster check-crash check-guest check-vlan \
 	check-upstream check-guest-upstream check-machine \
-	check-runtimes check-runtimes-newer check-kubernetes test build generate docs install uninstall deb release \
-	check-reproducible check-packages demo simulate simulate-cluster fuzz bench bench-cluster bench-page bench-runtimes \
+	check-runtimes check-runtimes-newer check-kubernetes check-kubernetes-e2e test build generate docs install uninstall deb release \
+	check-reproducible check-packages demo simulate simulate-cluster simulate-day fuzz bench bench-cluster bench-page bench-runtimes \
 	proof peers hooks lock clean
 
 help: ## list the targets
@@ -116,8 +116,15 @@ check-kubernetes: build ## Kubernetes and etcd 3.7, built here (1 h), with the e
 	@build/need.sh curl faketime ping=iputils-ping
 	@build/kubernetes.sh $(KUBERNETES)
 	rm -f .cache/kubernetes.json
-	$(PYTHON) -m tests.kubernetes -q
+	$(PYTHON) -m tests.kubernetes
 	PATH=$(abspath $(KUBERNETES)):$$PATH $(PYTHON) -m pytest -q -n auto tests/cluster
+	$(PYTHON) -m tests.kubernetes.page
+
+check-kubernetes-e2e: build peers ## Kubernetes' own network tests, with cni-bridge and with the reference (3 h): docs/evidence/kubernetes.md
+	@build/runtimes.sh
+	@build/need.sh curl dig=bind9-dnsutils nc.openbsd=netcat-openbsd
+	@build/kubernetes.sh $(KUBERNETES) etcd kubernetes containerd e2e critest coredns
+	$(PYTHON) -m tests.kubernetes.e2e
 	$(PYTHON) -m tests.kubernetes.page
 
 bench-runtimes: build ## measure pods and `podman run` beside the reference: docs/evidence/runtimes.md (5 min)
@@ -173,6 +180,10 @@ demo: build peers ## the main job for real: ADD, ping, CHECK, DEL
 simulate-cluster: $(READY) ## lease traffic of HOSTS hosts against a real etcd (5 min)
 	@build/need.sh etcd=etcd-server
 	$(PYTHON) -m tests.cluster.sizing $(HOSTS)
+
+simulate-day: build ## 24 hours of agents whose clocks are fast, with failures at random (25 min)
+	@build/need.sh etcd=etcd-server etcdctl=etcd-client
+	$(PYTHON) -m tests.cluster.day 24
 
 simulate: build ## 20,000 random operations, compared with a model (20 min)
 	$(PYTHON) -m tests.simulation 20000

@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # kubernetes.sh DIRECTORY [PART]...: build there, from Go modules, what tests/kubernetes drives. Heavy: up to an hour, so it is nice (NICE=10).
-# Parts: etcd, kubernetes, containerd, crictl; without any: all.
+# Parts: etcd, kubernetes, containerd, crictl; without any: these. More, for Kubernetes' own tests: e2e, critest, coredns.
 set -euo pipefail
 
 bin=$(realpath -m "$1")
 shift
 etcd=v3.7.3
 kubernetes=v1.37.2
+e2e=$kubernetes
 containerd=v2.4.2
 crictl=v1.37.0
+critest=$crictl
+coredns=v1.15.0
 export CGO_ENABLED=0 GOFLAGS="-trimpath -mod=mod -buildvcs=false"
 
 command -v go >/dev/null || { echo "kubernetes: no Go, so no Kubernetes $kubernetes" >&2; exit 1; }
@@ -28,6 +31,10 @@ unless_built() { # PART VERSION
 
 build() { # NAME PACKAGE [linker's words]
     nice -n "${NICE:-10}" go build -ldflags "-s -w ${3:-}" -o "$bin/$1" "$2"
+}
+
+build_test() { # NAME PACKAGE [linker's words]
+    nice -n "${NICE:-10}" go test -c -vet=off -ldflags "-s -w ${3:-}" -o "$bin/$1" "$2"
 }
 
 directory_of() { # MODULE@VERSION
@@ -67,6 +74,19 @@ build_kubernetes() {
     done
 }
 
+# The tests of Kubernetes itself, what runs them, and the programs of the images that they start. Some tests read files of
+# the source, which "source" leads to.
+build_e2e() {
+    local package=k8s.io/component-base/version name
+    kubernetes_module "$1"
+    for name in agnhost regression-issue-74839; do
+        build "$name" "k8s.io/kubernetes/test/images/$name"
+    done
+    build ginkgo github.com/onsi/ginkgo/v2/ginkgo
+    build_test e2e.test k8s.io/kubernetes/test/e2e "-X $package.gitVersion=$1"
+    ln -sfn "$(directory_of "k8s.io/kubernetes@$1")" "$bin/source"
+}
+
 build_containerd() {
     local module=github.com/containerd/containerd/v2 name
     go mod init peers 2>/dev/null
@@ -82,10 +102,31 @@ build_crictl() {
     build crictl sigs.k8s.io/cri-tools/cmd/crictl
 }
 
+build_critest() {
+    go mod init peers 2>/dev/null
+    go get -t "sigs.k8s.io/cri-tools/cmd/critest@$1" 2>/dev/null
+    build_test critest sigs.k8s.io/cri-tools/cmd/critest
+}
+
+# Of its fifty plugins those that a cluster and the tests need; many others need the libraries of clouds.
+build_coredns() {
+    local name module=github.com/coredns/coredns
+    go mod init peers 2>/dev/null
+    {
+        printf 'package main\n\nimport (\n\t"%s/coremain"\n' "$module"
+        for name in errors forward health hosts kubernetes log ready reload template; do
+            printf '\t_ "%s/plugin/%s"\n' "$module" "$name"
+        done
+        printf ')\n\nfunc main() { coremain.Run() }\n'
+    } >main.go
+    go get "$module@$1" 2>/dev/null
+    build coredns .
+}
+
 (($#)) || set -- etcd kubernetes containerd crictl
 for part; do
     case $part in
-        etcd | kubernetes | containerd | crictl) unless_built "$part" "${!part}" ;;
+        etcd | kubernetes | containerd | crictl | e2e | critest | coredns) unless_built "$part" "${!part}" ;;
         *) echo "kubernetes: no part $part" >&2; exit 2 ;;
     esac
 done

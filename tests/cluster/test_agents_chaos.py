@@ -41,7 +41,8 @@ HELD = "select hex(address) from block where until > ?"
 class Watch:
     """Looks at what each host may hand out, again and again, while the block lasts."""
 
-    def __init__(self, hosts: Nodes) -> None:
+    def __init__(self, hosts: Nodes, now: Callable[[], int] = now_ms) -> None:
+        self._now = now
         self.doubles: list[str] = []
         self.held = 0  # blocks that were seen with a host, and seen again
         self.moves = 0  # of blocks from one host to another
@@ -80,7 +81,7 @@ class Watch:
                 self._nodes[number].machine.entered(),
                 closing(sqlite3.connect(path, uri=True, timeout=5)) as ledger,
             ):
-                return {block for (block,) in ledger.execute(HELD, (now_ms(),))}
+                return {block for (block,) in ledger.execute(HELD, (self._now(),))}
         except sqlite3.OperationalError:
             return set()  # a reboot has wiped it, or it is being made
 

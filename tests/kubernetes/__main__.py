@@ -5,4 +5,7 @@ import sys
 from tests.runtimes.enclosure import run_inside
 
 if __name__ == "__main__":
-    sys.exit(run_inside("-m", "pytest", "-q", *(sys.argv[1:] or ("tests/kubernetes",))))
+    asked = sys.argv[1:]
+    if not any("tests/kubernetes" in each for each in asked):
+        asked.append("tests/kubernetes")
+    sys.exit(run_inside("-m", "pytest", "-q", *asked))

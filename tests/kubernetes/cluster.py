@@ -7,7 +7,7 @@ n2      192.0.2.2   ─┘
 
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -196,13 +196,15 @@ def _is_ready(found: Document) -> bool:
 
 
 @contextmanager
-def cluster(count: int) -> Iterator[Cluster]:
+def cluster(
+    count: int, write: Callable[[Path], tuple[Path, ...]] = images.write_all
+) -> Iterator[Cluster]:
     """Yield a control plane and machines, on which nothing of Kubernetes runs yet but containerd."""
     with ExitStack() as ended:
         directory = Path(ended.enter_context(tempfile.TemporaryDirectory(prefix="kubernetes-")))
         subprocess.run(("mount", "-t", "tmpfs", "tmpfs", directory), check=True)
         ended.callback(subprocess.run, ("umount", "-l", directory))
-        archives = images.write_all(directory / "images")
+        archives = write(directory / "images")
         below = Place("control", directory / "control")
         ended.callback(below.close)
         below.run("sh", "-euc", LINK, "sh", *ADDRESSES)

@@ -34,7 +34,7 @@ def write_all(directory: Path) -> tuple[Path, ...]:
         ("pause", PAUSE, WAIT),
         ("agent", AGENT, WAIT),
     ):
-        root = _root(directory / name)
+        root = root_of_image(directory / name)
         if name == "agent":
             _add_agent(root)
         path = directory / f"{name}.tar"
@@ -44,7 +44,7 @@ def write_all(directory: Path) -> tuple[Path, ...]:
     return tuple(made)
 
 
-def _root(root: Path) -> Path:
+def root_of_image(root: Path) -> Path:
     """Return a root file system with busybox and a page that tells the client's address."""
     for each in DIRECTORIES:
         (root / each).mkdir(parents=True)
@@ -63,11 +63,16 @@ def _root(root: Path) -> Path:
 
 def _add_agent(root: Path) -> None:
     """Add what docs/cluster-kubernetes.md puts into the image: the executable's directory and the C library."""
-    shutil.copytree(PLUGIN.resolve().parent, root / "usr/lib/cni-bridge", symlinks=True)
-    programs = [PLUGIN.resolve(), *PLUGIN.resolve().parent.rglob("*.so*")]
+    directory = PLUGIN.resolve().parent
+    shutil.copytree(directory, root / "usr/lib/cni-bridge", symlinks=True)
+    add_libraries(root, PLUGIN.resolve(), *directory.rglob("*.so*"), but=directory)
+
+
+def add_libraries(root: Path, *programs: Path, but: Path | None = None) -> None:
+    """Add the libraries that programs are linked with, except those of one directory."""
     linked = subprocess.run(("ldd", *programs), capture_output=True, text=True).stdout
     for library in sorted(set(LIBRARY.findall(linked))):
-        if not library.startswith(str(PLUGIN.resolve().parent)):
+        if but is None or not library.startswith(str(but)):
             target = root / library[1:]
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(library, target)

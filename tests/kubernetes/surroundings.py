@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from tests.kubernetes.programs import PATH
 from tests.lab import ROOT
@@ -46,7 +47,11 @@ class Surroundings:
         directory.mkdir(parents=True, exist_ok=True)
 
     def attempt(
-        self, *words: str | Path, timeout: float = TIMEOUT, text: str | None = None
+        self,
+        *words: str | Path,
+        timeout: float = TIMEOUT,
+        text: str | None = None,
+        output: IO[str] | int = subprocess.PIPE,
     ) -> "subprocess.CompletedProcess[str]":
         """Return what became of a command that may fail."""
         return subprocess.run(
@@ -54,7 +59,8 @@ class Surroundings:
             env=self.environment,
             input=text,
             stdin=subprocess.DEVNULL if text is None else None,
-            capture_output=True,
+            stdout=output,
+            stderr=subprocess.PIPE if output == subprocess.PIPE else subprocess.STDOUT,
             text=True,
             timeout=timeout,
         )

@@ -89,6 +89,10 @@ class Node:
         assert self._agent
         self._agent.send_signal(number)
 
+    def is_running(self) -> bool:
+        """Whether its agent has been started and has not ended."""
+        return self._agent is not None and self._agent.poll() is None
+
     def close(self) -> None:
         """End the agent if it runs."""
         if self._agent:

@@ -20,7 +20,9 @@ PLATFORM = {
 }
 
 
-def write_image(root: Path, path: Path, name: str, command: tuple[str, ...]) -> None:
+def write_image(
+    root: Path, path: Path, name: str, command: tuple[str, ...], entrypoint: tuple[str, ...] = ()
+) -> None:
     """Write the image `name` of the directory `root` to `path`."""
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
@@ -29,7 +31,7 @@ def write_image(root: Path, path: Path, name: str, command: tuple[str, ...]) -> 
     diff = _describe(blobs, "layer.v1.tar", layer.getvalue())
     config = {
         **PLATFORM,
-        "config": {"Cmd": command, "Env": ["PATH=/bin"]},
+        "config": {"Entrypoint": entrypoint, "Cmd": command, "Env": ["PATH=/bin"]},
         "rootfs": {"type": "layers", "diff_ids": [diff["digest"]]},
     }
     manifest = {
