@@ -67,7 +67,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Keep what a scenario has shown, and how long it took."""
-    if report.when == "call" or report.failed:
+    """Keep what a scenario has shown, and how long it took; nothing if its machine did not start."""
+    if report.when == "call":
         outcomes.add(report.nodeid, report.outcome, report.duration)
         outcomes.write()  # now, as a run takes long and may be ended

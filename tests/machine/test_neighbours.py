@@ -18,7 +18,7 @@ EVERYTHING_BY_DHCP = "[Match]\nName=*\n[Network]\nDHCP=yes\n"
 STATE = "ip -o address show web0 | sort; ip -o link show master web0 | cut -d: -f2"
 
 
-def test_containers_of_docker_and_ours_reach_each_others_ports(
+def test_containers_of_docker_and_cni_bridge_reach_each_others_ports(
     guest: Machine, boxes: Boxes
 ) -> None:
     ours = boxes.start("one", 8081)
