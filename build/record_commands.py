@@ -31,6 +31,7 @@ namespaces.
 
 Errors are one red line and indented details. Exit status: 0 success, 1 something is wrong, 2 wrong usage.
 """
+PLUGIN_DIR = "/opt/cni/bin"  # where people have it
 RUNTIMES_DIR = Path("/etc/cni/net.d")
 PORTS: Json = {"portMappings": [{"hostPort": 8080, "containerPort": 6379, "protocol": "tcp"}]}
 BAD: Json = {
@@ -75,7 +76,8 @@ def main() -> int:
         "descriptions. Packages and `make install` install it. By hand, in bash:",
     )
     recorder.page.append("\n```console\n$ source <(cni-bridge completion)\n```\n")
-    TARGET.write_text(recording.settled(TARGET.read_text(), "".join(recorder.page)))
+    page = "".join(recorder.page).replace(str(PLUGIN.parent), PLUGIN_DIR)
+    TARGET.write_text(recording.settled(TARGET.read_text(), page))
     return 0
 
 
@@ -89,7 +91,7 @@ def record_one_host(recorder: Recorder) -> None:
         front, cache, store = (host.container(name) for name in ("front", "cache", "store"))
         web = host.network(plugin, written(recorder.directory / "web.conflist"))
         database = host.network(plugin, config("db", "10.99.0.0/24", ipMasq=True))
-        web.environment["CNI_PATH"] = "/opt/cni/bin"  # where people have it
+        web.environment["CNI_PATH"] = PLUGIN_DIR
         web.add(front).result()
         reply = web.add(cache, config={"runtimeConfig": PORTS}).result()
         for container, ifname in ((front, "eth1"), (store, "eth0")):
