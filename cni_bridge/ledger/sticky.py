@@ -42,6 +42,7 @@ delete from remembered where (network, name, namespace, ifname, what) in (
   select network, name, namespace, ifname, what from remembered
   where network = ? order by used limit ?)
 """
+_IS_AVOIDED = "select 1 from remembered where network = ? and value = ? and what like 'address%'"
 _AVOIDED = """
 select value from remembered where network = ? and what like 'address%'
   and not exists (select 1 from lease where network = remembered.network and address = value)
@@ -99,6 +100,10 @@ class Memory:
             asked or next((ip for ip in last if _suits(ip, each, wanted, reserved)), None)
             for each, asked in zip(range_sets, wanted, strict=True)
         )
+
+    def is_avoided(self, network: str, ip: bytes) -> bool:
+        """Return whether a free address is remembered."""
+        return bool(self._database.select(_IS_AVOIDED, network, ip))
 
     def avoided(self, network: str, reserved: "Reservations | None") -> list[bytes]:
         """Return the free addresses that are remembered, the longest unused first."""

@@ -313,15 +313,15 @@ class Ledger:
             raise messages.exhausted(network, index, range_set, taken)
         ip = found.to_bytes(len(range_set[0].start), "big")
         since = time.time_ns() // 1_000_000 - COOL_DOWN_MS
-        remembered = memory.avoided(network, self._reserved) if memory else []
-        if ip not in remembered and not self.database.select(_IS_COOLING_DOWN, network, ip, since):
+        is_cooling = self.database.select(_IS_COOLING_DOWN, network, ip, since)
+        if not is_cooling and not (memory and memory.is_avoided(network, ip)):
             return ip
         from cni_bridge.ledger import cooldown  # only if an address is freed and due soon after
 
-        runs = tuple(ranges.sweep(range_set, last))
         cooling = cooldown.cooling_down(self.database, network, since)
+        remembered = memory.avoided(network, self._reserved) if memory else []
         avoided = [each for each in cooling if each not in remembered] + remembered
-        return cooldown.prefer_others(runs, taken, avoided, ip)
+        return cooldown.prefer_others(tuple(ranges.sweep(range_set, last)), taken, avoided, ip)
 
     def _counter(self, network: str, range_set: RangeSet) -> "ranges.Count":
         """Return a function that counts the leases between two addresses."""
