@@ -81,7 +81,9 @@ class Machine:
 
     def root_directory(self, name: str) -> Path:
         """Return a new root file system with little but busybox in it."""
-        root = Path("/run/roots", name)
+        roots = Path("/run/roots")
+        made = len(list(roots.glob("*")))
+        root = roots / f"{made}-{name}"
         fill(root)
         return root
 

@@ -54,6 +54,23 @@ NAMED: dict[str, Any] = {
     ],
 }
 
+STICKY: dict[str, Any] = {
+    "cniVersion": "1.0.0",
+    "name": "kept",
+    "plugins": [
+        {
+            "type": "cni-bridge",
+            "bridge": "kept0",
+            "isDefaultGateway": True,
+            "ipam": {
+                "type": "cni-bridge",
+                "ranges": [[{"subnet": "10.96.0.0/24"}], [{"subnet": "fd96::/64"}]],
+                "sticky": True,
+            },
+        }
+    ],
+}
+
 
 @proves(REACH)
 def test_two_containers_reach_each_other_by_both_families(podman: Podman) -> None:
@@ -211,3 +228,19 @@ def test_containers_find_each_other_by_name(podman: Podman) -> None:
     assert podman.exec("b", "wget", "-q", "-O", "-", "http://web/") == "it is web\n"
     podman("rm", "--all", "--force", "--time", "0")
     assert dns.servers() == []
+
+
+@only_alone
+def test_a_name_keeps_its_address_where_the_network_is_sticky(podman: Podman) -> None:
+    podman.machine.configure(STICKY)
+    podman.machine.shared.add("kept0")
+    before = podman.start("web", network="kept")
+    podman("stop", "--time", "0", "web")
+    other = podman.start("other", network="kept")
+    assert other.addresses != before.addresses
+    podman("start", "web")
+    assert podman.box("web", "kept").addresses == before.addresses
+    podman("rm", "--force", "--time", "0", "web")
+    again = podman.start("web", network="kept")
+    assert again.addresses == before.addresses
+    assert_reach_each_other(again, other)
