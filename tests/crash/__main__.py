@@ -18,7 +18,7 @@ from functools import partial
 from rich.console import Console
 
 from tests.crash.reference import Comparison, Leaks, compare
-from tests.crash.scenes import FIRST, PLAIN, PUBLISHED, SCENES
+from tests.crash.scenes import FIRST, LIVE, PLAIN, PUBLISHED, SCENES
 from tests.crash.sweep import Sweep, Tally, carry_out
 from tests.crash.trials import RECOVERIES
 from tests.lab import ROOT, Json
@@ -84,6 +84,8 @@ def _jobs(thinner: int) -> Iterator[Job]:
                     others = START_UP[build] * thinner
                     yield Sweep(build, scene, command, disturbance, own * thinner, others)
         if index == 0:  # in this order, as a run may be stopped
+            for command in LIVE:
+                yield Sweep("onedir", PUBLISHED, command, disturbance, others=25 * thinner)
             yield from _comparisons(thinner)
 
 

@@ -51,4 +51,10 @@ NAMED = Scene(
     {"runtimeConfig": {"aliases": [ALIAS]}},
     is_named=True,
 )
+# Commands that change a running container, with what they are told.
+LIVE = {
+    "publish": ("victim", "9090:90"),
+    "unpublish": ("victim", "8080"),
+    "limit": ("victim", "--ingress", "10M", "--egress", "10M"),
+}
 SCENES = (PLAIN, DUAL, PUBLISHED, FIRST, PROTECTED, NAMED)

@@ -3,9 +3,11 @@
 What is done there, what is looked at afterwards, and how the next trial finds it as it was.
 """
 
+import json
 import os
 import shutil
 import sqlite3
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,10 +18,11 @@ from signal import SIGKILL
 
 from tests.crash import points
 from tests.crash.points import Point
-from tests.crash.scenes import ALIAS, GATEWAY, Scene
+from tests.crash.scenes import ALIAS, GATEWAY, LIVE, Scene
 from tests.lab import Container, Host, Plugin, Run, dns, state
 from tests.lab.iproute import ip, ip_json
 from tests.lab.nft import exists, held, nft
+from tests.lab.plugin import TIMEOUT
 from tests.lab.stacks import Stack
 from tests.lab.state import LEDGER, Line, State
 from tests.lab.waiting import wait_until
@@ -106,6 +109,8 @@ class Stage:
 
     def under_strace(self, plugin: Plugin, command: str) -> Run:
         """Return the command for the victim, by the network's plugin as strace runs it."""
+        if command in LIVE:
+            return self._change(plugin, command)
         network = replace(self.network, plugin=plugin)
         return network.do(
             command,
@@ -114,6 +119,24 @@ class Stage:
             config=self.scene.asked,
             environment=self._named(self.victim),
         )
+
+    def _change(self, plugin: Plugin, command: str) -> Run:
+        """Return one of the commands that change the victim while it runs."""
+        words = (*plugin.prefix, str(plugin.path), command, *LIVE[command])
+        done = subprocess.run(
+            (*words, "--conf-dir", str(self._conf_dir())),
+            env={"PATH": os.environ["PATH"], "TMPDIR": str(self.scratch)},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+        )
+        return Run(done.returncode, done.stdout, done.stderr)
+
+    def _conf_dir(self) -> Path:
+        directory = self.scratch / "net.d"
+        directory.mkdir(exist_ok=True)
+        (directory / "a.conf").write_text(json.dumps(self.network.config))
+        return directory
 
     def reset(self) -> None:
         """Take away what a first ADD leaves for all the others, and what a killed portable run unpacked."""

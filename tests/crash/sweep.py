@@ -56,10 +56,10 @@ def carry_out(sweep: Sweep) -> Tally:
 
 
 def _points(stage: Stage, sweep: Sweep) -> list[Point]:
-    if sweep.command == "DEL":
+    if sweep.command != "ADD":
         stage.run("ADD").result()
     found = stage.points(sweep.command)
-    if sweep.command == "ADD":
+    if sweep.command != "DEL":
         stage.run("DEL").assert_silent_success()
     stage.reset()
     if sweep.disturbance.startswith("error"):
@@ -72,7 +72,7 @@ def _try(stage: Stage, sweep: Sweep, trial: trials.Trial, rest: list[Point], tal
     while rest:
         point = rest.pop(0)
         try:
-            if sweep.command == "DEL":
+            if sweep.command != "ADD":
                 stage.run("ADD").result()
             tally.outcomes[trial(stage, sweep.command, point) or "not reached"] += 1
             stage.reset()

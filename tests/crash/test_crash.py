@@ -5,11 +5,12 @@ The long run tries every point; the figures of its last one are in docs/evidence
 
 import pytest
 
-from tests.crash.scenes import DUAL, FIRST, NAMED, PLAIN, PROTECTED, PUBLISHED
+from tests.crash.scenes import DUAL, FIRST, LIVE, NAMED, PLAIN, PROTECTED, PUBLISHED
 from tests.crash.sweep import Sweep, carry_out
 
 NONE = 1_000_000  # each which: hardly any
 NAMING = ("flock", "kill", "rename")  # around what is done with names
+CHANGING = ("sendto", "pwrite64", "unlink")  # the kernel's state, and the ledger
 SHARE = (
     *(
         Sweep("onedir", scene, command, "SIGKILL, then DEL", own=20, others=200)
@@ -38,6 +39,10 @@ SHARE = (
         for command in ("ADD", "DEL")
     ),
     Sweep("onedir", NAMED, "ADD", "error 1", others=1, calls=NAMING),
+    *(
+        Sweep("onedir", PUBLISHED, command, "SIGKILL, then DEL", own=8, others=NONE, calls=CHANGING)
+        for command in LIVE
+    ),
 )
 # The ledger locks by fcntl: a signal there has stopped a transaction between its begin and its use,
 # and an unlock that fails makes a commit fail that was made. A signal in setns has left the
