@@ -91,6 +91,12 @@ INTENDED: dict[str, Difference] = {
     ),
     "host-end-alias": everywhere("host port?.ifalias", judge=only_ours),
     "host-end-group": everywhere("host port?.group", judge=values("default", "1660944384")),
+    "host-end-address": everywhere(
+        "host port? address (link-local)/64.*",
+        "host route -6 * dev port? *",
+        "host sysctl net/ipv6/conf/port?/addr_gen_mode",
+        judge=ipv6_is_off,
+    ),
     "no-forged-routers": everywhere("c? sysctl net/ipv6/conf/*/accept_ra", judge=values("1", "0")),
     "host-end-queue": everywhere("host port?.txqlen", judge=values(None, 1000)),
     "instant-ipv6": everywhere("host * address *:*.nodad", judge=values(None, True)),

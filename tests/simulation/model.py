@@ -29,6 +29,7 @@ class Model:
     kinds: dict[str, Kind]
     entries: dict[Key, Entry] = field(default_factory=dict)
     is_whole: bool = True  # nobody has flushed the ruleset since it was last filled
+    remembered: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
     def of_network(self, network: str) -> dict[Key, Entry]:
         """Its entries."""
@@ -47,6 +48,8 @@ class Model:
         if key in seen.host_ends:  # refused before it asks for anything
             return EXISTS
         others = set(seen.leases)
+        if self.kinds[key.network].is_sticky:
+            others -= self.reclaim(key.network, key.name)
         is_wanting = key in others or self._is_full(key.network, others)
         if is_wanting:
             others -= self.reclaim(key.network)
@@ -67,12 +70,29 @@ class Model:
         lost = {key for key, entry in self.of_network(network).items() if entry.is_lost}
         return self._is_full(network, seen.leases.keys() - lost)
 
-    def reclaim(self, network: str) -> set[Key]:
-        """Forget the lost of a network; they are returned."""
-        lost = {key for key, entry in self.of_network(network).items() if entry.is_lost}
+    def reclaim(self, network: str, name: str = "") -> set[Key]:
+        """Forget the lost of a network, or of one name; they are returned."""
+        lost = {
+            key
+            for key, entry in self.of_network(network).items()
+            if entry.is_lost and name in ("", key.name)
+        }
         for key in lost:
             del self.entries[key]
         return lost
+
+    def expected(self, key: Key, seen: Sight) -> frozenset[str] | None:
+        """Return the addresses that the container's name had last, if it must get them again."""
+        last = self.remembered.get((key.network, key.name))
+        taken = {
+            ip for holder, found in seen.leases.items() if holder in self.entries for ip in found
+        }
+        return last if last and not last & taken else None
+
+    def note(self, key: Key, addresses: frozenset[str]) -> None:
+        """Note what a container's name has now."""
+        if self.kinds[key.network].is_sticky:
+            self.remembered[key.network, key.name] = addresses
 
     def _reclaim_one(self, key: Key) -> bool:
         """Forget it if it is lost."""

@@ -43,6 +43,7 @@ KINDS = (
         ("10.3.0.1", "fd03::1"),
         is_guarded=True,
         keeps_on_disk=True,
+        is_sticky=True,
     ),
     Kind(
         "open",
@@ -199,6 +200,7 @@ class Month(RuleBasedStateMachine):
         named = {"args": {"cni": {"aliases": [key.container]}}}
         run = self._run("ADD", key, _publishing(port) | named, fault)
         if run.status in KILLED:
+            self.model.remembered.pop((key.network, key.name), None)
             survives = entry is not None and entry.is_certain and not entry.is_lost
             self.model.doubt(lost if survives else lost | {key})
             if not survives and key in self.world.look().of_this_boot:
@@ -209,6 +211,10 @@ class Month(RuleBasedStateMachine):
             assert _code(run) == expected, f"expected {expected}: {run}"
             if expected == OK:
                 addresses = frozenset(map(bare, addresses_in(run.result())))
+                last = self.model.expected(key, self.seen)
+                assert last in (None, addresses), f"{key} had {last}, and has {addresses}"
+                self.model.note(key, addresses)
+                TALLY["remembered"] += last is not None
                 self.model.entries[key] = Entry(addresses, port)
                 if self.world.kinds[key.network].is_guarded:
                     self.model.is_whole = True

@@ -30,6 +30,11 @@ class Key(NamedTuple):
     container: str
     ifname: str
 
+    @property
+    def name(self) -> str:
+        """What the runtime calls the container: an id is a name and a number."""
+        return self.container.partition("-")[0]
+
 
 def host_ends() -> tuple[frozenset[Key], set[object]]:
     """Whose host ends there are, and the other interfaces that are no bridges."""

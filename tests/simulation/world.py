@@ -42,6 +42,7 @@ class Kind:
     gateways: tuple[str, ...]
     is_guarded: bool = False
     keeps_on_disk: bool = False
+    is_sticky: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,10 @@ class World:
         network = self.networks[key.network]
         prefix = _strace(*fault) if fault else ()
         network.plugin = replace(self.plugin, prefix=prefix)
-        run = network.do(command, Container(key.container), key.ifname, config=config)
+        called: dict[str, str | None] = {"CNI_ARGS": f"IgnoreUnknown=1;K8S_POD_NAME={key.name}"}
+        run = network.do(
+            command, Container(key.container), key.ifname, config=config, environment=called
+        )
         if run.status in KILLED:
             wait_until(_has_no_children)
         return run
@@ -182,6 +186,8 @@ class World:
         }
         if kind.keeps_on_disk:
             config["ipam"] = {**kind.config["ipam"], "dataDir": str(self._disk)}
+        if kind.is_sticky:
+            config["ipam"]["sticky"] = True
         return Network(self.plugin, config)
 
     def _ledgers(self, *, on_disk: bool = True) -> list[Path]:
