@@ -49,7 +49,7 @@ class Model:
             return EXISTS
         others = set(seen.leases)
         if self.kinds[key.network].is_sticky:
-            others -= self.reclaim(key.network, key.name)
+            others -= self._make_way(key)
         is_wanting = key in others or self._is_full(key.network, others)
         if is_wanting:
             others -= self.reclaim(key.network)
@@ -70,15 +70,22 @@ class Model:
         lost = {key for key, entry in self.of_network(network).items() if entry.is_lost}
         return self._is_full(network, seen.leases.keys() - lost)
 
-    def reclaim(self, network: str, name: str = "") -> set[Key]:
-        """Forget the lost of a network, or of one name; they are returned."""
-        lost = {
-            key
-            for key, entry in self.of_network(network).items()
-            if entry.is_lost and name in ("", key.name)
-        }
+    def reclaim(self, network: str) -> set[Key]:
+        """Forget the lost of a network; they are returned."""
+        lost = {key for key, entry in self.of_network(network).items() if entry.is_lost}
         for key in lost:
             del self.entries[key]
+        return lost
+
+    def _make_way(self, key: Key) -> set[Key]:
+        """Forget the lost containers that were called as this one is; they are returned."""
+        lost = {
+            each
+            for each, entry in self.of_network(key.network).items()
+            if entry.is_lost and each != key and each.name == key.name
+        }
+        for each in lost:
+            del self.entries[each]
         return lost
 
     def expected(self, key: Key, seen: Sight) -> frozenset[str] | None:
