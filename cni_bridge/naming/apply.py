@@ -5,10 +5,12 @@ written from it.
 """
 
 from cni_bridge import address, names
+from cni_bridge.errors import NameserverFailed
 from cni_bridge.kernel import machine
 from cni_bridge.ledger import container_names
 from cni_bridge.model_optional import Names, ServedNames
 from cni_bridge.naming import hosts, server
+from cni_bridge.stderr import remark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,20 +41,35 @@ def publish(ledger: "Ledger", attachment: "Attachment", served: ServedNames) -> 
 
 
 def withdraw(attachments: "Sequence[Attachment]") -> None:
-    """Take the names of attachments out, and end a server that has none left."""
+    """Take the names of attachments out, and end a server that has none left.
+
+    That never depends on dnsmasq: a server that does not start again serves no name.
+    """
     for network in dict.fromkeys(each.network for each in attachments):
         if not server.has(network):
             continue
         gone = [names.host_name(each) for each in attachments if each.network == network]
         with server.Lock():
-            content = server.read(server.hosts(network))
-            left = hosts.take(content or "", gone)
-            if not hosts.entries(left):
+            try:
+                _take(network, gone)
+            except NameserverFailed as failure:
+                remark(f"network {network} has no nameserver now: {failure}")
+            except OSError as failure:  # the file can't be written: a full disk, for one
                 server.stop(network)
-                continue
-            if left != content:
-                server.write(server.hosts(network), left)
-            server.ensure(network, is_changed=False)
+                remark(
+                    f"ended the nameserver of network {network}; the next ADD starts it: {failure}"
+                )
+
+
+def _take(network: str, gone: "list[str]") -> None:
+    content = server.read(server.hosts(network))
+    left = hosts.take(content or "", gone)
+    if not hosts.entries(left):
+        server.stop(network)
+        return
+    if left != content:
+        server.write(server.hosts(network), left)
+    server.ensure(network, is_changed=False)
 
 
 def serve(ledger: "Ledger", served: ServedNames) -> None:

@@ -9,6 +9,7 @@ runs each with every version, `SPEC_VERSIONS=newest` with the newest that it has
 
 import inspect
 import os
+import signal
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab import PLUGIN, Host, Network, Plugin
+from tests.lab import PLUGIN, Host, Network, Plugin, dns
 from tests.lab.namespaces import become_root
 from tests.lab.stacks import OURS
 from tests.lab.town import Town
@@ -130,3 +131,11 @@ def make_network(host: Host, plugin: Plugin, version: str) -> MakeNetwork:
 def network(make_network: MakeNetwork) -> Network:
     """Return the network that most tests use."""
     return make_network()
+
+
+@pytest.fixture
+def named(make_network: MakeNetwork) -> Iterator[Network]:
+    """Return a network with a nameserver, which a failed test would leave running."""
+    yield make_network(nameserver=True)
+    for each in dns.servers():
+        os.kill(each, signal.SIGKILL)

@@ -1,15 +1,12 @@
 """Containers find each other by name: what the nameserver answers, to whom, and how long it lives."""
 
 import os
-import shutil
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.kernel.conftest import GATEWAY4, GATEWAY6, MakeNetwork
-from tests.kernel.test_firewall_accidents import without
 from tests.lab import Host, Json, Network, dns
 from tests.lab.clinic import explain
 from tests.lab.containers import Container
@@ -34,12 +31,6 @@ def no_server_is_left(host: Host) -> Iterator[None]:
     yield
     for each in servers():
         os.kill(each, signal.SIGKILL)
-
-
-@pytest.fixture
-def named(make_network: MakeNetwork) -> Network:
-    """Return a network with a nameserver."""
-    return make_network(nameserver=True)
 
 
 def called(name: str, *aliases: str, namespace: str = "") -> Json:
@@ -188,7 +179,7 @@ def test_a_name_that_dns_can_not_have_is_not_served_and_harms_no_other(
     assert addresses(container, GATEWAY4, "web") == [own]
     served = ask(container, GATEWAY4, alias).records if alias in ("a_b", "a.b.c", "1.2.3.4") else ()
     assert served == ((own,) if served else ())
-    assert alias in ("a_b", "a.b.c", "1.2.3.4") or f" {alias} " not in hosts()
+    assert alias in ("a_b", "a.b.c", "1.2.3.4") or f" {alias} " not in dns.hosts()
 
 
 def test_names_of_the_hosts_file_are_not_answered(host: Host, named: Network) -> None:
@@ -248,25 +239,6 @@ def test_it_is_no_open_resolver(host: Host, named: Network) -> None:
 # ---------------------------------------------------------------- accidents
 
 
-def hosts(network: str = "testnet") -> str:
-    """Return the hosts file."""
-    return Path(dns.BASE, network, "hosts").read_text()
-
-
-def test_a_dead_server_is_started_by_the_next_add_or_del(host: Host, named: Network) -> None:
-    web, db, more = host.container(), host.container(), host.container()
-    web4, _ = add(named, web, "web")
-    add(named, db, "db")
-    for turn in (lambda: add(named, more, "more"), lambda: named.delete(more)):
-        (server,) = servers()
-        os.kill(server, signal.SIGKILL)
-        wait_until(lambda: servers() == [])
-        error = named.check(web, **called("web")).error()
-        assert (error["code"], "expected a dnsmasq process" in error["details"]) == (120, True)
-        turn()
-        assert addresses(db, GATEWAY4, "web") == [web4]
-
-
 def test_explain_tells_that_a_name_does_not_resolve(host: Host, named: Network) -> None:
     web, db = host.container(), host.container()
     web4, _ = add(named, web, "web")
@@ -281,26 +253,6 @@ def test_explain_tells_that_a_name_does_not_resolve(host: Host, named: Network) 
     assert "dnsmasq of network testnet is not running" in hops[0]["text"]
 
 
-@pytest.mark.parametrize("lost", ["names", "ledger", "both"])
-def test_lost_directories_come_back_with_the_next_add(
-    host: Host, named: Network, lost: str
-) -> None:
-    web, db, more = host.container(), host.container(), host.container()
-    web4, _ = add(named, web, "web", "www")
-    add(named, db, "db")
-    if lost != "ledger":
-        shutil.rmtree(dns.BASE)
-    if lost != "names":
-        shutil.rmtree("/run/cni-bridge")
-    add(named, more, "more")
-    assert len(servers()) == 1
-    for name in ("web", "www"):
-        assert addresses(db, GATEWAY4, name) == [web4]
-    for container in (web, db, more):
-        named.delete(container).assert_silent_success()
-    assert servers() == []
-
-
 def test_a_flushed_ruleset_stops_no_name(host: Host, make_network: MakeNetwork) -> None:
     network = make_network(nameserver=True, hostAccess="none", ipMasq=True)
     web = host.container()
@@ -309,56 +261,11 @@ def test_a_flushed_ruleset_stops_no_name(host: Host, make_network: MakeNetwork) 
     assert addresses(web, GATEWAY4, "web") == [web4]
 
 
-def test_another_domain_counts_for_all_from_the_next_add(host: Host, named: Network) -> None:
-    web, db = host.container(), host.container()
-    web4, _ = add(named, web, "web")
-    named.config["nameserver"] = {"domain": "example.org"}
-    add(named, db, "db")
-    assert addresses(db, GATEWAY4, "web.example.org") == [web4]
-    assert addresses(db, GATEWAY4, f"web.{DOMAIN}") == []
-    assert len(servers()) == 1
-
-
-def test_a_failed_add_leaves_neither_name_nor_server(host: Host, named: Network) -> None:
-    container, late = host.container(), host.container()
-    late.ip("link", "add", "eth0", "type", "veth", "peer", "name", "other")
-    host.remember()
-    assert named.add(late, **called("late")).error()["code"] == 112
-    assert servers() == []
-    add(named, container, "web")
-    assert named.add(late, **called("late")).error()["code"] == 112
-    assert "late" not in hosts()
-    assert addresses(container, GATEWAY4, "late") == []
-
-
-def test_gc_takes_names_out(host: Host, named: Network) -> None:
-    kept, stale = host.container(), host.container()
-    add(named, kept, "kept")
-    add(named, stale, "stale")
-    valid = [{"containerID": kept.name, "ifname": "eth0"}]
-    named.do(
-        "GC", kept, "eth0", config={"cni.dev/valid-attachments": valid}
-    ).assert_silent_success()
-    assert addresses(kept, GATEWAY4, "stale") == []
-    assert addresses(kept, GATEWAY4, "kept") != []
-
-
-def test_without_dnsmasq_add_and_status_say_so(host: Host, named: Network, tmp_path: Path) -> None:
-    with without("dnsmasq", tmp_path):
-        container = host.container()
-        error = named.add(container, **called("web")).error()
-        assert (error["code"], error["msg"]) == (113, "dnsmasq is not installed")
-        assert "install" in error["details"]
-        host.assert_as_before()
-        error = named.do("STATUS", container, "eth0").error()
-        assert (error["code"], error["msg"]) == (50, "dnsmasq is not installed")
-
-
 def test_many_at_once_are_all_served(host: Host, named: Network) -> None:
     containers = [host.container() for _ in range(12)]
     for run in named.do_all("ADD", containers):
         run.result()
-    assert hosts().count("\n# ") == 12
+    assert dns.hosts().count("\n# ") == 12
     assert len(servers()) == 1
     for run in named.do_all("DEL", containers):
         run.assert_silent_success()

@@ -77,6 +77,11 @@ def servers() -> list[int]:
     return found
 
 
+def hosts(network: str = "testnet") -> str:
+    """Return the text of a network's hosts file."""
+    return Path(BASE, network, "hosts").read_text()
+
+
 def family(address: str) -> socket.AddressFamily:
     """Return an address's family."""
     return socket.AF_INET6 if ":" in address else socket.AF_INET

@@ -172,6 +172,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "ledger.container_names",
         "names",
         "naming",
+        "stderr",
     },
     "naming.hosts": {"lean.record"},
     "naming.server": {"kernel.child", "kernel.signals"},
