@@ -10,7 +10,6 @@ from cni_bridge import attachments, errors, names, optional_parts, plan, rollbac
 from cni_bridge.edge import codec, config, ipam_config, result, result_versions
 from cni_bridge.ipam import sources
 from cni_bridge.kernel import machine, netlink, netns, signals
-from cni_bridge.lean.record import replace
 from cni_bridge.ledger import host_ledger, messages, store
 from cni_bridge.model import Holding
 from cni_bridge.parts import bridge, veth
@@ -47,7 +46,7 @@ def add(request: "Request") -> str:
     # If the claim fails, there is nothing to undo.
     holding = claim(ledger, attachment, settings, container.identity, has_interface=True)
     timings.done("claim")
-    settings = _with_last(ledger, holding, settings)
+    settings = _as_claimed(ledger, holding, settings)
 
     def make() -> str:
         planned, interfaces = attachments.attach(
@@ -171,8 +170,7 @@ def check(request: "Request") -> None:
 def _as_added(settings: "NetworkConfig", ledger: "Ledger", holding: Holding) -> "NetworkConfig":
     """Return the config with the ports and the MAC that ADD chose."""
     settings = host_ledger.as_changed(settings, ledger, holding.attachment)
-    is_recalled = settings.ipam.sticky and holding.mac
-    return replace(settings, mac=holding.mac) if is_recalled else settings
+    return plan.with_mac(settings, holding)
 
 
 def collect(request: "Request") -> None:
@@ -266,17 +264,19 @@ def _claim(ledger: "Ledger", holding: Holding, settings: "NetworkConfig") -> Hol
         requested=settings.ipam.requested,
         names=settings.names,
         memory=_memory(ledger, settings),
+        any_mac=settings.mac is None,
         recall=lambda: _recall(ledger, settings.name),
     )
 
 
-def _with_last(ledger: "Ledger", holding: Holding, settings: "NetworkConfig") -> "NetworkConfig":
-    """Return the config with the MAC and the random host ports that the container's name had last."""
+def _as_claimed(ledger: "Ledger", holding: Holding, settings: "NetworkConfig") -> "NetworkConfig":
+    """Return the config with the claim's MAC, and the random host ports that the container's name had last."""
+    settings = plan.with_mac(settings, holding)
     if not settings.ipam.sticky:
         return settings
     from cni_bridge.ledger import sticky  # few networks remember addresses
 
-    return sticky.with_last(ledger.database, holding, settings)
+    return sticky.with_last_ports(ledger.database, holding, settings)
 
 
 def _memory(ledger: "Ledger", settings: "NetworkConfig") -> "sticky.Memory | None":
@@ -284,9 +284,7 @@ def _memory(ledger: "Ledger", settings: "NetworkConfig") -> "sticky.Memory | Non
         return None
     from cni_bridge.ledger import sticky
 
-    return sticky.Memory(
-        ledger.database, settings.names, settings.ipam.sticky, has_mac=settings.mac is not None
-    )
+    return sticky.Memory(ledger.database, settings.names, settings.ipam.sticky)
 
 
 def _is_moved(ledger: "Ledger", network: str) -> bool:

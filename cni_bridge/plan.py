@@ -12,6 +12,7 @@ from cni_bridge.model import (
     Bridge,
     Dns,
     Grant,
+    Holding,
     Lease,
     NetworkConfig,
     Plan,
@@ -64,6 +65,13 @@ def mac(attachment: Attachment, config: NetworkConfig) -> bytes:
     created again keeps it.
     """
     return config.mac or names.container_mac(attachment)
+
+
+def with_mac(config: NetworkConfig, holding: Holding) -> NetworkConfig:
+    """Return the config with the MAC of the record, which need not be the derived one."""
+    if holding.mac in (None, mac(holding.attachment, config)):
+        return config
+    return replace(config, mac=holding.mac)
 
 
 def _bridge(config: NetworkConfig, leases: tuple[Lease, ...]) -> Bridge:

@@ -37,6 +37,10 @@ def undo_add(
         if ledger.is_superseded(holding):
             return
         is_deleted = ledger.find(holding.attachment) is None
+        if isinstance(error, errors.AddressInUse):  # or the next ADD of the name gets it again
+            from cni_bridge.ledger import sticky
+
+            sticky.forget_duplicate(ledger.database, holding.attachment)
     except errors.CniError as failure:
         error.add_note(f"while rolling back: {failure}")
     for left in attachments.detach(host, ledger, (holding.attachment,), addresses.undo):

@@ -98,7 +98,7 @@ def _remembered(settings: NetworkConfig) -> int:
     if not settings.ipam.sticky:
         return 0
     ledger = store.find_ledger(settings.state_dir or STATE_DIR)
-    return sticky.remembered(ledger.database, settings.name) if ledger else 0
+    return sticky.remembered(ledger.database, settings.name, settings.ipam.sticky) if ledger else 0
 
 
 def _subnets(network: conflists.Network | None, rows: list[Attached]) -> Iterator[Subnet]:

@@ -9,7 +9,7 @@ from cni_bridge.edge import result_versions
 from cni_bridge.ledger import ranges
 from cni_bridge.model import Dns, Grant, Ipam, Lease, Range, RangeSet, Route
 
-STICKY = "30d"  # what `true` means
+STICKY, LONGEST = "30d", "99999d"  # what `true` means, and the maximum
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,16 +125,22 @@ def cni_args(folded: "Json") -> "Json":
 
 def _seconds(sticky: "str | bool | None") -> int:
     """Return how long to remember addresses; 0 for not at all. Raises InvalidConfig."""
-    if not sticky:
+    if sticky is None or sticky is False:
         return 0
     text = STICKY if sticky is True else sticky
     number, unit = text[:-1], UNITS.get(text[-1:], 0)
-    if not (unit and 0 < len(number) < 6 and number.isascii() and number.isdecimal()):
+    if not (unit and number.isascii() and number.isdecimal()):
         raise errors.InvalidConfig(
             f"ipam.sticky: expected true, false or a time such as 24h, found {text!r:.100}",
             "units are s, m, h and d",
         )
-    return int(number) * unit
+    seconds = int(number[:20]) * unit  # enough digits to be too many
+    if not 1 <= seconds <= int(LONGEST[:-1]) * UNITS["d"]:
+        raise errors.InvalidConfig(
+            f"ipam.sticky: expected a time from 1s to {LONGEST}, found {text!r:.100}",
+            "`false` turns it off",
+        )
+    return seconds
 
 
 def _range_sets(ipam: "Json", asked: "list[Any]") -> tuple[RangeSet, ...]:

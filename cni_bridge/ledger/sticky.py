@@ -46,35 +46,39 @@ _IS_AVOIDED = "select 1 from remembered where network = ? and value = ? and what
 _AVOIDED = """
 select value from remembered where network = ? and what like 'address%'
   and not exists (select 1 from lease where network = remembered.network and address = value)
-order by used
+group by value order by max(used)
 """
 _IS_LEASED = "select 1 from lease where network = ? and address = ?"
 _IS_MAC_HELD = "select 1 from holding where bridge = ? and mac = ?"
+_FORGET_DUPLICATE = """
+delete from remembered where what not like 'port%' and (network, name, namespace, ifname) in
+  (select network, name, namespace, ifname from name
+  where network = ? and container = ? and ifname = ? and is_alias = 0)
+"""
 _NAMESAKES = """
 select network, container, ifname from name
 where network = ? and name = ? and namespace = ? and ifname = ? and is_alias = 0
 """
-_NAMES = "select distinct name, namespace from remembered where network = ? and used < ?"
+_NAMES = (
+    "select distinct name, namespace from remembered where network = ? and used between ? and ?"
+)
 
 
 class Memory:
-    """What a network remembers, inside the transaction of a claim for a container called so.
+    """What a network remembers, inside the transaction of a claim for a container called so."""
 
-    With `has_mac`, the container's MAC is requested.
-    """
-
-    def __init__(
-        self, database: "Database", called: "Names | None", keep_s: int, *, has_mac: bool
-    ) -> None:
-        self._has_mac = has_mac
+    def __init__(self, database: "Database", called: "Names | None", keep_s: int) -> None:
         self._database = database
         self._called = called if called and called.own else None
         self._keep_ms = keep_s * 1000
 
+    def expire(self, network: str) -> None:
+        """Forget what is too old: before anything is looked up."""
+        self._database.change(_EXPIRE, network, _oldest(self._keep_ms))
+
     def with_mac(self, holding: "Holding") -> "Holding":
         """Return the record with the MAC that its name had last, if no container on the bridge has it."""
-        is_open = holding.mac and not self._has_mac
-        mac = self._recalled(holding).get(MAC) if is_open else None
+        mac = self._recalled(holding).get(MAC) if holding.mac else None
         if not mac or self._database.select(_IS_MAC_HELD, holding.bridge, mac):
             return holding
         return replace(holding, mac=mac)
@@ -111,10 +115,7 @@ class Memory:
         return [ip for (ip,) in rows if reserved is None or ip not in reserved]
 
     def note(self, holding: "Holding") -> None:
-        """Remember what the claim got, in place of what the name had before; forget what is too old."""
-        network = holding.attachment.network
-        now = time.time_ns() // 1_000_000
-        self._database.change(_EXPIRE, network, now - self._keep_ms)
+        """Remember what the claim got, in place of what the name had before."""
         if self._called is None:
             return
         own = _own(holding.attachment, self._called)
@@ -122,7 +123,7 @@ class Memory:
         rows = [(f"{ADDRESS} {at}", each.address.ip) for at, each in enumerate(holding.leases)]
         rows += [(MAC, holding.mac)] if holding.mac else []
         self._database.change_all(_NOTE, [(*own, *row, IN_USE) for row in rows])
-        self._trim(network)
+        self._trim(holding.attachment.network)
 
     def _trim(self, network: str) -> None:
         ((count,),) = self._database.select(_COUNT, network)
@@ -150,12 +151,17 @@ def namesakes(database: "Database", attachment: Attachment, called: "Names") -> 
     ]
 
 
-def with_last(
+def forget_duplicate(database: "Database", attachment: Attachment) -> None:
+    """Forget addresses and MAC of an attachment's name: a foreign device has one of them."""
+    who = attachment.network, attachment.container, attachment.ifname
+    with database.transaction():
+        database.change(_FORGET_DUPLICATE, *who)
+
+
+def with_last_ports(
     database: "Database", holding: "Holding", settings: "NetworkConfig"
 ) -> "NetworkConfig":
-    """Return the config with the claim's MAC, and with the random host ports that its name had last."""
-    if holding.mac:
-        settings = replace(settings, mac=holding.mac)
+    """Return the config with the random host ports that the container's name had last."""
     rules, called = settings.firewall, settings.names
     if rules is None or called is None or all(port.host_port for port in rules.ports):
         return settings
@@ -187,9 +193,9 @@ def note_ports(
             database.change_all(_NOTE, chosen)
 
 
-def remembered(database: "Database", network: str) -> int:
+def remembered(database: "Database", network: str, keep_s: int) -> int:
     """Return of how many deleted containers a network remembers the name."""
-    return len(database.select(_NAMES, network, IN_USE))
+    return len(database.select(_NAMES, network, _oldest(keep_s * 1000), IN_USE - 1))
 
 
 def _chosen(
@@ -223,6 +229,10 @@ def _suits(
         and ip not in wanted
         and (reserved is None or ip not in reserved)
     )
+
+
+def _oldest(keep_ms: int) -> int:
+    return time.time_ns() // 1_000_000 - keep_ms
 
 
 def _own(attachment: Attachment, called: "Names") -> tuple[str, str, str, str]:

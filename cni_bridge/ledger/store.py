@@ -3,6 +3,7 @@
 Knows nothing of the kernel's interfaces. No transaction outlives the call that began it.
 """
 
+import posix
 import time
 
 from cni_bridge import errors
@@ -103,12 +104,14 @@ class Ledger:
         names: "Names | None" = None,
         memory: "Memory | None" = None,
         recall: "Callable[[], object] | None" = None,
+        any_mac: bool = False,
     ) -> Holding:
         """Record an attachment with its names and lease it one address of each range set, or change nothing.
 
         A requested address replaces the round robin in the set that contains it, and so does one of
-        `memory`. `recall` is called before the first lease of a network, to record attachments that
-        another ledger has. Raises InvalidConfig, AddressInUse, RangeExhausted, AttachmentExists, NameTaken.
+        `memory`. `recall` is called before a network's first lease, to record what another ledger has.
+        With `any_mac`, the MAC is not requested: if it is held, another one is taken.
+        Raises InvalidConfig, AddressInUse, RangeExhausted, AttachmentExists, NameTaken.
         """
         attachment = holding.attachment
         try:
@@ -117,9 +120,10 @@ class Ledger:
             wanted = ranges.assign(known := self._known(range_sets), requested)
             last = self._last_leased(attachment.network, recall if known else None)
             if memory:
-                holding = memory.with_mac(holding)
+                memory.expire(attachment.network)
+                holding = memory.with_mac(holding) if any_mac else holding
                 wanted = memory.fill(holding, known, wanted, self._reserved)
-            self._insert(holding, names)
+            holding = self._insert(holding, names, any_mac=any_mac)
             leases = tuple(
                 self._lease(attachment, index, range_set, wanted[index], last.get(index), memory)
                 for index, range_set in enumerate(known)
@@ -167,8 +171,7 @@ class Ledger:
     def find(self, attachment: Attachment) -> Holding | None:
         """Return the record of an attachment."""
         whose = " where network = ? and container = ? and ifname = ?"
-        found = self._select(whose, *_key(attachment))
-        return found[0] if found else None
+        return next(iter(self._select(whose, *_key(attachment))), None)
 
     def release(
         self, *attachments: Attachment, read: "Stamps | None" = None, is_sticky: bool = True
@@ -179,10 +182,9 @@ class Ledger:
         whether those were still there. With `is_sticky`, their names may be remembered from now on.
         """
         keys: list[tuple[object, ...]] = [_key(each) for each in attachments]
-        sql = _RELEASE
+        sql = _RELEASE if read is None else _RELEASE_READ
         if read is not None:
             keys = [(*_key(each), read[each]) for each in attachments if each in read]
-            sql = _RELEASE_READ
         with self.database.transaction():
             now = time.time_ns() // 1_000_000
             stamped = [(now, *key[:3]) for key in keys]
@@ -199,8 +201,7 @@ class Ledger:
 
     def has_leases(self, network: str) -> bool:
         """Return whether an address of the network is leased here."""
-        sql = "select 1 from lease where network = ? limit 1"
-        return bool(self.database.select(sql, network))
+        return bool(self.database.select("select 1 from lease where network = ? limit 1", network))
 
     def refuse_leased(self, attachment: Attachment, addresses: tuple[bytes, ...]) -> None:
         """Raise AddressInUse if another attachment of the network has one of these addresses.
@@ -222,7 +223,7 @@ class Ledger:
     def _known(self, range_sets: "RangeSets") -> tuple[RangeSet, ...]:
         return range_sets(self.database) if callable(range_sets) else range_sets
 
-    def _insert(self, holding: Holding, names: "Names | None") -> None:
+    def _insert(self, holding: Holding, names: "Names | None", *, any_mac: bool) -> Holding:
         attachment, netns = holding.attachment, holding.netns
         is_new = self.database.change(
             _INSERT,
@@ -242,11 +243,14 @@ class Ledger:
                 from cni_bridge.ledger import container_names  # not for a plain ADD
 
                 container_names.insert(self.database, attachment, names)
-            return
+            return holding
         if earlier := self.find(attachment):
             raise messages.exists(earlier)
         for owner in self._select(" where host_name = ?", holding.host_name):
             raise messages.name_taken(owner)
+        if any_mac:  # it is only derived or remembered
+            another = replace(holding, mac=b"\x02" + posix.urandom(5))
+            return self._insert(another, names, any_mac=False)
         (owner,) = self._select(" where bridge = ? and mac = ?", holding.bridge, holding.mac)
         raise messages.mac_held(self.database, holding, owner)
 
@@ -286,13 +290,8 @@ class Ledger:
         lease = ranges.lease(range_set, ip)
         is_new = self.database.change(
             "insert into lease values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing",
-            network,
-            ip,
-            lease.address.length,
-            lease.gateway,
-            index,
-            attachment.container,
-            attachment.ifname,
+            *(network, ip, lease.address.length, lease.gateway, index),
+            *(attachment.container, attachment.ifname),
         )
         if not is_new:
             raise self._in_use(network, ip, range_set)
@@ -320,7 +319,7 @@ class Ledger:
 
         cooling = cooldown.cooling_down(self.database, network, since)
         remembered = memory.avoided(network, self._reserved) if memory else []
-        avoided = [each for each in cooling if each not in remembered] + remembered
+        avoided = [each for each in remembered if each not in cooling] + cooling
         return cooldown.prefer_others(tuple(ranges.sweep(range_set, last)), taken, avoided, ip)
 
     def _counter(self, network: str, range_set: RangeSet) -> "ranges.Count":

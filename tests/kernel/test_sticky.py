@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.kernel.conftest import MakeNetwork
 from tests.kernel.test_stale import die, sql
 from tests.lab import Container, Host, Network
 from tests.lab.network import addresses_in
@@ -14,6 +15,7 @@ from tests.lab.plugin import Json
 from tests.lab.publish import publish
 
 FOUR = {"ranges": [[{"subnet": "10.88.0.0/29", "rangeEnd": "10.88.0.5"}]]}
+IN_USE = 101
 
 
 @pytest.fixture
@@ -70,6 +72,49 @@ def test_a_name_gets_its_address_and_mac_again_and_check_agrees(
     host.assert_as_before()
 
 
+@pytest.mark.parametrize("keeps_key", [True, False], ids=["sticky", "not any more"])
+@pytest.mark.parametrize("environment", [named("zed2"), {}], ids=["named", "nameless"])
+def test_no_mac_is_in_the_way_that_nobody_requested(
+    host: Host, network: Network, environment: dict[str, str | None], keeps_key: bool
+) -> None:
+    network.config["macspoofchk"] = True
+    first = add(host, network, "zed")
+    mac = first.link()["address"]
+    network.delete(first).assert_silent_success()
+    heir = add(host, network, "zed")
+    assert heir.link()["address"] == mac
+    network.config["ipam"]["sticky"] = keeps_key
+    result = network.add(first, environment=environment).result()  # its derived MAC is the heir's
+    own = first.link()["address"]
+    assert own != mac
+    assert own in {each["mac"] for each in result["interfaces"]}
+    for each in (first, heir):
+        network.check(each).assert_silent_success()
+    assert first.can_ping(address(heir))
+    asked = {"runtimeConfig": {"mac": own}}
+    assert network.add(host.container(), config=asked).error()["code"] == IN_USE  # it is recorded
+    network.delete(first).assert_silent_success()
+    network.delete(heir).assert_silent_success()
+    assert (network.add(first).result(), first.link()["address"])[1] == mac
+
+
+def test_an_address_that_a_foreign_device_has_is_forgotten(
+    host: Host, make_network: MakeNetwork
+) -> None:
+    network = make_network(enabledad=True)
+    network.config["ipam"] |= {"sticky": True, "ranges": [[{"subnet": "fd00:88::/64"}]]}
+    first, squatter = add(host, network, "web"), add(host, network, "squatter")
+    (mine,) = (each for each in first.addresses() if each.startswith("fd00"))
+    network.delete(first).assert_silent_success()
+    squatter.ip("addr", "add", mine, "dev", "eth0", "nodad")
+    error = network.add(host.container(), environment=named("web")).error()
+    assert (error["code"], "duplicate" in error["msg"]) == (IN_USE, True)
+    again = host.container()
+    result = network.add(again, environment=named("web")).result()
+    assert addresses_in(result) not in ([], [mine])
+    network.check(again).assert_silent_success()
+
+
 def test_names_of_other_namespaces_and_containers_without_a_name_get_others(
     host: Host, network: Network
 ) -> None:
@@ -111,6 +156,36 @@ def test_when_all_is_remembered_the_longest_unused_goes_first(host: Host, networ
     assert address(add(host, network, "d")) == held["b"]  # its own is taken: never at that price
 
 
+def test_an_address_that_several_names_remember_counts_as_used_when_the_last_one_left(
+    host: Host, network: Network
+) -> None:
+    containers = [add(host, network, name) for name in "abcd"]
+    for each in containers:
+        network.delete(each).assert_silent_success()
+    sql("update remembered set used = used - 32000 + instr('abcd', name)")
+    sql("update resting set freed = freed - 32000")
+    found = []
+    for name in "fghi":
+        found.append(address(container := add(host, network, name)))
+        network.delete(container).assert_silent_success()
+    assert found == ["10.88.0.2", "10.88.0.3", "10.88.0.4", "10.88.0.5"]
+    # All four are cooling down: the one that was freed first.
+    assert address(add(host, network, "j")) == "10.88.0.2"
+
+
+def test_an_address_that_cools_down_comes_after_those_that_are_remembered(
+    host: Host, network: Network
+) -> None:
+    for each in [add(host, network, name) for name in "abc"]:
+        network.delete(each).assert_silent_success()
+    sql("update resting set freed = freed - 32000")
+    nameless = host.container()
+    network.add(nameless).result()
+    assert address(nameless) == "10.88.0.5"  # nobody remembers it
+    network.delete(nameless).assert_silent_success()
+    assert address(add(host, network, "d")) == "10.88.0.2"
+
+
 @pytest.mark.parametrize(
     "wish", [{"runtimeConfig": {"ips": ["10.88.0.4"]}}, {"args": {"cni": {"ips": ["10.88.0.4"]}}}]
 )
@@ -137,6 +212,36 @@ def test_a_time_forgets_and_no_name_is_remembered_without_the_key(
     assert set(sql("select name from remembered")) == {("other",)}
     network.config["ipam"]["sticky"] = "1 hour"
     assert network.add(host.container(), environment=named("web")).error()["code"] == 7
+
+
+def test_a_time_that_is_over_counts_before_the_address_is_looked_up(
+    host: Host, network: Network
+) -> None:
+    network.config["ipam"]["sticky"] = "2s"
+    first = add(host, network, "web")
+    held, mac = address(first), first.link()["address"]
+    network.delete(first).assert_silent_success()
+    sql("update remembered set used = used - 2001")
+    again = add(host, network, "web")
+    assert address(again) != held
+    assert again.link()["address"] != mac
+
+
+@pytest.mark.parametrize(
+    ("time", "words"),
+    [
+        ("0s", "expected a time from 1s to 99999d, found '0s'"),
+        ("0d", "expected a time from 1s to 99999d, found '0d'"),
+        ("100000d", "expected a time from 1s to 99999d, found '100000d'"),
+        ("", "expected true, false or a time such as 24h, found ''"),
+    ],
+)
+def test_a_time_that_can_not_be_meant_is_refused(
+    host: Host, network: Network, time: str, words: str
+) -> None:
+    network.config["ipam"]["sticky"] = time
+    error = network.add(host.container(), environment=named("web")).error()
+    assert (error["code"], error["msg"]) == (7, f"ipam.sticky: {words}")
 
 
 def test_after_a_crash_or_reboot_the_name_takes_its_address_from_the_dead(

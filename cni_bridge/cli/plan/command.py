@@ -85,6 +85,8 @@ def run(options: Options) -> int:
         routes=settings.ipam.routes,
         dns=resolver.read(settings.ipam.resolv_conf),
     )
+    if holding:
+        settings = plan.with_mac(settings, holding)
     wanted = plan.build(attachment, settings, grant)
     if options.diff:
         return _print_differences(wanted, asked, ledger, holding)
