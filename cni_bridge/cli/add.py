@@ -59,7 +59,19 @@ def run(options: Options) -> int:
         return 0
     held = ", ".join(chain.addresses(result)) or "no address"
     terminal.write(f"{made.target.container} {made.ifname} on {made.name}: {held}")
+    if not all(each["hostPort"] for each in options.publish):
+        _tell_ports(options, made)
     return 0
+
+
+def _tell_ports(options: Options, made: Chain) -> None:
+    """Say which free ports were chosen."""
+    from cni_bridge.cli import publish, running
+    from cni_bridge.ledger import host_ledger
+
+    every = running.attachments(options.container, made.name, options.conf_dir)
+    own = tuple(each for each in every if each.holding.attachment.ifname == made.ifname)
+    publish.report(host_ledger.open_register(own[0].ledger), own, options, "publishes")
 
 
 def add_names(parser: Parser) -> None:
@@ -80,7 +92,7 @@ def of_options(options: Options, wishes: dict[str, Any]) -> Chain:
     return Chain(
         conflist=document,
         text=text,
-        target=containers.find(options.container),
+        target=containers.find(options.container, options.conf_dir),
         ifname=options.ifname,
         wishes=wishes,
         arguments=os.environ.get("CNI_ARGS", ""),
@@ -112,6 +124,6 @@ def port_mappings(text: str) -> list[dict[str, Any]]:
     count = found.pop("range")
     first = found["hostPort"], found["containerPort"]
     return [
-        {**found, "hostPort": first[0] + each, "containerPort": first[1] + each}
+        {**found, "hostPort": first[0] and first[0] + each, "containerPort": first[1] + each}
         for each in range(count)
     ]

@@ -98,14 +98,16 @@ def faulty(networks: tuple[Network, ...]) -> list[str]:
     ]
 
 
-def ledgers(state_dir: str) -> tuple[str, ...]:
+def ledgers(state_dir: str, conf_dir: str = DIRECTORY) -> tuple[str, ...]:
     """Return the state directories to inspect.
 
-    That is the one given; or, if it is the default, also those that this host's networks name.
+    That is the one given; or, if it is the default, also those that this host's networks name, and
+    those of a directory.
     """
     if state_dir != config.STATE_DIR:
         return (state_dir,)
-    return tuple(dict.fromkeys((state_dir, *state_dirs(read(DIRECTORY)))))
+    named = (each for place in {DIRECTORY: 0, conf_dir: 0} for each in state_dirs(read(place)))
+    return tuple(dict.fromkeys((state_dir, *named)))
 
 
 def state_dirs(networks: tuple[Network, ...]) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def register(parsers: Commands) -> None:
 
 def run(options: Options) -> int:
     """Attach, and print the interface and its addresses."""
-    target = containers.find(options.container)
+    target = containers.find(options.container, options.conf_dir)
     if not target.netns_path:
         raise InvalidConfig(f"the network namespace of {options.container} is gone")
     options.ifname = options.ifname or _free(target)

@@ -26,9 +26,12 @@ class Target:
     netns_path: str
 
 
-def find(which: str) -> Target:
-    """Return the container that `which` means. Raises InvalidConfig."""
-    ledgers = _ledgers()
+def find(which: str, conf_dir: str = conflists.DIRECTORY) -> Target:
+    """Return the container that `which` means, to the ledgers of a directory's networks too.
+
+    Raises InvalidConfig.
+    """
+    ledgers = _ledgers(conf_dir)
     holdings = [holding for each in ledgers for holding in each.holdings()]
     path = _path(which)
     if os.path.exists(path):
@@ -74,8 +77,9 @@ def namespaces() -> list[str]:
     return [each for each in listed if recorded_names.of_namespace(f"{NAMESPACES}/{each}")]
 
 
-def _ledgers() -> list[Ledger]:
-    return [found for each in conflists.ledgers(STATE_DIR) if (found := store.find_ledger(each))]
+def _ledgers(conf_dir: str = conflists.DIRECTORY) -> list[Ledger]:
+    directories = conflists.ledgers(STATE_DIR, conf_dir)
+    return [found for each in directories if (found := store.find_ledger(each))]
 
 
 def _known(holding: Holding, names: Mapping[str, tuple[str, ...]]) -> Known:

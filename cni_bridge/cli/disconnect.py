@@ -26,7 +26,7 @@ def register(parsers: Commands) -> None:
 
 def run(options: Options) -> int:
     """Detach."""
-    every = running.attachments(options.container, options.network)
+    every = running.attachments(options.container, options.network, options.conf_dir)
     names = sorted(each.holding.attachment.ifname for each in every)
     if len(names) > 1 and not options.ifname:
         raise InvalidConfig(

@@ -96,7 +96,7 @@ def run(options: Options) -> int:
     for manager in network_managers.look().unheeded(bridges, ["veth0"]):
         terminal.write(f"first: {manager.command}")
         terminal.write(f"       {manager.cause}: {manager.effect}")
-    terminal.write(f"next: {_next_step(options)}")
+    terminal.tell(f"next: {_next_step(options)}", indent="      ")
     return 0
 
 

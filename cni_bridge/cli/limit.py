@@ -1,6 +1,7 @@
 """`cni-bridge limit`: change the bandwidth of a running container."""
 
 import argparse
+import re
 from collections.abc import Iterable
 
 from cni_bridge import names
@@ -18,6 +19,8 @@ from cni_bridge.parts import bandwidth, bandwidth_changes
 
 UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3}
 BURSTS_PER_SECOND = 10  # without --burst: what the rate lets through in a tenth of a second
+WRITTEN = re.compile(r"(?P<sign>[+-]?)(?P<number>[0-9]+(?:\.[0-9]*)?)(?P<unit>[A-Za-z/]*)")
+LEAST = 8  # bits: the kernel counts bytes
 MOST = 1 << 32  # bytes of a burst, and ADD's bound too
 
 
@@ -54,12 +57,13 @@ def register(parsers: Commands) -> None:
 def run(options: Options) -> int:
     """Change the limits, and print those that the kernel has now."""
     host = netlink.Socket()
-    found = running.attachments(options.container, options.network)
+    found = running.attachments(options.container, options.network, options.conf_dir)
     every = [each for each in found if each.holding.bridge]
     if not every:
         raise InvalidConfig(
             f"{options.container} has no interface on a bridge", "a wire has no limits"
         )
+    running.refuse_gone(host, every)
     asked = {"ingress": options.ingress, "egress": options.egress}
     wanted = {
         direction: _limit(number, options.burst)
@@ -89,13 +93,20 @@ def restore() -> int:
 
 def rate(text: str) -> int:
     """Return the bits of `10M`, `500k` or `1000`; 0 for `none`. Raises ArgumentTypeError."""
-    if text == "none":
+    if text.lower() == "none":
         return 0
-    digits = text.rstrip("kKmMgG")
-    unit = UNITS.get(text[len(digits) :].lower())
-    if unit is None or not digits.isdecimal() or int(digits) * unit < 8:
-        raise argparse.ArgumentTypeError(f"{text}: expected bits with k, M or G, like 10M, or none")
-    return int(digits) * unit
+    kind = WRITTEN.fullmatch(text)
+    if kind is None:
+        fault = "expected a number of bits like 10M or 500k, or none"
+    elif kind["sign"] or "." in kind["number"]:
+        fault = "expected a whole number of bits like 1500k, or none"
+    elif kind["unit"].lower() not in UNITS:
+        fault = f"no unit is named {kind['unit']}: expected k, M, G or nothing, like 10M"
+    elif (bits := int(kind["number"]) * UNITS[kind["unit"].lower()]) < LEAST:
+        fault = f"expected {LEAST} bits or more, like 10M, or none for no limit"
+    else:
+        return bits
+    raise argparse.ArgumentTypeError(f"{text}: {fault}")
 
 
 def _limit(bits: int, burst: int | None) -> Limit:
@@ -109,9 +120,13 @@ def _limit(bits: int, burst: int | None) -> Limit:
 
 def _change(host: netlink.Socket, own: Running, wanted: dict[str, Limit]) -> None:
     """Record the limits, then set them: `restore` completes what is recorded."""
-    attachment = own.holding.attachment
-    for direction, limit in wanted.items():
-        changes.note_limit(own.ledger.database, attachment, direction, limit)
+    attachment, database = own.holding.attachment, own.ledger.database
+    # A ledger that was lost has forgotten those that earlier runs set: CHECK would expect the config's.
+    there = bandwidth_changes.limits(host, *names.of_host(attachment)) or {}
+    recorded = changes.of(database, attachment)
+    unrecorded = {key: limit for key, limit in there.items() if key not in recorded}
+    for direction, limit in {**unrecorded, **wanted}.items():
+        changes.note_limit(database, attachment, direction, limit)
     _set(host, attachment, wanted)
     if own.ledger.find(attachment) != own.holding:
         raise TryAgainLater(f"{attachment.container} was deleted meanwhile")
@@ -131,11 +146,11 @@ def _restore(
     outer, ifb = names.of_host(attachment)
     if ledger.find(attachment) is None:
         return False
-    found = bandwidth_changes.rates(host, outer, ifb)
+    found = bandwidth_changes.limits(host, outer, ifb)
     lacking = {
         direction: limit
         for direction, limit in wanted.items()
-        if found is not None and found[direction] != limit.bytes_per_second
+        if found is not None and found[direction].bytes_per_second != limit.bytes_per_second
     }
     _set(host, attachment, lacking)
     return bool(lacking)
@@ -146,18 +161,19 @@ def _report(host: netlink.Socket, every: Iterable[Running], options: Options) ->
     found = [
         (
             each.holding.attachment,
-            bandwidth_changes.rates(host, *names.of_host(each.holding.attachment)) or {},
+            bandwidth_changes.limits(host, *names.of_host(each.holding.attachment)) or {},
         )
         for each in every
     ]
     if options.json:
         listed = [
-            {**vars(who), **{key: rate * 8 for key, rate in rates.items()}} for who, rates in found
+            {**vars(who), **{key: each.bytes_per_second * 8 for key, each in limits.items()}}
+            for who, limits in found
         ]
         terminal.print_json({"attachments": listed})
         return
-    for who, rates in found:
-        shown = ", ".join(f"{key} {_text(rates.get(key, 0))}" for key in ("ingress", "egress"))
+    for who, limits in found:
+        shown = ", ".join(f"{key} {_text(each.bytes_per_second)}" for key, each in limits.items())
         terminal.write(f"{who.container} on {who.network}: {shown}")
 
 

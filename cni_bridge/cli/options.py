@@ -24,6 +24,11 @@ LONGEST = len("    completion")
 class Parser(argparse.ArgumentParser):
     """An argument parser that suggests what may have been meant."""
 
+    def __init__(self, *words: Any, **more: Any) -> None:
+        super().__init__(*words, **more)
+        # `--ingress -5M` is a wrong value, not an option: the value's own check tells what is wrong.
+        self._negative_number_matcher = re.compile(r"-\.?\d")
+
     def _print_message(self, message: str, file: Any = None) -> None:
         lines = (terminal.clean(line) for line in message.split("\n"))
         super()._print_message("\n".join(lines), file)

@@ -5,14 +5,19 @@ from typing import Any
 
 
 def mapping(text: str) -> dict[str, Any]:
-    """Return the port mapping of `[IP:]PORT[-LAST]:PORT[-LAST][/PROTO]`. Raises ArgumentTypeError."""
+    """Return the port mapping of `[IP:]PORT[-LAST]:PORT[-LAST][/PROTO]`. Raises ArgumentTypeError.
+
+    A host port of 0 stands for a free one, for each port of the container.
+    """
     words, _, protocol = text.partition("/")
     host, _, container = words.rpartition(":")
     ip, _, host_port = host.rpartition(":")
-    ours, its = (_numbers(each) for each in (host_port, container))
+    its = _numbers(container)
+    ours = [0] * len(its) if host_port == "0" else _numbers(host_port)
     if not ours or len(ours) != len(its):
         raise argparse.ArgumentTypeError(
-            f"{text}: expected [IP:]HOST_PORT:CONTAINER_PORT[/PROTO], or as many ports on both sides"
+            f"{text}: expected [IP:]HOST_PORT:CONTAINER_PORT[/PROTO], or as many ports on both sides; "
+            "HOST_PORT 0 picks a free one"
         )
     place = {"hostIP": ip.strip("[]")} if ip else {}
     return {

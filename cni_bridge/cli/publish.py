@@ -49,12 +49,13 @@ def run(options: Options) -> int:
     mappings = [
         each | ({"hostIP": options.host_ip} if options.host_ip else {}) for each in options.ports
     ]
-    every = running.attachments(options.container, options.network)
+    every = running.attachments(options.container, options.network, options.conf_dir)
     own = next((each for each in every if each.holding.bridge), None)
     if own is None:
         raise InvalidConfig(
             f"{options.container} has no interface on a bridge", "a wire has no ports"
         )
+    running.refuse_gone(netlink.Socket(), (own,))
     publish(own, options.conf_dir, mappings)
     report(host_ledger.open_register(own.ledger), (own,), options, "publishes")
     return 0
@@ -109,7 +110,7 @@ def report(ledger: Register, every: tuple[Running, ...], options: Options, verb:
         return
     for attachment, found in published.items():
         listed = ", ".join(dict.fromkeys(each.text for each in found)) or "no port"
-        terminal.write(f"{attachment.container} on {attachment.network} {verb} {listed}")
+        terminal.tell(f"{attachment.container} on {attachment.network} {verb} {listed}")
 
 
 def _planned(own: Running, conf_dir: str, mappings: list[dict[str, Any]]) -> Plan:
@@ -148,6 +149,9 @@ def _new(ledger: Register, own: Running, desired: Firewall) -> Iterator[Publishe
     held = [nft_elements.published_port(item) for item in live.published(ledger, attachment)]
     addresses = nft_elements.first_addresses(desired)
     for port in desired.rules.ports:
+        if not port.host_port:  # a free one, the same for both families
+            yield port
+            continue
         for listens, _ in nft_elements.targets(addresses, port.host_ip):
             wanted = replace(port, host_ip=listens)
             there = [

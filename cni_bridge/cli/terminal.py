@@ -52,6 +52,23 @@ def write(text: str, *, stderr: bool = False) -> None:
     file.write("".join(f"{clean(line)}\n" for line in text.split("\n")))
 
 
+def tell(text: str, *, indent: str = "  ") -> None:
+    """Print a sentence, on as many lines as a terminal needs; elsewhere on one."""
+    if sys.stdout.isatty():
+        import shutil
+        import textwrap
+
+        columns = max(shutil.get_terminal_size().columns, 20)
+        text = textwrap.fill(
+            clean(text),
+            columns,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    write(text)
+
+
 def print_json(value: object, *, indent: int | None = 2) -> None:
     """Print a value for programs: JSON escapes what is not printable."""
     write(json.dumps(value, indent=indent))

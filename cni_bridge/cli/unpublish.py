@@ -10,6 +10,7 @@ from cni_bridge.errors import InvalidConfig
 from cni_bridge.firewall import live, nft_elements
 from cni_bridge.firewall.model import PublishedPort, protocol_name
 from cni_bridge.firewall.register import Register
+from cni_bridge.kernel import netlink
 from cni_bridge.ledger import changes, host_ledger
 
 
@@ -41,7 +42,7 @@ def register(parsers: Commands) -> None:
 
 def run(options: Options) -> int:
     """Take the ports back, and print what is left."""
-    every = running.attachments(options.container, options.network)
+    every = running.attachments(options.container, options.network, options.conf_dir)
     place: dict[str, Any] = {"hostIP": options.host_ip}
     wanted = firewall_config.parse_ports([each | place for each in options.ports])
     ledger = host_ledger.open_register(every[0].ledger)
@@ -49,8 +50,9 @@ def run(options: Options) -> int:
     for each in every:
         changes.note(each.ledger.database, each.holding.attachment, changes.PORTS)
     live.unpublish(ledger, [each.holding.attachment for each in every], wanted)
+    host = netlink.Socket()
     for each in every:
-        if each.holding.bridge:
+        if each.holding.bridge and running.is_there(host, each.holding.attachment):
             publish.adjust(ledger, each, options.conf_dir)
     publish.report(ledger, every, options, "still publishes")
     return 0

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 STATE_DIR = state_directory.HOST
 HOST_LOCAL = "host-local"
+IPV6_MINIMUM_MTU = 1280  # RFC 8200, section 5: the kernel has no IPv6 on a smaller link
 HOST_LOCAL_DIR = "/var/lib/cni/networks"
 # Any of these makes the firewall necessary, or is refused by it.
 FIREWALL_KEYS = (
@@ -270,8 +271,25 @@ def _ipam(
 ) -> Ipam:
     leasing = ipam_config.parse(document, wanted.ip) if ipam_type(document) else Ipam()
     subnets = cluster if cluster is not None else [each[0].subnet for each in leasing.range_sets]
-    result_versions.check_addresses(version(document), [len(each.ip) for each in subnets])
+    families = [len(each.ip) for each in subnets]
+    result_versions.check_addresses(version(document), families)
+    if document["mtu"]:
+        asked = [len(each) for each in leasing.requested]
+        check_mtu(document["mtu"], _attachment_mtu(document), [*families, *asked])
     return leasing
+
+
+def check_mtu(mtu: int, attachment_mtu: int, families: "list[int]") -> None:
+    """Refuse an MTU for which the kernel takes no IPv6 address, before anything is made.
+
+    `families` has the length of each address; an MTU of 0 is the kernel's default.
+    """
+    found = min(mtu, attachment_mtu or mtu)
+    if 0 < found < IPV6_MINIMUM_MTU and 16 in families:
+        raise errors.InvalidConfig(
+            f"mtu: expected {IPV6_MINIMUM_MTU} or more, which IPv6 needs, found {found}",
+            "use a larger mtu, or IPv4 addresses only",
+        )
 
 
 def _dns(section: "dict[str, Any]") -> Dns | None:

@@ -145,6 +145,8 @@ class OtherPlugin:
         result_versions.check_addresses(
             settings.cni_version, [len(lease.address.ip) for lease in grant.leases]
         )
+        families = [len(lease.address.ip) for lease in grant.leases]
+        config.check_mtu(settings.mtu, settings.attachment_mtu, families)
         self._refuse_leased(holding, settings, grant)
         return grant
 

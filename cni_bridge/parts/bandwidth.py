@@ -120,6 +120,12 @@ def _queue(limit: Limit) -> int:
     return min(limit.bytes_per_second // QUEUES_PER_SECOND + limit.burst_bytes, QUEUE_LIMIT)
 
 
+def limit_of(found: "shaping.Bucket") -> Limit:
+    """Return the limit of a bucket: its queue tells the burst, which the kernel rounds."""
+    burst = max(found.limit - found.rate // QUEUES_PER_SECOND, 1)
+    return Limit(bytes_per_second=found.rate, burst_bytes=burst)
+
+
 def _bucket_problems(host: "Socket", link: "Link", desired: Limit) -> "Iterator[str]":
     try:
         found = shaping.parse_bucket(host.ask(shaping.get_root(link.index)))

@@ -11,10 +11,11 @@ from cni_bridge.model_optional import Limit, Shaping
 from cni_bridge.parts import bandwidth
 
 ONE_FRAME = 1518  # linux/if_ether.h, with a VLAN tag; a bucket below one would let none pass
+NONE = Limit(bytes_per_second=0, burst_bytes=0)
 
 
-def rates(host: Socket, outer: str, ifb: str) -> dict[str, int] | None:
-    """Return the limits of a host end in bytes a second, 0 for none; None if it is gone."""
+def limits(host: Socket, outer: str, ifb: str) -> dict[str, Limit] | None:
+    """Return what limits a host end, with a rate of 0 for none; None if it is gone."""
     answer = host.find(links.get(outer))
     if answer is None:
         return None
@@ -27,7 +28,7 @@ def set_ingress(host: Socket, outer: str, limit: Limit) -> None:
     end = links.parse(host.ask(links.get(outer)))
     if limit.bytes_per_second:
         host.run(bandwidth.bucket(end.index, _passable(limit, end.mtu), replaces=True))
-    elif _bucket(host, end.index):
+    elif _bucket(host, end.index).bytes_per_second:
         host.run(shaping.remove_root(end.index))
 
 
@@ -66,22 +67,22 @@ def _delete(host: Socket, ifb: str) -> None:
         host.run(links.delete(ifb))
 
 
-def _bucket(host: Socket, index: int) -> int:
+def _bucket(host: Socket, index: int) -> Limit:
     try:
         found = shaping.parse_bucket(host.ask(shaping.get_root(index)))
     except KernelError as error:
         if error.errno != ENOENT:
             raise
-        return 0
-    return found.rate if found else 0
+        return NONE
+    return bandwidth.limit_of(found) if found else NONE
 
 
-def _egress(host: Socket, index: int, ifb: str) -> int:
+def _egress(host: Socket, index: int, ifb: str) -> Limit:
     actions = _actions(host, index)
     if "police" in actions:
-        return actions["police"].rate
+        return Limit(bytes_per_second=actions["police"].rate, burst_bytes=bandwidth.POLICED_BURST)
     answer = host.find(links.get(ifb)) if "mirred" in actions else None
-    return _bucket(host, links.parse(answer).index) if answer else 0
+    return _bucket(host, links.parse(answer).index) if answer else NONE
 
 
 def _is_redirected(host: Socket, index: int) -> bool:

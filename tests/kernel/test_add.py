@@ -1,5 +1,7 @@
 """ADD: what the kernel has afterwards, and that the result says the same."""
 
+import json
+
 import pytest
 
 from tests.kernel.conftest import GATEWAY4, GATEWAY6, SUBNET4, MakeNetwork
@@ -7,6 +9,7 @@ from tests.lab import Host, Json, Network
 from tests.lab.containers import ip_addresses
 from tests.lab.iproute import ip, ip_json
 from tests.lab.network import addresses_in, bare, version_key
+from tests.lab.people import command
 
 DEFAULTS = ("0.0.0.0/0", "::/0")
 
@@ -329,3 +332,29 @@ def test_dns_of_the_config_is_passed_on(host: Host, make_network: MakeNetwork) -
     dns = {"nameservers": ["10.88.0.1"], "search": ["example.org"]}
     network = make_network(dns=dns)
     assert network.add(host.container()).result()["dns"] == dns
+
+
+@pytest.mark.parametrize("kind", ["cni-bridge", "host-local"])
+def test_an_mtu_too_small_for_ipv6_is_refused_before_anything_is_made(
+    kind: str, host: Host, make_network: MakeNetwork, version: str
+) -> None:
+    ranges = [[{"subnet": "fd00:9::/64"}]]
+    network = make_network(mtu=1279, ipam={"type": kind, "ranges": ranges})
+    error = network.add(host.container()).error()
+    assert error["code"] == 7
+    assert error["msg"] == "mtu: expected 1280 or more, which IPv6 needs, found 1279"
+    host.assert_as_before()
+    report = command("validate", "-", stdin=json.dumps({**network.config, "name": "small"}))
+    assert "error: " in report.stdout, report
+    assert "mtu: expected 1280 or more" in report.stdout
+    network.config["ipam"]["ranges"] = [[{"subnet": "10.9.0.0/24"}]]
+    network.add(host.containers[0]).result()
+    network.delete_all()
+
+
+def test_an_attachments_mtu_too_small_for_ipv6_is_refused(
+    host: Host, make_network: MakeNetwork
+) -> None:
+    network = make_network(mtu=1500, args={"cni": {"mtu": 1000}})
+    assert "found 1000" in network.add(host.container()).error()["msg"]
+    host.assert_as_before()

@@ -1,6 +1,7 @@
 """`cni-bridge add`, `del`, `check` and `exec`: what cnitool and nsenter do, without them."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,15 @@ def test_exec_without_a_command_is_a_shell(host: Host) -> None:
     host.container("red")
     shell = {"SHELL": "/bin/sh"}
     assert command("exec", "red", stdin="echo $((6 * 7))\n", environment=shell).stdout == "42\n"
+
+
+def test_a_free_port_is_told(host: Host, conf: Path) -> None:
+    host.container("red")
+    text = printed("add", "web", "red", "-p", "0:80", "--conf-dir", str(conf))
+    held, published = text.splitlines()
+    assert held == "red eth0 on web: 10.88.0.2/24"
+    assert re.fullmatch(r"red on web publishes [1-9][0-9]+/tcp to 80", published)
+    printed("del", "web", "red", "--conf-dir", str(conf))
 
 
 def test_a_range_of_ports_is_published(host: Host, conf: Path) -> None:

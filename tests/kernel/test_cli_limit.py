@@ -2,13 +2,15 @@
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from tests.kernel.conftest import MakeNetwork
 from tests.kernel.test_bandwidth import bucket, host_end, ifbs, kernel_has, shapes_egress
+from tests.kernel.test_lost_ledger import lose
 from tests.lab import Host, Network
-from tests.lab.iproute import tc
+from tests.lab.iproute import ip, tc
 from tests.lab.people import command, printed, printed_json
 from tests.lab.state import LEDGER
 
@@ -94,8 +96,13 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(host: Host, network:
     container = host.container()
     network.add(container).result()
     for words, hint in (
-        (("--ingress", "fast"), "like 10M, or none"),
-        (("--ingress", "7"), "like 10M, or none"),
+        (("--ingress", "fast"), "like 10M or 500k, or none"),
+        (("--ingress", "7"), "7: expected 8 bits or more"),
+        (("--egress", "0"), "or none for no limit"),
+        (("--ingress", "1.5M"), "1.5M: expected a whole number"),
+        (("--ingress", "-5M"), "-5M: expected a whole number"),
+        (("--burst", "-1"), "-1: expected a whole number"),
+        (("--ingress", "5T"), "no unit is named T: expected k, M, G"),
         (("--burst", "1M"), "needs a rate"),
         (("--ingress", "1M", "--network", "other"), "not attached to other"),
     ):
@@ -113,3 +120,44 @@ def test_a_limit_of_a_container_that_was_deleted_says_so(host: Host, network: Ne
     done = command("limit", container.name, "--ingress", "1M")
     assert (done.status, ifbs()) == (1, [])
     assert "is not attached" in done.stderr
+
+
+def test_a_lost_ledger_learns_both_limits_from_the_kernel(
+    host: Host, make_network: MakeNetwork
+) -> None:
+    network = make_network(egressRate=8_000_000, egressBurst=8_000_000)
+    container = host.container()
+    network.add(container).result()
+    printed("limit", container.name, "--ingress", "10M", "--egress", "100k")
+    lose()
+    for words in (("limit", "c1"), ("limit", "c1", "--ingress", "4M"), ("publish", "c1", "80:80")):
+        refused = command(*words)
+        assert (
+            refused.status,
+            "attached to testnet, but no ledger knows it" in refused.stderr,
+        ) == (
+            1,
+            True,
+        ), refused
+        assert "`cni-bridge restore --from-kernel` records it again" in refused.stderr
+    assert "no ledger knows it" in command("disconnect", "testnet", "c1").stderr
+    assert "not attached to other" in command("limit", "c1", "--network", "other").stderr
+    printed("restore", "--from-kernel")
+    printed("limit", container.name, "--ingress", "4M")
+    network.check(container).assert_silent_success()
+    assert bucket(*ifbs())["rate"] == 12_500
+
+
+def test_a_container_that_is_gone_has_no_limits(
+    host: Host, network: Network, tmp_path: Path
+) -> None:
+    container = host.container()
+    network.add(container).result()
+    ip("link", "del", host_end(network))
+    for words in (("limit", "c1"), ("limit", "c1", "--ingress", "4M")):
+        done = command(*words)
+        assert (done.status, done.stdout) == (1, "")
+        assert "c1 eth0 on testnet is gone" in done.stderr
+    assert "is gone" in command("publish", "c1", "80:80", "--conf-dir", str(tmp_path)).stderr
+    with closing(sqlite3.connect(LEDGER)) as ledger:
+        assert ledger.execute("select * from changed").fetchall() == []

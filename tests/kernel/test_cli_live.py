@@ -1,8 +1,12 @@
 """`cni-bridge publish` and `unpublish`: what they change of a running container, and what they leave."""
 
 import json
+import os
+import pty
+import re
 import socket
 import subprocess
+import termios
 from pathlib import Path
 
 import pytest
@@ -65,6 +69,37 @@ def test_a_port_of_a_running_container_is_published_and_taken_back(
     network.check(container).assert_silent_success()
     network.delete(container).assert_silent_success()
     assert ports("port4") == ports("port6") == []
+
+
+def test_a_free_port_is_picked_and_told(
+    host: Host, network: Network, conf: tuple[str, str]
+) -> None:
+    container = host.container()
+    network.add(container).result()
+    text = printed("publish", container.name, "0:80", *conf)
+    told = re.fullmatch(r"c1 on testnet publishes ([0-9]+)/tcp to 80\n", text)
+    assert told, text
+    assert ports("port4") == [f"tcp {told[1]} -> 10.88.0.2 80"]
+    assert [each.split()[:2] for each in ports("port6")] == [["tcp", told[1]]]
+    text = printed("publish", container.name, "0:8000-8001/udp", *conf)
+    assert set(re.findall(r"[0-9]+/udp to ([0-9]+)", text)) == {"8000", "8001"}
+    network.check(container).assert_silent_success()
+    assert "HOST_PORT 0 picks" in command("publish", container.name, "80:0", *conf).stderr
+    printed("unpublish", container.name, told[1], *conf)
+
+
+def test_a_network_of_another_directory_has_its_ledger_found(
+    host: Host, network: Network, tmp_path: Path
+) -> None:
+    network.config["ipam"]["dataDir"] = str(tmp_path / "data")
+    conf = where(tmp_path, network)
+    container = host.container()
+    network.add(container).result()
+    assert "c1 on testnet: ingress none" in printed("limit", container.name, *conf)
+    assert "publishes 8080/tcp to 80" in printed("publish", container.name, "8080:80", *conf)
+    assert "no port" in printed("unpublish", container.name, "8080", *conf)
+    assert "no config here names" in command("limit", container.name).stderr
+    assert "is detached" in printed("disconnect", "testnet", container.name, *conf)
 
 
 def test_what_add_published_is_taken_back_and_check_knows(
@@ -250,3 +285,27 @@ def test_a_container_is_connected_to_one_more_network_and_disconnected(
     assert container.links() == before
     assert "c1 is not attached to two" in command("disconnect", "two", "c1", *conf).stderr
     first.check(container).assert_silent_success()
+
+
+def test_long_results_fit_a_terminal_and_stay_on_one_line_elsewhere(
+    host: Host, network: Network, conf: tuple[str, str]
+) -> None:
+    container = host.container()
+    network.add(container).result()
+    some = [f"{each}:{each - 8000}" for each in range(8101, 8113)]
+    (line,) = printed("publish", container.name, *some, *conf).splitlines()
+    assert len(line) > 160
+    shown = on_terminal(str(PLUGIN), "publish", container.name, *some, *conf)
+    assert [len(each) <= 80 for each in shown] == [True] * len(shown)
+    assert " ".join(each.strip() for each in shown) == line
+
+
+def on_terminal(*words: str) -> list[str]:
+    """Return the lines that a command writes to a terminal of 80 columns."""
+    ours, its = pty.openpty()
+    termios.tcsetwinsize(its, (24, 80))
+    done = subprocess.run(words, stdout=its, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(its)
+    assert done.returncode == 0, done
+    with open(ours, "rb", closefd=True) as terminal:
+        return terminal.read1(1 << 16).decode().splitlines()

@@ -101,7 +101,7 @@ def _examine(options: Options, translate: Callable[[str], str], more: More) -> i
         return FOUND if found else CLEAN
     _print(screen, found)
     if known and not found:
-        screen.print(Text(_checked(known, options)), soft_wrap=True)
+        terminal.tell(_checked(known, options))
     if unconfigured:
         text = f"not checked against a config, since {options.conf_dir} has none: "
         screen.print(Text(text + ", ".join(unconfigured), style="yellow"), soft_wrap=True)
@@ -164,8 +164,9 @@ def _as_json(check: str, finding: Diagnosis) -> dict[str, object]:
 
 def _print(screen: Screen, found: Found) -> None:
     for check, finding in found:
-        screen.print(Text.assemble((f"{check}: ", "bold red"), finding.cause), soft_wrap=True)
-        screen.print(Text.assemble("  effect  ", (finding.effect, "yellow")), soft_wrap=True)
+        is_whole = not screen.is_terminal  # programs read lines; commands are to be copied
+        screen.print(Text.assemble((f"{check}: ", "bold red"), finding.cause), soft_wrap=is_whole)
+        screen.print(Text.assemble("  effect  ", (finding.effect, "yellow")), soft_wrap=is_whole)
         screen.print(Text.assemble("  fix     ", (finding.command, "cyan")), soft_wrap=True)
     if not found:
         screen.print("nothing found")

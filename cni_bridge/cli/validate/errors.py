@@ -125,7 +125,14 @@ def understood(plugin: Node, identity: dict[str, str]) -> NetworkConfig:
     """Return the config as the plugin parses it. Raises CniError."""
     document = config.prepare(_document(plugin, identity), "ADD")
     is_delegated = config.ipam_type(document) not in ("", OWN_TYPE)
-    return config.parse(document, "", is_delegated=is_delegated)
+    settings = config.parse(document, "", is_delegated=is_delegated)
+    try:
+        sets = config.with_host_local(document, settings).ipam.range_sets
+    except CniError:  # host-local may see it differently
+        return settings
+    families = [len(each.subnet.ip) for inner in sets for each in inner]
+    config.check_mtu(settings.mtu, settings.attachment_mtu, families)
+    return settings
 
 
 def _faults(plugin: Node, identity: dict[str, str]) -> list[Fault]:

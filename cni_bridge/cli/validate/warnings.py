@@ -33,7 +33,6 @@ ADDRESSLESS = "containers get no address and no route"
 RESERVED = ("lo", "all", "default")  # names of other interfaces and of sysctl's directories
 MINIMUM_MTU = 68  # ETH_MIN_MTU, linux/if_ether.h
 RT_SCOPE_LINK = 253  # linux/rtnetlink.h
-IPV6_MINIMUM_MTU = 1280  # RFC 8200, section 5
 
 
 @record
@@ -104,14 +103,6 @@ def _on_bridge(checked: Checked) -> Iterator[ConfigFinding]:
             _node(checked, "promiscMode"),
             "the host receives every packet between containers, sometimes twice",
             "use hairpinMode to let a container reach itself",
-        )
-    is_small = 0 < config.mtu < IPV6_MINIMUM_MTU
-    if is_small and any(len(subnet.ip) == 16 for subnet in checked.subnets):
-        yield warning(
-            _node(checked, "mtu"),
-            f"the kernel disables IPv6 on a link with MTU {config.mtu}",
-            f"IPv6 needs an MTU of at least {IPV6_MINIMUM_MTU}",
-            effect="containers have no IPv6",
         )
 
 

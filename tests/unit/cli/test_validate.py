@@ -183,7 +183,6 @@ def test_another_ipam_plugins_keys_are_its_own_business() -> None:
             {"ipam": {"subnet": "10.1.0.0/24"}, "ipMasq": None},
             "without `ipam.type` the network has no addresses",
         ),
-        ({"mtu": 1000, "ipam": {"type": "cni-bridge", "subnet": "fd00::/64"}}, "disables IPv6"),
         (
             {
                 "isDefaultGateway": False,
