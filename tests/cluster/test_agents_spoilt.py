@@ -125,9 +125,9 @@ def test_no_record_ends_or_blinds_an_agent() -> None:
                 node.container()
                 node.stop()
                 node.start()
-        assert hosts[1].log().count("'hosts/b'") == 2
         hosts.store.ctl("put", "/cni-bridge/pods/hosts/late", HOST)
         wait_until(lambda: "late" in (shot.view.hosts if (shot := hosts[1].seen()) else ()))
+        assert hosts[1].log().count("'hosts/b'") == 3
         for node in hosts.nodes.values():
             node.tidy()
 

@@ -87,7 +87,9 @@ def route(path: str, address: str, *, source: str = "", arrives_by: str = "") ->
         arrival = _index(kernel, arrives_by) if arrives_by else 0
         if arrival is None:
             return Way(refusal=f"{arrives_by} is gone")
-        query = kernel_messages.route(address, source=source, arrives_by=arrival)
+        # A source that is not this host's own is taken only with the interface that it arrives by.
+        here = source if arrival else ""
+        query = kernel_messages.route(address, source=here, arrives_by=arrival)
         found = kernel_messages.parse_route(kernel.ask(query))
         return Way(
             device=links.parse(kernel.ask(links.get(found.interface))).name,
