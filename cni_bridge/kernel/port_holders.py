@@ -80,12 +80,25 @@ def owner(protocol: int, port: int, container: str) -> "str | None":
     inodes = set(_inodes(protocol, port))
     if not inodes:
         return None
+    pid = process(inodes)
+    if not pid:
+        return "a process that is not visible from here"
+    if container in _read(f"/proc/{pid}/cmdline").split("\0"):
+        return None
+    return f"process {pid} ({command(pid)})"
+
+
+def process(inodes: "set[str]") -> str:
+    """Return the id of a process that has one of these sockets; empty if it is not visible from here."""
     for pid in filter(str.isdecimal, posix.listdir("/proc")):
         if not inodes.isdisjoint(_sockets(pid)):
-            if container in _read(f"/proc/{pid}/cmdline").split("\0"):
-                return None
-            return f"process {pid} ({_command(pid)})"
-    return "a process that is not visible from here"
+            return pid
+    return ""
+
+
+def command(pid: str) -> str:
+    """Return the name of a process."""
+    return _read(f"/proc/{pid}/comm").strip() or "unknown"
 
 
 def _bind(protocol: int, ip: bytes, port: int) -> int:
@@ -125,10 +138,6 @@ def _sockets(pid: str) -> "Iterator[str]":
                 yield target[len("socket:[") : -1]
     except OSError:  # the process ended, or belongs to another user
         return
-
-
-def _command(pid: str) -> str:
-    return _read(f"/proc/{pid}/comm").strip() or "unknown"
 
 
 def _read(path: str) -> str:

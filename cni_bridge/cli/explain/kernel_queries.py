@@ -4,7 +4,6 @@ Nothing is changed; only an echo request is sent to a neighbour that the kernel 
 """
 
 import ipaddress
-import os
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from cni_bridge.cli import icmp, kernel_messages
 from cni_bridge.cli.kernel_messages import Neighbour, family
 from cni_bridge.cli.messages import NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_PERMANENT
 from cni_bridge.firewall.model import PROTOCOLS
-from cni_bridge.kernel import links, netns
+from cni_bridge.kernel import links, netns, port_holders
 from cni_bridge.kernel.messages import BRIDGE_VLAN_INFO_PVID
 from cni_bridge.kernel.netlink import KernelError, Request, Socket
 from cni_bridge.kernel.netns import OWN_NETNS
@@ -73,11 +72,8 @@ class Listener:
     @property
     def process(self) -> str:
         """The name of the process that has it; empty if it is not visible from here."""
-        for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
-            with suppress(OSError):
-                if os.readlink(descriptor) == f"socket:[{self.inode}]":
-                    return (descriptor.parents[1] / "comm").read_text(errors="replace").strip()
-        return ""
+        pid = port_holders.process({str(self.inode)})
+        return port_holders.command(pid) if pid else ""
 
 
 def route(path: str, address: str, *, source: str = "", arrives_by: str = "") -> Way:
