@@ -85,7 +85,7 @@ def test_blocks_of_a_lost_host_become_others_only_when_none_is_left(hosts: Nodes
     wait_until(lambda: list(hosts.blocks().values()).count("host-1") == 2)
     assert hosts.blocks()[lost] == "host-3"
     made += [hosts[2].container() for _ in range(20)]  # and there is no other than that
-    wait_until(lambda: hosts.blocks()[lost] == "host-2")
+    wait_until(lambda: hosts.blocks().get(lost) == "host-2")
     assert len(set(hosts.all_addresses())) == len(made)
 
 
@@ -99,7 +99,7 @@ def test_a_host_that_comes_back_too_late_knows_what_it_has_lost() -> None:
         assert hosts[1].run("--evict", "host-2").status == 0
         for _ in range(20):
             hosts[1].container()
-        wait_until(lambda: hosts.blocks()[lost] == "host-1")
+        wait_until(lambda: hosts.blocks().get(lost) == "host-1")
         hosts[2].start()
         wait_until(lambda: (shot := hosts[2].seen()) is not None and shot.lost == (lost,))
         assert hosts[2].addresses[stranded]
