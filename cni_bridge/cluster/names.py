@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 
 from cni_bridge import address
-from cni_bridge.address import contains
+from cni_bridge.address import Prefix, contains
 from cni_bridge.cluster import notation
 from cni_bridge.cluster.model import Membership, Named, View
 from cni_bridge.cluster.store import Store
@@ -29,7 +29,7 @@ class Names:
         self._store = backing
         self._told = self._learnt = -PAUSE_S  # when
         self._agreed: tuple[str, object] | None = None  # what the store and the file here say
-        self._known: tuple[View, str] | None = None  # for which the file of others is right
+        self._known: tuple[View, str] | None = None  # for which the file `others` was last compared
 
     def keep(self, membership: Membership, view: View) -> None:
         """Tell the store what has changed here, and the nameserver what has changed elsewhere.
@@ -96,6 +96,9 @@ def rendered(view: View, here: str, content: str, domain: str) -> str:
     containers here have come first: another's own name is not served if it is known here, nor is an
     alias that is an own name here.
     """
+    blocks: dict[str, list[Prefix]] = {}
+    for block in view.blocks.values():
+        blocks.setdefault(block.host, []).append(block.subnet)
     local = hosts.entries(content)
     owned = {each.own for each in local}
     known = owned.union(*(each.aliases for each in local))
@@ -110,14 +113,13 @@ def rendered(view: View, here: str, content: str, domain: str) -> str:
             )
             for host in sorted(view.members - {here})
             for number, named in enumerate(view.names.get(host, ()))
-            if (inside := _inside(view, host, named))
+            if (inside := _inside(blocks.get(host, ()), named))
         ),
         domain,
     )
 
 
-def _inside(view: View, host: str, named: Named) -> tuple[str, ...]:
-    blocks = [each.subnet for each in view.blocks.values() if each.host == host]
+def _inside(blocks: Iterable[Prefix], named: Named) -> tuple[str, ...]:
     return tuple(
         address.text(ip) for ip in named.addresses if any(contains(subnet, ip) for subnet in blocks)
     )
