@@ -216,7 +216,7 @@ class Day:
     # ------------------------------------------------------------ record
 
     def junk_record(self, _node: Node) -> None:
-        """Put a record that no agent wrote, until somebody deletes it."""
+        """Put a record that no agent wrote, and delete it again later."""
         name = f"junk-{self._random.randint(1, 5)}"
         known = next(iter(self._server.objects["leases"].values()))
         item = json.loads(json.dumps(known))
@@ -231,7 +231,7 @@ class Day:
         self._overwrite("-host-", self._spoil)
 
     def spoilt_block(self, _node: Node) -> None:
-        """Spoil a block's record, until somebody puts the old one in its place."""
+        """Spoil a block's record, and put the old one back later."""
         before = self._overwrite("-block-", self._spoil)
         self._pass()
         if before and self._is_spoilt(before["metadata"]["name"]):
@@ -257,7 +257,7 @@ class Day:
         return before
 
     def _is_spoilt(self, name: str) -> bool:
-        """Whether nobody has written the record since it was spoilt."""
+        """Whether the record is still as it was spoilt: no agent has written it since."""
         known = self._server.objects["leases"].get(name)
         return known is not None and (name, known["metadata"]["resourceVersion"]) == self._spoilt
 

@@ -47,7 +47,7 @@ def test_containers_of_all_hosts_find_each_other(hosts: Nodes) -> None:
     hosts[1].tidy()
     wait_until(lambda: found(hosts[2], db, "web") == [])
     assert found(hosts[2], db, "db") == [db4]
-    late = hosts[1].container(called="late")  # its server starts anew
+    late = hosts[1].container(called="late")  # its server starts again
     wait_until(lambda: found(hosts[1], late, "db") == [db4])
 
 

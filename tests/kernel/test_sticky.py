@@ -181,7 +181,7 @@ def test_an_address_that_cools_down_comes_after_those_that_are_remembered(
     sql("update resting set freed = freed - 32000")
     nameless = host.container()
     network.add(nameless).result()
-    assert address(nameless) == "10.88.0.5"  # nobody remembers it
+    assert address(nameless) == "10.88.0.5"  # no name has had it
     network.delete(nameless).assert_silent_success()
     assert address(add(host, network, "d")) == "10.88.0.2"
 
