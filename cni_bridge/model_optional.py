@@ -72,6 +72,9 @@ class Limit:
     burst_bytes: int
 
 
+NO_LIMIT = Limit(bytes_per_second=0, burst_bytes=0)
+
+
 @record
 class Bandwidth:
     """The limits of what the container receives (ingress) and sends (egress); None is no limit."""

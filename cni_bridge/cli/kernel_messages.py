@@ -6,6 +6,7 @@ Pure: builds requests and parses answers. Sends nothing.
 import socket
 import struct
 
+from cni_bridge.address import text
 from cni_bridge.cli.messages import (
     BRIDGE,
     IFLA_BR_STP_STATE,
@@ -158,4 +159,4 @@ def _packed(address: str) -> bytes:
 
 
 def _text(ip: bytes) -> str:
-    return socket.inet_ntop(socket.AF_INET if len(ip) == 4 else socket.AF_INET6, ip) if ip else ""
+    return text(ip) if ip else ""

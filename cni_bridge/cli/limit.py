@@ -14,7 +14,7 @@ from cni_bridge.kernel import netlink
 from cni_bridge.ledger import changes, store
 from cni_bridge.ledger.store import Ledger
 from cni_bridge.model import Attachment
-from cni_bridge.model_optional import Bandwidth, Limit
+from cni_bridge.model_optional import NO_LIMIT, Bandwidth, Limit
 from cni_bridge.parts import bandwidth, bandwidth_changes
 
 UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3}
@@ -73,7 +73,7 @@ def run(options: Options) -> int:
     if options.burst and not any(asked.values()):
         raise InvalidConfig("--burst needs a rate", "name --ingress or --egress too")
     if wanted:
-        limits = {key: each if each != changes.NO_LIMIT else None for key, each in wanted.items()}
+        limits = {key: each if each != NO_LIMIT else None for key, each in wanted.items()}
         bandwidth.require(host, Bandwidth(**{"ingress": None, "egress": None, **limits}))
         for each in every:
             _change(host, each, wanted)
@@ -111,7 +111,7 @@ def rate(text: str) -> int:
 
 def _limit(bits: int, burst: int | None) -> Limit:
     if not bits:
-        return changes.NO_LIMIT
+        return NO_LIMIT
     wanted = burst or bits // BURSTS_PER_SECOND
     if wanted // 8 >= MOST:
         raise InvalidConfig("a burst cannot be more than 4 GB", "name a smaller one with --burst")

@@ -11,10 +11,11 @@ from cni_bridge.errors import InvalidConfig, TryAgainLater
 from cni_bridge.firewall import apply, live, nft_elements, port_runs
 from cni_bridge.firewall.model import Firewall, PublishedPort
 from cni_bridge.firewall.register import Register
-from cni_bridge.kernel import links, netlink
+from cni_bridge.kernel import netlink
 from cni_bridge.lean.record import replace
 from cni_bridge.ledger import changes, host_ledger
 from cni_bridge.model import Grant, Plan
+from cni_bridge.parts import bridge_port
 
 
 def register(parsers: Commands) -> None:
@@ -129,15 +130,8 @@ def _set_port(planned: Plan) -> None:
     """Set the flags of the bridge port, which depend on whether ports are published."""
     port = planned.veth.port
     assert port, "it is on a bridge"
-    netlink.Socket().run(
-        links.set_port(
-            planned.veth.host_name,
-            hairpin=port.hairpin,
-            isolated=port.isolated,
-            alias=planned.veth.alias,
-            forwards_reserved=port.is_checked,
-        )
-    )
+    end = planned.veth
+    netlink.Socket().run(bridge_port.setting(end.host_name, end.alias, port))
 
 
 def _new(ledger: Register, own: Running, desired: Firewall) -> Iterator[PublishedPort]:

@@ -12,7 +12,7 @@ from cni_bridge.edge import codec, config, validators
 from cni_bridge.edge.config import STATE_DIR
 from cni_bridge.errors import InvalidConfig
 from cni_bridge.ipam import sources
-from cni_bridge.kernel import links, netns, netns_ids
+from cni_bridge.kernel import netns, netns_ids
 from cni_bridge.kernel.links import Link
 from cni_bridge.kernel.netlink import Socket
 from cni_bridge.lean.record import record
@@ -97,7 +97,7 @@ def refuse_gone(host: Socket, every: Iterable[Running]) -> None:
 
 def is_there(host: Socket, attachment: Attachment) -> bool:
     """Return whether an attachment has a host end: the kernel removes it with the namespace."""
-    return host.find(links.get(names.host_name(attachment))) is not None
+    return veth.find(host, names.host_name(attachment)) is not None
 
 
 def _refuse_unrecorded(

@@ -4,7 +4,7 @@ CHECK compares with it in place of what the runtime's config says. Loaded only b
 """
 
 from cni_bridge.model import Attachment
-from cni_bridge.model_optional import Bandwidth, Limit
+from cni_bridge.model_optional import NO_LIMIT, Bandwidth, Limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 PORTS = "ports"  # which ones, the firewall's records tell
 DIRECTIONS = ("ingress", "egress")  # of a limit: bytes a second and bytes at once, 0 for none
-NO_LIMIT = Limit(bytes_per_second=0, burst_bytes=0)
 
 
 def note(database: "Database", attachment: Attachment, what: str, value: str = "") -> None:

@@ -64,11 +64,7 @@ def problems(host: "Socket", desired: Shaping) -> "Iterator[str]":
         yield from _bucket_problems(host, outer, desired.ingress)
     if not desired.egress:
         return
-    actions = {
-        action.kind: action
-        for action in map(shaping.parse_filter, host.dump(shaping.filters(outer.index)))
-        if action
-    }
+    actions = filters(host, outer.index)
     if "mirred" in actions:
         yield from _ifb_problems(host, desired.ifb_name, actions["mirred"].target, desired.egress)
     elif "police" not in actions:
@@ -126,13 +122,24 @@ def limit_of(found: "shaping.Bucket") -> Limit:
     return Limit(bytes_per_second=found.rate, burst_bytes=burst)
 
 
-def _bucket_problems(host: "Socket", link: "Link", desired: Limit) -> "Iterator[str]":
+def find_bucket(host: "Socket", index: int) -> "shaping.Bucket | None":
+    """Return what limits what an interface sends, or None."""
     try:
-        found = shaping.parse_bucket(host.ask(shaping.get_root(link.index)))
+        return shaping.parse_bucket(host.ask(shaping.get_root(index)))
     except KernelError as error:
         if error.errno != ENOENT:
             raise
-        found = None
+        return None
+
+
+def filters(host: "Socket", index: int) -> "dict[str, shaping.Action]":
+    """Return what is done with what an interface receives, by kind: `mirred`, `police`."""
+    found = map(shaping.parse_filter, host.dump(shaping.filters(index)))
+    return {action.kind: action for action in found if action}
+
+
+def _bucket_problems(host: "Socket", link: "Link", desired: Limit) -> "Iterator[str]":
+    found = find_bucket(host, link.index)
     if found is None:
         yield f"queueing of {link.name}: expected a limit of {_text(desired)}, found none"
     elif (found.rate, found.limit) != (desired.bytes_per_second, _queue(desired)):

@@ -7,11 +7,10 @@ from errno import ENODEV, ENOENT
 
 from cni_bridge.kernel import links, shaping
 from cni_bridge.kernel.netlink import KernelError, Socket
-from cni_bridge.model_optional import Limit, Shaping
+from cni_bridge.model_optional import NO_LIMIT, Limit, Shaping
 from cni_bridge.parts import bandwidth
 
 ONE_FRAME = 1518  # linux/if_ether.h, with a VLAN tag; a bucket below one would let none pass
-NONE = Limit(bytes_per_second=0, burst_bytes=0)
 
 
 def limits(host: Socket, outer: str, ifb: str) -> dict[str, Limit] | None:
@@ -68,27 +67,17 @@ def _delete(host: Socket, ifb: str) -> None:
 
 
 def _bucket(host: Socket, index: int) -> Limit:
-    try:
-        found = shaping.parse_bucket(host.ask(shaping.get_root(index)))
-    except KernelError as error:
-        if error.errno != ENOENT:
-            raise
-        return NONE
-    return bandwidth.limit_of(found) if found else NONE
+    found = bandwidth.find_bucket(host, index)
+    return bandwidth.limit_of(found) if found else NO_LIMIT
 
 
 def _egress(host: Socket, index: int, ifb: str) -> Limit:
-    actions = _actions(host, index)
+    actions = bandwidth.filters(host, index)
     if "police" in actions:
         return Limit(bytes_per_second=actions["police"].rate, burst_bytes=bandwidth.POLICED_BURST)
     answer = host.find(links.get(ifb)) if "mirred" in actions else None
-    return _bucket(host, links.parse(answer).index) if answer else NONE
+    return _bucket(host, links.parse(answer).index) if answer else NO_LIMIT
 
 
 def _is_redirected(host: Socket, index: int) -> bool:
-    return "mirred" in _actions(host, index)
-
-
-def _actions(host: Socket, index: int) -> dict[str, shaping.Action]:
-    found = map(shaping.parse_filter, host.dump(shaping.filters(index)))
-    return {action.kind: action for action in found if action}
+    return "mirred" in bandwidth.filters(host, index)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cni_bridge.kernel.links import Link
+    from cni_bridge.kernel.netlink import Request
 
 PORT_UP_TIMEOUT_S = 2.5  # the reference waits as long
 
@@ -27,22 +28,27 @@ def configure(host: "Socket", desired: Veth, port: Port) -> None:
     """
     has_ipv6 = sysctl.refuse_routers(desired.host_name)
     if port.hairpin or port.isolated or port.is_checked:
-        host.run(
-            links.set_port(
-                desired.host_name,
-                hairpin=port.hairpin,
-                isolated=port.isolated,
-                alias=desired.alias,
-                forwards_reserved=port.is_checked,
-                lacks_link_local=has_ipv6,
-            )
-        )
+        host.run(setting(desired.host_name, desired.alias, port, lacks_link_local=has_ipv6))
     else:  # as a new port is; setting it takes the longer the more ports the bridge has
         host.run(links.set_alias(desired.host_name, desired.alias, lacks_link_local=has_ipv6))
     if port.vlan:
         from cni_bridge.parts import vlan  # few networks have VLANs
 
         vlan.configure_port(host, _link(host, desired.host_name).index, port.vlan)
+
+
+def setting(
+    who: "int | str", alias: str, port: Port, *, lacks_link_local: bool = False
+) -> "Request":
+    """Set the flags and the alias of a host end, by index or name, as planned."""
+    return links.set_port(
+        who,
+        hairpin=port.hairpin,
+        isolated=port.isolated,
+        alias=alias,
+        forwards_reserved=port.is_checked,
+        lacks_link_local=lacks_link_local,
+    )
 
 
 def wait_until_up(host: "Socket", desired: Veth) -> "Link":

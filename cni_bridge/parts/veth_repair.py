@@ -27,13 +27,7 @@ def restore(host: Socket, container: "OpenNetns", bridge: "Link", desired: "Veth
     port = desired.port
     assert port, "a pair on a bridge has a port"
     host.run(
-        links.set_port(
-            outer.index,
-            hairpin=port.hairpin,
-            isolated=port.isolated,
-            alias=desired.alias,
-            forwards_reserved=port.is_checked,
-        ),
+        bridge_port.setting(outer.index, desired.alias, port),
         links.set_group(outer.index, veth.GROUPS),
         links.set_up(outer.index),
     )
