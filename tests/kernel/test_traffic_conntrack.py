@@ -202,7 +202,11 @@ def test_no_connection_awaits_the_next_holder_of_an_address(town: Town, family: 
     asked = {"args": {"cni": {"ips": [address]}}}
     town.networks["a"].add(town.containers["a1"], config=asked).result()
     assert address in {each.partition("/")[0] for each in town.containers["a1"].addresses()}
-    assert not connections(address)
+    # The kernel may still hand over the question itself, which waited for a neighbour: an answer
+    # begins a connection of the container's own.
+    assert not [
+        destination for _, destination, *_ in connections(address) if destination == address
+    ]
 
 
 def test_publishing_a_udp_port_does_not_cut_others_connections_to_that_port(town: Town) -> None:
