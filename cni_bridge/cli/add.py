@@ -58,7 +58,7 @@ def run(options: Options) -> int:
         terminal.print_json(result)
         return 0
     held = ", ".join(chain.addresses(result)) or "no address"
-    terminal.write(f"{made.target.container} {made.ifname} on {made.name}: {held}")
+    terminal.tell(f"{made.target.container} {made.ifname} on {made.name}: {held}")
     if not all(each["hostPort"] for each in options.publish):
         _tell_ports(options, made)
     return 0

@@ -203,7 +203,7 @@ def _alone(state_dir: str, network: str) -> Iterator[None]:
 def _leave(agent: "Agent") -> int:
     if obstacles := agent.leave():
         raise IOFailure("this host could not leave completely: " + "; ".join(obstacles))
-    terminal.write("this host has left the network; its blocks are free")
+    terminal.tell("this host has left the network; its blocks are free")
     return 0
 
 
@@ -218,7 +218,7 @@ def _evict(store: "Store", which: str, *, by_force: bool) -> int:
             f"{which} is still a member: its lease has not expired",
             "Run `cni-bridge agent --leave` on that host, or use --force if it is switched off for good.",
         )
-    terminal.write(f"{which} is evicted; its blocks are free")
+    terminal.tell(f"{which} is evicted; its blocks are free")
     return 0
 
 

@@ -125,7 +125,7 @@ class Chain:
             try:
                 self._call("DEL", plugin, result)
             except CniError as error:
-                terminal.write(f"while undoing: {error.msg}", stderr=True)
+                terminal.tell(f"while undoing: {error.msg}", stderr=True)
 
     def _call(self, command: str, plugin: Json, result: Json | None) -> Json | None:
         config = {**plugin, "name": self.name, "cniVersion": self.version}

@@ -59,7 +59,7 @@ def register(parsers: Commands) -> None:
         examples="  source <(cni-bridge completion)             # bash, once\n"
         "  cni-bridge completion > /usr/share/bash-completion/completions/cni-bridge\n"
         "  cni-bridge completion zsh > /usr/share/zsh/vendor-completions/_cni-bridge\n"
-        "  cni-bridge completion fish > /usr/share/fish/vendor_completions.d/cni-bridge.fish",
+        "  cni-bridge completion fish > ~/.config/fish/completions/cni-bridge.fish",
     )
     parser.add_argument("shell", choices=SCRIPTS, nargs="?", default="bash", help="bash if omitted")
 

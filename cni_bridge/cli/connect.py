@@ -61,7 +61,7 @@ def run(options: Options) -> int:
         )
         return 0
     where = f"{made.target.container} {made.ifname} on {made.name}"
-    terminal.write(f"{where}: {', '.join(held) or 'no address'}")
+    terminal.tell(f"{where}: {', '.join(held) or 'no address'}")
     return 0
 
 

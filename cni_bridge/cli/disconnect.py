@@ -41,5 +41,5 @@ def run(options: Options) -> int:
             {"network": made.name, "container": made.target.container, "ifname": made.ifname}
         )
         return 0
-    terminal.write(f"{made.target.container} {made.ifname} is detached from {made.name}")
+    terminal.tell(f"{made.target.container} {made.ifname} is detached from {made.name}")
     return 0

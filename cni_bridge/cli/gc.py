@@ -28,13 +28,12 @@ def register(parsers: Commands) -> None:
 
 def run(options: Options) -> int:
     """Remove stale attachments; fail if one of them cannot be removed."""
-    screen = terminal.console()
     gone = dead(options.state_dir) if options.dry_run else free(options.state_dir)
     verb = "would free" if options.dry_run else "freed"
     for holding in gone:
-        screen.print(f"{verb} {stale.text(holding)}", soft_wrap=True)
+        terminal.tell(f"{verb} {stale.text(holding)}")
     if not gone:
-        screen.print("nothing to clean up")
+        terminal.write("nothing to clean up")
     return 0
 
 

@@ -24,6 +24,7 @@ CONFIGS = Path("/etc/cni/net.d")
 NAME = "web"
 POOLS = ("10.88.0.0/16", "172.20.0.0/14", "192.168.128.0/17")
 POOL6 = "fd00:88::/48"
+INDENT = " " * len("first: ")
 EXAMPLES = """\
   cni-bridge init                # interactive
   cni-bridge init web
@@ -77,7 +78,7 @@ def run(options: Options) -> int:
         )
     text, unwise = _checked(options)
     for each in (*unwise, *_overlaps(options.subnet), *_unreadable()):
-        terminal.write(f"warning: {each}", stderr=True)
+        terminal.tell(f"warning: {each}", stderr=True)
     if options.output is None:
         terminal.write(text)
         return 0
@@ -91,11 +92,11 @@ def run(options: Options) -> int:
             f"cannot write {options.output}: {error.strerror}", _advice(error)
         ) from error
     subnets = ", ".join(map(str, _configured(json.loads(text))))
-    terminal.write(f"{options.output}: network {options.name}, {subnets}")
+    terminal.tell(f"{options.output}: network {options.name}, {subnets}")
     bridges = [options.bridge or _bridge(options.name)]
     for manager in network_managers.look().unheeded(bridges, ["veth0"]):
-        terminal.write(f"first: {manager.command}")
-        terminal.write(f"       {manager.cause}: {manager.effect}")
+        terminal.tell_command("first: ", manager.command, indent=INDENT)
+        terminal.tell(f"{INDENT}{manager.cause}: {manager.effect}", indent=INDENT)
     terminal.tell(f"next: {_next_step(options)}", indent="      ")
     return 0
 

@@ -174,7 +174,7 @@ def _report(host: netlink.Socket, every: Iterable[Running], options: Options) ->
         return
     for who, limits in found:
         shown = ", ".join(f"{key} {_text(each.bytes_per_second)}" for key, each in limits.items())
-        terminal.write(f"{who.container} on {who.network}: {shown}")
+        terminal.tell(f"{who.container} on {who.network}: {shown}")
 
 
 def _text(bytes_per_second: int) -> str:

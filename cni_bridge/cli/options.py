@@ -5,8 +5,9 @@ import difflib
 import itertools
 import os
 import re
+import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, TypeAlias
 
 from cni_bridge.cli import terminal
@@ -18,6 +19,7 @@ Options: TypeAlias = argparse.Namespace
 Commands: TypeAlias = "argparse._SubParsersAction[Any]"
 Run: TypeAlias = Callable[[Options], int]
 
+COMMAND = "COMMAND"  # what help calls one
 LONGEST = len("    completion")
 
 
@@ -35,17 +37,28 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Report wrong usage, with the closest valid choice as a suggestion."""
-        wrong = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
-        names = re.findall(r"'(.*?)'", wrong[2]) if wrong else []
-        near = difflib.get_close_matches(wrong[1], names, n=1) if wrong else []
-        super().error(message + "".join(f"\n  did you mean `{name}`?" for name in near))
+        wrong = re.search(r"argument (\S+): invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        if not wrong:
+            self._refuse(message)
+        what, written, choices = wrong.groups()
+        near = _meant(written, re.findall(r"'(.*?)'", choices))
+        if what == COMMAND:  # those are many
+            message = f"no command is named {written}"
+            near = near or f"`{self.prog} --help` lists the commands"
+        self._refuse(message, near)
 
     def refuse(self, extra: list[str]) -> NoReturn:
         """Report arguments that this command does not have, with the closest option."""
-        option = next((each for each in extra if each.startswith("-")), "")
-        near = difflib.get_close_matches(option.partition("=")[0], self._option_string_actions, n=1)
-        meant = f"\n  did you mean `{near[0]}`?" if option and near else ""
-        super().error(f"unrecognized arguments: {' '.join(extra)}{meant}")
+        option = next((each for each in extra if each.startswith("-")), "").partition("=")[0]
+        meant = _meant(option, self._option_string_actions) if option else ""
+        self._refuse(f"unrecognized arguments: {' '.join(extra)}", meant)
+
+    def _refuse(self, message: str, advice: str = "") -> NoReturn:
+        self.print_usage(sys.stderr)
+        terminal.tell(f"{self.prog}: error: {message}", stderr=True)
+        if advice:
+            terminal.tell(f"  {advice}", stderr=True)
+        self.exit(2)
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -62,6 +75,12 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
         for is_kept, block in blocks:
             lines += block if is_kept else textwrap.wrap(" ".join(block), width)
         return "\n".join(indent + line for line in lines)
+
+
+def _meant(written: str, choices: Iterable[str]) -> str:
+    return "".join(
+        f"did you mean `{name}`?" for name in difflib.get_close_matches(written, choices, n=1)
+    )
 
 
 def add_command(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from cni_bridge import plugin
-from cni_bridge.cli import limit, nft_changes, systemd, terminal
+from cni_bridge.cli import limit, nft_changes, systemd, terminal, units
 from cni_bridge.cli.options import Commands, Options, add_command, add_state_dir
 from cni_bridge.errors import CniError, LedgerUnusable
 from cni_bridge.firewall import apply
@@ -57,20 +57,22 @@ def register(parsers: Commands) -> None:
 
 def run(options: Options) -> int:
     """Restore the firewall, whose records are in the host's ledger alone."""
-    screen = terminal.console()
-    screen.quiet = options.quiet
+
+    def report(text: str) -> None:
+        if not options.quiet:
+            terminal.tell(text)
+
     if options.from_kernel:
         for line in rebuild(options.state_dir):
-            screen.print(line, soft_wrap=True)
+            report(line)
     if options.watch:
         watch(quiet=options.quiet)
     count, limited = firewall(), limit.restore()
     if limited:
-        who = f"{limited} {'container' if limited == 1 else 'containers'}"
-        screen.print(f"restored the limits of {who}", soft_wrap=True)
+        report(f"restored the limits of {units.count(limited, 'container')}")
     for network in nameservers():
-        screen.print(f"restored the nameserver of network {network}", soft_wrap=True)
-    screen.print(f"restored {count} elements" if count else "nothing to restore")
+        report(f"restored the nameserver of network {network}")
+    report(f"restored {units.count(count, 'element')}" if count else "nothing to restore")
     return 0
 
 

@@ -49,7 +49,7 @@ def run(options: Options) -> int:
         _refuse_unknown(options.network, options.conf_dir, every)
     with closing(Socket()) as host:
         for line in _remove(host, own, every):
-            terminal.write(line)
+            terminal.tell(line)
     return 0
 
 

@@ -108,7 +108,7 @@ def _restrictions(each: Network) -> str:
 
 
 def _subnet(each: networks.Subnet) -> str:
-    used = f"{each.used} {'address' if each.used == 1 else 'addresses'} used"
+    used = units.count(each.used, "address", "addresses") + " used"
     if each.free is None:
         return f"{each.subnet}  {used}"
     free = f"over {networks.MANY:,}" if each.free > networks.MANY else str(each.free)
@@ -177,8 +177,8 @@ def _details(each: Attached) -> list[tuple[str, Cell]]:
         (PORTS, terminal.lines(each.protection.port_texts or ("none",))),
         ("masquerade", "yes" if each.protection.masquerades else "no"),
         ("closed off", each.protection.restrictions or "no"),
-        ("received", f"{units.size(received)}, {packets_received} packets"),
-        ("sent", f"{units.size(sent)}, {packets_sent} packets"),
+        ("received", f"{units.size(received)}, {units.count(packets_received, 'packet')}"),
+        ("sent", f"{units.size(sent)}, {units.count(packets_sent, 'packet')}"),
         *(((RATES, table_cells.rates(each)),) if each.rates else ()),
         ("dropped", str(dropped)),
         ("age", table_cells.age(each)),

@@ -96,7 +96,7 @@ def _select(found: list[RecordedCall], which: str) -> list[RecordedCall]:
         since = f"since {_clock(found[0])}" if found else "at all"
         raise InvalidConfig(
             "no call is recorded" + ("" if which == LAST else f" for a container {which}"),
-            f"{len(found)} calls are recorded {since}; older calls are dropped",
+            f"calls recorded {since}: {len(found)}; older calls are dropped",
         )
     return chosen if which else chosen[-LISTED:]
 

@@ -28,6 +28,11 @@ def age(milliseconds: int) -> str:
     return "0s"
 
 
+def count(number: int, one: str, many: str = "") -> str:
+    """Return `1 packet`, `2 packets`; `many` is for a plural that does not end in `s` alone."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def size(count: int) -> str:
     """Return bytes in powers of 1000: `1.2 MB`."""
     value = float(count)

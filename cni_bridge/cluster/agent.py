@@ -141,7 +141,7 @@ class Agent:
         rows = self.books.rows
         used, size = sum(row.used for row in rows), sum(row.size for row in rows)
         members, hosts = len(self._view.members), len(self._view.hosts)
-        return f"{members} of {hosts} hosts; {used} of {size} addresses used here"
+        return f"{members} of {hosts} hosts; addresses used here: {used} of {size}"
 
     def leave(self) -> tuple[str, ...]:
         """Give all blocks back and end the membership; return sentences about what prevents it.
@@ -151,7 +151,8 @@ class Agent:
         membership = self._join()
         if used := self.books.close(membership):
             return tuple(
-                f"containers have {row.used} addresses of {prefix_text(row.subnet)}" for row in used
+                f"addresses of {prefix_text(row.subnet)} that containers have: {row.used}"
+                for row in used
             )
         self._store.leave(membership)
         left = Fabric(self.settings, membership.host).remove()

@@ -51,7 +51,9 @@ class Names:
         kept = notation.fitting(listed)
         left = len(listed) - len(kept)
         self.problems = (
-            (f"the names of {left} containers of this host are too many for the store",)
+            (
+                f"this host has too many names for the store: those of {left} of its containers are left out",
+            )
             if left
             else ()
         )

@@ -1,12 +1,9 @@
 """`cni-bridge publish` and `unpublish`: what they change of a running container, and what they leave."""
 
 import json
-import os
-import pty
 import re
 import socket
 import subprocess
-import termios
 from pathlib import Path
 
 import pytest
@@ -16,7 +13,7 @@ from tests.lab import PLUGIN, Host, Json, Network
 from tests.lab.echo import Conversation
 from tests.lab.iproute import ip_json
 from tests.lab.nft import nft, ports
-from tests.lab.people import command, printed, printed_json
+from tests.lab.people import command, on_terminal, printed, printed_json
 from tests.lab.publish import mapping, publish, publishing
 from tests.lab.state import LEDGER
 from tests.lab.town import Town
@@ -295,17 +292,6 @@ def test_long_results_fit_a_terminal_and_stay_on_one_line_elsewhere(
     some = [f"{each}:{each - 8000}" for each in range(8101, 8113)]
     (line,) = printed("publish", container.name, *some, *conf).splitlines()
     assert len(line) > 160
-    shown = on_terminal(str(PLUGIN), "publish", container.name, *some, *conf)
+    shown = on_terminal("publish", container.name, *some, *conf)
     assert [len(each) <= 80 for each in shown] == [True] * len(shown)
     assert " ".join(each.strip() for each in shown) == line
-
-
-def on_terminal(*words: str) -> list[str]:
-    """Return the lines that a command writes to a terminal of 80 columns."""
-    ours, its = pty.openpty()
-    termios.tcsetwinsize(its, (24, 80))
-    done = subprocess.run(words, stdout=its, stderr=subprocess.PIPE, timeout=60, check=False)
-    os.close(its)
-    assert done.returncode == 0, done
-    with open(ours, "rb", closefd=True) as terminal:
-        return terminal.read1(1 << 16).decode().splitlines()

@@ -1,17 +1,12 @@
 """`cni-bridge show` and `graph`: what is there, and what is not as it should be."""
 
-import fcntl
 import json
 import os
-import pty
-import re
 import signal
 import sqlite3
-import struct
 import subprocess
-import termios
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +15,7 @@ import pytest
 from tests.kernel.conftest import MakeNetwork
 from tests.lab import PLUGIN, Container, Host, Network
 from tests.lab.iproute import ip, ip_json
-from tests.lab.people import ATTENTIVE, command, printed, printed_json, settled
+from tests.lab.people import ATTENTIVE, command, on_terminal, printed, printed_json, settled
 from tests.lab.state import LEDGER
 from tests.lab.waiting import wait_until
 
@@ -248,34 +243,17 @@ def test_without_a_ledger_there_is_nothing_and_none_is_made(host: Host) -> None:
     }
 
 
-def shown(columns: int, *words: str) -> list[str]:
-    """Return the lines of `show` on a terminal of that width, without colours."""
-    mine, its = pty.openpty()
-    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    environment = {"PATH": os.environ["PATH"], "TERM": "xterm", "NO_COLOR": "1"}
-    with subprocess.Popen((str(PLUGIN), "show", *words), stdout=its, env=environment) as run:
-        os.close(its)
-        text = b""
-        with suppress(OSError):  # it has ended
-            while chunk := os.read(mine, 4096):
-                text += chunk
-        assert run.wait(timeout=60) == 0
-    os.close(mine)
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", text.decode())
-    return plain.replace("\r", "").splitlines()
-
-
 def test_no_address_is_broken_in_80_columns(host: Host, make_network: MakeNetwork) -> None:
     network = make_network(ipMasq=True)
     mapping = {"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}
     changes = {"runtimeConfig": {"portMappings": [mapping]}}
     for name in ("default-web-frontend-1", "default-web-frontend-2"):
         network.add(host.container(name), config=changes if name[-1] == "1" else {}).result()
-    narrow = shown(80)
+    narrow = on_terminal("show")
     assert max(map(len, narrow)) <= 80
     assert [line for line in narrow if line != line.rstrip()] == []
     for text in ("10.88.0.2/16", "fd00:88::3/64", "default-web-frontend-2", "8080/tcp to 80"):
         assert any(text in line for line in narrow), narrow
     assert "MAC" not in "".join(narrow)
-    assert "MAC" in "".join(shown(80, "--wide"))
-    assert "MAC" in "".join(shown(160))
+    assert "MAC" in "".join(on_terminal("show", "--wide"))
+    assert "MAC" in "".join(on_terminal("show", columns=160))

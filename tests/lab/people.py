@@ -5,8 +5,12 @@ What the commands do is not known here.
 
 import json
 import os
+import pty
+import re
 import subprocess
+import termios
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from tests.lab.host import Host
@@ -15,6 +19,7 @@ from tests.lab.plugin import TIMEOUT, Run
 from tests.lab.state import State
 
 # A shell's background jobs, as tests may be, start with SIGINT ignored, and so would all they start.
+ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 ATTENTIVE = ("env", "--default-signal=INT", str(PLUGIN))
 
 
@@ -41,6 +46,24 @@ def printed(*words: str, **more: Any) -> str:
 def printed_json(*words: str, **more: Any) -> Any:
     """Return the same, of one that prints JSON."""
     return json.loads(printed(*words, **more))
+
+
+def on_terminal(*words: str, columns: int = 80) -> list[str]:
+    """Return the lines that a command writes to a terminal of that width, also its failures."""
+    ours, its = pty.openpty()
+    termios.tcsetwinsize(its, (40, columns))
+    environment = {"PATH": os.environ["PATH"], "TERM": "xterm", "NO_COLOR": "1"}
+    with subprocess.Popen(
+        (str(PLUGIN), *words), stdin=subprocess.DEVNULL, stdout=its, stderr=its, env=environment
+    ) as run:
+        os.close(its)
+        text = b""
+        with suppress(OSError):  # it has ended
+            while chunk := os.read(ours, 1 << 16):
+                text += chunk
+        run.wait(TIMEOUT)
+    os.close(ours)
+    return ESCAPES.sub("", text.decode()).replace("\r", "").splitlines()
 
 
 def settled(host: Host) -> State:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from cni_bridge import plugin
-from cni_bridge.cli import terminal
+from cni_bridge.cli import terminal, units
 from cni_bridge.cli.doctor.findings import Diagnosis
 from cni_bridge.cli.options import (
     Commands,
@@ -16,7 +16,6 @@ from cni_bridge.cli.options import (
     add_json,
     add_state_dir,
 )
-from cni_bridge.cli.terminal import Screen, Text
 from cni_bridge.errors import CniError, IOFailure, LedgerUnusable
 from cni_bridge.lean.record import replace
 
@@ -27,6 +26,7 @@ CLEAN, FOUND, UNABLE = 0, 1, 2
 ROUNDS = 3  # of fixing: one fault may hide another
 Found = list[tuple[str, Diagnosis]]
 More = Callable[[], Iterable[tuple[str, Diagnosis]]]
+INDENT = " " * len("  effect  ")
 EXAMPLES = """\
   cni-bridge doctor
   cni-bridge doctor --fix
@@ -82,12 +82,11 @@ def run(options: Options, translate: Callable[[str], str] = str, more: More = tu
 
 
 def _examine(options: Options, translate: Callable[[str], str], more: More) -> int:
-    screen = terminal.console()
     found, known = _look(options, more)
     fixed: list[str] = []
     if options.fix:
         for _ in range(ROUNDS):
-            done = _fix(found, screen if not options.json else None)
+            done = _fix(found, is_silent=options.json)
             if not done:
                 break
             fixed += done
@@ -99,12 +98,12 @@ def _examine(options: Options, translate: Callable[[str], str], more: More) -> i
         answer = {"mended": fixed, "findings": findings, "without_config": unconfigured}
         terminal.print_json(answer)
         return FOUND if found else CLEAN
-    _print(screen, found)
+    _print(found)
     if known and not found:
         terminal.tell(_checked(known, options))
     if unconfigured:
         text = f"not checked against a config, since {options.conf_dir} has none: "
-        screen.print(Text(text + ", ".join(unconfigured), style="yellow"), soft_wrap=True)
+        terminal.tell((text + ", ".join(unconfigured), "yellow"))
     return FOUND if found else CLEAN
 
 
@@ -133,13 +132,13 @@ def _checked(known: "Facts", options: Options) -> str:
         "bridge": len(known.found.bridges),
         "config": len(known.networks),
     }
-    listed = ", ".join(f"{n} {what}{'' if n == 1 else 's'}" for what, n in counts.items())
+    listed = ", ".join(units.count(n, what) for what, n in counts.items())
     listed += f" in {options.conf_dir}"
     probed = "all gateways asked" if options.probe else "--probe also asks every gateway"
     return f"checked: {listed}; kernel, sysctls, firewall, routes, packet sizes; {probed}"
 
 
-def _fix(found: Found, screen: Screen | None) -> list[str]:
+def _fix(found: Found, *, is_silent: bool) -> list[str]:
     """Apply each fix once; return those that were applied."""
     fixes = {finding.fix.what: finding.fix for _, finding in found if finding.fix}
     done = []
@@ -148,11 +147,11 @@ def _fix(found: Found, screen: Screen | None) -> list[str]:
             fix.act()
         except Exception as error:  # noqa: BLE001 - the other fixes are tried all the same
             failure: CniError = plugin.as_cni_error(error)
-            if screen:
-                screen.print(Text(f"could not {what}: {failure.msg}", style="bold red"))
+            if not is_silent:
+                terminal.tell((f"could not {what}: {failure.msg}", "bold red"))
             continue
-        if screen:
-            screen.print(Text.assemble(("fixed: ", "bold green"), what), soft_wrap=True)
+        if not is_silent:
+            terminal.tell(("fixed: ", "bold green"), what)
         done.append(what)
     return done
 
@@ -162,14 +161,13 @@ def _as_json(check: str, finding: Diagnosis) -> dict[str, object]:
     return {"check": check, **facts, "is_fixable": finding.fix is not None}
 
 
-def _print(screen: Screen, found: Found) -> None:
+def _print(found: Found) -> None:
     for check, finding in found:
-        is_whole = not screen.is_terminal  # programs read lines; commands are to be copied
-        screen.print(Text.assemble((f"{check}: ", "bold red"), finding.cause), soft_wrap=is_whole)
-        screen.print(Text.assemble("  effect  ", (finding.effect, "yellow")), soft_wrap=is_whole)
-        screen.print(Text.assemble("  fix     ", (finding.command, "cyan")), soft_wrap=True)
+        terminal.tell((f"{check}: ", "bold red"), finding.cause)
+        terminal.tell("  effect  ", (finding.effect, "yellow"), indent=INDENT)
+        terminal.tell_command("  fix     ", finding.command, indent=INDENT)
     if not found:
-        screen.print("nothing found")
+        terminal.write("nothing found")
         return
     fixable = sum(finding.fix is not None for _, finding in found)
-    screen.print(f"{len(found)} found; `--fix` fixes {fixable or 'none'} of them")
+    terminal.write(f"{len(found)} found; `--fix` fixes {fixable or 'none'} of them")

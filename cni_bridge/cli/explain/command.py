@@ -6,7 +6,6 @@ import os
 from cni_bridge.cli import conflists, container_names, inventory, terminal
 from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.cli.options import Commands, Options, add_command, add_json, add_state_dir
-from cni_bridge.cli.terminal import Text
 from cni_bridge.errors import CniError, InvalidConfig, IOFailure
 from cni_bridge.kernel.netns import OWN_NETNS
 from cni_bridge.lean.record import replace
@@ -19,6 +18,7 @@ WRONG_USAGE = 2
 HOST = "host"
 STYLES = {"passes": "green", "drops": "bold red", "unsure": "yellow"}
 MARKS = {"passes": "✓", "drops": "✗", "unsure": "?"}
+INDENT = " " * len("✓ namespace ")
 EXAMPLES = """\
   cni-bridge explain 3f2a 1.1.1.1:443     # from a container to the internet
   cni-bridge explain 3f2a 8c41:80         # to another container
@@ -90,12 +90,9 @@ def run(options: Options) -> int:
     if options.json:
         terminal.print_json({"hops": [vars(hop) for hop in hops]})
     else:
-        screen = terminal.console()
         for hop in hops:
             mark = (f"{MARKS[hop.verdict]} {hop.place:9} ", STYLES[hop.verdict])
-            screen.print(
-                Text.assemble(mark, hop.text, (f"  ({hop.source})", "dim")), soft_wrap=True
-            )
+            terminal.tell(mark, hop.text, (f"  ({hop.source})", "dim"), indent=INDENT)
     verdicts = [measured] if measured else [hop.verdict for hop in hops]
     return int(DROPS in verdicts)
 

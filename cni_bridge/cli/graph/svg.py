@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from html import escape
 
+from cni_bridge.cli import units
 from cni_bridge.cli.graph import layout
 from cni_bridge.cli.graph.grid import Grid, Key
 from cni_bridge.cli.graph.layout import Layout
@@ -56,7 +57,7 @@ def render(picture: Picture) -> str:
 
 def _title(picture: Picture) -> str:
     counts = {"namespace": len(picture.boxes), "bridge": len(picture.bars)}
-    return " and ".join(f"{n} {what}{'' if n == 1 else 's'}" for what, n in counts.items())
+    return " and ".join(units.count(n, what) for what, n in counts.items())
 
 
 def _host(places: Layout) -> Iterator[str]:

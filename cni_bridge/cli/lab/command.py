@@ -126,16 +126,14 @@ def _up(options: Options) -> int:
     _need_root()
     if namespaces.names():
         raise InvalidConfig("a lab is up already", "`cni-bridge lab down` removes it")
-    screen = terminal.console()
     try:
         for step in builder.build(topology):
             for line in f"$ {step}".split("\n"):
-                command, sharp, note = line.partition("   #")
-                screen.print(Text.assemble(command, (sharp + note, "green")), soft_wrap=True)
+                terminal.tell_command("", line, indent="    ")
     except BaseException:
         namespaces.remove_all()
         raise
-    screen.print("next: cni-bridge lab graph, lab show, lab ping, lab exec NAME, lab down")
+    terminal.tell("next: cni-bridge lab graph, lab show, lab ping, lab exec NAME, lab down")
     return 0
 
 

@@ -95,7 +95,7 @@ def topology(name: str, wishes: Wishes) -> Topology:
 def _containers(wishes: Wishes) -> tuple[str, ...]:
     names = wishes.names
     if wishes.containers and names and wishes.containers != len(names):
-        raise InvalidConfig(f"{wishes.containers} containers, but {len(names)} names")
+        raise InvalidConfig(f"--containers is {wishes.containers}, but --names has {len(names)}")
     count = wishes.containers or len(names) or USUAL_CONTAINERS
     _check(names, at_least=CONTAINERS[0])
     return names or tuple(f"c{number}" for number in range(1, count + 1))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cni_bridge import json_flaws
-from cni_bridge.cli import conflists, stdin, terminal
+from cni_bridge.cli import conflists, stdin, terminal, units
 from cni_bridge.cli.options import Commands, Options, add_command
 from cni_bridge.cli.validate import chains, errors, json_positions, unknown_keys, warnings
 from cni_bridge.cli.validate.findings import ERROR, WARNING, ConfigFinding
@@ -64,7 +64,7 @@ def run(options: Options) -> int:
     if options.format == "json":
         terminal.print_json({"files": [_as_json(report) for report in reports]})
     else:
-        _print(terminal.console(), reports)
+        _print(reports)
     severities = (ERROR, WARNING) if options.strict else (ERROR,)
     return int(any(report.count(each) for report in reports for each in severities))
 
@@ -273,44 +273,36 @@ def _as_json(report: Report) -> dict[str, Any]:
     return {"file": report.name, "valid": not report.count(ERROR), "findings": findings}
 
 
-def _print(screen: "terminal.Screen", reports: list[Report]) -> None:
+def _print(reports: list[Report]) -> None:
     for report in reports:
         for finding in report.findings:
-            _print_finding(screen, report, finding)
+            _print_finding(report, finding)
         if not report.findings:
-            screen.print(
-                terminal.Text.assemble(f"{report.name}: ", ("ok", "bold green")), soft_wrap=True
-            )
+            terminal.tell(f"{report.name}: ", ("ok", "bold green"))
     counts = [sum(report.count(each) for report in reports) for each in (ERROR, WARNING)]
     if any(counts):
         words = [
-            f"{count} {kind}{'' if count == 1 else 's'}"
+            units.count(count, kind)
             for count, kind in zip(counts, (ERROR, WARNING), strict=True)
             if count
         ]
-        screen.print(", ".join(words))
+        terminal.write(", ".join(words))
 
 
-def _print_finding(screen: "terminal.Screen", report: Report, finding: ConfigFinding) -> None:
+def _print_finding(report: Report, finding: ConfigFinding) -> None:
     """Print `FILE:LINE:COLUMN: error: ...` like a compiler, then the line with a marker."""
     line, column = codec.position(report.text, finding.span.start)
     style = STYLES[finding.severity]
-    screen.print(
-        terminal.Text.assemble(
-            (f"{report.name}:{line}:{column}: ", "bold"),
-            (f"{finding.severity}: ", style),
-            finding.message,
-        ),
-        soft_wrap=True,
+    terminal.tell(
+        (f"{report.name}:{line}:{column}: ", "bold"),
+        (f"{finding.severity}: ", style),
+        finding.message,
     )
     source = report.text.splitlines()[line - 1 : line]
     if source:
         end = min(finding.span.end - finding.span.start, len(source[0]) - column + 1)
         blanks = "".join(letter if letter == "\t" else " " for letter in source[0][: column - 1])
-        screen.print(terminal.Text(f"{line:5} | {source[0]}"), soft_wrap=True)
-        screen.print(
-            terminal.Text.assemble("      | ", blanks, ("^" * max(1, end), style)), soft_wrap=True
-        )
-    if finding.hint:
-        for text in finding.hint.splitlines():
-            screen.print(terminal.Text.assemble("      = ", (text, "cyan")), soft_wrap=True)
+        terminal.tell(f"{line:5} | {source[0]}", is_whole=True)
+        terminal.tell("      | ", blanks, ("^" * max(1, end), style), is_whole=True)
+    for text in finding.hint.splitlines() if finding.hint else ():
+        terminal.tell("      = ", (text, "cyan"), indent=" " * 8)

@@ -124,7 +124,7 @@ def test_no_error_begins_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -
 
 def test_no_finding_begins_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     finding = Diagnosis(cause=HOSTILE + FORGED, effect=HOSTILE, command=HOSTILE)
-    doctor._print(terminal.console(), [("links", finding)])
+    doctor._print([("links", finding)])
     printed = capsys.readouterr().out
     assert raw(printed) == set()
     assert "cni-bridge: forged" not in printed.splitlines()

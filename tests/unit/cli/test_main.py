@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cni_bridge.cli import main, terminal
+from cni_bridge.cli import main, terminal, units
 from cni_bridge.errors import InvalidConfig, LedgerUnusable
 
 
@@ -33,7 +33,9 @@ def test_a_typo_is_answered_with_what_may_be_meant(
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
         main.run(arguments)
-    assert f"did you mean `{meant}`?" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"did you mean `{meant}`?" in told
+    assert told.count("`") == 2  # one suggestion, and not all commands
 
 
 def test_help_has_a_line_for_each_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -175,3 +177,10 @@ def test_doctor_loads_pyroute2_for_fixes_only() -> None:
         cwd=Path(main.__file__).parents[2],
     )
     assert done.stdout == "[]\n"
+
+
+def test_one_of_a_thing_is_no_plural() -> None:
+    assert units.count(1, "packet") == "1 packet"
+    assert units.count(0, "packet") == "0 packets"
+    assert units.count(1, "address", "addresses") == "1 address"
+    assert units.count(2, "address", "addresses") == "2 addresses"
