@@ -251,10 +251,14 @@ def configured(network: str) -> str:
 
 
 def _scope() -> tuple[str, ...]:
-    """Return how to start a process that outlives the runtime's unit: systemd would end it too."""
+    """Return how to start a process that outlives the runtime's unit: systemd would end it too.
+
+    Not one that a shutdown ends first: containers need their names until they have ended, and a DEL
+    meanwhile would not get it started again.
+    """
     path = "/usr/bin/systemd-run"
     if posix.access("/run/systemd/system", posix.F_OK) and posix.access(path, posix.X_OK):
-        return (path, "--quiet", "--scope", "--collect")
+        return (path, "--quiet", "--scope", "--collect", "--property=DefaultDependencies=no")
     return ()
 
 

@@ -1,6 +1,6 @@
 """The plugin called as a runtime calls it, by shell functions in the machine.
 
-`attach NAME` and `detach NAME` make a namespace, and remove it again.
+`attach NAME [CNI_ARGS]` and `detach NAME` make a namespace, and remove it again.
 """
 
 import json
@@ -15,10 +15,10 @@ PLACE = "/root/calls"  # of the logs
 FUNCTIONS = f"""
 mkdir -p {PLACE}
 call() {{
-    CNI_COMMAND=$1 CNI_CONTAINERID=$2 CNI_NETNS=/run/netns/$2 CNI_IFNAME=eth0 \\
+    CNI_COMMAND=$1 CNI_CONTAINERID=$2 CNI_NETNS=/run/netns/$2 CNI_IFNAME=eth0 CNI_ARGS=$3 \\
         CNI_PATH=/opt/cni/bin /opt/cni/bin/cni-bridge < {CONFIG}
 }}
-attach() {{ ip netns add $1 && call ADD $1; }}
+attach() {{ ip netns add $1 && call ADD $1 $2; }}
 detach() {{ call DEL $1 && {{ ip netns del $1 2>/dev/null || true; }}; }}
 """
 
@@ -38,8 +38,13 @@ class Calls:
         plugin["ipam"].update(ipam)
         plugin["nameserver"] = nameserver
         self.machine.write(f"/etc/cni/net.d/10-{name}.conflist", json.dumps(conflist))
+        self.configure(name, plugin)
+
+    def configure(self, name: str, plugin: dict[str, Any]) -> None:
+        """Choose the configuration that is called with."""
+        self.plugin = plugin
         config = plugin | {"name": name, "cniVersion": "1.0.0"}
-        del config["capabilities"]
+        config.pop("capabilities", None)
         self.machine.write(CONFIG, json.dumps(config))
 
     def run(self, script: str) -> str:

@@ -17,6 +17,18 @@ class Machine(ABC):
     has_own_kernel: bool
 
     @abstractmethod
+    def start(self, *options: str) -> None:
+        """Switch it on; `options` are of its emulator."""
+
+    @abstractmethod
+    def wait(self) -> None:
+        """Return when it has booted."""
+
+    @abstractmethod
+    def cut_power(self) -> None:
+        """Switch it off at once: what it has not written to its disk is lost."""
+
+    @abstractmethod
     def renew(self) -> None:
         """Make it as it was right after the package was installed."""
 

@@ -163,6 +163,7 @@ def _hand_over(package: Path, path: Path) -> str:
         (work / "containers.conf").write_text(CONTAINERS_CONF)
         (work / "10-web.conflist").write_text(CONFLIST)
         shutil.copy(package, work / "cni-bridge.deb")
+        shutil.copy("/usr/bin/etcd", work / "etcd")
         content = io.BytesIO()
         with tarfile.open(fileobj=content, mode="w") as tar:
             for each in sorted(work.iterdir()):

@@ -1,10 +1,11 @@
 """A machine that is rebooted, or loses power, while containers run."""
 
+import re
+
 import pytest
 
 from tests.machine.boxes import Boxes, Podman
 from tests.machine.calls import Calls
-from tests.machine.emulated import Emulated
 from tests.machine.machines import NEEDS_KERNEL, Machine
 
 
@@ -17,6 +18,8 @@ def assert_nothing_stale(guest: Machine, boxes: Boxes) -> None:
     assert guest.run("systemctl --failed --plain --no-legend") == ""
 
 
+# At shutdown: a plugin that fails, a server that cannot start, a container that is waited for.
+DISORDER = "network remove error|contradicts existing jobs|stop-sigterm. timed out"
 LEDGERS = {"in /run": {}, "on disk": {"dataDir": "/var/lib/cni"}}
 
 
@@ -31,6 +34,9 @@ def test_containers_come_back_after_a_reboot(
     assert_names_are_known(guest, boxes)
     calls.run("attach c1; attach c2")  # whose runtime does not start them again
     guest.reboot()
+    log = guest.run("journalctl --quiet --boot=-1")
+    assert "reboot" in log
+    assert not re.search(DISORDER, log)
     boxes.wait()
     boxes.assert_all_reach()
     assert_names_are_known(guest, boxes)
@@ -49,10 +55,11 @@ def assert_names_are_known(guest: Machine, boxes: Boxes) -> None:
 def test_a_ledger_on_disk_forgets_what_ran_before_a_power_cut(
     clock: str, guest: Machine, boxes: Boxes, calls: Calls
 ) -> None:
-    if not isinstance(guest, Emulated):
+    if clock == "clock set back" and not guest.has_own_kernel:
         pytest.skip(NEEDS_KERNEL)
     calls.network("web", dataDir="/var/lib/cni")
     boxes.start("one", 8081)
+    guest.run("sync")  # the runtime's own files
     calls.begin("churn", "attach c$n; test $n -lt 4 || detach c$((n - 3))")
     calls.wait_for("churn", 5)
     guest.cut_power()
