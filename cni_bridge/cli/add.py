@@ -50,7 +50,7 @@ def run(options: Options) -> int:
     }
     made = of_options(options, {key: value for key, value in wishes.items() if value})
     if not made.target.netns_path:
-        raise InvalidConfig(f"the network namespace of {options.container} is gone")
+        raise InvalidConfig(f"the network namespace of {made.target.title} is gone")
     validate.refuse(f"{made.name}.conflist", made.text)
     refuse_unoffered(made)
     result = made.add()
@@ -58,7 +58,7 @@ def run(options: Options) -> int:
         terminal.print_json(result)
         return 0
     held = ", ".join(chain.addresses(result)) or "no address"
-    terminal.tell(f"{made.target.container} {made.ifname} on {made.name}: {held}")
+    terminal.tell(f"{made.who} on {made.name}: {held}")
     if not all(each["hostPort"] for each in options.publish):
         _tell_ports(options, made)
     return 0

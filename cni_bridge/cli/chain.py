@@ -50,6 +50,11 @@ class Chain:
         return str(self.conflist.get("cniVersion", "0.1.0"))
 
     @property
+    def who(self) -> str:
+        """The container and the interface, as messages name them."""
+        return f"{self.target.title} {self.ifname}"
+
+    @property
     def cache(self) -> Path:
         """The file that holds the result."""
         return cache(
@@ -80,7 +85,7 @@ class Chain:
         result = self.cached()
         if result is None:
             raise InvalidConfig(
-                f"{self.target.container} {self.ifname} was not added to {self.name} from here",
+                f"{self.who} was not added to {self.name} from here",
                 f"no result in {self.cache}",
             )
         for plugin in self._plugins():
@@ -111,8 +116,8 @@ class Chain:
             netns.close(container)
         if is_there:
             raise AttachmentExists(
-                f"{self.target.container} has an interface {self.ifname} already",
-                f"`cni-bridge del {self.name} {self.target.container}` removes it; or add another "
+                f"{self.target.title} has an interface {self.ifname} already",
+                f"`cni-bridge del {self.name} {self.target.title}` removes it; or add another "
                 "one with --ifname",
             )
 

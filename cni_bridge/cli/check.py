@@ -22,5 +22,5 @@ def run(options: Options) -> int:
     """Check."""
     made = of_options(options, {})
     made.check()
-    terminal.tell(f"{made.target.container} {made.ifname} on {made.name} is as it was added")
+    terminal.tell(f"{made.who} on {made.name} is as it was added")
     return 0

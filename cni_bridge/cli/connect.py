@@ -43,7 +43,7 @@ def run(options: Options) -> int:
     """Attach, and print the interface and its addresses."""
     target = containers.find(options.container, options.conf_dir)
     if not target.netns_path:
-        raise InvalidConfig(f"the network namespace of {options.container} is gone")
+        raise InvalidConfig(f"the network namespace of {target.title} is gone")
     options.ifname = options.ifname or _free(target)
     wishes: dict[str, Any] = {"ips": options.ip, "aliases": options.alias}
     made = add.of_options(options, {key: value for key, value in wishes.items() if value})
@@ -60,7 +60,7 @@ def run(options: Options) -> int:
             }
         )
         return 0
-    where = f"{made.target.container} {made.ifname} on {made.name}"
+    where = f"{made.who} on {made.name}"
     terminal.tell(f"{where}: {', '.join(held) or 'no address'}")
     return 0
 

@@ -1,7 +1,8 @@
 """What people call a container: the name that its runtime gave it, or that of its namespace."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from cni_bridge.cli import units
 from cni_bridge.lean.record import record
 from cni_bridge.ledger import container_names as recorded_names
 from cni_bridge.ledger.store import Ledger
@@ -29,6 +30,29 @@ def recorded(ledgers: Iterable[Ledger]) -> dict[str, tuple[str, ...]]:
     return {container: tuple(names) for container, names in found.items()}
 
 
+def of_ledgers(ledgers: Sequence[Ledger]) -> dict[str, tuple[str, ...]]:
+    """Return the names of every recorded container, by id."""
+    given = recorded(ledgers)
+    found: dict[str, tuple[str, ...]] = {}
+    for each in (holding for ledger in ledgers for holding in ledger.holdings()):
+        container = each.attachment.container
+        names = every(container, each.netns.path, given.get(container, ()))
+        found[container] = found.get(container) or names
+    return found
+
+
+def titles(names: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return what to call each of these containers, by id: its best name, or its id.
+
+    Where another container has the same name, the id is added.
+    """
+    held = [own[0] for own in names.values() if own]
+    return {
+        container: _title(container, *own[:1], is_shared=bool(own) and held.count(own[0]) > 1)
+        for container, own in names.items()
+    }
+
+
 def every(container: str, path: str, given: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the names of a container, the best first; none if it has only an id."""
     names = (*given, recorded_names.of_namespace(path))
@@ -51,3 +75,8 @@ def matching(which: str, known: Iterable[Known]) -> tuple[str, ...]:
         if found := tuple(dict.fromkeys(each.container for each in everything if is_meant(each))):
             return found
     return ()
+
+
+def _title(container: str, name: str = "", *, is_shared: bool = False) -> str:
+    identity = units.short(container)
+    return f"{name} ({identity})" if is_shared else name or identity

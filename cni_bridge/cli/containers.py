@@ -20,10 +20,11 @@ NAMESPACES = "/run/netns"  # iproute2's
 
 @record
 class Target:
-    """A container's id, and the path of its network namespace; empty if that is gone."""
+    """A container's id, the path of its network namespace, empty if that is gone, and its name."""
 
     container: str
     netns_path: str
+    title: str  # what to call it
 
 
 def find(which: str, conf_dir: str = conflists.DIRECTORY) -> Target:
@@ -33,17 +34,20 @@ def find(which: str, conf_dir: str = conflists.DIRECTORY) -> Target:
     """
     ledgers = _ledgers(conf_dir)
     holdings = [holding for each in ledgers for holding in each.holdings()]
+    titles = container_names.titles(container_names.of_ledgers(ledgers))
     path = _path(which)
     if os.path.exists(path):
         there = os.stat(path).st_ino
         known = next(
             (each.attachment.container for each in holdings if each.netns.inode == there), ""
         )
-        return Target(container=known or _id(which), netns_path=path)
+        container = known or _id(which)
+        return Target(container=container, netns_path=path, title=titles.get(container, container))
     names = container_names.recorded(ledgers)
     named = container_names.matching(which, (_known(each, names) for each in holdings))
     if len(named) > 1:
-        raise InvalidConfig(f"{which} may be any of: {', '.join(sorted(named))}")
+        meant = ", ".join(sorted(titles[each] for each in named))
+        raise InvalidConfig(f"{which} may be any of several containers", f"containers: {meant}")
     if not named:
         raise InvalidConfig(
             f"no network namespace and no container is named {which}",
@@ -51,19 +55,22 @@ def find(which: str, conf_dir: str = conflists.DIRECTORY) -> Target:
         )
     (container,) = named
     path = next(each.netns.path for each in holdings if each.attachment.container == container)
-    return Target(container=container, netns_path=path if os.path.exists(path) else "")
+    return Target(
+        container=container,
+        netns_path=path if os.path.exists(path) else "",
+        title=titles[container],
+    )
 
 
 def described() -> dict[str, str]:
     """Return what to call each recorded container, with its networks and addresses."""
     ledgers = _ledgers()
-    names = container_names.recorded(ledgers)
+    names = container_names.of_ledgers(ledgers)
     found: dict[str, list[str]] = {}
     for holding in (each for ledger in ledgers for each in ledger.holdings()):
         container = holding.attachment.container
-        given = container_names.every(container, holding.netns.path, names.get(container, ()))
         held = (address.text(lease.address.ip) for lease in holding.leases)
-        title = given[0] if given else units.short(container)
+        title = names[container][0] if names[container] else units.short(container)
         found.setdefault(title, []).append(" ".join((holding.attachment.network, *held)))
     return {title: ", ".join(facts) for title, facts in found.items()}
 

@@ -22,5 +22,5 @@ def run(options: Options) -> int:
     """Detach."""
     made = of_options(options, {})
     made.delete()
-    terminal.tell(f"{made.target.container} {made.ifname} is detached from {made.name}")
+    terminal.tell(f"{made.who} is detached from {made.name}")
     return 0

@@ -30,7 +30,7 @@ def run(options: Options) -> int:
     names = sorted(each.holding.attachment.ifname for each in every)
     if len(names) > 1 and not options.ifname:
         raise InvalidConfig(
-            f"{options.container} has several interfaces on {options.network}",
+            f"{every[0].title} has several interfaces on {options.network}",
             f"name one with --ifname: {', '.join(names)}",
         )
     options.ifname = options.ifname or names[0]
@@ -41,5 +41,5 @@ def run(options: Options) -> int:
             {"network": made.name, "container": made.target.container, "ifname": made.ifname}
         )
         return 0
-    terminal.tell(f"{made.target.container} {made.ifname} is detached from {made.name}")
+    terminal.tell(f"{made.who} is detached from {made.name}")
     return 0

@@ -36,7 +36,7 @@ def run(options: Options) -> int:
     words = words or [os.environ.get("SHELL", SHELL)]
     target = containers.find(options.container)
     if not target.netns_path:
-        raise InvalidConfig(f"the network namespace of {options.container} is gone")
+        raise InvalidConfig(f"the network namespace of {target.title} is gone")
     opened = netns.open_netns(target.netns_path, may_be_own=True)
     sys.stdout.flush()
 

@@ -3,7 +3,7 @@
 `recovery.stale` decides what counts as gone; if unsure, the record is kept.
 """
 
-from cni_bridge.cli import terminal
+from cni_bridge.cli import container_names, terminal
 from cni_bridge.cli.options import Commands, Options, add_command, add_state_dir
 from cni_bridge.errors import RemovalIncomplete
 from cni_bridge.kernel import netlink
@@ -28,10 +28,12 @@ def register(parsers: Commands) -> None:
 
 def run(options: Options) -> int:
     """Remove stale attachments; fail if one of them cannot be removed."""
+    ledger = store.find_ledger(options.state_dir)
+    titles = container_names.titles(container_names.of_ledgers([ledger] if ledger else []))
     gone = dead(options.state_dir) if options.dry_run else free(options.state_dir)
     verb = "would free" if options.dry_run else "freed"
     for holding in gone:
-        terminal.tell(f"{verb} {stale.text(holding)}")
+        terminal.tell(f"{verb} {stale.text(holding, titles[holding.attachment.container])}")
     if not gone:
         terminal.write("nothing to clean up")
     return 0

@@ -48,7 +48,7 @@ class Attached:
     protection: Protection = firewall_summary.NOTHING
     is_wire: bool = False
     names: tuple[str, ...] = ()  # the best first
-    is_namesake: bool = False  # another container has the same name
+    given_title: str = ""  # where the names of all containers are known
     rates: tuple[int, ...] = ()  # bytes received and sent a second, where they are watched
     far_title: str = ""  # of the container at the other end of a wire
 
@@ -60,10 +60,7 @@ class Attached:
     @property
     def title(self) -> str:
         """The container's name, with the id where that is not enough; without a name the id."""
-        identity = units.short(self.attachment.container)
-        if self.name and self.is_namesake:
-            return f"{self.name} ({identity})"
-        return self.name or identity
+        return self.given_title or self.name or units.short(self.attachment.container)
 
     @property
     def shown_addresses(self) -> tuple[str, ...]:
@@ -180,23 +177,21 @@ def take(*state_dirs: str, others: Mapping[str, str] | None = None) -> Inventory
 
 
 def _named(attachments: list[Attached], recorded: Mapping[str, tuple[str, ...]]) -> list[Attached]:
-    """Return the attachments with their containers' names, and whose are not unique."""
+    """Return the attachments with their containers' names and titles."""
     names: dict[str, tuple[str, ...]] = {}
     for each in attachments:
         container = each.attachment.container
         found = container_names.every(container, each.netns_path, recorded.get(container, ()))
         names[container] = names.get(container) or found
-    held = [each[0] for each in names.values() if each]
-    titles = {each: own[0] if own else units.short(each) for each, own in names.items()}
+    titles = container_names.titles(names)
     return [
         replace(
             each,
-            names=own,
-            is_namesake=bool(own) and held.count(own[0]) > 1,
+            names=names[each.attachment.container],
+            given_title=titles[each.attachment.container],
             far_title=titles.get(each.far_end.space, "") if each.far_end else "",
         )
         for each in attachments
-        for own in [names[each.attachment.container]]
     ]
 
 

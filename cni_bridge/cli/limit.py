@@ -2,7 +2,6 @@
 
 import argparse
 import re
-from collections.abc import Iterable
 
 from cni_bridge import names
 from cni_bridge.cli import conflists, running, terminal
@@ -61,7 +60,7 @@ def run(options: Options) -> int:
     every = [each for each in found if each.holding.bridge]
     if not every:
         raise InvalidConfig(
-            f"{options.container} has no interface on a bridge", "a wire has no limits"
+            f"{found[0].title} has no interface on a bridge", "a wire has no limits"
         )
     running.refuse_gone(host, every)
     asked = {"ingress": options.ingress, "egress": options.egress}
@@ -129,7 +128,7 @@ def _change(host: netlink.Socket, own: Running, wanted: dict[str, Limit]) -> Non
         changes.note_limit(database, attachment, direction, limit)
     _set(host, attachment, wanted)
     if own.ledger.find(attachment) != own.holding:
-        raise TryAgainLater(f"{attachment.container} was deleted meanwhile")
+        raise TryAgainLater(f"{own.title} was deleted meanwhile")
 
 
 def _set(host: netlink.Socket, attachment: Attachment, wanted: dict[str, Limit]) -> None:
@@ -156,7 +155,7 @@ def _restore(
     return bool(lacking)
 
 
-def _report(host: netlink.Socket, every: Iterable[Running], options: Options) -> None:
+def _report(host: netlink.Socket, every: list[Running], options: Options) -> None:
     """Print the limits that the kernel has, in bits a second."""
     found = [
         (
@@ -172,9 +171,9 @@ def _report(host: netlink.Socket, every: Iterable[Running], options: Options) ->
         ]
         terminal.print_json({"attachments": listed})
         return
-    for who, limits in found:
+    for own, (_, limits) in zip(every, found, strict=True):
         shown = ", ".join(f"{key} {_text(each.bytes_per_second)}" for key, each in limits.items())
-        terminal.tell(f"{who.container} on {who.network}: {shown}")
+        terminal.tell(f"{own.text}: {shown}")
 
 
 def _text(bytes_per_second: int) -> str:

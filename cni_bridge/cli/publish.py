@@ -53,9 +53,7 @@ def run(options: Options) -> int:
     every = running.attachments(options.container, options.network, options.conf_dir)
     own = next((each for each in every if each.holding.bridge), None)
     if own is None:
-        raise InvalidConfig(
-            f"{options.container} has no interface on a bridge", "a wire has no ports"
-        )
+        raise InvalidConfig(f"{every[0].title} has no interface on a bridge", "a wire has no ports")
     running.refuse_gone(netlink.Socket(), (own,))
     publish(own, options.conf_dir, mappings)
     report(host_ledger.open_register(own.ledger), (own,), options, "publishes")
@@ -77,7 +75,7 @@ def publish(own: Running, conf_dir: str, mappings: list[dict[str, Any]]) -> None
     apply.apply(ledger, attachment, wanted, is_running=True)
     if own.ledger.find(attachment) != own.holding:
         apply.remove(ledger, (attachment,)).close()
-        raise TryAgainLater(f"{attachment.container} was deleted meanwhile")
+        raise TryAgainLater(f"{own.title} was deleted meanwhile")
     _set_port(planned)
 
 
@@ -93,25 +91,23 @@ def adjust(ledger: Register, own: Running, conf_dir: str) -> None:
 
 def report(ledger: Register, every: tuple[Running, ...], options: Options, verb: str) -> None:
     """Print what attachments of a container publish now."""
-    published = {
-        each.holding.attachment: tuple(
-            firewall_summary.ports_of(ledger.of_attachment(each.holding.attachment))
-        )
+    published = [
+        (each, tuple(firewall_summary.ports_of(ledger.of_attachment(each.holding.attachment))))
         for each in every
-    }
+    ]
     if options.json:
         terminal.print_json(
             {
                 "attachments": [
-                    {**vars(attachment), "ports": [vars(each) for each in found]}
-                    for attachment, found in published.items()
+                    {**vars(own.holding.attachment), "ports": [vars(each) for each in found]}
+                    for own, found in published
                 ]
             }
         )
         return
-    for attachment, found in published.items():
+    for own, found in published:
         listed = ", ".join(dict.fromkeys(each.text for each in found)) or "no port"
-        terminal.tell(f"{attachment.container} on {attachment.network} {verb} {listed}")
+        terminal.tell(f"{own.text} {verb} {listed}")
 
 
 def _planned(own: Running, conf_dir: str, mappings: list[dict[str, Any]]) -> Plan:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from cni_bridge import plugin
-from cni_bridge.cli import limit, nft_changes, systemd, terminal, units
+from cni_bridge.cli import container_names, limit, nft_changes, systemd, terminal, units
 from cni_bridge.cli.options import Commands, Options, add_command, add_state_dir
 from cni_bridge.errors import CniError, LedgerUnusable
 from cni_bridge.firewall import apply
@@ -146,7 +146,9 @@ def rebuild(state_dir: str) -> list[str]:
     """Rebuild the ledger from kernel state; return what was done, one line each."""
     lines = _set_aside(state_dir)
     host, ledger = netlink.Socket(), store.open_ledger(state_dir)
-    lines += map(lost_ledger.text, lost_ledger.rebuild(host, ledger))
+    rebuilt = lost_ledger.rebuild(host, ledger)
+    titles = container_names.titles(container_names.of_ledgers([ledger]))
+    lines += (lost_ledger.text(each, titles[each.attachment.container]) for each in rebuilt)
     lost = firewall_records.rebuild(host, host_ledger.open_register(ledger), ledger.holdings())
     if lost:
         lines.append(f"{lost} firewall elements belong to no running container")

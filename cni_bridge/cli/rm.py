@@ -1,11 +1,11 @@
 """`cni-bridge rm`: remove a network's config, and its bridge if nothing else uses it."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 
 from cni_bridge import names
-from cni_bridge.cli import chain, conflists, container_names, terminal, units
+from cni_bridge.cli import chain, conflists, container_names, terminal
 from cni_bridge.cli.conflists import Network
 from cni_bridge.cli.options import Commands, Options, add_command, add_conf_dir
 from cni_bridge.errors import InvalidConfig, IOFailure
@@ -14,7 +14,6 @@ from cni_bridge.kernel.links import Link
 from cni_bridge.kernel.netlink import Socket
 from cni_bridge.ledger import state_directory, store
 from cni_bridge.ledger.store import Ledger
-from cni_bridge.model import Attachment
 from cni_bridge.parts import veth
 from cni_bridge.recovery import stale
 
@@ -101,17 +100,13 @@ def _refuse_used(host: Socket, own: list[Network], ledgers: list[Ledger]) -> Non
     config = own[0].config
     assert config, "only networks with a config are removed"
     holdings = [each for ledger in ledgers for each in ledger.holdings(config.name)]
-    names = container_names.recorded(ledgers)
-    users = {
-        each.attachment: _title(each.attachment.container, each.netns.path, names)
-        for each in holdings
-    }
-    for attachment in veth.host_ends(host):
-        if attachment.network == config.name:
-            users.setdefault(attachment, _title(attachment.container, "", names))
+    users = {each.attachment.container for each in holdings}
+    users |= {each.container for each in veth.host_ends(host) if each.network == config.name}
     if users:
+        names = container_names.of_ledgers(ledgers)
+        titles = container_names.titles({**dict.fromkeys(users, ()), **names})
         raise InvalidConfig(
-            f"network {config.name} is in use by {_listed(users)}",
+            f"network {config.name} is in use by {_listed([titles[each] for each in users])}",
             f"remove the containers first, or `cni-bridge del {config.name} CONTAINER` each",
         )
     if config.cluster is not None:
@@ -124,13 +119,8 @@ def _refuse_used(host: Socket, own: list[Network], ledgers: list[Ledger]) -> Non
             )
 
 
-def _title(container: str, path: str, names: Mapping[str, tuple[str, ...]]) -> str:
-    own = container_names.every(container, path, names.get(container, ()))
-    return own[0] if own else units.short(container)
-
-
-def _listed(users: dict[Attachment, str]) -> str:
-    titles = sorted(set(users.values()))
+def _listed(titles: list[str]) -> str:
+    titles = sorted(titles)
     more = f" and {len(titles) - NAMED} more" if titles[NAMED:] else ""
     return ", ".join(titles[:NAMED]) + more
 

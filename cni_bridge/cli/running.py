@@ -15,7 +15,8 @@ from cni_bridge.ipam import sources
 from cni_bridge.kernel import netns, netns_ids
 from cni_bridge.kernel.links import Link
 from cni_bridge.kernel.netlink import Socket
-from cni_bridge.lean.record import record
+from cni_bridge.lean.record import record, replace
+from cni_bridge.ledger import container_names as recorded_names
 from cni_bridge.ledger import store
 from cni_bridge.ledger.store import Ledger
 from cni_bridge.model import Attachment, Holding, NetworkConfig
@@ -28,16 +29,25 @@ class Running:
 
     ledger: Ledger
     holding: Holding
+    title: str  # what to call the container
+
+    @property
+    def text(self) -> str:
+        """The container and its network, as messages name them."""
+        return f"{self.title} on {self.holding.attachment.network}"
 
     def settings(self, conf_dir: str, runtime: dict[str, Any]) -> NetworkConfig:
-        """Return the network's config as ADD would have it with this runtimeConfig. Raises CniError."""
+        """Return the network's config as ADD had it, with this runtimeConfig. Raises CniError."""
         document, _ = conflists.find(self.holding.attachment.network, conf_dir)
         own = {**stdin.own_plugin(document), "runtimeConfig": runtime}
         if self.holding.mac:
             runtime.setdefault("mac", self.holding.mac.hex(":"))
         prepared = config.prepare(codec.fold(own, validators.FOLD), "ADD")
         is_delegated = config.ipam_type(prepared) not in ("", sources.OWN_TYPE)
-        return config.parse(prepared, "", is_delegated=is_delegated)
+        return replace(
+            config.parse(prepared, "", is_delegated=is_delegated),
+            names=recorded_names.given(self.ledger.database, self.holding.attachment),
+        )
 
 
 def add_names(parser: Parser) -> None:
@@ -59,12 +69,12 @@ def attachments(which: str, network: str, conf_dir: str) -> tuple[Running, ...]:
     try:
         target = containers.find(which, conf_dir)
     except InvalidConfig:
-        _refuse_unrecorded(which, Target(container="", netns_path=""), network, ())
+        _refuse_unrecorded(which, Target(container="", netns_path="", title=which), network, ())
         raise
     container = target.container
     ledgers = (store.find_ledger(each) for each in conflists.ledgers(STATE_DIR, conf_dir))
     found = [
-        Running(ledger=ledger, holding=holding)
+        Running(ledger=ledger, holding=holding, title=target.title)
         for ledger in ledgers
         if ledger
         for holding in ledger.holdings()
@@ -75,7 +85,7 @@ def attachments(which: str, network: str, conf_dir: str) -> tuple[Running, ...]:
         _refuse_unrecorded(which, target, network, [each.holding.attachment for each in found])
         there = ", ".join(sorted({each.holding.attachment.network for each in found}))
         raise InvalidConfig(
-            f"{which} is not attached to {network or 'any network'}",
+            f"{target.title} is not attached to {network or 'any network'}",
             f"its networks: {there}"
             if there
             else "`cni-bridge connect NETWORK CONTAINER` attaches it",
@@ -89,7 +99,7 @@ def refuse_gone(host: Socket, every: Iterable[Running]) -> None:
         own = each.holding.attachment
         if not is_there(host, own):
             raise InvalidConfig(
-                f"{own.container} {own.ifname} on {own.network} is gone: there is no host end "
+                f"{each.title} {own.ifname} on {own.network} is gone: there is no host end "
                 f"{names.host_name(own)}",
                 "its runtime's DEL, or `cni-bridge gc`, frees what is recorded of it",
             )

@@ -144,7 +144,7 @@ def as_json(found: Inventory, known: tuple[Network, ...]) -> dict[str, Any]:
             {
                 **_plain(each.attachment),
                 **_plain(
-                    each, but=("attachment", "protection", "is_namesake", "far_title", "rates")
+                    each, but=("attachment", "protection", "given_title", "far_title", "rates")
                 ),
                 "name": each.name,
                 "addresses": list(each.shown_addresses),

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.tree import Tree
 
-from cni_bridge.cli import container_names, journal_reader, terminal, units
+from cni_bridge.cli import container_names, journal_reader, terminal
 from cni_bridge.cli.container_names import Known
 from cni_bridge.cli.journal_reader import RecordedCall
 from cni_bridge.cli.options import Commands, Options, add_command, add_json
@@ -119,10 +119,10 @@ def _meant(found: list[RecordedCall], which: str) -> tuple[str, ...]:
 
 def _titles(found: list[RecordedCall]) -> dict[str, str]:
     """Return what to call each container: not every call of it has its name."""
-    names = {each.container: each.names[0] for each in found if each.names}
-    return {
-        each.container: names.get(each.container) or units.short(each.container) for each in found
-    }
+    names: dict[str, tuple[str, ...]] = {}
+    for each in found:
+        names[each.container] = names.get(each.container) or each.names
+    return container_names.titles(names)
 
 
 def _follow(files: tuple[Path, ...], options: Options) -> None:

@@ -69,6 +69,6 @@ def _refuse_others(
     asked = dict.fromkeys(f"{port.host_port}/{protocol_name(port.protocol)}" for port in wanted)
     there = ", ".join(dict.fromkeys(map(nft_elements.describe, held)))
     raise InvalidConfig(
-        f"{own[0].container} does not publish {', '.join(asked)}",
+        f"{every[0].title} does not publish {', '.join(asked)}",
         f"it publishes {there}" if there else "it publishes no port",
     )

@@ -41,6 +41,12 @@ def of(database: "Database", attachment: Attachment) -> Names:
     return found.get(attachment, Names())
 
 
+def given(database: "Database", attachment: Attachment) -> Names | None:
+    """Return the names that the runtime gave with ADD; None if it gave none."""
+    found = of(database, attachment)
+    return found if found.own or found.aliases else None
+
+
 def holders(database: "Database", text: str) -> tuple[Attachment, ...]:
     """Return the attachments whose container has that name: `web`, or `namespace/web`."""
     where = " where name = ? or (namespace <> '' and namespace || '/' || name = ?)"

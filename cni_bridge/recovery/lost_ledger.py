@@ -92,10 +92,10 @@ def _elsewhere(ledger: "Ledger") -> "set[Attachment]":
     return {each.attachment for each in hosts.holdings()} if hosts else set()
 
 
-def text(holding: Holding) -> str:
+def text(holding: Holding, title: str = "") -> str:
     """Describe what was recorded, or why it was not."""
     attachment = holding.attachment
-    who = f"{attachment.container} {attachment.ifname} on {attachment.network}"
+    who = f"{title or attachment.container} {attachment.ifname} on {attachment.network}"
     if not holding.netns.inode:
         return f"recorded {who} without addresses: no path leads to its namespace"
     held = ", ".join(address.prefix_text(lease.address) for lease in holding.leases)

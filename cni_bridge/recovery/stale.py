@@ -134,11 +134,12 @@ def is_adding(holding: "Holding") -> bool:
     return True
 
 
-def text(holding: "Holding") -> str:
-    """Describe a stale record: its addresses and its attachment."""
+def text(holding: "Holding", title: str = "") -> str:
+    """Describe a stale record: its addresses and its attachment, whose container may have a title."""
     held = ", ".join(prefix_text(lease.address) for lease in holding.leases) or "no address"
-    who = holding.attachment
-    return f"{held} from stale attachment {who.container}/{who.ifname} (network {who.network})"
+    own = holding.attachment
+    container = title or own.container
+    return f"{held} from stale attachment {container}/{own.ifname} (network {own.network})"
 
 
 def _reclaim(

@@ -146,7 +146,7 @@ def _recreate(host: "Socket", there: "OpenNetns", its: "Plan") -> None:
 
 def _plan_of(other: "WireEnd", settings: "NetworkConfig") -> "Plan":
     """Return what the ADD of the other end planned."""
-    own = replace(settings, mac=other.mac, attachment_mtu=other.mtu)
+    own = replace(settings, mac=other.mac, attachment_mtu=other.mtu, names=None)
     grant = Grant(leases=other.holding.leases, routes=settings.ipam.routes)
     return plan.build(other.holding.attachment, own, grant)
 

@@ -278,7 +278,7 @@ def test_a_container_is_connected_to_one_more_network_and_disconnected(
     several = command("disconnect", "two", "c1", *conf)
     assert "name one with --ifname: eth1, eth2" in several.stderr
     printed("disconnect", "two", "c1", "--ifname", "eth2", *conf)
-    assert printed("disconnect", "two", "c1", *conf) == "c1 eth1 is detached from two\n"
+    assert printed("disconnect", "two", "c1", *conf) == "database eth1 is detached from two\n"
     assert container.links() == before
     assert "c1 is not attached to two" in command("disconnect", "two", "c1", *conf).stderr
     first.check(container).assert_silent_success()

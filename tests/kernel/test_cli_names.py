@@ -8,11 +8,14 @@ import pytest
 from tests.kernel.conftest import MakeNetwork
 from tests.lab import Container, Host, Network
 from tests.lab.clinic import doctor, write
+from tests.lab.iproute import ip
 from tests.lab.people import command, printed, printed_json
+from tests.lab.state import LEDGER
 
 ID = "bb130bf84a3a" + "4" * 52
 SPACE = "cni-7f0c1a52-3b64-4f0e-9d57-0123456789ab"  # containerd's
 NAMED = {"CNI_CONTAINERID": ID, "CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAME=web"}
+BACK = {"type": "cni-bridge", "subnet": "10.77.0.0/24"}
 PORT: dict[str, Any] = {
     "runtimeConfig": {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}
 }
@@ -75,9 +78,52 @@ def test_every_command_takes_every_way_to_name_it(
     assert "ADD web" in printed("trace", which)
     assert command("explain", which, f"{_host(which)}:80").status < 2
     # It was not added from here, so there is no result to check against.
-    assert f"{ID} eth0 was not added" in command("check", "testnet", which, *where).stderr
+    assert "web eth0 was not added" in command("check", "testnet", which, *where).stderr
     printed("del", "testnet", which, *where)
     assert "eth0" not in web.links()
+
+
+@pytest.mark.parametrize("name", ["web", "shop/web"])
+def test_no_command_prints_an_id_where_there_is_a_name(
+    name: str, host: Host, network: Network, make_network: MakeNetwork, tmp_path: Path
+) -> None:
+    container, where = host.container(SPACE), ("--conf-dir", str(tmp_path))
+    *namespace, own = name.split("/")
+    arguments = f"K8S_POD_NAME={own};K8S_POD_NAMESPACE={''.join(namespace)}"
+    environment = {**NAMED, "CNI_ARGS": f"IgnoreUnknown=1;{arguments}"}
+    network.add(container, environment=environment, config=PORT).result()
+    write(tmp_path, {**network.config, "name": "back", "bridge": "back0", "ipam": BACK})
+    told = [
+        command(*words.split(), *where)
+        for words in (
+            f"publish {ID[:9]} 8081:81",
+            f"unpublish {ID[:9]} 8081",
+            f"unpublish {ID[:9]} 9999",
+            f"limit {ID[:9]} --ingress 10M",
+            f"limit {ID[:9]} --network nosuch",
+            f"connect back {ID[:9]} --ifname eth7",
+            f"add back {ID[:9]} --ifname eth7",
+            f"check back {ID[:9]} --ifname eth7",
+            f"disconnect back {ID[:9]}",
+            f"disconnect back {ID[:9]}",
+            "rm testnet",
+        )
+    ]
+    request = {"CNI_CONTAINERID": ID, "CNI_NETNS": str(container.netns), "CNI_IFNAME": "eth0"}
+    file = str(next(tmp_path.glob("*testnet*")))
+    told += [command("plan", file, *more, environment=request) for more in ((), ("--diff",))]
+    assert not [run for run in told if name not in run.stdout + run.stderr]
+    assert not [run for run in told if ID[:12] in run.stdout + run.stderr]
+    host_end = printed_json("show", ID, "--json")["attachments"][0]["host_name"]
+    ip("link", "set", host_end, "nomaster")
+    assert f"of {name} eth0" in doctor(tmp_path, "--fix").stdout
+    LEDGER.unlink()
+    assert f"of {name} eth0 on testnet" in printed("restore", "--from-kernel")
+    ip("link", "del", host_end)
+    container.delete()
+    for words in ("gc --dry-run", "gc"):
+        assert f"stale attachment {name}/eth0" in printed(*words.split())
+    printed("rm", "back", *where)
 
 
 def _host(which: str) -> str:

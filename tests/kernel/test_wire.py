@@ -84,9 +84,11 @@ def test_the_other_is_healed_when_one_has_taken_the_wire_with_its_namespace(
     wait_until(lambda: "eth0" not in one.links())  # the kernel removes it some time later
     assert "eth0" in network.check(one).error()["details"]
     network.delete(two).assert_silent_success()
-    network.add(successor).result()
+    named = {"CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAME=shop"}
+    network.add(successor, environment=named).result()
     assert_joined(network, one, successor)
     healed = one.link()
+    assert "shop" not in healed["ifalias"]  # that is the other one's
     assert (healed["address"], healed["mtu"]) == (before["address"], before["mtu"])
     assert (healed["address"], healed["mtu"]) == ("02:00:00:00:00:05", 1400)
     taken = [what for what, _ in printed_json("trace", successor.name, "--json")[0]["steps"]]

@@ -26,8 +26,8 @@ from cni_bridge.firewall.register import Register
 from cni_bridge.kernel import sysctl
 from cni_bridge.kernel.netns import OWN_NETNS
 from cni_bridge.kernel.nftables import Netfilter
-from cni_bridge.lean.record import record
-from cni_bridge.ledger import state_directory, store
+from cni_bridge.lean.record import record, replace
+from cni_bridge.ledger import container_names, state_directory, store
 from cni_bridge.model import Attachment, Grant, Holding, NetworkConfig, Plan
 from cni_bridge.parts import bridge
 
@@ -122,17 +122,21 @@ def gateway_of(wanted: Plan) -> str:
 def _plans(state_dirs: tuple[str, ...], networks: tuple[Network, ...]) -> dict[Attachment, Plan]:
     """Rebuild the plan of each living attachment that has a config.
 
-    What a runtime adds for one container (ports, a MAC) is not known.
+    Of what a runtime adds for one container, its names are known, ports and a MAC are not.
     """
     configs = {each.config.name: each.config for each in networks if each.config}
     plans = {}
     for directory in state_dirs:
         ledger = store.find_ledger(directory)
-        for holding in ledger.holdings() if ledger else ():
+        if ledger is None:
+            continue
+        for holding in ledger.holdings():
             settings = configs.get(holding.attachment.network)
             if settings and not settings.is_wire and holding.netns.inode and holding.is_confirmed:
                 grant = Grant(leases=holding.leases, routes=settings.ipam.routes)
-                plans[holding.attachment] = plan.build(holding.attachment, settings, grant)
+                given = container_names.given(ledger.database, holding.attachment)
+                named = replace(settings, names=given)
+                plans[holding.attachment] = plan.build(holding.attachment, named, grant)
     return plans
 
 

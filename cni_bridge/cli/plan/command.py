@@ -9,7 +9,7 @@ import sys
 from rich.table import Table
 
 from cni_bridge import attachments, plan
-from cni_bridge.cli import conflists, host_state, stdin, terminal
+from cni_bridge.cli import conflists, container_names, host_state, stdin, terminal
 from cni_bridge.cli.options import Commands, Options, add_command, add_conf_dir, add_json
 from cni_bridge.cli.plan import steps
 from cni_bridge.cli.plan.steps import Situation, Step
@@ -88,9 +88,12 @@ def run(options: Options) -> int:
     if holding:
         settings = plan.with_mac(settings, holding)
     wanted = plan.build(attachment, settings, grant)
+    titles = container_names.titles(container_names.of_ledgers([ledger] if ledger else []))
     if options.diff:
-        return _print_differences(wanted, asked, ledger, holding)
-    taken = _steps(wanted, asked, ledger.holdings(settings.name) if ledger else ())
+        who = titles.get(asked.container, asked.container)
+        return _print_differences(wanted, asked, ledger, holding, who)
+    holdings = ledger.holdings(settings.name) if ledger else ()
+    taken = _steps(wanted, asked, holdings, titles)
     if is_delegated:
         text = f"addresses from IPAM plugin {kind}, which is not run now"
         taken.insert(1, Step(mark=steps.NEW, place="ipam", text=text))
@@ -101,11 +104,14 @@ def run(options: Options) -> int:
     return int(any(step.mark == steps.BLOCKED for step in taken))
 
 
-def _steps(wanted: Plan, asked: Request, holdings: tuple[Holding, ...]) -> list[Step]:
+def _steps(
+    wanted: Plan, asked: Request, holdings: tuple[Holding, ...], titles: dict[str, str]
+) -> list[Step]:
     paths = {CONTAINER: asked.netns_path} if asked.netns_path else {}
     host, *containers = host_state.look(paths)
     container = containers[0] if containers else None
-    found = steps.of(wanted, Situation(holdings=holdings, host=host, container=container))
+    situation = Situation(holdings=holdings, host=host, container=container, titles=titles)
+    found = steps.of(wanted, situation)
     if paths and not containers:
         text = f"{asked.netns_path} is not a network namespace"
         found.insert(0, Step(mark=steps.BLOCKED, place=CONTAINER, text=text))
@@ -145,18 +151,18 @@ def _first(range_set: RangeSet) -> bytes:
 
 
 def _print_differences(
-    wanted: Plan, asked: Request, ledger: Ledger | None, holding: Holding | None
+    wanted: Plan, asked: Request, ledger: Ledger | None, holding: Holding | None, title: str
 ) -> int:
     if not asked.netns_path:
         raise InvalidEnvironment("--diff needs CNI_NETNS", "set CNI_CONTAINERID and CNI_IFNAME too")
     container = netns.open_netns(asked.netns_path)
-    who = f"{asked.ifname} of {asked.container}"
+    who = f"{asked.ifname} of {title}"
     problems = list(attachments.problems(wanted, container, ledger))
     if holding is None:
-        problems.insert(0, f"ledger: expected a record of {asked.container}, found none")
+        problems.insert(0, f"ledger: expected a record of {title}, found none")
     if problems:
         raise NotAsPlanned(f"{who} is not as planned", "\n".join(problems))
-    terminal.console().print(f"{who} is as planned")
+    terminal.tell(f"{who} is as planned")
     return 0
 
 

@@ -3,7 +3,7 @@
 Reads the host; changes nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from cni_bridge import address, names
 from cni_bridge.address import prefix_text
@@ -11,7 +11,7 @@ from cni_bridge.cli.host_state import KernelInterface, Space
 from cni_bridge.cli.plan import options
 from cni_bridge.kernel import machine, sysctl
 from cni_bridge.lean.record import record
-from cni_bridge.model import Bridge, Holding, Lease, Plan, Port, Route
+from cni_bridge.model import Attachment, Bridge, Holding, Lease, Plan, Port, Route
 from cni_bridge.parts import bridge, veth
 
 NEW = "+"  # would be made
@@ -30,11 +30,19 @@ class Step:
 
 @record
 class Situation:
-    """The current state: the network's records, the host, and the container if it exists."""
+    """The current state: the network's records, the host, and the container if it exists.
+
+    `titles`: what to call the recorded containers.
+    """
 
     holdings: tuple[Holding, ...]
     host: Space
     container: Space | None
+    titles: Mapping[str, str]
+
+    def title(self, each: Attachment) -> str:
+        """Name a container and its interface."""
+        return f"{self.titles.get(each.container, each.container)} {each.ifname}"
 
 
 def of(plan: Plan, found: Situation) -> list[Step]:
@@ -42,7 +50,7 @@ def of(plan: Plan, found: Situation) -> list[Step]:
     own = next((each for each in found.holdings if each.attachment == plan.attachment), None)
     inner = found.container.interface(plan.veth.container_name) if found.container else None
     return [
-        *_record(plan, own, found.holdings),
+        *_record(plan, own, found),
         *(_bridge(plan.bridge, found.host.interface(plan.bridge.name)) if plan.bridge else ()),
         *(Step(mark=NEW, place="firewall", text=text) for text in options.firewall(plan)),
         *_pair(plan, found, is_taken=inner is not None and own is None),
@@ -52,22 +60,21 @@ def of(plan: Plan, found: Situation) -> list[Step]:
     ]
 
 
-def _record(plan: Plan, own: Holding | None, all_holdings: tuple[Holding, ...]) -> Iterator[Step]:
-    who = f"{plan.attachment.container} {plan.attachment.ifname} on {plan.attachment.network}"
+def _record(plan: Plan, own: Holding | None, found: Situation) -> Iterator[Step]:
+    who = f"{found.title(plan.attachment)} on {plan.attachment.network}"
     if own is not None:
         yield Step(mark=BLOCKED, place="ledger", text=f"{who} is recorded already: send DEL first")
     else:
         yield Step(mark=NEW, place="ledger", text=f"record {who}")
     for lease in plan.leases:
-        yield _lease(lease, own, all_holdings)
+        yield _lease(lease, own, found)
 
 
-def _lease(lease: Lease, own: Holding | None, all_holdings: tuple[Holding, ...]) -> Step:
+def _lease(lease: Lease, own: Holding | None, found: Situation) -> Step:
     ip = lease.address.ip
-    for each in all_holdings:
+    for each in found.holdings:
         if each != own and any(held.address.ip == ip for held in each.leases):
-            owner = f"{each.attachment.container} {each.attachment.ifname}"
-            text = f"{address.text(ip)} is held by {owner}"
+            text = f"{address.text(ip)} is held by {found.title(each.attachment)}"
             return Step(mark=BLOCKED, place="ledger", text=text)
     gateway = f", gateway {address.text(lease.gateway)}" if lease.gateway else ""
     text = f"lease {prefix_text(lease.address)}{gateway}"
@@ -128,9 +135,7 @@ def _wire(plan: Plan, found: Situation) -> Iterator[Step]:
     """Yield the steps for a wire: its other end, or a parked one that waits."""
     want = plan.veth
     others = [each for each in found.holdings if each.attachment != plan.attachment]
-    listed = " and ".join(
-        f"{each.attachment.container} {each.attachment.ifname}" for each in others
-    )
+    listed = " and ".join(found.title(each.attachment) for each in others)
     if len(others) > 1:
         yield Step(mark=BLOCKED, place="ledger", text=f"both ends of the wire are held: {listed}")
     elif others and found.host.interface(others[0].host_name):
