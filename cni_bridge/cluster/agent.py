@@ -209,6 +209,8 @@ class Agent:
             self._is_blind = False
         if (me := membership.host).id not in self._view.members:
             raise MembershipLost(f"the host {me.name} ({me.id}) is no longer a member")
+        if self.settings.pools and self._view.hosts.get(me.id) != me:
+            raise MembershipLost(f"the record of the host {me.name} ({me.id}) is not what it wrote")
         self._report_malformed(self._view)
         self._absent = member.absences(self._view, self._absent, time.monotonic())
         ripe = member.ripe(self._absent, self.settings.grace, time.monotonic())
@@ -240,6 +242,7 @@ class Agent:
         )
         log.info("%s: a member as %s (%s)", self.settings.network, joined.host.name, joined.host.id)
         self._takes_over = False
+        self._is_blind = True  # the view is older than what this host has just written
         if joined.host != self._me:
             self._me = joined.host
             self._fabric = self.books.fabric = Fabric(self.settings, joined.host)

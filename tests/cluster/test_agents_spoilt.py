@@ -3,6 +3,7 @@
 import ipaddress
 import signal
 import time
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -60,16 +61,33 @@ def test_a_block_that_a_restored_store_does_not_know_is_leased_again_at_once(
             node.tidy()
 
 
-def test_a_host_that_was_made_no_member_is_one_again_at_once() -> None:
+def test_a_host_whose_records_were_taken_or_changed_writes_them_again_at_once() -> None:
+    """The others would not reach its containers, for as long as its agent runs."""
     with nodes(2, ttl=LONG, **SMALL) as hosts:
         hosts.start()
-        before = hosts.blocks()
-        hosts.store.ctl("del", "/cni-bridge/pods/members/host-1")
-        began = time.monotonic()
-        wait_until(lambda: hosts.members() == {"host-1", "host-2"})
-        assert time.monotonic() - began < SOON_S
-        hosts.settle()
-        assert hosts.blocks() == before
+        before, described = hosts.blocks(), _described(hosts, "host-1")
+        for words in (
+            ("del", "/cni-bridge/pods/members/host-1"),
+            ("del", "/cni-bridge/pods/hosts/host-1"),
+            ("put", "/cni-bridge/pods/hosts/host-1", "spoilt"),
+            ("put", "/cni-bridge/pods/hosts/host-1", described.replace("1500", "9000")),
+        ):
+            hosts.store.ctl(*words)
+            began = time.monotonic()
+            wait_until(
+                lambda: (
+                    hosts.members() == {"host-1", "host-2"}
+                    and _described(hosts, "host-1") == described
+                )
+            )
+            assert time.monotonic() - began < SOON_S
+            hosts.settle()
+            assert hosts.blocks() == before
+
+
+def _described(hosts: Nodes, host: str) -> str:
+    found = hosts.store.ctl("get", f"/cni-bridge/pods/hosts/{host}").get("kvs", ())
+    return "".join(b64decode(each.get("value", "")).decode() for each in found)
 
 
 def _fill(hosts: Nodes) -> None:
