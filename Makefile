@@ -120,7 +120,7 @@ check-kubernetes: build ## Kubernetes and etcd 3.7, built here (1 h), with the e
 	PATH=$(abspath $(KUBERNETES)):$$PATH $(PYTHON) -m pytest -q -n auto tests/cluster
 	$(PYTHON) -m tests.kubernetes.page
 
-check-kubernetes-e2e: build peers ## Kubernetes' own network tests, with cni-bridge and with the reference (3 h): docs/evidence/kubernetes.md
+check-kubernetes-e2e: build peers ## Kubernetes' own network tests, with cni-bridge and with the reference (1 h): docs/evidence/kubernetes.md
 	@build/runtimes.sh
 	@build/need.sh curl dig=bind9-dnsutils nc.openbsd=netcat-openbsd
 	@build/kubernetes.sh $(KUBERNETES) etcd kubernetes containerd e2e critest coredns
@@ -181,9 +181,10 @@ simulate-cluster: $(READY) ## lease traffic of HOSTS hosts against a real etcd (
 	@build/need.sh etcd=etcd-server
 	$(PYTHON) -m tests.cluster.sizing $(HOSTS)
 
-simulate-day: build ## 24 hours of agents whose clocks are fast, with failures at random (25 min)
+simulate-day: build ## 24 hours of agents whose clocks are fast, with failures at random, for each store (50 min)
 	@build/need.sh etcd=etcd-server etcdctl=etcd-client
-	$(PYTHON) -m tests.cluster.day 24
+	$(PYTHON) -m tests.cluster.day kubernetes 24
+	$(PYTHON) -m tests.cluster.day etcd 24
 
 simulate: build ## 20,000 random operations, compared with a model (20 min)
 	$(PYTHON) -m tests.simulation 20000

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define SECOND 1000000000LL
+#define ANSWER (SECOND / 2) /* which servers may take by the real clock: they are not faster */
 typedef long long nanoseconds;
 
 static nanoseconds rate = 1, since;
@@ -97,8 +98,10 @@ int pthread_cond_clockwait(pthread_cond_t *change, pthread_mutex_t *lock, clocki
 /* Rounded up, or who waits for a moment would not wait at all. */
 static int milliseconds(int fast) { return fast > 0 ? (int)((fast + rate - 1) / rate) : fast; }
 
+/* What waits for the network, with the time-out that a program gives its sockets. */
 int poll(struct pollfd *all, nfds_t count, int patience) {
-    struct timespec time = parts((nanoseconds)patience * 1000000 / rate);
+    nanoseconds asked = (nanoseconds)patience * 1000000, least = asked < ANSWER ? asked : ANSWER;
+    struct timespec time = parts(asked / rate > least ? asked / rate : least);
     return (int)syscall(SYS_ppoll, all, count, patience < 0 ? NULL : &time, NULL, 8);
 }
 

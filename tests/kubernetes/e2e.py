@@ -5,11 +5,15 @@ What they find is kept for docs/evidence/kubernetes.md. Each arrangement has a c
 
 import argparse
 import json
+import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from tests.kubernetes import dns, e2e_images, images
 from tests.kubernetes.cluster import Cluster, cluster
@@ -22,10 +26,16 @@ from tests.runtimes.enclosure import is_inside, run_inside
 RESULTS = Path(__file__).with_name("e2e.json")
 LOGS = ROOT / ".cache/e2e"
 # Not what needs a cloud or hours, or disturbs other specs. A feature that is off by default is a Feature.
-FILTER = "sig-network && !Slow && !Serial && !Disruptive && !Flaky && Feature: isSubsetOf {IPv6DualStack}"
+OF_NETWORKS = "[sig-network]"
+LABELS = ("Slow", "Serial", "Disruptive", "Flaky")
+FEATURE = "Feature:IPv6DualStack"
+FILTER = " && ".join(
+    ("sig-network", *(f"!{each}" for each in LABELS), "Feature: isSubsetOf {IPv6DualStack}")
+)
 SKIP = "LoadBalancer|SCTP|GCE|evicted"  # these kubelets evict no pod
 KUBECONFIG = "/etc/cni-bridge/kubeconfig"
-LIMIT_S = 3 * 3600
+LIMIT_S = 3600
+AT_A_TIME = 6  # specs mostly wait
 # Of the tests of runtimes those about networks.
 OF_RUNTIMES = "should support networking|portforward in|HostNetwork|POD network"
 
@@ -92,7 +102,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.kubernetes.e2e", description=__doc__)
     parser.add_argument("arrangements", nargs="*", default=list(ARRANGEMENTS))
     parser.add_argument("--focus", default="", help="only specs whose names match")
-    parser.add_argument("--procs", default="1", help="specs at a time")
+    parser.add_argument("--procs", default=str(AT_A_TIME), help="specs at a time")
     asked = parser.parse_args()
     if not is_inside():
         return run_inside("-m", "tests.kubernetes.e2e", *sys.argv[1:])
@@ -175,25 +185,44 @@ def run_critest(node: Node) -> Path:
 
 
 def keep(name: str, report: Path) -> None:
-    """Write down how many specs passed, and what became of each other one that began."""
-    counts = {"chosen": 0, "passed": 0}
-    others: dict[str, tuple[str, str]] = {}
+    """Write down what became of each spec that was chosen, and how many others there are, by what they need."""
+    specs: dict[str, tuple[str, str]] = {}
+    others: Counter[str] = Counter()
     seconds = 0.0
     for suite in json.loads(report.read_text()):
-        counts["chosen"] += suite["PreRunStats"]["SpecsThatWillRun"]
         seconds += suite["RunTime"] / 1e9
         for each in suite["SpecReports"] or ():
             spec = " ".join([*(each["ContainerHierarchyTexts"] or ()), each["LeafNodeText"]])
-            if each["State"] == "passed":
-                counts["passed"] += each["LeafNodeType"] == "It"
-            elif each["RunTime"] or each["State"] != "skipped":
-                why = each.get("Failure", {}).get("Message", "")
-                others[spec] = (each["State"], why.partition("\n")[0][:200])
+            if each["LeafNodeType"] != "It" and each["State"] != "passed":
+                specs[spec or each["LeafNodeType"]] = (each["State"], _why(each))
+            elif each["LeafNodeType"] == "It" and (
+                each["RunTime"] or each["State"] not in ("skipped", "pending")
+            ):
+                specs[spec] = (each["State"], _why(each))
+            elif OF_NETWORKS in spec:
+                others[_need(spec, each)] += 1
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     date = {"date": time.strftime("%Y-%m-%d", time.gmtime()), "minutes": round(seconds / 60, 1)}
-    known[name] = counts | date | {"others": others}
+    known[name] = date | {"specs": dict(sorted(specs.items())), "others": others}
     RESULTS.write_text(json.dumps(known, indent=2) + "\n")
-    print(f"{name}: {counts}", *map(str, others.items()), sep="\n  ", flush=True)
+    print(f"{name}: {Counter(state for state, _ in specs.values())}", flush=True)
+    print(*(f"  {spec}: {told}" for spec, told in specs.items() if told[1]), sep="\n", flush=True)
+
+
+def _why(report: dict[str, Any]) -> str:
+    """Return the first line of what a spec says that has not passed."""
+    message: str = report.get("Failure", {}).get("Message", "")
+    return message.partition("\n")[0][:200]
+
+
+def _need(spec: str, report: dict[str, Any]) -> str:
+    """Return for what a spec was not chosen: what its name needs, or else a label."""
+    if found := re.search(SKIP, spec):
+        return found[0]
+    labels = [*report["LeafNodeLabels"], *chain(*(report["ContainerHierarchyLabels"] or ()))]
+    unwanted = [each for each in labels if each.startswith("Feature:") and each != FEATURE]
+    unwanted += [each for each in labels if each in LABELS]
+    return unwanted[0] if unwanted else "did not begin"
 
 
 def _images(directory: Path) -> tuple[Path, ...]:

@@ -17,6 +17,7 @@ from tests.lab import ROOT
 PAGE = ROOT / "docs/evidence/kubernetes.md"
 TEXT = ROOT / "tests/kubernetes/evidence.md"
 OF_KUBERNETES = "## Kubernetes' own tests"
+OUTCOMES = ("passed", "failed", "skipped")
 TITLES = {
     "test_one_node": "One node, set up as docs/runtimes/kubernetes.md",
     "test_three_nodes": 'Three nodes, `"ranges": "node"`, kube-proxy in nftables mode',
@@ -64,40 +65,49 @@ def page(found: dict[str, tuple[str, float]]) -> str:
 
 
 def _specs() -> Iterator[str]:
-    """Yield what Kubernetes' own specs found."""
+    """Yield what Kubernetes' own specs found: counts, and each spec's outcome by network."""
     known = json.loads(OF_SPECS.read_text())
     yield from (OF_KUBERNETES, "", OF_SPECS.with_suffix(".md").read_text())
-    yield "| network | specs | passed | failed | skipped by themselves | did not begin | minutes | date |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield f"| network | specs | {' | '.join(OUTCOMES)} | minutes | date |"
+    yield "|---|---|---|---|---|---|---|"
     for name, found in known.items():
-        states = Counter(state for state, _why in found["others"].values())
-        failed = states.total() - states["skipped"] - states["interrupted"]
-        rest = found["chosen"] - found["passed"] - failed - states["skipped"]
-        told = (found["chosen"], found["passed"], failed, states["skipped"], rest)
+        counts = Counter(state for state, _why in found["specs"].values())
+        told = (counts.total(), *(counts[each] for each in OUTCOMES))
         yield f"| {name} | {' | '.join(map(str, told))} | {found['minutes']} | {found['date']} |"
-    failures = [
-        f"* {spec.removeprefix('[sig-network] ')}, {name}: {why or state}"
-        for name, found in known.items()
-        for spec, (state, why) in found["others"].items()
-        if state not in ("skipped", "interrupted")
-    ]
-    yield from ("", *(["Those that failed:", "", *failures, ""] if failures else ()))
+    others: Counter[str] = Counter()
+    for found in known.values():
+        others |= Counter(found["others"])
+    yield from ("", "Specs of `[sig-network]` that were not chosen, by what they need or are:", "")
+    yield ", ".join(f"{each} ({count})" for each, count in sorted(others.items())) + "."
+    rows: dict[str, dict[str, str]] = {}
+    for name, found in known.items():
+        for spec, (state, why) in found["specs"].items():
+            rows.setdefault(spec, {})[name] = f"{state}: {why}" if why else state
+    yield from ("", f"| spec | {' | '.join(known)} |", "|---|" + "---|" * len(known))
+    for spec, states in sorted(rows.items()):
+        told_of = (states.get(name, "").replace("|", "/") for name in known)
+        yield f"| {spec.replace('|', '/')} | {' | '.join(told_of)} |"
+    yield ""
 
 
 def _day() -> Iterator[str]:
-    """Yield what a day of agents with fast clocks found."""
-    found = json.loads(day.RESULTS.read_text())
+    """Yield what a day of agents with fast clocks found, with each store."""
     yield from ("## A day of failures", "", day.RESULTS.with_suffix(".md").read_text())
-    yield (
-        f"{found['hours']:g} hours with clocks {found['hurry']} times as fast, {found['hosts']} hosts, `ttl` {found['ttl']}, "
-        f"{sum(each['count'] for each in found['failures'].values())} failures: {found['ended']} agents ended, "
-        f"{found['doubles']} blocks of two hosts, {found['tracebacks']} unexpected errors; {found['moves']} blocks moved. "
-        f"Seed {found['seed']}, {found['date']}."
-    )
-    yield from ("", "| failure | times | well again, median s | slowest s |", "|---|---|---|---|")
-    for kind, each in found["failures"].items():
-        yield f"| {kind} | {each['count']} | {each['median']} | {each['slowest']} |"
-    yield ""
+    for store, found in json.loads(day.RESULTS.read_text()).items():
+        yield (
+            f"Store `{store}`: {found['hours']:g} hours with clocks {found['hurry']} times as fast, {found['hosts']} hosts, "
+            f"`ttl` {found['ttl']}, {sum(each['count'] for each in found['failures'].values())} failures: "
+            f"{found['ended']} agents ended, {found['doubles']} blocks of two hosts, {found['tracebacks']} unexpected errors; "
+            f"{found['moves']} blocks moved. Seed {found['seed']}, {found['date']}."
+        )
+        yield from (
+            "",
+            "| failure | times | well again, median s | slowest s |",
+            "|---|---|---|---|",
+        )
+        for kind, each in found["failures"].items():
+            yield f"| {kind} | {each['count']} | {each['median']} | {each['slowest']} |"
+        yield ""
 
 
 def _scenario(test: str) -> str:
