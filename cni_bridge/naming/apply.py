@@ -95,7 +95,7 @@ def restore(ledger: "Ledger", network: str) -> bool:
         if not hosts.entries(wanted):
             server.stop(network)
             return True
-        is_dead = not server.running(network)
+        is_dead = bool(silence(network))
         if wanted != content:
             server.write(server.hosts(network), wanted)
         server.ensure(network, is_changed=is_dead)
@@ -105,8 +105,8 @@ def restore(ledger: "Ledger", network: str) -> bool:
 def problems(attachment: "Attachment", served: ServedNames) -> "Iterator[str]":
     """Yield every difference between the plan and what is served, for CHECK."""
     network = served.network
-    if not server.running(network):
-        yield f"nameserver of {network}: expected a dnsmasq process, found none"
+    if fault := silence(network):
+        yield f"nameserver of {network}: {fault}"
     if server.configured(network) != server.configuration(served):
         yield f"nameserver of {network}: expected its configuration as ADD wrote it, found another"
     wanted = _entry(attachment, served)
@@ -121,13 +121,20 @@ def problems(attachment: "Attachment", served: ServedNames) -> "Iterator[str]":
         )
 
 
-def differences(ledger: "Ledger", network: str) -> "Iterator[str]":
-    """Yield what is amiss with a network's server, for people; `restore` puts it right."""
-    if not server.running(network):
-        yield "dnsmasq is not running"
+def is_outdated(ledger: "Ledger", network: str) -> bool:
+    """Return whether a network's server has other names than the ledger; `restore` puts it right."""
     content = server.read(server.hosts(network)) or ""
-    if _wanted(ledger, network, content) != content:
-        yield "the names that it serves differ from the ledger"
+    return _wanted(ledger, network, content) != content
+
+
+def silence(network: str) -> str:
+    """Return why the network's server resolves nothing; empty if it answers."""
+    number = server.running(network)
+    if not number:
+        return "dnsmasq is not running"
+    from cni_bridge.naming import question  # not for ADD and DEL
+
+    return "" if question.is_answered(network) else f"dnsmasq (process {number}) does not answer"
 
 
 def _wanted(ledger: "Ledger", network: str, content: str) -> str:

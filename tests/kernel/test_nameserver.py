@@ -250,7 +250,31 @@ def test_explain_tells_that_a_name_does_not_resolve(host: Host, named: Network) 
     wait_until(lambda: servers() == [])
     hops, _ = explain(db.name, "web:80")
     assert (hops[0]["verdict"], hops[0]["place"]) == ("drops", "name")
-    assert "dnsmasq of network testnet is not running" in hops[0]["text"]
+    assert "dnsmasq is not running for network testnet" in hops[0]["text"]
+
+
+def test_explain_tells_why_no_nameserver_has_a_name(
+    host: Host, named: Network, make_network: MakeNetwork
+) -> None:
+    """They are reached by their addresses, so it is no verdict on the connection."""
+    far = make_network(
+        {"ranges": [[{"subnet": "10.99.0.0/24"}]]}, name="far", bridge="far0", isDefaultGateway=True
+    )
+    db, web, unnamed = host.container(), host.container(), host.container("red")
+    add(named, db, "db")
+    named.add(unnamed).result()
+    far.add(web, **called("web")).result()
+    for asker, target, reason in (
+        ("db", "web", "the container is on network far, and the nameserver of network testnet has"),
+        ("db", "red", "does not have it: the runtime gave the container no name"),
+        ("web", "db", "network far has no nameserver"),
+    ):
+        hops, _ = explain(asker, f"{target}:80")
+        assert (hops[0]["place"], hops[0]["verdict"]) == ("name", "unsure"), hops
+        assert hops[0]["text"].startswith(f"{target} does not resolve: ")
+        assert reason in hops[0]["text"]
+    hops, _ = explain("web", "red:80")
+    assert hops[0]["place"] != "name"
 
 
 def test_a_flushed_ruleset_stops_no_name(host: Host, make_network: MakeNetwork) -> None:

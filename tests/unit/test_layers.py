@@ -167,6 +167,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "stderr",
     },
     "naming": set(),
+    "naming.question": {"kernel.layer3", "kernel.links", "kernel.netlink", "naming.server"},
     "naming.apply": {
         "kernel.machine",
         "ledger.container_names",

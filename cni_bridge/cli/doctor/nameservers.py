@@ -13,6 +13,7 @@ from cni_bridge.model_optional import ServedNames
 from cni_bridge.naming import apply, server
 
 RESTORE = "cni-bridge restore"
+OUTDATED = "the names that it serves differ from the ledger"
 UNANSWERED = "its containers can resolve no name"
 
 
@@ -58,10 +59,12 @@ def _of_network(facts: Facts, network: str, served: ServedNames) -> Iterator[Dia
             ),
         )
         return
-    for what in apply.differences(ledger, network):
+    silence = apply.silence(network)
+    outdated = OUTDATED if apply.is_outdated(ledger, network) else ""
+    for what in filter(None, (silence, outdated)):
         yield Diagnosis(
             cause=f"nameserver of network {network}: {what}",
-            effect=UNANSWERED if not server.running(network) else "some names lead nowhere",
+            effect=UNANSWERED if silence else "some names lead nowhere",
             command=RESTORE,
             fix=Fix(what=RESTORE, act=partial(apply.restore, ledger, network)),
         )

@@ -85,7 +85,9 @@ def run(options: Options) -> int:
         path = asker[0].netns_path if asker else OWN_NETNS
         hops += evidence.probe(path, flow if flow.address else replace(flow, address="127.0.0.1"))
     measured = next((hop.verdict for hop in hops if hop.verdict != UNSURE), "")
-    hops += resolving.hops(asker, _split(options.target or options.source)[0] if asker else "")
+    hops += resolving.hops(
+        found, asker, _split(options.target or options.source)[0] if asker else ""
+    )
     hops += walk.hops(Scene(found, asker), flow, from_host=from_host)
     if options.json:
         terminal.print_json({"hops": [vars(hop) for hop in hops]})

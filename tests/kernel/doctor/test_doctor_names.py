@@ -51,6 +51,12 @@ def kill() -> None:
     wait_until(lambda: dns.servers() == [])
 
 
+def stop() -> None:
+    (server,) = dns.servers()
+    os.kill(server, signal.SIGSTOP)
+    wait_until(lambda: " (dnsmasq) T " in Path(f"/proc/{server}/stat").read_text())
+
+
 def forget() -> None:
     file = dns.BASE / "testnet" / "hosts"
     file.write_text("#domain cni.internal\n")
@@ -60,7 +66,7 @@ def lose() -> None:
     shutil.rmtree(dns.BASE)
 
 
-@pytest.mark.parametrize("harm", [kill, forget, lose], ids=lambda each: each.__name__)
+@pytest.mark.parametrize("harm", [kill, stop, forget, lose], ids=lambda each: each.__name__)
 def test_what_is_wrong_is_found_and_fixed(
     conf: Path, container: Container, harm: Callable[[], None]
 ) -> None:
@@ -73,6 +79,20 @@ def test_what_is_wrong_is_found_and_fixed(
     assert findings(conf) == []
     assert len(dns.servers()) == 1
     assert dns.addresses(container, GATEWAY4, "web") == [container.addresses()[0][:-3]]
+
+
+def test_a_server_that_hangs_is_known_to_all(
+    conf: Path, network: Network, container: Container
+) -> None:
+    stop()
+    assert "does not answer" in network.check(container).error()["details"]
+    (found,) = findings(conf)
+    assert found["cause"].endswith(") does not answer")
+    assert found["effect"] == "its containers can resolve no name"
+    run = command("explain", "web", "web:80")
+    assert "web does not resolve: dnsmasq (process " in run.stdout
+    assert "restored the nameserver of network testnet" in printed("restore")
+    network.check(container).assert_silent_success()
 
 
 def test_restore_starts_a_server_that_died(conf: Path, container: Container) -> None:
