@@ -5,9 +5,11 @@ from typing import Any
 
 from cni_bridge.cli import chain, conflists, containers, ports, terminal
 from cni_bridge.cli.chain import Chain
+from cni_bridge.cli.containers import Target
 from cni_bridge.cli.options import Commands, Options, Parser, add_command, add_conf_dir, add_json
 from cni_bridge.cli.validate import command as validate
 from cni_bridge.errors import InvalidConfig
+from cni_bridge.naming import hosts
 
 EXAMPLES = """\
   ip netns add red; cni-bridge add web red
@@ -89,14 +91,24 @@ def add_names(parser: Parser) -> None:
 def of_options(options: Options, wishes: dict[str, Any]) -> Chain:
     """Return the chain that the options mean. Raises CniError."""
     document, text = conflists.find(options.network, options.conf_dir)
+    target = containers.find(options.container, options.conf_dir)
     return Chain(
         conflist=document,
         text=text,
-        target=containers.find(options.container, options.conf_dir),
+        target=target,
         ifname=options.ifname,
         wishes=wishes,
-        arguments=os.environ.get("CNI_ARGS", ""),
+        arguments=os.environ.get("CNI_ARGS", _named(target)),
     )
+
+
+def _named(target: Target) -> str:
+    """Return CNI_ARGS with the container's name, as runtimes send it: the nameserver serves it."""
+    *namespace, own = target.name.split("/")
+    if not hosts.is_servable(own):
+        return ""
+    pod = "".join(f";K8S_POD_NAMESPACE={each}" for each in namespace)
+    return f"IgnoreUnknown=1;K8S_POD_NAME={own}{pod}"
 
 
 def refuse_unoffered(made: Chain) -> None:

@@ -25,6 +25,7 @@ class Target:
     container: str
     netns_path: str
     title: str  # what to call it
+    name: str = ""  # the best one, NAMESPACE/NAME of a pod; empty if it has none
 
 
 def find(which: str, conf_dir: str = conflists.DIRECTORY) -> Target:
@@ -34,7 +35,8 @@ def find(which: str, conf_dir: str = conflists.DIRECTORY) -> Target:
     """
     ledgers = _ledgers(conf_dir)
     holdings = [holding for each in ledgers for holding in each.holdings()]
-    titles = container_names.titles(container_names.of_ledgers(ledgers))
+    names = container_names.of_ledgers(ledgers)
+    titles = container_names.titles(names)
     path = _path(which)
     if os.path.exists(path):
         there = os.stat(path).st_ino
@@ -42,8 +44,12 @@ def find(which: str, conf_dir: str = conflists.DIRECTORY) -> Target:
             (each.attachment.container for each in holdings if each.netns.inode == there), ""
         )
         container = known or _id(which)
-        return Target(container=container, netns_path=path, title=titles.get(container, container))
-    names = container_names.recorded(ledgers)
+        return Target(
+            container=container,
+            netns_path=path,
+            title=titles.get(container, container),
+            name=next(iter(names.get(container, ())), recorded_names.of_namespace(path)),
+        )
     named = container_names.matching(which, (_known(each, names) for each in holdings))
     if len(named) > 1:
         meant = ", ".join(sorted(titles[each] for each in named))
@@ -59,6 +65,7 @@ def find(which: str, conf_dir: str = conflists.DIRECTORY) -> Target:
         container=container,
         netns_path=path if os.path.exists(path) else "",
         title=titles[container],
+        name=next(iter(names[container]), ""),
     )
 
 
@@ -91,10 +98,11 @@ def _ledgers(conf_dir: str = conflists.DIRECTORY) -> list[Ledger]:
 
 def _known(holding: Holding, names: Mapping[str, tuple[str, ...]]) -> Known:
     container, path = holding.attachment.container, holding.netns.path
-    given = container_names.every(container, path, names.get(container, ()))
     addresses = (address.text(lease.address.ip) for lease in holding.leases)
     return Known(
-        container=container, names=(*given, os.path.basename(path)), addresses=tuple(addresses)
+        container=container,
+        names=(*names[container], os.path.basename(path)),
+        addresses=tuple(addresses),
     )
 
 

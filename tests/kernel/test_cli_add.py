@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import PEERS, Host, Json, Plugin
+from tests.lab import PEERS, Host, Json, Plugin, dns
 from tests.lab.cnitool import CNITOOL, cnitool
 from tests.lab.people import command, printed, printed_json
 
@@ -48,6 +48,23 @@ def test_a_namespace_is_attached_checked_and_detached_by_name(host: Host, conf: 
     assert "eth0" not in red.links()
     assert not list(Path("/var/lib/cni/results").glob("web-red-*"))
     printed("del", "web", "red", *where)  # twice is as well
+
+
+def test_namespaces_find_each_other_by_name(host: Host, tmp_path: Path) -> None:
+    plugin = {**WEB["plugins"][0], "bridge": "named0", "nameserver": True}
+    (tmp_path / "named.conflist").write_text(
+        json.dumps({**WEB, "name": "named", "plugins": [plugin]})
+    )
+    where = ("--conf-dir", str(tmp_path))
+    for name in ("red", "blue"):
+        host.container(name)
+        printed("add", "named", name, *where)
+    assert dns.addresses(host.containers[0], "10.88.0.1", "blue") == ["10.88.0.3"]
+    assert "blue is 10.88.0.3 for the nameserver" in command("explain", "red", "blue:80").stdout
+    for name in ("red", "blue"):
+        printed("check", "named", name, *where)
+        printed("del", "named", name, *where)
+    printed("rm", "named", *where)
 
 
 def test_a_second_add_leaves_the_first_one_alone(host: Host, conf: Path) -> None:

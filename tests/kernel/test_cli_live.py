@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.conftest import MakeNetwork
-from tests.lab import PLUGIN, Host, Json, Network
+from tests.lab import PLUGIN, Host, Json, Network, dns
 from tests.lab.echo import Conversation
 from tests.lab.iproute import ip_json
 from tests.lab.nft import nft, ports
@@ -282,6 +282,19 @@ def test_a_container_is_connected_to_one_more_network_and_disconnected(
     assert container.links() == before
     assert "c1 is not attached to two" in command("disconnect", "two", "c1", *conf).stderr
     first.check(container).assert_silent_success()
+
+
+def test_a_connected_container_keeps_its_name(
+    host: Host, network: Network, make_network: MakeNetwork, tmp_path: Path
+) -> None:
+    arguments = "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web"
+    network.add(host.container(), environment={"CNI_ARGS": arguments}).result()
+    ipam = {"ranges": [[{"subnet": "10.2.0.0/24"}]]}
+    second = make_network(ipam, name="two", bridge="two0", nameserver=True)
+    conf = where(tmp_path, network, second)
+    printed("connect", "two", "shop/web", *conf)
+    assert dns.addresses(host.containers[0], "10.2.0.1", "web") == ["10.2.0.2"]
+    printed("disconnect", "two", "shop/web", *conf)
 
 
 def test_long_results_fit_a_terminal_and_stay_on_one_line_elsewhere(
