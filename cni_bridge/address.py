@@ -10,6 +10,8 @@ from cni_bridge.lean.record import record
 AF_INET: int = csocket.AF_INET
 AF_INET6: int = csocket.AF_INET6
 
+IPV6_MINIMUM_MTU = 1280  # RFC 8200, section 5: the kernel has no IPv6 on a smaller link
+
 _V4_MAPPED = bytes(10) + b"\xff\xff"
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 def add(request: "Request") -> str:
     """Create the attachment, or leave nothing behind; return the result as JSON."""
     document = config.prepare(request.document, request.command)
+    previous = config.previous_result(document)
     addresses = sources.find_for_add(request, document)
     settings = config.parse(document, request.args, is_delegated=addresses.is_delegated)
     attachment = config.attachment(document, request)
@@ -61,13 +62,12 @@ def add(request: "Request") -> str:
         host_ledger.remember_ports(ledger, holding, settings)
         ledger.confirm(holding)
         timings.done("confirm")
-        made = result.build(planned, interfaces, config.previous_result(document))
+        made = result.build(planned, interfaces, previous)
         return codec.encode(result_versions.downgrade(made, settings.cni_version))
 
-    def undo(error: BaseException) -> None:
-        rollback.undo_add(host, container, ledger, holding, addresses, error)
-
-    return signals.undoing(make, undo)
+    return signals.undoing(
+        make, lambda error: rollback.undo_add(host, container, ledger, holding, addresses, error)
+    )
 
 
 def _make_way(host: netlink.Socket, ledger: "Ledger", holder: "Attachment") -> None:

@@ -65,6 +65,10 @@ def _rehearse(settings: "NetworkConfig", addresses: "Source") -> None:
     host = netlink.Socket()
     _require_kinds(host, settings)
     optional_parts.require(host, settings)
+    if settings.tuning:
+        from cni_bridge.parts import tuning  # few networks are tuned
+
+        tuning.rehearse(settings.tuning)
     ledger = _open(settings)
     grant = _rehearse_grant(host, ledger, settings, can_reclaim=not addresses.is_delegated)
     attachment = Attachment(network=settings.name, container=CONTAINER, ifname=IFNAME)

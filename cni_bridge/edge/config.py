@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 STATE_DIR = state_directory.HOST
 HOST_LOCAL = "host-local"
-IPV6_MINIMUM_MTU = 1280  # RFC 8200, section 5: the kernel has no IPv6 on a smaller link
+MINIMUM_MTU = 68  # ETH_MIN_MTU, linux/if_ether.h
 HOST_LOCAL_DIR = "/var/lib/cni/networks"
 # Any of these makes the firewall necessary, or is refused by it.
 FIREWALL_KEYS = (
@@ -124,9 +124,16 @@ def is_sticky(document: Json) -> bool:
 
 
 def previous_result(document: "dict[str, Any]") -> Json | None:
-    """Return the prevResult in the newest shape; None if there is none, or an empty one."""
+    """Return the prevResult in the newest shape; None if there is none, or an empty one.
+
+    Raises InvalidConfig for a text in it that is no address.
+    """
     previous = document.get("prevResult")
-    return result_versions.upgrade(previous, version(document)) if previous else None
+    if not previous:
+        return None
+    shaped = result_versions.upgrade(previous, version(document))
+    ipam_config.check_texts(shaped, "prevResult.")
+    return shaped
 
 
 def answer(result: Json, version: str) -> Json:
@@ -206,6 +213,7 @@ def _validate(document: Json) -> None:
 
 
 def _check_exclusions(document: "dict[str, Any]") -> None:
+    check_mtu(document["mtu"], _attachment_mtu(document), [])
     if document["hairpinMode"] and document["promiscMode"]:
         raise errors.InvalidConfig("cannot set hairpin mode and promiscuous mode at the same time")
     if document["disableContainerInterface"] and ipam_type(document):
@@ -280,16 +288,18 @@ def _ipam(
 
 
 def check_mtu(mtu: int, attachment_mtu: int, families: "list[int]") -> None:
-    """Refuse an MTU for which the kernel takes no IPv6 address, before anything is made.
+    """Refuse an MTU that is too small for the kernel, or for an IPv6 address, before anything is made.
 
     `families` has the length of each address; an MTU of 0 is the kernel's default.
     """
     found = min(mtu, attachment_mtu or mtu)
-    if 0 < found < IPV6_MINIMUM_MTU and 16 in families:
+    if 0 < found < address.IPV6_MINIMUM_MTU and 16 in families:
         raise errors.InvalidConfig(
-            f"mtu: expected {IPV6_MINIMUM_MTU} or more, which IPv6 needs, found {found}",
+            f"mtu: expected {address.IPV6_MINIMUM_MTU} or more, which IPv6 needs, found {found}",
             "use a larger mtu, or IPv4 addresses only",
         )
+    if 0 < found < MINIMUM_MTU:
+        raise errors.InvalidConfig(f"mtu: expected {MINIMUM_MTU} or more, found {found}")
 
 
 def _dns(section: "dict[str, Any]") -> Dns | None:

@@ -47,6 +47,15 @@ def grant(result: "Json") -> Grant:
     )
 
 
+def check_texts(result: "Json", path: str) -> None:
+    """Raise InvalidConfig for an address of a result that is none; `path` precedes its own."""
+    for key, prefix, gateway in (("ips", "address", "gateway"), ("routes", "dst", "gw")):
+        for index, item in enumerate(result.get(key, ())):
+            _prefix(item[prefix], f"{path}{key}[{index}].{prefix}")
+            if item.get(gateway):
+                _address(item[gateway], f"{path}{key}[{index}].{gateway}")
+
+
 def granted(previous: "Json", ifname: str) -> Grant:
     """Return what a prevResult reports for the interface in the container.
 
@@ -63,7 +72,7 @@ def granted(previous: "Json", ifname: str) -> Grant:
 
 def unreported(leases: tuple[Lease, ...], previous: "Json", ifname: str) -> list[str]:
     """Return a problem for each leased address that prevResult lacks, for CHECK."""
-    reported = [lease.address for lease in granted(previous, ifname).leases]
+    reported = [lease.address for lease in granted({**previous, "routes": ()}, ifname).leases]
     found = ", ".join(map(prefix_text, reported)) or "none"
     return [
         f"prevResult: expected address {prefix_text(lease.address)}, found {found}"
@@ -204,11 +213,13 @@ def _requested_address(text: str, path: str) -> bytes:
 
 
 def _lease(item: "Json", path: str) -> Lease:
-    gateway = item.get("gateway")
-    return Lease(
-        address=_prefix(str(item.get("address")), f"{path}.address"),
-        gateway=_address(str(gateway), f"{path}.gateway") if gateway else None,
-    )
+    prefix = _prefix(str(item.get("address")), f"{path}.address")
+    gateway = _address(item["gateway"], f"{path}.gateway") if item.get("gateway") else None
+    if gateway and len(gateway) != len(prefix.ip):
+        raise errors.InvalidConfig(
+            f"{path}.gateway: {item['gateway']} is not of the family of {item['address']}"
+        )
+    return Lease(address=prefix, gateway=gateway)
 
 
 def _routes(items: "list[Json]", path: str) -> tuple[Route, ...]:

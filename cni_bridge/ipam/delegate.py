@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 OWN_EXECUTABLE = "/proc/self/exe"
 STDERR_LIMIT = 2000
+CODE_LIMIT = 0xFFFFFFFF  # codes are unsigned (SPEC 1.0, "Error")
 ANSWER_LIMIT = 1 << 20  # bytes, as of stdin
 PATIENCE_MS = 120_000  # runtimes time out sooner; a DHCP server may take half a minute
 
@@ -100,10 +101,16 @@ def _pass_on(stderr: bytes) -> None:
 def _refusal(path: str, done: child.Finished) -> CniError:
     try:
         error = codec.decode(done.stdout)
-        return Delegated(int(error["code"]), str(error["msg"]), str(error.get("details", "")))
-    except (CniError, KeyError, TypeError, ValueError):
-        stderr = done.stderr.decode(errors="replace")[-STDERR_LIMIT:].strip()
-        return IOFailure(
-            f"IPAM plugin {path} failed without returning an error",
-            f"exit status {done.status}; stderr: {stderr or 'empty'}",
-        )
+    except CniError:
+        error = {}
+    match error:
+        case {"code": int(code), "msg": str(msg)} if code is not True and 0 < code <= CODE_LIMIT:
+            return Delegated(code, msg, str(error.get("details", "")))
+    stdout, stderr = (
+        each.decode(errors="replace")[-STDERR_LIMIT:].strip() or "empty"
+        for each in (done.stdout, done.stderr)
+    )
+    return IOFailure(
+        f"IPAM plugin {path} failed without returning an error",
+        f"exit status {done.status}; stdout: {stdout}; stderr: {stderr}",
+    )

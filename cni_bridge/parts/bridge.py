@@ -6,7 +6,15 @@ An existing bridge is reused and completed; foreign settings are changed only if
 from errno import EEXIST
 
 from cni_bridge import errors, names
-from cni_bridge.address import AF_INET, AF_INET6, Prefix, is_link_local, overlap, prefix_text
+from cni_bridge.address import (
+    AF_INET,
+    AF_INET6,
+    IPV6_MINIMUM_MTU,
+    Prefix,
+    is_link_local,
+    overlap,
+    prefix_text,
+)
 from cni_bridge.kernel import layer3, links, machine, sysctl
 from cni_bridge.kernel.messages import IFA_F_NODAD
 from cni_bridge.lean.record import replace
@@ -167,6 +175,12 @@ def _address_changes(
     missing = [
         gateway for gateway in _of_length(desired.gateways, length) if gateway not in present
     ]
+    if missing and length == 16 and link.mtu < IPV6_MINIMUM_MTU:
+        raise errors.InvalidConfig(
+            f"{link.name}: expected an MTU of {IPV6_MINIMUM_MTU} or more, which IPv6 needs, "
+            f"found {link.mtu}",
+            f"set it by `ip link set {link.name} mtu`, use another bridge, or IPv4 addresses only",
+        )
     in_the_way = dict.fromkeys(
         item for each in missing for item in conflicts(desired, each, present)
     )

@@ -43,6 +43,19 @@ def require(desired: Tuning) -> None:
             )
 
 
+def rehearse(desired: Tuning) -> None:
+    """Raise UnsupportedField for a sysctl that no new namespace will have; change nothing.
+
+    The host's namespace has every key that a new one has, but not the interfaces.
+    """
+    for item in desired.sysctls:
+        path = item.path.replace("IFNAME", "default", 1)
+        if path.split("/")[2] in ("conf", "neigh") and "/default/" not in path:
+            continue
+        if not posix.access(sysctl.ROOT + path, posix.F_OK):
+            raise _unknown(item)
+
+
 def apply(container: "OpenNetns", desired: TunedInterface) -> None:
     """Apply the settings of the interface. Raise KernelRefused."""
     tuning = desired.tuning
@@ -95,16 +108,20 @@ def _write(item: Sysctl) -> None:
     try:
         sysctl.write(item.path, item.value)
     except FileNotFoundError:
-        raise UnsupportedField(
-            f"sysctl {item.key}: the container's kernel has no such parameter",
-            f"{sysctl.ROOT}{item.path} does not exist, so it can't be set to {item.value!r}; "
-            "remove it from `sysctl`",
-        ) from None
+        raise _unknown(item) from None
     except OSError as error:
         raise KernelRefused(
             f"sysctl {item.key} can't be set to {item.value!r}: {error.strerror}",
             f"writing {sysctl.ROOT}{item.path}",
         ) from error
+
+
+def _unknown(item: Sysctl) -> UnsupportedField:
+    return UnsupportedField(
+        f"sysctl {item.key}: the container's kernel has no such parameter",
+        f"{sysctl.ROOT}{item.path} does not exist, so it can't be set to {item.value!r}; "
+        "remove it from `sysctl`",
+    )
 
 
 def _allowlist() -> list[str] | None:

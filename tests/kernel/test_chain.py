@@ -18,6 +18,12 @@ EARLIER: Json = {
     "routes": [{"dst": "198.51.100.0/24", "gw": "192.0.2.1"}],
     "dns": {"nameservers": ["192.0.2.53"]},
 }
+NO_ADDRESSES = (
+    {"ips": [{"address": "10.0.0.1"}]},
+    {"ips": [{"address": "10.0.0.1/24", "gateway": "gw"}]},
+    {"routes": [{"dst": "10.0.0.0/33"}]},
+    {"routes": [{"dst": "10.0.0.0/8", "gw": "10.0.0.1/8"}]},
+)
 WRONG_SHAPES: tuple[object, ...] = (
     7,
     [EARLIER],
@@ -97,7 +103,7 @@ def test_an_empty_prev_result_is_none(empty: object, host: Host, network: Networ
 
 
 @pytest.mark.parametrize("version", ["1.1.0"])
-@pytest.mark.parametrize("shape", WRONG_SHAPES[:4], ids=json.dumps)
+@pytest.mark.parametrize("shape", [*WRONG_SHAPES[:4], *NO_ADDRESSES], ids=json.dumps)
 def test_a_prev_result_of_the_wrong_shape_is_refused(
     shape: object, host: Host, network: Network
 ) -> None:

@@ -188,6 +188,18 @@ def test_garbage_beside_a_failure_is_shown(host: Host, network: Network, tmp_pat
     assert "cause" in error["details"]
 
 
+@pytest.mark.parametrize("code", ["0", "-5", "true", "1e30", "4294967296", '"7"', "null"])
+def test_a_code_that_no_error_has_is_not_passed_on(
+    code: str, host: Host, network: Network, tmp_path: Path
+) -> None:
+    refusal = f'{{"code": {code}, "msg": "pool dry"}}'
+    script(tmp_path, only_on("ADD", f"echo '{refusal}'; exit 1"))
+    variables = delegate(network, "scripted", tmp_path)
+    error = network.add(host.container(), environment=variables).error()
+    assert error["code"] == 5
+    assert "pool dry" in error["details"]
+
+
 def test_a_hanging_one_is_killed_when_we_are_told_to_stop(
     host: Host, network: Network, tmp_path: Path
 ) -> None:
@@ -273,8 +285,12 @@ def test_without_host_local_its_config_is_served_in_process(
     [
         ("head -c 200000000 /dev/zero", "returned more than 1048576 bytes"),
         ('echo \'{"cniVersion": "9.9.9", "ips": []}\'', "found '9.9.9'"),
+        (
+            'echo \'{"ips": [{"address": "10.88.7.7/16", "gateway": "fd00:88::1"}]}\'',
+            "fd00:88::1 is not of the family of 10.88.7.7/16",
+        ),
     ],
-    ids=["huge", "of an unknown version"],
+    ids=["huge", "of an unknown version", "with a gateway of another family"],
 )
 def test_an_answer_that_can_not_be_one_is_refused(
     answer: str, complaint: str, host: Host, network: Network, tmp_path: Path

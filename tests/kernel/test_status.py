@@ -30,6 +30,12 @@ def add_bridge(*words: str) -> None:
     ip("addr", "add", *words, "dev", "cni0")
 
 
+def add_small_bridge() -> None:
+    """Make the network's bridge by hand, too small for IPv6."""
+    ip("link", "add", "cni0", "type", "bridge")
+    ip("link", "set", "cni0", "mtu", "1000")
+
+
 def without_ipv6() -> None:
     for which in ("all", "default"):
         write(f"/proc/sys/net/ipv6/conf/{which}/disable_ipv6", "1")
@@ -63,6 +69,7 @@ HARMS: dict[str, tuple[Callable[[], object], str]] = {
     "IPv6 disabled": (without_ipv6, "IPv6"),
     "read-only sysctls that let a container be a router": (freeze_sysctls, "accept_ra"),
     "read-only sysctls": (read_only_sysctls, "net/ipv4/ip_forward"),
+    "a bridge on which IPv6 does not fit": (add_small_bridge, "expected an MTU of 1280 or more"),
     "state directory of everyone": (open_state_directory, "/run/cni-bridge"),
 }
 
@@ -117,6 +124,30 @@ def test_an_address_that_add_does_not_mind_is_fine(
 ) -> None:
     add_bridge("10.88.0.9/16")
     network = make_network(**change)
+    network.do("STATUS", host.container(), "eth0").assert_silent_success()
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"mtu": 67, "ipam": {}}, "mtu: expected 68 or more"),
+        ({"sysctl": {"net.ipv4.no_such_key": "1"}}, "net.ipv4.no_such_key"),
+        ({"sysctl": {"net.ipv4.conf.IFNAME.no_such_key": "1"}}, "IFNAME.no_such_key"),
+    ],
+    ids=["an MTU below the kernel's", "an unknown sysctl", "an unknown sysctl of the interface"],
+)
+def test_a_config_that_no_add_can_carry_out_is_reported(
+    change: Json, word: str, host: Host, make_network: MakeNetwork
+) -> None:
+    network = make_network(**change)
+    runs = [network.do("STATUS", host.container(), "eth0"), network.add(host.container())]
+    assert all(word in run.error()["msg"] for run in runs)
+
+
+def test_a_sysctl_that_only_the_container_has_is_no_reason_to_fail(
+    host: Host, make_network: MakeNetwork
+) -> None:
+    network = make_network(sysctl={"net/ipv4/conf/of_a_later_plugin/forwarding": "1"})
     network.do("STATUS", host.container(), "eth0").assert_silent_success()
 
 
