@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from cni_bridge.ipam.sources import Source
+    from cni_bridge.kernel.links import Link
     from cni_bridge.kernel.netns import OpenNetns
     from cni_bridge.ledger.host_ledger import Claims
     from cni_bridge.ledger.store import Ledger
@@ -100,28 +101,26 @@ def detach(
     is attached is still protected. The ledger forgets last, and only if nothing else is left: an
     address in use is never free. Then `release` frees what others keep, such as a delegated IPAM
     plugin. `reported` returns the addresses that the runtime reports, for what the ledger does not tell.
+
+    What another run adds meanwhile stays, however long this run is paused.
     """
     failures: list[Exception] = []
     claims = _collect_failure(failures, lambda: host_ledger.claims(ledger, attachments)) or {}
+    current = _unchanged(ledger, attachments, claims)
+    found = _collect_failure(failures, lambda: _find_pairs(host, attachments, current)) or []
     others = _collect_failure(failures, lambda: _other_ledgers(host, ledger, attachments, claims))
-    _collect_failure(failures, lambda: _stop_serving(attachments))
-    guard = _collect_failure(failures, lambda: _unprotect(host, ledger, attachments, reported))
+    _collect_failure(failures, lambda: _stop_serving(current))
+    guard = _collect_failure(
+        failures, lambda: _unprotect(host, ledger, attachments, found, current, reported)
+    )
     timings.done("firewall removed")
     _collect_failure(failures, lambda: _remove_wires(host, ledger, attachments))
-    interfaces = [name for item in attachments for name in names.of_host(item)]
-    _collect_failure(failures, lambda: veth_removal.remove(host, *interfaces, kept=guard))
+    _collect_failure(failures, lambda: _remove_pairs(host, attachments, found, current, guard))
     timings.done("pair removed")
     # Nothing that needs an address is left if an unusable ledger is the only failure.
     if all(isinstance(failure, errors.LedgerUnusable) for failure in failures):
-        is_added_again = _collect_failure(
-            failures, lambda: _forget(ledger, attachments, claims, is_sticky=is_sticky)
-        )
-        if ledger and not is_added_again:
-            _collect_failure(failures, lambda: host_ledger.release_rebuilt(ledger, attachments))
-        timings.done("released")
-        freed = (*(each.release for each in others or ()), None if is_added_again else release)
-        for free in filter(None, freed):
-            _collect_failure(failures, free)
+        freeing = [*(each.release for each in others or ()), release]
+        _free(failures, ledger, attachments, claims, freeing, is_sticky=is_sticky)
     if guard:
         guard.close()  # last, if no other process has it: the kernel then waits once for all
     return failures
@@ -153,6 +152,51 @@ def problems(
         yield from apply.problems(host_ledger.open_register(ledger), planned)
 
 
+def _find_pairs(
+    host: netlink.Socket,
+    attachments: "Sequence[Attachment]",
+    current: "Callable[[], list[Attachment]]",
+) -> "list[Link]":
+    """Return the interfaces of the attachments, without those of an attachment that is added again."""
+    found = veth_removal.find(host, *_interfaces(attachments))
+    own = set(_interfaces(current()))
+    return [link for link in found if link.name in own]
+
+
+def _interfaces(attachments: "Sequence[Attachment]") -> list[str]:
+    return [name for each in attachments for name in names.of_host(each)]
+
+
+def _unchanged(
+    ledger: "Ledger | None", attachments: "Sequence[Attachment]", claims: "Claims"
+) -> "Callable[[], list[Attachment]]":
+    """Return a function that returns the attachments that no other run has added since."""
+
+    def current() -> "list[Attachment]":
+        try:
+            now = host_ledger.claims(ledger, attachments)
+        except errors.CniError:
+            now = claims  # the ledger does not tell
+        return [each for each in attachments if each not in now or now[each] == claims.get(each)]
+
+    return current
+
+
+def _remove_pairs(
+    host: netlink.Socket,
+    attachments: "Sequence[Attachment]",
+    found: "list[Link]",
+    current: "Callable[[], list[Attachment]]",
+    guard: "netlink.Socket | None",
+) -> None:
+    """Delete the interfaces that were found, and what an unfinished ADD has made since."""
+    present = {link.name for link in found}
+    if any(names.host_name(each) not in present for each in attachments):
+        late = [each for each in current() if names.host_name(each) not in present]
+        found = found + veth_removal.find(host, *map(names.host_name, late))
+    veth_removal.remove(host, found, kept=guard)
+
+
 def _forget(
     ledger: "Ledger | None",
     attachments: "Sequence[Attachment]",
@@ -170,6 +214,26 @@ def _forget(
     return not ledger.release(*attachments, read=read, is_sticky=is_sticky) and bool(
         host_ledger.claims(ledger, attachments)
     )
+
+
+def _free(
+    failures: list[Exception],
+    ledger: "Ledger | None",
+    attachments: "Sequence[Attachment]",
+    claims: "Claims",
+    freeing: "Sequence[Callable[[], None] | None]",
+    *,
+    is_sticky: bool,
+) -> None:
+    """Delete the records, and free what others keep; the last of them not if it is added again."""
+    is_added_again = _collect_failure(
+        failures, lambda: _forget(ledger, attachments, claims, is_sticky=is_sticky)
+    )
+    if ledger and not is_added_again:
+        _collect_failure(failures, lambda: host_ledger.release_rebuilt(ledger, attachments))
+    timings.done("released")
+    for free in filter(None, freeing[:-1] if is_added_again else freeing):
+        _collect_failure(failures, free)
 
 
 def _remove_wires(
@@ -192,12 +256,12 @@ def _serve(ledger: "Ledger", planned: "Plan") -> None:
     timings.done("names")
 
 
-def _stop_serving(attachments: "Sequence[Attachment]") -> None:
+def _stop_serving(current: "Callable[[], list[Attachment]]") -> None:
     if not posix.access(NAMESERVERS, posix.F_OK):  # no network of this host has ever had one
         return
     from cni_bridge.naming import apply as nameserver
 
-    nameserver.withdraw(attachments)
+    nameserver.withdraw(current())
     timings.done("names removed")
 
 
@@ -224,7 +288,7 @@ def _protect(
         desired = apply.without_ports(desired)
     register = host_ledger.open_register(ledger)
     if is_first and register.has(planned.attachment):  # an earlier container's, its ledger was lost
-        apply.remove(register, (planned.attachment,)).close()
+        apply.remove(register, lambda: (planned.attachment,)).close()
     while True:  # once more each time a stale holder of a port was removed
         try:
             apply.apply(register, planned.attachment, desired)
@@ -240,6 +304,8 @@ def _unprotect(
     host: netlink.Socket,
     ledger: "Ledger | None",
     attachments: "Sequence[Attachment]",
+    found: "list[Link]",
+    current: "Callable[[], list[Attachment]]",
     reported: "Callable[[], tuple[bytes, ...]]",
 ) -> "netlink.Socket | None":
     """Remove the attachments' firewall elements; return a socket that must be closed last.
@@ -249,24 +315,20 @@ def _unprotect(
     try:
         register = host_ledger.find_register(ledger, attachments)
         if register or ledger is None:
-            _take_off(host, attachments)
+            veth_removal.detach(host, found)
         if register:
             from cni_bridge.firewall import apply
 
             held = [ledger.find(item) for item in attachments] if ledger else []
             leased = [lease.address.ip for each in held if each for lease in each.leases]
-            return apply.remove(register, attachments, leased or reported())
+            return apply.remove(register, current, leased or reported())
     except errors.LedgerUnusable:
-        _take_off(host, attachments)
+        veth_removal.detach(host, found)
         _withdraw(attachments, reported())
         raise
     if ledger is None:
         _withdraw(attachments, reported())
     return None
-
-
-def _take_off(host: netlink.Socket, attachments: "Sequence[Attachment]") -> None:
-    veth_removal.detach(host, *(names.host_name(item) for item in attachments))
 
 
 def _other_ledgers(

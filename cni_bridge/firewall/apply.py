@@ -25,7 +25,7 @@ from cni_bridge.model import Attachment, Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from cni_bridge.firewall.register import Register
 
@@ -87,9 +87,13 @@ def without_ports(desired: Firewall) -> Firewall:
 
 
 def remove(
-    register: "Register", attachments: "Sequence[Attachment]", addresses: "Iterable[bytes]" = ()
+    register: "Register",
+    find: "Callable[[], Sequence[Attachment]]",
+    addresses: "Iterable[bytes]" = (),
 ) -> Netfilter:
     """Remove all elements of the attachments; their identity is all that is needed.
+
+    `find` returns them, with the ledger locked: another run may have added some again meanwhile.
 
     Then no connection of them is tracked any more; `addresses` are theirs as far as they are known.
 
@@ -97,16 +101,18 @@ def remove(
     has destroyed what was deleted.
     """
     socket = Netfilter()
-    own = [item for attachment in attachments for item in register.of_attachment(attachment)]
+    own: list[Element] = []
     try:
         try:
             ensure_loaded(socket, register)
         except (errors.FirewallRefused, errors.TryAgainLater):
             pass  # restoring the rules of other attachments is not this removal's task
         with register.transaction():
+            attachments = find()
+            own = _of_all(register, attachments)
             _remove(socket, register, attachments, own)
     except errors.LedgerUnusable:  # readable, but not writable
-        _take_out(socket, own)
+        _take_out(socket, own or _of_all(register, find()))
         raise
     connections.forget(socket, (*addresses, *nft_elements.addresses_of(own)))
     return socket
@@ -311,6 +317,10 @@ def _remove(
     if chains := register.delete_accepting():
         foreign.withdraw(socket, chains)
     note_generation(socket, register, (), (before, commits))
+
+
+def _of_all(register: "Register", attachments: "Iterable[Attachment]") -> list[Element]:
+    return [item for attachment in attachments for item in register.of_attachment(attachment)]
 
 
 def _bridges(register: "Register", attachments: "Iterable[Attachment]") -> "set[str]":

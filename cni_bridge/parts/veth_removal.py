@@ -14,34 +14,40 @@ if TYPE_CHECKING:
 FEW = 2  # the most interfaces of one attachment
 
 
-def detach(host: "Socket", *names: str) -> None:
-    """Stop all frames of host ends; an absent one is not an error. `remove` does the slow rest.
+def find(host: "Socket", *names: str) -> "list[Link]":
+    """Return host ends and ifbs of cni-bridge by name, without absent ones and foreign interfaces.
+
+    What is done to them later goes by index: a late request must not find a new one of that name.
+    """
+    if len(names) <= FEW:
+        return [link for name in names if (link := veth.find_own(host, name))]
+    wanted = set(names)
+    return [link for link in _listed(host) if link.name in wanted and veth.is_own(link, link.name)]
+
+
+def detach(host: "Socket", found: "list[Link]") -> None:
+    """Stop all frames of host ends; one that is gone is not an error. `remove` does the slow rest.
 
     Off the bridge as well as down: then the kernel has waited for the frames that were on their way.
     """
-    if len(names) <= FEW:
-        own = _found(host, names)
+    if len(found) <= FEW:
+        own = [link for link in found if link.kind == "veth"]
         host.run(*(links.set_up(link.index, False) for link in own), tolerate=ENODEV)
         host.run(*(links.set_master(link.index, 0) for link in own), tolerate=ENODEV)
     else:
-        remove(host, *names)
+        remove(host, found)
 
 
-def remove(host: "Socket", *names: str, kept: "Socket | None" = None) -> None:
-    """Delete interfaces of the host by name: host ends and ifbs; an absent one is not an error.
+def remove(host: "Socket", found: "list[Link]", kept: "Socket | None" = None) -> None:
+    """Delete interfaces; one that is gone is not an error.
 
-    A foreign interface that has such a name stays. The kernel answers such a request some 15 ms
-    after the interface has gone. Another process waits for that, and then closes `kept`.
+    The kernel answers such a request some 15 ms after the interface has gone. Another process waits
+    for that, and then closes `kept`.
     """
-    if len(names) > FEW:
-        _run_apart(host, _together(host, names), kept)
+    if len(found) > FEW:
+        _run_apart(host, _together(host, found), kept)
     else:
-        remove_found(host, *_found(host, names), kept=kept)
-
-
-def remove_found(host: "Socket", *found: "Link", kept: "Socket | None" = None) -> None:
-    """Delete interfaces by index: a late request must not find a new interface of that name."""
-    _run_apart(host, [links.delete(link.index, link.name) for link in found], kept)
+        _run_apart(host, [links.delete(link.index, link.name) for link in found], kept)
 
 
 def _run_apart(host: "Socket", requests: "list[Request]", kept: "Socket | None") -> None:
@@ -51,19 +57,19 @@ def _run_apart(host: "Socket", requests: "list[Request]", kept: "Socket | None")
         host.run(*requests, tolerate=ENODEV)
 
 
-def _found(host: "Socket", names: tuple[str, ...]) -> "list[Link]":
-    return [link for name in names if (link := veth.find_own(host, name))]
+def _listed(host: "Socket") -> "list[Link]":
+    return [links.parse(answer) for answer in host.dump(links.listing())]
 
 
-def _together(host: "Socket", names: tuple[str, ...]) -> "list[Request]":
+def _together(host: "Socket", found: "list[Link]") -> "list[Request]":
     """Put many interfaces into a group; return a request that deletes it.
 
     The kernel then waits once instead of once for each.
     """
     group = veth.GROUPS | posix.getpid()
-    wanted = set(names)
-    listed = [links.parse(answer) for answer in host.dump(links.listing())]
-    own = [link for link in listed if link.name in wanted and veth.is_own(link, link.name)]
+    wanted = {link.index for link in found}
+    listed = _listed(host)
+    own = [link for link in listed if link.index in wanted]
     if any(link.group == group and link not in own for link in listed):  # it is in use
         return [links.delete(link.index, link.name) for link in own]
     host.run(*(links.set_group(link.index, group) for link in own), tolerate=ENODEV)

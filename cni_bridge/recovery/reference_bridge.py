@@ -44,7 +44,7 @@ def remove(host: "Socket", request: "Request", addresses: "Sequence[bytes]") -> 
                 f"{outer.name}, the host end of {request.ifname}, is not a port of {name}",
                 "the config's bridge was changed since ADD; remove the interface by hand",
             )
-        veth_removal.remove_found(host, outer)
+        veth_removal.remove(host, [outer])
 
 
 def problems(

@@ -136,7 +136,8 @@ def _join(
 
 def _recreate(host: "Socket", there: "OpenNetns", its: "Plan") -> None:
     """Recreate the end of a container that lost it with its peer's namespace."""
-    veth_removal.remove(host, its.veth.host_name)  # if it exists, it is incomplete
+    # If it exists, it is incomplete.
+    veth_removal.remove(host, veth_removal.find(host, its.veth.host_name))
     wire_part.leave(host, there, its.attachment, None)
     wire_part.park(host, there, its.veth)
     _populate(host, there, its)

@@ -5,8 +5,11 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
-from tests.kernel.conftest import GATEWAY4
-from tests.lab import Host, Network
+import pytest
+
+from cni_bridge.attachments import NAMESERVERS
+from tests.kernel.conftest import GATEWAY4, MakeNetwork
+from tests.lab import Host, Json, Network
 from tests.lab.iproute import ip_json
 from tests.lab.network import Attachment, addresses_in
 from tests.lab.state import LEDGER
@@ -40,39 +43,34 @@ def test_of_equal_adds_at_once_one_wins_and_it_stays_whole(host: Host, network: 
     assert {run.error()["code"] for run in runs if run.status} <= {11, 102}
 
 
+@pytest.mark.parametrize(
+    ("keys", "path", "call"),
+    [
+        # Before it removes anything, it looks whether there are nameservers.
+        ({}, NAMESERVERS, "%file"),
+        ({"ipMasq": True}, NAMESERVERS, "%file"),
+        # Its pair is removed, and it waits for the ledger.
+        ({}, str(LEDGER.parent), "openat"),
+    ],
+    ids=["before", "before it removes rules", "before it releases"],
+)
 def test_a_del_that_resumes_late_leaves_what_was_added_meanwhile(
-    host: Host, network: Network
+    keys: Json, path: str, call: str, host: Host, make_network: MakeNetwork, tmp_path: Path
 ) -> None:
+    network = make_network(**keys)
     container = host.container()
     network.add(container).result()
-    stop = (
-        "-P",
-        str(LEDGER.parent),
-        "-e",
-        "trace=openat",
-        "-e",
-        "inject=openat:signal=STOP:when=1",
-    )
-    prefix = ("strace", "-f", "-qq", "-o", "/dev/null", *stop)
-    plugin = replace(network.plugin, prefix=prefix)
+    (log := tmp_path / "strace").touch()
+    stop = ("-P", path, "-e", f"trace={call}", "-e", f"inject={call}:signal=STOP:when=1")
+    plugin = replace(network.plugin, prefix=("strace", "-f", "-qq", "-o", str(log), *stop))
     process = plugin.start(*network.call("DEL", Attachment(container)))
-    # Its pair is removed, and it stands still before it waits for the ledger.
-    wait_until(lambda: container.links() == {"lo"} and stopped_child(process.pid) > 0)
-    late = stopped_child(process.pid)
+    wait_until(lambda: "stopped by SIGSTOP" in log.read_text())
     network.delete(container).assert_silent_success()
     network.add(container).result()
-    os.kill(late, signal.SIGCONT)
+    os.kill(int(log.read_text().split()[0]), signal.SIGCONT)
     plugin.finish(process).assert_silent_success()
     assert container.can_ping(GATEWAY4)
     if network.has_check:
         network.check(container).assert_silent_success()
     other = host.container()
     assert not set(addresses_in(network.add(other).result())) & set(container.addresses())
-
-
-def stopped_child(parent: int) -> int:
-    """Return the process that strace runs, once it stands still; 0 until then."""
-    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-        if Path(f"/proc/{child}/stat").read_text().rpartition(") ")[2][0] in "tT":
-            return int(child)
-    return 0
