@@ -74,7 +74,9 @@ def publish(own: Running, conf_dir: str, mappings: list[dict[str, Any]]) -> None
     wanted = replace(desired, rules=replace(desired.rules, ports=new))
     apply.apply(ledger, attachment, wanted, is_running=True)
     if own.ledger.find(attachment) != own.holding:
-        apply.remove(ledger, lambda: (attachment,)).close()
+        # If it is added again already, only the ports are taken back.
+        live.unpublish(ledger, (attachment,), new)
+        apply.remove(ledger, lambda: () if own.ledger.find(attachment) else (attachment,)).close()
         raise TryAgainLater(f"{own.title} was deleted meanwhile")
     _set_port(planned)
 

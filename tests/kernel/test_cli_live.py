@@ -5,9 +5,14 @@ import re
 import socket
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cni_bridge.cli import publish as publish_command
+from cni_bridge.cli import running
+from cni_bridge.errors import TryAgainLater
+from cni_bridge.firewall import apply as firewall
 from tests.kernel.conftest import MakeNetwork
 from tests.lab import PLUGIN, Host, Json, Network, dns
 from tests.lab.echo import Conversation
@@ -66,6 +71,28 @@ def test_a_port_of_a_running_container_is_published_and_taken_back(
     network.check(container).assert_silent_success()
     network.delete(container).assert_silent_success()
     assert ports("port4") == ports("port6") == []
+
+
+def test_ports_that_come_too_late_leave_what_was_added_meanwhile_protected(
+    host: Host, make_network: MakeNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, container = make_network(ipMasq=True), host.container()
+    network.add(container).result()
+    _, directory = where(tmp_path, network)
+    (own,) = running.attachments(container.name, "testnet", directory)
+    apply = firewall.apply
+
+    def apply_late(*arguments: Any, **keywords: Any) -> object:
+        network.delete(container).assert_silent_success()
+        network.add(container).result()
+        return apply(*arguments, **keywords)
+
+    monkeypatch.setattr(firewall, "apply", apply_late)
+    with pytest.raises(TryAgainLater):
+        publish_command.publish(own, directory, [mapping(8080)])
+    own.ledger.close()
+    assert ports("port4") == []
+    network.check(container).assert_silent_success()
 
 
 def test_a_free_port_is_picked_and_told(
