@@ -4,15 +4,16 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from cni_bridge.address import contains, parse_prefix, prefix_text
+from cni_bridge.address import contains, parse_prefix, prefix_text, text
 from cni_bridge.cli import conflists
 from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.edge.config import STATE_DIR
 from cni_bridge.errors import CniError
 from cni_bridge.ipam import sources
 from cni_bridge.lean.record import record
-from cni_bridge.ledger import ranges, sticky, store
+from cni_bridge.ledger import container_names, ranges, sticky, store
 from cni_bridge.model import NetworkConfig, RangeSet
+from cni_bridge.model_optional import Names
 
 MANY = 1_000_000  # free addresses: more are not counted for people
 
@@ -41,7 +42,7 @@ class Network:
     is_wire: bool
     subnets: tuple[Subnet, ...]
     attachments: tuple[Attached, ...]
-    remembered: int  # names of deleted containers, with `ipam.sticky`
+    remembered: dict[str, tuple[str, ...]]  # addresses of deleted containers, with `ipam.sticky`
 
     @property
     def kind(self) -> str:
@@ -90,15 +91,20 @@ def _network(name: str, network: conflists.Network | None, rows: list[Attached])
         is_wire=is_wire,
         subnets=tuple(_subnets(network, rows)),
         attachments=tuple(rows),
-        remembered=_remembered(settings) if settings else 0,
+        remembered=remembered(settings) if settings else {},
     )
 
 
-def _remembered(settings: NetworkConfig) -> int:
-    if not settings.ipam.sticky:
-        return 0
-    ledger = store.find_ledger(settings.state_dir or STATE_DIR)
-    return sticky.remembered(ledger.database, settings.name, settings.ipam.sticky) if ledger else 0
+def remembered(settings: NetworkConfig) -> dict[str, tuple[str, ...]]:
+    """Return the names of deleted containers that a network remembers, with their addresses."""
+    ledger = store.find_ledger(settings.state_dir or STATE_DIR) if settings.ipam.sticky else None
+    if ledger is None:
+        return {}
+    found = sticky.remembered(ledger.database, settings.name, settings.ipam.sticky)
+    return {
+        container_names.text(Names(own=name, namespace=namespace)): tuple(map(text, held))
+        for (name, namespace), held in found.items()
+    }
 
 
 def _subnets(network: conflists.Network | None, rows: list[Attached]) -> Iterator[Subnet]:

@@ -135,7 +135,7 @@ def as_json(found: Inventory, known: tuple[Network, ...]) -> dict[str, Any]:
                 "subnets": [_plain(one) for one in each.subnets],
                 "containers": each.containers,
                 "masquerades": each.masquerades,
-                "remembered": each.remembered,
+                "remembered": len(each.remembered),
             }
             for each in known
         ],

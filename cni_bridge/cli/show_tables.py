@@ -1,7 +1,7 @@
 """Tables and lists of `show`, for people: networks, their containers, one network, one container."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.measure import Measurement
@@ -16,6 +16,7 @@ from cni_bridge.cli.terminal import Text
 PORTS = "published"  # shown where there are any
 RATES = "in/s / out/s"
 WIDEST = 1000  # columns
+LISTED = 10  # of the names that a network remembers
 MEASURE = terminal.screen(io.StringIO(), WIDEST)
 
 Cell = Text | str
@@ -69,7 +70,7 @@ def network(each: Network, found: Inventory, width: int) -> RenderableType:
         ("masquerade", "yes" if each.masquerades else "no"),
         ("closed off", _restrictions(each) or "no"),
         ("containers", str(each.containers)),
-        *((("remembered", f"{each.remembered} names"),) if each.remembered else ()),
+        *((("remembered", terminal.lines(_remembered(each))),) if each.remembered else ()),
     ]
     listed: list[RenderableType] = [_facts(facts)]
     if each.attachments:
@@ -99,6 +100,15 @@ def _network(each: Network, found: Inventory, width: int) -> RenderableType:
     if not each.attachments:
         return Group(*lines, Text("no containers", style="dim"))
     return Group(*lines, _table(list(each.attachments), width), *_notes(each.attachments))
+
+
+def _remembered(each: Network) -> Iterator[str]:
+    """Yield the names whose next container gets the same address, and what that is."""
+    yield f"{units.count(len(each.remembered), 'name')} of deleted containers"
+    for name, held in list(each.remembered.items())[:LISTED]:
+        yield " ".join((name, *held))
+    if len(each.remembered) > LISTED:
+        yield f"and {len(each.remembered) - LISTED} more"
 
 
 def _restrictions(each: Network) -> str:

@@ -59,9 +59,10 @@ _NAMESAKES = """
 select network, container, ifname from name
 where network = ? and name = ? and namespace = ? and ifname = ? and is_alias = 0
 """
-_NAMES = (
-    "select distinct name, namespace from remembered where network = ? and used between ? and ?"
-)
+_NAMES = """
+select name, namespace, what, value from remembered
+where network = ? and used between ? and ? order by name, namespace, what
+"""
 
 
 class Memory:
@@ -193,9 +194,16 @@ def note_ports(
             database.change_all(_NOTE, chosen)
 
 
-def remembered(database: "Database", network: str, keep_s: int) -> int:
-    """Return of how many deleted containers a network remembers the name."""
-    return len(database.select(_NAMES, network, _oldest(keep_s * 1000), IN_USE - 1))
+def remembered(
+    database: "Database", network: str, keep_s: int
+) -> dict[tuple[str, str], list[bytes]]:
+    """Return the deleted containers that a network remembers, by name and namespace: their addresses."""
+    found: dict[tuple[str, str], list[bytes]] = {}
+    for name, namespace, what, value in database.select(
+        _NAMES, network, _oldest(keep_s * 1000), IN_USE - 1
+    ):
+        found.setdefault((name, namespace), []).extend([value] * what.startswith(ADDRESS))
+    return found
 
 
 def _chosen(

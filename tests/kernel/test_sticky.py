@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 from tests.kernel.conftest import MakeNetwork
+from tests.kernel.test_cli_networks import DIRECTORY
 from tests.kernel.test_stale import die, sql
 from tests.lab import Container, Host, Network
+from tests.lab.clinic import write
 from tests.lab.network import addresses_in
 from tests.lab.nft import ports
+from tests.lab.people import command, printed, printed_json
 from tests.lab.plugin import Json
 from tests.lab.publish import publish
 
@@ -139,6 +142,22 @@ def test_a_second_container_of_the_name_gets_another_address_and_mac(
     for each in (first, second):
         network.check(each).assert_silent_success()
     assert second.can_ping(address(first))
+
+
+def test_people_see_who_remembers_what(host: Host, network: Network) -> None:
+    DIRECTORY.mkdir(parents=True)
+    write(DIRECTORY, network.config)
+    asker = add(host, network, "asker")
+    gone = add(host, network, "web")
+    held = address(gone)
+    network.delete(gone).assert_silent_success()
+    shown = printed("show", "testnet")
+    assert "1 name of deleted containers\n" in shown
+    assert f" shop/web {held}\n" in shown
+    assert printed_json("show", "--json")["networks"][0]["remembered"] == 1
+    told = command("explain", "shop/asker", f"{held}:80").stdout
+    assert "testnet keeps it for the next container named shop/web" in told
+    network.delete(asker).assert_silent_success()
 
 
 def test_when_all_is_remembered_the_longest_unused_goes_first(host: Host, network: Network) -> None:

@@ -5,6 +5,7 @@ Ends at the first hop that drops. Nothing is sent; `evidence` measures.
 
 from collections.abc import Generator, Iterator
 
+from cni_bridge.cli import conflists, networks
 from cni_bridge.cli.explain import delivery, host, kernel_queries
 from cni_bridge.cli.explain.delivery import BRIDGE, CONTAINER
 from cni_bridge.cli.explain.hops import DROPS, INFERRED, UNSURE, Flow, Hop, dropped
@@ -104,7 +105,8 @@ def _to_neighbour(scene: Scene, flow: Flow, own: Attached) -> Generator[Hop, Non
         question = "neighbour discovery" if flow.is_ipv6 else "ARP"
         yield dropped(
             BRIDGE,
-            f"no container on {own.bridge} has {flow.address}{where}: {question} gets no answer",
+            f"no container on {own.bridge} has {flow.address}{where}: {question} gets no answer"
+            f"{_kept(own.attachment.network, flow.address)}",
             INFERRED,
         )
         return
@@ -158,3 +160,18 @@ def _same_vlan(scene: Scene, own: Attached, port: str) -> Iterator[Hop]:
 def _port_behind(device: KernelInterface) -> str:
     """Return the bridge port that leads to a host interface, unless that is the bridge itself."""
     return device.peer.interface if device.peer else ""
+
+
+def _kept(network: str, address: str) -> str:
+    """Return for which deleted container a network remembers an address, as more of a sentence."""
+    configs = (each.config for each in conflists.read(conflists.directory()))
+    of_network = (each for each in configs if each and each.name == network)
+    kept = (item for each in of_network for item in networks.remembered(each).items())
+    return next(
+        (
+            f"; {network} keeps it for the next container named {name}"
+            for name, held in kept
+            if address in held
+        ),
+        "",
+    )

@@ -56,7 +56,7 @@ KNOWN = tuple(
         is_wire=is_wire,
         subnets=(networks.Subnet(subnet="10.1.0.0/24", used=1, free=None),),
         attachments=SPOILT.attachments,
-        remembered=1,
+        remembered={HOSTILE: (HOSTILE,)},
     )
     for is_wire in (False, True)
 )
