@@ -4,6 +4,13 @@ import argparse
 from typing import Any
 
 
+def add_host_ip(parser: argparse.ArgumentParser) -> None:
+    """Add --host-ip."""
+    parser.add_argument(
+        "--host-ip", metavar="IP", default="", help="at this address of the host only"
+    )
+
+
 def mapping(text: str) -> dict[str, Any]:
     """Return the port mapping of `[IP:]PORT[-LAST]:PORT[-LAST][/PROTO]`. Raises ArgumentTypeError.
 

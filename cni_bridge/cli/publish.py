@@ -39,9 +39,7 @@ def register(parsers: Commands) -> None:
         type=ports.mapping,
         help="a host port and the container's port, or ranges of both: 8000-8009:8000-8009",
     )
-    parser.add_argument(
-        "--host-ip", metavar="IP", default="", help="at this address of the host only"
-    )
+    ports.add_host_ip(parser)
     add_json(parser)
 
 

@@ -34,9 +34,7 @@ def register(parsers: Commands) -> None:
         type=ports.host_port,
         help="a host port, or a range of them; tcp unless it says udp or sctp",
     )
-    parser.add_argument(
-        "--host-ip", metavar="IP", default="", help="at this address of the host only"
-    )
+    ports.add_host_ip(parser)
     add_json(parser)
 
 
