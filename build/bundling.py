@@ -61,7 +61,7 @@ OF_THE_LIBRARY = (
     "types.py",
 )
 # C modules that a plugin run may load, where the interpreter has them not built in.
-PLUGIN_PATH_MODULES = ("_blake2", "_json", "_socket", "_sqlite3", "_struct", "fcntl", "select")
+PLUGIN_PATH_MODULES = (*launcher.USED_BY_IMPORTS, *launcher.LINKED_IN_MODULES)
 # What the program has in it, of what PyInstaller finds.
 LINKED_IN = ("libpython", *(f"lib{library}." for library in launcher.LINKED_IN))
 

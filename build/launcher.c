@@ -406,6 +406,9 @@ static int make_image(void)
 
     made_thread = PyThreadState_Get();
     made_thread->thread_id = _PyRuntime.main_thread = made_thread->native_thread_id = 0;
+    /* Frames that ended: from Python 3.12 on they point to the C stack. */
+    char *ended = (char *)made_thread->datastack_top;
+    memset(ended, 0, (char *)made_thread->datastack_limit - ended);
     memset(&THREAD_KEY, 0, sizeof THREAD_KEY);
     memset(&arguments, 0, sizeof arguments);
     uintptr_t *places[RELOCATIONS];

@@ -30,14 +30,20 @@ MARKERS = ("/* -- ADDMODULE MARKER 1 -- */", "/* -- ADDMODULE MARKER 2 -- */")  
 LINKED_IN_MODULES = {"_json": "_json.c", "_sqlite3": "_sqlite/*.c"}
 WANTED = "sqlite3_libversion"  # pulls SQLite in: nothing else in the program names it
 
+# C modules that are used while the plugin path is imported. Where they are files, there is no image.
+USED_BY_IMPORTS = ("_blake2", "_socket", "_struct", "fcntl", "select")
 # Where images are tried: build/launcher.c knows the insides of these.
-CAN_HAVE_IMAGE = platform.machine() == "x86_64" and sys.version_info[:2] == (3, 11)
+CAN_HAVE_IMAGE = (
+    platform.machine() == "x86_64"
+    and sys.version_info[:2] in ((3, 11), (3, 13))
+    and set(USED_BY_IMPORTS) <= set(sys.builtin_module_names)
+)
 PAGE = 4096
 NO_IMAGE = bytes(PAGE)
 TO_BE_MADE = b"make".ljust(8, b"\0")  # a program with this makes its image when it is run
 NOTHING_TOGETHER = bytes(8)  # build/heap.h
 NO_RANGES = bytes(PAGE)
-HEAP = 32 << 20  # for making an image; the one of 3.11 takes 6 MB
+HEAP = 32 << 20  # for making an image, which takes 6 MB
 WRITABLE = r"\.(?:data|bss|PyRuntime)(?!\.rel\.ro)\S*"  # sections that an image is of
 IN_PLACE_OF = {name: f"heap_{name}" for name in ("malloc", "calloc", "realloc", "free")}
 
@@ -63,8 +69,7 @@ def compiled(
 ) -> bytes:
     """Return the program that carries `carried`, with the modules whose code is in it.
 
-    All that compiling makes is left in the directory. Places are what runs write to in the image; if
-    there are none yet, they are found.
+    What compiling makes is left in the directory. Without places, those that runs write to are found.
     """
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "carried").write_bytes(carried)
@@ -81,6 +86,7 @@ def compiled(
     _compile(_list_of_builtins(directory), directory / "config.o")
     _join(directory, _compiled_modules(directory))
     if not CAN_HAVE_IMAGE:
+        print("build: this interpreter gets no image: docs/internals/startup.md says which do")
         return _linked(directory, NO_IMAGE, HEAP).read_bytes()
     image, layout = _image(directory, NOTHING_TOGETHER)
     program = _with_image(directory, image, NO_RANGES, layout)
@@ -106,7 +112,8 @@ def _compile(source: Path, target: Path, *words: str) -> None:
 
 def linked_in_modules() -> tuple[str, ...]:
     """Return the C modules that are compiled into the program from the interpreter's source."""
-    return tuple(LINKED_IN_MODULES) if SOURCES.is_dir() else ()
+    wanted = tuple(each for each in LINKED_IN_MODULES if each not in sys.builtin_module_names)
+    return wanted if SOURCES.is_dir() else ()
 
 
 def _compiled_modules(directory: Path) -> list[Path]:
@@ -145,8 +152,19 @@ def _join(directory: Path, modules: Iterable[Path]) -> None:
         "objcopy",
         *(f"--rename-section={name}=state" for name in dict.fromkeys(names)),
         *(f"--redefine-sym={old}={new}" for old, new in IN_PLACE_OF.items()),
+        *_without_constructors(sections),
         joined,
     )
+
+
+def _without_constructors(sections: str) -> tuple[str, ...]:
+    """Return what removes the only constructor, that of mimalloc, CPython 3.13's second allocator.
+
+    It would put random numbers into an image, and this allocator is never used here.
+    """
+    if CAN_HAVE_IMAGE and re.search(r" \.init_array +(?!0+8 )\w", sections):
+        raise UnfitImageError("it has constructors besides mimalloc's")
+    return ("--remove-section=.init_array",) if CAN_HAVE_IMAGE else ()
 
 
 def _linked(directory: Path, image: bytes, heap: int) -> Path:

@@ -14,7 +14,7 @@ python=/usr/bin/python3
 new_enough $python || python=$(command -v python3 || echo $python)
 
 needed=(cc=gcc objdump=binutils ip=iproute2 nft=nftables strace ping=iputils-ping valgrind
-    dnsmasq=dnsmasq-base zsh fish iptables) # the last one for the reference's firewall and portmap
+    xz=xz-utils dnsmasq=dnsmasq-base zsh fish iptables) # the last one for the reference's firewall and portmap
 "$python" -c 'import ensurepip, venv' 2>/dev/null || needed+=("no ensurepip=python3-venv")
 # The executable's program is linked with the interpreter's static library; PyInstaller looks at the shared one.
 if [[ $(readlink -f "$python") == /usr/bin/* ]]; then
@@ -29,6 +29,10 @@ if ! new_enough "$python"; then
     exit 1
 fi
 
+if [[ -L $venv ]]; then
+    echo "setup: $venv is a link, so the environment that it leads to stays as it is"
+    exit 0
+fi
 echo "setup: making $venv with $("$python" -V)"
 "$python" -m venv --clear "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock

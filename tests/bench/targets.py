@@ -41,6 +41,8 @@ WAIT = """The kernel takes 2 ms to remove a pair. It waits 12 to 20 ms more befo
 CROWD = """CPU: two processors are busy for nine tenths of the time."""
 PORTS = """A port costs 148,000 instructions: a third are SQLite's, which keeps three indexes, a quarter parses and checks its JSON, the rest
 is for its records and its elements."""
+COLLECTION = """The kernel needs 0.2 s of CPU to remove 500 pairs, as `ip link delete group` shows. It does so in one request, which another process
+waits for as well. cni-bridge's own CPU is 0.12 s, two thirds of it in user space."""
 LIVING = """Each flooded frame costs 2 to 2.6 ms at 1000 ports. An ADD floods one, the announcement of its address."""
 
 
@@ -81,7 +83,7 @@ TARGETS = (
     ),
     Target("frames that an ADD floods", EFFORT, "ADD", "", 1),
     Target("ADD with 10,000 ports, seconds", "ports", "ADD", "", 0.16, "10000 ports", bound=PORTS),
-    Target("GC of 500, seconds", "gc", "GC", "", 0.3, "GC"),
+    Target("GC of 500, seconds", "gc", "GC", "", 0.3, "GC", bound=COLLECTION),
     Target("GC of 500, 500 DELs", "gc", "GC", "500 DELs", 0.1, "GC"),
     Target("portable plain ADD, the directory", "plain", "ADD", OURS, 1.1, "cni-bridge-portable"),
 )
