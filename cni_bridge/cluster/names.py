@@ -13,6 +13,7 @@ from cni_bridge.address import Prefix, contains
 from cni_bridge.cluster import notation
 from cni_bridge.cluster.model import Membership, Named, View
 from cni_bridge.cluster.store import Store
+from cni_bridge.lean.record import replace
 from cni_bridge.naming import hosts, server
 from cni_bridge.naming.hosts import Entry
 
@@ -104,20 +105,32 @@ def rendered(view: View, here: str, content: str, domain: str) -> str:
     local = hosts.entries(content)
     owned = {each.own for each in local}
     known = owned.union(*(each.aliases for each in local))
+    told = (
+        hosts.bare(_entry(f"{host}/{number}", named, blocks.get(host, ())), domain)
+        for host in sorted(view.members - {here})
+        for number, named in enumerate(view.names.get(host, ()))
+    )
     return hosts.render(
         (
-            Entry(
-                host_name=f"{host}/{number}",
-                container=f"{host}/{number}",
-                addresses=inside,
-                own=named.own if named.own not in known else "",
-                aliases=tuple(each for each in named.aliases if each not in owned),
+            replace(
+                each,
+                own=each.own if each.own not in known else "",
+                aliases=tuple(alias for alias in each.aliases if alias not in owned),
             )
-            for host in sorted(view.members - {here})
-            for number, named in enumerate(view.names.get(host, ()))
-            if (inside := _inside(blocks.get(host, ()), named))
+            for each in told
+            if each.addresses
         ),
         domain,
+    )
+
+
+def _entry(where: str, named: Named, blocks: Iterable[Prefix]) -> Entry:
+    return Entry(
+        host_name=where,
+        container=where,
+        addresses=_inside(blocks, named),
+        own=named.own,
+        aliases=named.aliases,
     )
 
 

@@ -8,10 +8,11 @@ removed by the name of its host end, whatever else is in the file:
     10.88.0.2 web.cni.internal web api.cni.internal api
     fd00::2 web.cni.internal web api.cni.internal api
 
-The order of the attachments is that of their ADDs. A container's own name is `-` if it has none.
+The first name of a line answers reverse queries. The order of the attachments is that of their ADDs. A
+container's own name is `-` if it has none.
 """
 
-from cni_bridge.lean.record import record
+from cni_bridge.lean.record import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def is_servable(name: str) -> bool:
 
 def put(content: str, entry: Entry, domain: str) -> str:
     """Return the content with that entry as its newest."""
+    entry = bare(entry, domain)
     rest = take(content, (entry.host_name,))
     if domain_of(rest) != domain or _is_shared(rest, entry):
         return render((*entries(rest), entry), domain)
@@ -64,7 +66,7 @@ def render(listed: "Iterable[Entry]", domain: str) -> str:
     A container's own name is its alone, whatever aliases others have; of several containers with
     one own name, the oldest has it. Several may share an alias: answers name all of them.
     """
-    listed = tuple(listed)
+    listed = tuple(bare(each, domain) for each in listed)
     owners: dict[str, str] = {}
     for entry in listed:
         if entry.own:
@@ -89,18 +91,26 @@ def domain_of(content: str) -> str:
     return first.removeprefix(_DOMAIN) if first.startswith(_DOMAIN) else ""
 
 
+def bare(entry: Entry, domain: str) -> Entry:
+    """Return the entry with its names without the domain: `web.cni.internal` is `web`."""
+    own, *aliases = (_bare(each, f".{domain}") for each in (entry.own, *entry.aliases))
+    known = tuple(dict.fromkeys(each for each in aliases if each not in ("", own)))
+    return replace(entry, own=own, aliases=known)
+
+
+def _bare(name: str, ending: str) -> str:
+    while name.endswith(ending):
+        name = name.removesuffix(ending)
+    return name if is_servable(name) else ""
+
+
 def _text(entry: Entry, domain: str, served: "Iterable[str]") -> str:
-    names = dict.fromkeys(each for name in served if name for each in _spellings(name, domain))
+    names = [each for name in served if name for each in (f"{name}.{domain}", name)]
     facts = (entry.host_name, entry.container, ",".join(entry.addresses) or NONE)
     lines = [_ENTRY + " ".join((*facts, entry.own or NONE, *entry.aliases))]
     if names:
         lines += [f"{ip} {' '.join(names)}" for ip in entry.addresses]
     return "\n".join(lines) + "\n"
-
-
-def _spellings(name: str, domain: str) -> "tuple[str, ...]":
-    """Return a name with and without the domain; the first one answers reverse queries."""
-    return (name,) if name.endswith(f".{domain}") else (f"{name}.{domain}", name)
 
 
 def _entry(line: str) -> Entry:

@@ -1,23 +1,25 @@
 """`python -m tests.fuzz.records COUNT`: records of a cluster network that no agent wrote, in every store.
 
 Each is put beside good ones, and all that an agent makes of a view is made: routes, decisions, the
-snapshot. Only `Malformed` may be raised, and the good records must be seen as they are.
+snapshot, the names that its nameserver reads. Only `Malformed` may be raised, and the good records must
+be seen as they are.
 """
 
 import json
+import re
 import sys
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from cni_bridge.address import parse_prefix
-from cni_bridge.cluster import etcd_view, member, notation, routes, snapshot
+from cni_bridge.address import contains, parse, parse_prefix, prefix_text
+from cni_bridge.cluster import etcd_view, kube_objects, member, names, notation, routes, snapshot
 from cni_bridge.cluster.etcd_json import Entry
 from cni_bridge.cluster.kube_kinds import Lease, Node
 from cni_bridge.cluster.kube_nodes import KubernetesNodes
 from cni_bridge.cluster.kubernetes import Kubernetes
-from cni_bridge.cluster.model import View
+from cni_bridge.cluster.model import Named, View
 from cni_bridge.cluster.snapshot import Snapshot
 from cni_bridge.lean.record import replace
 from tests.lab import figures
@@ -30,6 +32,8 @@ ROOT = "/cni-bridge/testnet/"
 TOGETHER = 40  # records in one view
 ME, PEER = views.host(1, "192.0.2.1", "2001:db8::1"), views.host(2, "192.0.2.2")
 GOOD_BLOCK = parse_prefix("10.64.2.0/26")
+NAMER = views.host(3, "192.0.2.3")  # a member as it should be, but for its names
+NAMED_BLOCK = parse_prefix("10.64.3.0/26")
 SETTINGS = views.settings()
 LATEST = 10**6
 STORES = ("etcd", "Leases of Kubernetes", "nodes of Kubernetes")
@@ -67,6 +71,15 @@ TEXTS = (
     ),
     *("2026-01-01T00:00:00Z", "0000-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z", "٣"),
 )
+DOMAIN = "cni.internal"
+GOOD_NAMES = (Named(own="web", aliases=("www",), addresses=(parse("10.64.2.2"),)),)
+LINE = re.compile(r"(?:# id-|[0-9a-f.:]+ )[a-z0-9_./:, -]+")
+CALLED = (
+    *("web", "www", "db", "a.b", "web.cni.internal", "id-2", "y." * 126 + "y"),
+    *("DB", "-x", "x-", "a b", "#", "\u00e9", "localhost", "a\tb", "x" * 64, ".", ".."),
+    *("db\n10.64.2.9 evil", "evil #", "y." * 127 + "y"),
+)
+SERVABLE = 7  # the first ones
 NUMBERS = (0, -1, 1, 49, 68, 1500, 65535, 65536, 2**31, 2**63, 2**64, 10**400, 1e308, float("nan"))
 TIMES = ("2026-01-01T00:00:00.000000Z", "0000-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.9Z")
 BROKEN = (
@@ -116,17 +129,32 @@ class Maker:
             del document[self._random.choice(list(document))]
         return json.dumps(document)
 
+    def named(self) -> list[Any]:
+        """Return what one container is called, and where it is."""
+        known = CALLED[:SERVABLE] if self._random.random() < 0.8 else (*CALLED, self.text())
+        texts = self._random.choices(known, k=self._random.randrange(1, 4))
+        places = ("10.64.2.9", "10.64.3.9", "10.64.3.9", "fd64::42")
+        here = self._random.choices(places, k=2)
+        if self._random.random() < 0.1:
+            here.append(self.text())
+        return [texts[0], texts[1:], here]
+
+    def names(self) -> str:
+        """Return a record of what some containers are called."""
+        return self.record(
+            {"names": [self.named(), self._random.choice((self.named, self.value))()]}
+        )
+
     def entry(self, revision: int) -> Entry:
         """Return a key of etcd's."""
         kind = self._random.choice(("hosts/", "blocks/", "members/", "names/", "pools", ""))
         good = {
             "hosts/": notation.host_document(PEER),
-            "names/": {"names": [["web", ["www"], ["10.64.2.2"]], self.value()]},
         }.get(kind, notation.block_document(PEER))
         name = self._random.choice((self.text(), "id-3", "10.64.3.0-26", "fd64::40-122"))
         return Entry(
             key=ROOT + kind + name,
-            value=self.record(good),
+            value=self.names() if kind == "names/" else self.record(good),
             revision=revision,
             lease=0,
             is_deleted=self._random.random() < 0.1,
@@ -141,6 +169,8 @@ class Maker:
         name = self._random.choice((self.text(), "0a400300-26", "0a400340-26", "7"))
         kinds = ("cni-bridge/record", "cni-bridge/term", "cni-bridge/names", self.text())
         annotations = {self._random.choice(kinds): self.record(good)}
+        if self._random.random() < 0.3:
+            annotations[kube_objects.NAMES] = self.names()
         spec = {
             "holderIdentity": self._random.choice(("", "id-3", "id-2", self.text())),
             "leaseDurationSeconds": self._random.choice((1, 60, 2**31 - 1)),
@@ -187,12 +217,22 @@ class Maker:
 
 def etcd(maker: Maker) -> View:
     """Return a view of etcd with such records, between a good host and its block."""
-    good = (("hosts/id-2", notation.host_document(PEER)), ("members/id-2", ""))
-    block = (f"blocks/{'10.64.2.0-26'}", notation.block_document(PEER))
+    good: list[tuple[str, object]] = []
+    for host, block in ((PEER, "10.64.2.0-26"), (NAMER, "10.64.3.0-26")):
+        good += (
+            (f"hosts/{host.id}", notation.host_document(host)),
+            (f"members/{host.id}", ""),
+            (f"blocks/{block}", notation.block_document(host)),
+        )
     entries = [maker.entry(number + 1) for number in range(TOGETHER)]
     entries += [
         Entry(key=ROOT + key, value=json.dumps(value), revision=LATEST, lease=0, is_deleted=False)
-        for key, value in (*good, block)
+        for key, value in good
+    ]
+    called = {PEER.id: notation.names_text(GOOD_NAMES), NAMER.id: maker.names()}
+    entries += [
+        Entry(key=f"{ROOT}names/{id}", value=text, revision=LATEST, lease=0, is_deleted=False)
+        for id, text in called.items()
     ]
     return etcd_view.folded(ROOT, entries)
 
@@ -208,11 +248,15 @@ class Leases:
         store, root = self._store, self._store._root
         made = [maker.lease(root, number + 1) for number in range(TOGETHER)]
         items = msgspec.json.decode(_as_from_go(made), type=list[Lease])
-        document = {"subnet": "10.64.2.0/26", **notation.block_document(PEER)}
-        good = (
-            store._made(store._host(PEER.id), PEER.id, notation.host_document(PEER), 10**6),
-            store._made(store._block(GOOD_BLOCK), PEER.id, document),
-        )
+        good: list[Lease] = []
+        called = {PEER: notation.names_text(GOOD_NAMES), NAMER: maker.names()}
+        for owner, block in ((PEER, GOOD_BLOCK), (NAMER, NAMED_BLOCK)):
+            document = {"subnet": prefix_text(block), **notation.block_document(owner)}
+            host = store._made(
+                store._host(owner.id), owner.id, notation.host_document(owner), 10**6
+            )
+            kube_objects.annotations(host)[kube_objects.NAMES] = called[owner]
+            good += (host, store._made(store._block(block), owner.id, document))
         for item in good:
             item.metadata.resourceVersion = str(LATEST)
         store._known = {item.metadata.name: item for item in (*items, *good)}
@@ -275,6 +319,22 @@ def judge(view: View, random: Random) -> None:
     )
     again = snapshot._record(json.loads(json.dumps(snapshot._document(shot))))
     assert again.view == replace(view, malformed={}, names={})
+    _judge_names(view)
+
+
+def _judge_names(view: View) -> None:
+    """Make the names of other hosts: no address outside of a host's blocks, no line that is none."""
+    _, *lines = names.rendered(view, ME.id, "", DOMAIN).splitlines()
+    containers = "\n".join(lines).split("# ")
+    web = [each for each in containers if " web.cni.internal " in each]
+    assert len(web) == bool(view.names), lines  # an own name: the first host's alone
+    assert not view.names or "# id-2/0 id-2/0 10.64.2.2 web www" in lines, lines
+    subnets = [each.subnet for each in view.blocks.values() if each.host in view.members]
+    for line in lines:
+        assert LINE.fullmatch(line), line
+        first, _, rest = line.partition(" ")
+        assert first == "#" or any(contains(each, parse(first)) for each in subnets), line
+        assert "evil" not in rest, line
 
 
 def main() -> None:

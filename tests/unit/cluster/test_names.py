@@ -75,6 +75,13 @@ def test_an_own_name_wins_over_aliases_of_other_hosts() -> None:
     assert served(view(told))["web"] == ["10.64.3.2"]
 
 
+def test_the_domain_makes_no_other_name_of_one_that_is_owned() -> None:
+    told = {2: (named("web", "10.64.2.2"),), 3: (named("web.cni.internal", "10.64.3.2"),)}
+    assert served(view(told))["web.cni.internal"] == ["10.64.2.2"]
+    local = Entry(host_name="veth1", container="a", addresses=("10.64.1.2",), own="web")
+    assert served(view(told), local) == {}
+
+
 def test_attachments_of_one_container_are_one() -> None:
     entries = (
         Entry(host_name="veth1", container="a", addresses=("10.64.1.2",), own="web"),

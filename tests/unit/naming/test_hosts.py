@@ -47,6 +47,17 @@ def test_another_domain_writes_everything_again() -> None:
     assert hosts.domain_of(hosts.put(content, two, "new")) == "new"
 
 
-def test_a_name_within_the_domain_is_written_once() -> None:
-    one = Entry(host_name="v1", container="c", addresses=("10.0.0.1",), own=f"web.{DOMAIN}")
-    assert f"\n10.0.0.1 web.{DOMAIN}\n" in hosts.put("", one, DOMAIN)
+def test_a_name_with_the_domain_is_the_name_without_it() -> None:
+    """Else a container called web.cni.internal would answer for the one called web."""
+    one = Entry(host_name="v1", container="c", addresses=("10.0.0.1",), own="web")
+    two = Entry(
+        host_name="v2",
+        container="d",
+        addresses=("10.0.0.2",),
+        own=f"web.{DOMAIN}",
+        aliases=(f"web.{DOMAIN}.{DOMAIN}", f"db.{DOMAIN}", "db", f"localhost.{DOMAIN}"),
+    )
+    content = hosts.put(hosts.put("", one, DOMAIN), two, DOMAIN)
+    lines = [each for each in content.splitlines() if not each.startswith("#")]
+    assert lines == [f"10.0.0.1 web.{DOMAIN} web", f"10.0.0.2 db.{DOMAIN} db"]
+    assert hosts.render(hosts.entries(content), DOMAIN) == content
