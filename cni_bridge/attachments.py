@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import TypeVar
 
+    from cni_bridge.firewall.model import Firewall
+    from cni_bridge.firewall.register import Register
     from cni_bridge.ipam.sources import Source
     from cni_bridge.kernel.links import Link
     from cni_bridge.kernel.netns import OpenNetns
@@ -289,10 +291,24 @@ def _protect(
     register = host_ledger.open_register(ledger)
     if is_first and register.has(planned.attachment):  # an earlier container's, its ledger was lost
         apply.remove(register, lambda: (planned.attachment,)).close()
-    while True:  # once more each time a stale holder of a port was removed
+    apply_rules(register, planned.attachment, desired, make_way)
+    timings.done("firewall")
+
+
+def apply_rules(
+    register: "Register",
+    attachment: "Attachment",
+    desired: "Firewall",
+    make_way: "Callable[[Attachment], None]",
+    *,
+    is_running: bool = False,
+) -> None:
+    """Apply the firewall, once more each time a stale holder of a port was removed."""
+    from cni_bridge.firewall import apply  # only if the config needs it
+
+    while True:
         try:
-            apply.apply(register, planned.attachment, desired)
-            timings.done("firewall")
+            apply.apply(register, attachment, desired, is_running=is_running)
             return
         except errors.PortPublished as refusal:
             make_way(refusal.holder)

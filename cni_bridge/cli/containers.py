@@ -1,19 +1,21 @@
 """Find a container by what people call it: a namespace's name or path, a process, or an id."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from cni_bridge import address
 from cni_bridge.cli import conflists, container_names, units
 from cni_bridge.cli.container_names import Known
 from cni_bridge.edge.config import STATE_DIR
 from cni_bridge.errors import InvalidConfig
+from cni_bridge.kernel.netlink import Socket
 from cni_bridge.lean.record import record
 from cni_bridge.ledger import container_names as recorded_names
 from cni_bridge.ledger import store
 from cni_bridge.ledger.container_names import LAB_PREFIX
 from cni_bridge.ledger.store import Ledger
 from cni_bridge.model import Holding
+from cni_bridge.recovery import stale
 
 NAMESPACES = "/run/netns"  # iproute2's
 
@@ -39,11 +41,7 @@ def find(which: str, conf_dir: str = conflists.DIRECTORY) -> Target:
     titles = container_names.titles(names)
     path = _path(which)
     if os.path.exists(path):
-        there = os.stat(path).st_ino
-        known = next(
-            (each.attachment.container for each in holdings if each.netns.inode == there), ""
-        )
-        container = known or _id(which)
+        container = _recorded(path, holdings) or _id(which)
         return Target(
             container=container,
             netns_path=path,
@@ -67,6 +65,19 @@ def find(which: str, conf_dir: str = conflists.DIRECTORY) -> Target:
         title=titles[container],
         name=next(iter(names[container]), ""),
     )
+
+
+def _recorded(path: str, holdings: Iterable[Holding]) -> str:
+    """Return the container whose namespace a path leads to; empty if none is recorded.
+
+    The kernel gives the number of a namespace that is gone to a new one.
+    """
+    there = os.stat(path).st_ino
+    found = [each for each in holdings if each.netns.inode == there]
+    gone = [each for each, _ in stale.provably_gone(Socket(), found)] if found else []
+    living = (each for each in found if each not in gone)
+    lost = (each for each in gone if each.netns.path == path)
+    return next((each.attachment.container for each in (*living, *lost)), "")
 
 
 def described() -> dict[str, str]:

@@ -3,7 +3,7 @@
 `recovery.stale` decides what counts as gone; if unsure, the record is kept.
 """
 
-from cni_bridge.cli import container_names, terminal
+from cni_bridge.cli import chain, container_names, terminal
 from cni_bridge.cli.options import Commands, Options, add_command, add_state_dir
 from cni_bridge.errors import RemovalIncomplete
 from cni_bridge.kernel import netlink
@@ -54,4 +54,6 @@ def free(state_dir: str) -> list[Holding]:
     gone, failures = stale.reclaim(netlink.Socket(), ledger)
     if failures:
         raise RemovalIncomplete("could not remove everything", "\n".join(map(str, failures)))
+    for each in gone:  # `connect` may have kept a result, of which the runtime's DEL knows nothing
+        chain.cache(each.attachment).unlink(missing_ok=True)
     return gone

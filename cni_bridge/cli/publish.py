@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from cni_bridge import plan
+from cni_bridge import attachments, plan
 from cni_bridge.cli import firewall_summary, ports, running, terminal
 from cni_bridge.cli.options import Commands, Options, add_command, add_json
 from cni_bridge.cli.running import Running
@@ -16,6 +16,7 @@ from cni_bridge.lean.record import replace
 from cni_bridge.ledger import changes, host_ledger
 from cni_bridge.model import Grant, Plan
 from cni_bridge.parts import bridge_port
+from cni_bridge.recovery import stale
 
 
 def register(parsers: Commands) -> None:
@@ -70,7 +71,13 @@ def publish(own: Running, conf_dir: str, mappings: list[dict[str, Any]]) -> None
         return
     changes.note(own.ledger.database, attachment, changes.PORTS)
     wanted = replace(desired, rules=replace(desired.rules, ports=new))
-    apply.apply(ledger, attachment, wanted, is_running=True)
+    attachments.apply_rules(
+        ledger,
+        attachment,
+        wanted,
+        lambda holder: stale.make_way(netlink.Socket(), own.ledger, holder),
+        is_running=True,
+    )
     if own.ledger.find(attachment) != own.holding:
         # If it is added again already, only the ports are taken back.
         live.unpublish(ledger, (attachment,), new)

@@ -1,9 +1,12 @@
 """`cni-bridge publish` and `unpublish`: what they change of a running container, and what they leave."""
 
 import json
+import os
 import re
 import socket
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from cni_bridge.cli import running
 from cni_bridge.errors import TryAgainLater
 from cni_bridge.firewall import apply as firewall
 from tests.kernel.conftest import MakeNetwork
-from tests.lab import PLUGIN, Host, Json, Network, dns
+from tests.lab import PLUGIN, Container, Host, Json, Network, dns
 from tests.lab.echo import Conversation
 from tests.lab.iproute import ip_json
 from tests.lab.nft import nft, ports
@@ -22,6 +25,7 @@ from tests.lab.people import command, on_terminal, printed, printed_json
 from tests.lab.publish import mapping, publish, publishing
 from tests.lab.state import LEDGER
 from tests.lab.town import Town
+from tests.lab.waiting import wait_until
 from tests.traffic.rows import published
 
 
@@ -205,6 +209,43 @@ def test_a_rebuilt_ledger_knows_the_ports(
     publish(network, second, mapping(8080)).result()
 
 
+def test_a_port_of_a_container_that_is_gone_is_published(
+    host: Host, network: Network, conf: tuple[str, str]
+) -> None:
+    gone, other = host.container("c1"), host.container("c2")
+    publish(network, gone, mapping(8080)).result()
+    network.add(other).result()
+    lose(gone)
+    run = command("publish", "c2", "8080:80", *conf)
+    assert run.stdout == "c2 on testnet publishes 8080/tcp to 80\n"
+    assert "reclaimed the host ports of" in run.stderr
+    network.check(other).assert_silent_success()
+
+
+def test_a_new_namespace_with_the_number_of_an_old_one_is_another_container(
+    host: Host, network: Network, conf: tuple[str, str]
+) -> None:
+    gone, other = host.container("c1"), host.container("c2")
+    network.add(gone).result()
+    lose(gone)
+    with closing(sqlite3.connect(LEDGER)) as ledger, ledger:
+        ledger.execute("update holding set netns_inode = ?", (os.stat(other.netns).st_ino,))
+    assert printed_json("connect", "testnet", "c2", "--json", *conf)["container"] == "c2"
+    network.delete(gone).assert_silent_success()
+    printed("disconnect", "testnet", str(other.netns), *conf)
+
+
+def lose(container: Container) -> None:
+    """Let a container end without its DEL."""
+
+    def pairs() -> int:
+        return len(ip_json("link", "show", "type", "veth"))
+
+    before = pairs()
+    container.delete()
+    wait_until(lambda: pairs() < before)
+
+
 VERBS = {
     "publish": (("publish", "c1", "8080:80"), ("unpublish", "c1", "8080")),
     "unpublish": (("unpublish", "c1", "9000"), ("publish", "c1", "9000:80")),
@@ -322,6 +363,20 @@ def test_a_connected_container_keeps_its_name(
     printed("connect", "two", "shop/web", *conf)
     assert dns.addresses(host.containers[0], "10.2.0.1", "web") == ["10.2.0.2"]
     printed("disconnect", "two", "shop/web", *conf)
+
+
+def test_what_connect_keeps_goes_with_a_container_that_ends(
+    host: Host, network: Network, conf: tuple[str, str], tmp_path: Path
+) -> None:
+    """Its runtime does not know of the network."""
+    container = host.container("c1")
+    cache = {"CNI_CACHE_DIR": str(tmp_path)}
+    printed("connect", "testnet", "c1", *conf, environment=cache)
+    (kept,) = (tmp_path / "results").iterdir()
+    lose(container)
+    assert "freed 10.88.0.2/16" in printed("gc", environment=cache)
+    assert not kept.exists()
+    assert network.results == {}
 
 
 def test_long_results_fit_a_terminal_and_stay_on_one_line_elsewhere(
