@@ -85,7 +85,8 @@ def _jobs(thinner: int) -> Iterator[Job]:
                     yield Sweep(build, scene, command, disturbance, own * thinner, others)
         if index == 0:  # in this order, as a run may be stopped
             for command in LIVE:
-                yield Sweep("onedir", PUBLISHED, command, disturbance, others=25 * thinner)
+                ending = "SIGKILL, then disconnect" if command == "connect" else disturbance
+                yield Sweep("onedir", PUBLISHED, command, ending, others=25 * thinner)
             yield from _comparisons(thinner)
 
 

@@ -56,5 +56,8 @@ LIVE = {
     "publish": ("victim", "9090:90"),
     "unpublish": ("victim", "8080"),
     "limit": ("victim", "--ingress", "10M", "--egress", "10M"),
+    "connect": ("net-a", "victim"),
+    "disconnect": ("net-a", "victim"),
 }
+ATTACHING = ("ADD", "connect")  # the victim is not attached before
 SCENES = (PLAIN, DUAL, PUBLISHED, FIRST, PROTECTED, NAMED)

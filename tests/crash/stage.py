@@ -110,7 +110,7 @@ class Stage:
     def under_strace(self, plugin: Plugin, command: str) -> Run:
         """Return the command for the victim, by the network's plugin as strace runs it."""
         if command in LIVE:
-            return self._change(plugin, command)
+            return self.change(command, plugin)
         network = replace(self.network, plugin=plugin)
         return network.do(
             command,
@@ -120,17 +120,28 @@ class Stage:
             environment=self._named(self.victim),
         )
 
-    def _change(self, plugin: Plugin, command: str) -> Run:
+    def change(self, command: str, plugin: Plugin | None = None) -> Run:
         """Return one of the commands that change the victim while it runs."""
+        plugin = plugin or self.network.plugin
         words = (*plugin.prefix, str(plugin.path), command, *LIVE[command])
         done = subprocess.run(
             (*words, "--conf-dir", str(self._conf_dir())),
-            env={"PATH": os.environ["PATH"], "TMPDIR": str(self.scratch)},
+            env={
+                "PATH": os.environ["PATH"],
+                "TMPDIR": str(self.scratch),
+                "CNI_PATH": str(plugin.path.parent),
+                "CNI_CACHE_DIR": str(self._cache),
+            },
             capture_output=True,
             text=True,
             timeout=TIMEOUT,
         )
         return Run(done.returncode, done.stdout, done.stderr)
+
+    @property
+    def _cache(self) -> Path:
+        """Where a command keeps the results of ADDs, as libcni does."""
+        return self.scratch / "cache"
 
     def _conf_dir(self) -> Path:
         directory = self.scratch / "net.d"
@@ -152,7 +163,8 @@ class Stage:
 
     def snapshot(self) -> State:
         """Return the host, the containers, its sysctls, and the files beside the ledger."""
-        return self.host.state().union(_sysctls(), _files())
+        kept = (Line("host", "file", "", each.name) for each in self._cache.glob("*/*"))
+        return self.host.state().union(_sysctls(), _files(), kept)
 
     def left(self, settling: float = SETTLING) -> list[str]:
         """Return what differs from the start when the kernel has had time to remove what it does later."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.crash import points, trials
 from tests.crash.points import NEVER_FAIL, Point
-from tests.crash.scenes import STACKS, Scene
+from tests.crash.scenes import ATTACHING, STACKS, Scene
 from tests.crash.stage import Stage
 
 ENOUGH = 20  # complaints after which a sweep gives up
@@ -56,10 +56,12 @@ def carry_out(sweep: Sweep) -> Tally:
 
 
 def _points(stage: Stage, sweep: Sweep) -> list[Point]:
-    if sweep.command != "ADD":
+    if sweep.command not in ATTACHING:
         stage.run("ADD").result()
     found = stage.points(sweep.command)
-    if sweep.command != "DEL":
+    if sweep.command == "connect":
+        stage.change("disconnect")  # which forgets the result, too
+    elif sweep.command != "DEL":
         stage.run("DEL").assert_silent_success()
     stage.reset()
     if sweep.disturbance.startswith("error"):
@@ -72,7 +74,7 @@ def _try(stage: Stage, sweep: Sweep, trial: trials.Trial, rest: list[Point], tal
     while rest:
         point = rest.pop(0)
         try:
-            if sweep.command != "ADD":
+            if sweep.command not in ATTACHING:
                 stage.run("ADD").result()
             tally.outcomes[trial(stage, sweep.command, point) or "not reached"] += 1
             stage.reset()

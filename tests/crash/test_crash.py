@@ -40,7 +40,15 @@ SHARE = (
     ),
     Sweep("onedir", NAMED, "ADD", "error 1", others=1, calls=NAMING),
     *(
-        Sweep("onedir", PUBLISHED, command, "SIGKILL, then DEL", own=8, others=NONE, calls=CHANGING)
+        Sweep(
+            "onedir",
+            PUBLISHED,
+            command,
+            "SIGKILL, then disconnect" if command == "connect" else "SIGKILL, then DEL",
+            own=20 if "connect" in command else 8,
+            others=NONE,
+            calls=CHANGING,
+        )
         for command in LIVE
     ),
 )

@@ -68,6 +68,12 @@ def by_add(stage: Stage) -> None:
     stage.run("DEL").assert_silent_success()
 
 
+def by_disconnect(stage: Stage) -> None:
+    """Recover by `disconnect`, which knows whatever `connect` has left."""
+    run = stage.change("disconnect")
+    assert run.status == 0 or "is not attached to net-a" in run.stderr, run
+
+
 RECOVERIES = {
     "DEL": by_del,
     "DEL without netns": by_del_without_netns,
@@ -162,6 +168,7 @@ def _assert_nothing_left(stage: Stage, run: Run | None) -> None:
 
 TRIALS: dict[str, Trial] = {
     **{f"SIGKILL, then {name}": kill(recover) for name, recover in RECOVERIES.items()},
+    "SIGKILL, then disconnect": kill(by_disconnect),
     **{signal: terminate(signal) for signal in ("SIGTERM", "SIGINT")},
     **{f"error {index + 1}": fault(index) for index in range(3)},
     "error and SIGTERM": fault(0, "SIGTERM"),

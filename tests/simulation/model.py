@@ -3,8 +3,9 @@
 It never looks at a host; what one shows is compared with it by `differences`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tests.simulation.oracles import Key
 from tests.simulation.world import Kind, Sight
@@ -17,7 +18,10 @@ class Entry:
     """One attachment that was begun and is not deleted yet."""
 
     addresses: frozenset[str] = frozenset()
-    port: int = 0
+    port: int = 0  # that its ADD was asked for
+    published: frozenset[int] = frozenset()  # now
+    was_published: bool = False  # by a command
+    limit: int = 0  # bytes a second, received and sent
     is_lost: bool = False  # its namespace is gone, or the kernel that it was in
     is_certain: bool = True  # no run that was about it has been killed since
 
@@ -60,10 +64,14 @@ class Model:
             return EXISTS
         if self._is_full(key.network, others):
             return EXHAUSTED
-        holder = seen.ports.get(port) if port else None
-        if holder is None or self._reclaim_one(holder):
-            return OK
-        return PORT_IN_USE if holder in self.entries or holder in others else OK
+        return OK if not port or self.is_free(port, key, seen, others) else PORT_IN_USE
+
+    def is_free(self, port: int, key: Key, seen: Sight, others: Container[Key]) -> bool:
+        """Whether a host port can be published; a dead one that has it is removed."""
+        holder = seen.ports.get(port)
+        if holder in (None, key) or self._reclaim_one(holder):
+            return True
+        return holder not in self.entries and holder not in others
 
     def is_exhausted(self, network: str, seen: Sight) -> bool:
         """Whether an ADD would find no address, not even one of the dead."""
@@ -96,8 +104,12 @@ class Model:
         }
         return last if last and not last & taken else None
 
-    def note(self, key: Key, addresses: frozenset[str]) -> None:
-        """Note what a container's name has now."""
+    def add(self, key: Key, addresses: frozenset[str], port: int) -> None:
+        """Note a successful ADD, and what the container's name has now."""
+        published = frozenset({port} - {0})
+        self.entries[key] = Entry(addresses, port, published)
+        if self.kinds[key.network].is_guarded:
+            self.is_whole = True
         if self.kinds[key.network].is_sticky:
             self.remembered[key.network, key.name] = addresses
 
@@ -113,6 +125,13 @@ class Model:
         return taken >= self.kinds[network].capacity
 
     # ------------------------------------------------------------ what happened
+
+    def change(self, key: Key, **changes: Any) -> None:
+        """Note what a command has changed of it; one that changes ports loads all rules."""
+        self.entries[key] = replace(self.entries[key], **changes)
+        if "published" in changes:
+            self.entries[key] = replace(self.entries[key], was_published=True)
+            self.is_whole = True
 
     def doubt(self, keys: set[Key]) -> None:
         """Note that a run concerning these attachments was killed."""
@@ -170,10 +189,17 @@ class Model:
         for key in living:
             if seen.inside.get(key) != self.entries[key].addresses:
                 yield f"kernel: {key} has {seen.inside.get(key)}"
+            limit = self.entries[key].limit
+            if seen.limits.get(key, (0, 0)) != (limit, limit):
+                yield f"kernel: {key} is limited to {seen.limits.get(key)}, not {limit}"
         for key in sorted(seen.inside.keys() - self.entries.keys()):
             yield f"kernel: container end of {key}, which is deleted"
 
     def _of_firewall(self, seen: Sight) -> Iterator[str]:
+        for key in self.living():
+            held = {port for port, holder in seen.ports.items() if holder == key}
+            if held != self.entries[key].published:
+                yield f"ledger: {key} publishes {held}, not {set(self.entries[key].published)}"
         for name in seen.loaded.keys() | seen.recorded.keys():
             recorded, loaded = seen.recorded.get(name, {}), seen.loaded.get(name, set())
             for element in sorted(loaded - recorded.keys()):

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from tests.lab.network import addresses_in, bare
 from tests.lab.plugin import Json, Run
+from tests.simulation.changes import VERBS, Changes
 from tests.simulation.model import OK, Entry, Model
 from tests.simulation.oracles import Key
 from tests.simulation.world import KILLED, Kind, World, ifname
@@ -83,6 +84,7 @@ class Month(RuleBasedStateMachine):
         super().__init__()
         self.world = World(KINDS, Path(mkdtemp(prefix="simulation-")))
         self.model = Model(self.world.kinds)
+        self.changes = Changes(self.world, self.model, TALLY)
         self.slots = [f"c{number}-0" for number in range(SLOTS)]
         self.seen = self.world.look()
         TALLY["hosts"] += 1
@@ -125,7 +127,8 @@ class Month(RuleBasedStateMachine):
         if entry is None or entry.is_lost:
             assert run.status == 1, run
         elif entry.is_certain:
-            is_whole = self.model.is_whole or not self.world.kinds[key.network].is_guarded
+            is_guarded = self.world.kinds[key.network].is_guarded or entry.was_published
+            is_whole = self.model.is_whole or not is_guarded
             assert _code(run) in ({OK} if is_whole else {OK, NOT_AS_PLANNED}), run
         self._compare()
 
@@ -177,6 +180,22 @@ class Month(RuleBasedStateMachine):
     def kill_a_delete(self, pick: int, call: str, when: int) -> None:
         self._delete(self._pick(pick), (call, when))
 
+    @rule(
+        verb=st.sampled_from(VERBS),
+        pick=picks,
+        port=st.sampled_from(PORTS[1:]),
+        fault=st.none() | st.tuples(st.sampled_from(CALLS), st.integers(1, 8)),
+    )
+    def change(self, verb: str, pick: int, port: int, fault: tuple[str, int] | None) -> None:
+        usable = self.changes.may_be(verb)
+        if verb == "connect":
+            key = self._key(NETWORKS[pick % len(NETWORKS)], pick % SLOTS)
+            if key.container in self.world.alive and key not in self.model.entries:
+                self.changes.connect(key, self.seen)
+        elif usable:
+            self.changes.carry_out(verb, usable[pick % len(usable)], port, self.seen, fault)
+        self._compare()
+
     @rule(slot=slots, kind=st.sampled_from(ACCIDENTS))
     def accident(self, slot: int, kind: str) -> None:
         container = self.slots[slot]
@@ -210,15 +229,15 @@ class Month(RuleBasedStateMachine):
             expected = self.model.answer(key, port, self.seen, is_alive=is_alive)
             assert _code(run) == expected, f"expected {expected}: {run}"
             if expected == OK:
-                addresses = frozenset(map(bare, addresses_in(run.result())))
-                last = self.model.expected(key, self.seen)
-                assert last in (None, addresses), f"{key} had {last}, and has {addresses}"
-                self.model.note(key, addresses)
-                TALLY["remembered"] += last is not None
-                self.model.entries[key] = Entry(addresses, port)
-                if self.world.kinds[key.network].is_guarded:
-                    self.model.is_whole = True
+                self._note_added(key, addresses_in(run.result()), port)
         self._compare()
+
+    def _note_added(self, key: Key, given: list[str], port: int) -> None:
+        addresses = frozenset(map(bare, given))
+        last = self.model.expected(key, self.seen)
+        assert last in (None, addresses), f"{key} had {last}, and has {addresses}"
+        TALLY["remembered"] += last is not None
+        self.model.add(key, addresses, port)
 
     def _delete(self, key: Key, fault: tuple[str, int] | None = None) -> None:
         run = self._run("DEL", key, self._previous(key), fault)

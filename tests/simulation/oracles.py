@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.lab.iproute import ip_json
+from tests.lab.iproute import ip_json, tc
 from tests.lab.nft import TABLE
 
 HOST_NAMES = "select host_name from holding"  # of runs that were killed before the alias
@@ -36,17 +36,30 @@ class Key(NamedTuple):
         return self.container.partition("-")[0]
 
 
-def host_ends() -> tuple[frozenset[Key], set[object]]:
-    """Whose host ends there are, and the other interfaces that are no bridges."""
-    ends, others = set(), set()
+def host_ends() -> tuple[dict[Key, str], set[object]]:
+    """Return whose host ends there are, by name, and the other interfaces that are no bridges."""
+    ends: dict[Key, str] = {}
+    others = set()
     for link in ip_json("-d", "link"):
         alias = link.get("ifalias", "")
         kind = link.get("linkinfo", {}).get("info_kind")
         if alias.startswith(ALIAS):
-            ends.add(Key(*alias.removeprefix(ALIAS).partition(" ")[0].split("/")))
+            key = Key(*alias.removeprefix(ALIAS).partition(" ")[0].split("/"))
+            ends[key] = link["ifname"]
         elif link["ifname"] != "lo" and kind != "bridge":
             others.add(link["ifname"])
-    return frozenset(ends), others
+    return ends, others
+
+
+def ifb(host_end: str) -> str:
+    """Return the name of the interface that limits what the container of a host end sends."""
+    return host_end.replace("veth", "ifb-", 1)
+
+
+def rates() -> dict[str, int]:
+    """Return the interfaces whose rate is limited, with bytes a second."""
+    listed = json.loads(tc("-j", "qdisc", "show"))
+    return {each["dev"]: each["options"]["rate"] for each in listed if each["kind"] == "tbf"}
 
 
 def local_addresses() -> dict[int, set[str]]:

@@ -4,6 +4,7 @@ What should be there is not known here.
 """
 
 import ctypes
+import json
 import os
 import shutil
 import socket
@@ -20,7 +21,7 @@ from tests.lab.iproute import ip
 from tests.lab.network import Network
 from tests.lab.paths import PLUGIN
 from tests.lab.ping import answers
-from tests.lab.plugin import Json, Plugin, Run
+from tests.lab.plugin import TIMEOUT, Json, Plugin, Run
 from tests.lab.town import sysctl
 from tests.lab.waiting import wait_until
 from tests.simulation import oracles
@@ -44,6 +45,11 @@ class Kind:
     keeps_on_disk: bool = False
     is_sticky: bool = False
 
+    @property
+    def has_own_ledger(self) -> bool:
+        """Whether its addresses are in another ledger than the firewall's records."""
+        return self.keeps_on_disk or "dataDir" in self.config["ipam"]
+
 
 @dataclass(frozen=True)
 class Sight:
@@ -59,6 +65,7 @@ class Sight:
     inside: dict[Key, frozenset[str]]  # interfaces of living containers, with their addresses
     confirmed: frozenset[Key]  # whose ADD came to its end
     names: frozenset[tuple[Key, str]]  # of all ledgers
+    limits: dict[Key, tuple[int, int]]  # of those that have one: bytes a second, received and sent
 
     @property
     def without_interface(self) -> frozenset[Key]:
@@ -77,6 +84,10 @@ class World:
         self.kinds = {each.name: each for each in kinds}
         self._disk = disk
         self.networks = {each.name: self._network(each) for each in kinds}
+        self._conf_dir = disk / "net.d"
+        self._conf_dir.mkdir()
+        for name, network in self.networks.items():
+            (self._conf_dir / f"{name}.conf").write_text(json.dumps(network.config))
         self.alive: set[str] = set()
         self._boot_id = Path("/run/boot_id")
         self._boot_id.write_text("")
@@ -104,6 +115,32 @@ class World:
         if run.status in KILLED:
             wait_until(_has_no_children)
         return run
+
+    def change(self, key: Key, *words: str, fault: tuple[str, int] | None = None) -> Run:
+        """Return what a command of a person does; `connect` and `disconnect` keep results as libcni does."""
+        prefix = _strace(*fault) if fault else ()
+        done = subprocess.run(
+            (*prefix, str(self.plugin.path), *words, "--conf-dir", str(self._conf_dir)),
+            env={
+                "PATH": os.environ["PATH"],
+                "CNI_PATH": self.plugin.search_path,
+                "CNI_CACHE_DIR": str(self._disk / "cache"),
+                "CNI_ARGS": f"IgnoreUnknown=1;K8S_POD_NAME={key.name}",
+            },
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+        )
+        if done.returncode in KILLED:
+            wait_until(_has_no_children)
+        return Run(done.returncode, done.stdout, done.stderr)
+
+    def cached(self, key: Key) -> Json:
+        """Return the result that `connect` has kept of an attachment."""
+        name = f"{key.network}-{key.container}-{key.ifname}"
+        kept: Json = json.loads((self._disk / "cache/results" / name).read_text())
+        result: Json = kept["result"]
+        return result
 
     def create(self, container: str) -> None:
         """Start a container."""
@@ -147,17 +184,23 @@ class World:
         begun = {
             name for each in self._ledgers() for (name,) in oracles.rows(each, oracles.HOST_NAMES)
         }
+        rates = oracles.rates()
         return Sight(
             leases=leases,
             of_this_boot=frozenset(ours),
             ports=ports,
             recorded=recorded,
             loaded=oracles.loaded(),
-            host_ends=host_ends,
-            strangers=tuple(others - begun),
+            host_ends=frozenset(host_ends),
+            strangers=tuple(others - begun - set(map(oracles.ifb, begun))),
             inside={key: found for each in self.alive for key, found in self._inside(each)},
             confirmed=frozenset(key for each in self._ledgers() for key in oracles.confirmed(each)),
             names=frozenset(name for each in self._ledgers() for name in oracles.named(each)),
+            limits={
+                key: (rates.get(end, 0), rates.get(oracles.ifb(end), 0))
+                for key, end in host_ends.items()
+                if {end, oracles.ifb(end)} & rates.keys()
+            },
         )
 
     def reaches_gateways(self, key: Key) -> bool:
@@ -182,6 +225,7 @@ class World:
             "name": kind.name,
             "type": self.plugin.type,
             "isGateway": True,
+            "capabilities": {"aliases": True},
             **kind.config,
         }
         if kind.keeps_on_disk:
