@@ -67,9 +67,12 @@ class Model:
         return OK if not port or self.is_free(port, key, seen, others) else PORT_IN_USE
 
     def is_free(self, port: int, key: Key, seen: Sight, others: Container[Key]) -> bool:
-        """Whether a host port can be published; a dead one that has it is removed."""
+        """Whether a host port can be published; a dead one that has it is removed.
+
+        Another attachment of the same container may have it: the second one waits for it.
+        """
         holder = seen.ports.get(port)
-        if holder in (None, key) or self._reclaim_one(holder):
+        if holder is None or holder.container == key.container or self._reclaim_one(holder):
             return True
         return holder not in self.entries and holder not in others
 
@@ -163,6 +166,7 @@ class Model:
         """Everything that a host shows and should not, or should and does not."""
         yield from self._of_ledgers(seen)
         yield from self._of_kernel(seen)
+        yield from self._of_ports(seen)
         yield from self._of_firewall(seen)
         yield from map("nobody's interface: {}".format, seen.strangers)
 
@@ -195,11 +199,18 @@ class Model:
         for key in sorted(seen.inside.keys() - self.entries.keys()):
             yield f"kernel: container end of {key}, which is deleted"
 
-    def _of_firewall(self, seen: Sight) -> Iterator[str]:
+    def _of_ports(self, seen: Sight) -> Iterator[str]:
         for key in self.living():
-            held = {port for port, holder in seen.ports.items() if holder == key}
-            if held != self.entries[key].published:
-                yield f"ledger: {key} publishes {held}, not {set(self.entries[key].published)}"
+            published = self.entries[key].published
+            for port in published:
+                holder = seen.ports.get(port)
+                if holder is None or holder.container != key.container:
+                    yield f"ledger: {port} of {key} is {holder}'s"
+            for port, holder in seen.ports.items():
+                if holder == key and port not in published:
+                    yield f"ledger: {key} publishes {port}"
+
+    def _of_firewall(self, seen: Sight) -> Iterator[str]:
         for name in seen.loaded.keys() | seen.recorded.keys():
             recorded, loaded = seen.recorded.get(name, {}), seen.loaded.get(name, set())
             for element in sorted(loaded - recorded.keys()):
