@@ -209,14 +209,15 @@ def _peer(view: _View, link: Link, views: tuple[_View, ...]) -> End | None:
 def _routes(view: _View) -> Iterator[KernelRoute]:
     for family in (AF_INET, AF_INET6):
         for each in map(layer3.parse_route, view.socket.dump(layer3.routes(family))):
-            device = view.links.get(each.interface)
-            if each.table != RT_TABLE_MAIN or device is None:
+            if each.table != RT_TABLE_MAIN:
                 continue
             if family == AF_INET6 and each.destination.ip.startswith(LINK_LOCAL):
                 continue
-            yield KernelRoute(
-                destination=prefix_text(each.destination),
-                gateway=address.text(each.gateway) if each.gateway else "",
-                device=device[0].name,
-                is_advertised=each.protocol == RTPROT_RA,
-            )
+            for interface, gateway in each.ways:
+                if device := view.links.get(interface):
+                    yield KernelRoute(
+                        destination=prefix_text(each.destination),
+                        gateway=address.text(gateway) if gateway else "",
+                        device=device[0].name,
+                        is_advertised=each.protocol == RTPROT_RA,
+                    )

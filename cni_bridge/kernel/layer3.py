@@ -67,7 +67,7 @@ class InterfaceAddress:
 class InstalledRoute:
     """A route in a routing table.
 
-    With several next hops, `interface` is 0, `gateway` None, and their gateways are in `gateways`.
+    With several next hops, `interface` is 0, `gateway` None, and `hops` has each one's interface and gateway.
     """
 
     destination: Prefix
@@ -80,7 +80,12 @@ class InstalledRoute:
     protocol: int  # RTPROT_*
     mtu: int | None
     advmss: int | None
-    gateways: tuple[bytes, ...] = ()
+    hops: tuple[tuple[int, bytes], ...] = ()
+
+    @property
+    def ways(self) -> "tuple[tuple[int, bytes | None], ...]":
+        """Return the interface and the gateway of each next hop."""
+        return self.hops or ((self.interface, self.gateway),)
 
 
 def addresses(ip_family: int, interface: int) -> Request:
@@ -187,17 +192,17 @@ def parse_route(payload: bytes) -> InstalledRoute:
         protocol=protocol,
         mtu=metrics.number(RTAX_MTU),
         advmss=metrics.number(RTAX_ADVMSS),
-        gateways=tuple(_next_hops(values.raw(RTA_MULTIPATH))),
+        hops=tuple(_next_hops(values.raw(RTA_MULTIPATH))),
     )
 
 
-def _next_hops(hops: bytes) -> "Iterator[bytes]":
-    """Yield the gateways of a multipath route: each a `struct rtnexthop`, then attributes."""
+def _next_hops(hops: bytes) -> "Iterator[tuple[int, bytes]]":
+    """Yield the next hops of a multipath route: each a `struct rtnexthop`, then attributes."""
     while len(hops) >= NEXT_HOP_SIZE:
         size = int.from_bytes(hops[:2], sys.byteorder)
         gateway = Attributes(ROUTE[1], hops[:size], NEXT_HOP_SIZE).raw(RTA_GATEWAY)
         if gateway:
-            yield gateway
+            yield int.from_bytes(hops[4:8], sys.byteorder), gateway
         hops = hops[max(size, NEXT_HOP_SIZE) :]
 
 

@@ -308,7 +308,7 @@ def _route_problems(inside: "Socket", inner: "Link", desired: tuple[Route, ...])
         present = {
             (route.destination, gateway)
             for route in map(layer3.parse_route, inside.dump(layer3.routes(version, inner.index)))
-            for gateway in route.gateways or (route.gateway,)
+            for _, gateway in route.ways
         }
         for route in desired:
             if family(route.destination.ip) != version:

@@ -138,7 +138,7 @@ def _leases(host: Socket, outer: "Link", inside: Socket, inner: "Link") -> tuple
     gateways = [each.ip for each in _addresses(host, outer.master)]
     for family in (AF_INET, AF_INET6):
         routes = map(layer3.parse_route, inside.dump(layer3.routes(family, inner.index)))
-        gateways += [route.gateway for route in routes if route.gateway]
+        gateways += [gateway for route in routes for _, gateway in route.ways if gateway]
     return tuple(
         Lease(
             address=each,

@@ -130,6 +130,26 @@ MENDED: dict[str, tuple[Harm, str, str]] = {
 }
 
 
+def test_default_routes_by_two_networks_are_found(
+    conf: Path, host: Host, make_network: MakeNetwork
+) -> None:
+    """The kernel makes one of those of IPv6, with two next hops."""
+    container = host.container()
+    for number, ifname in enumerate(("eth0", "eth1"), 1):
+        subnets = (f"10.{number}.0.0/24", f"fd0{number}::/64")
+        network = make_network(
+            name=f"net{number}",
+            bridge=f"br{number}",
+            isDefaultGateway=True,
+            ipam={"ranges": [[{"subnet": each}] for each in subnets]},
+        )
+        write(conf, network.config)
+        network.add(container, ifname).result()
+    assert findings(conf) == []
+    container.ip("-6", "route", "del", "default")
+    assert {each["check"] for each in findings(conf)} == {"routes"}
+
+
 def test_a_host_that_is_well_has_no_findings(conf: Path, container: Container) -> None:
     run = doctor(conf)
     assert (run.status, run.stdout.splitlines()[0], run.stderr) == (0, "nothing found", "")
