@@ -122,7 +122,7 @@ check-kubernetes: build ## Kubernetes and etcd 3.7, built here (1 h), with the e
 
 check-kubernetes-e2e: build peers ## Kubernetes' own network tests, with cni-bridge and with the reference (1 h): docs/evidence/kubernetes.md
 	@build/runtimes.sh
-	@build/need.sh curl dig=bind9-dnsutils nc.openbsd=netcat-openbsd
+	@build/need.sh conntrack curl dig=bind9-dnsutils nc.openbsd=netcat-openbsd
 	@build/kubernetes.sh $(KUBERNETES) etcd kubernetes containerd e2e critest coredns
 	$(PYTHON) -m tests.kubernetes.e2e
 	$(PYTHON) -m tests.kubernetes.page

@@ -35,6 +35,7 @@ USERS = (
     f"user grant-role {AGENT} agents",
     "auth enable",
 )
+ATTEMPTS = 10
 ENDED_S = 0.1  # until streams have ended
 Failure = Callable[[Node], None]
 
@@ -213,7 +214,13 @@ class Keys:
         )
 
     def _ctl(self, *words: str) -> Any:
+        """Return what etcdctl says, which may ask while a leader is elected."""
         assert self._hosts
+        for _attempt in range(ATTEMPTS):
+            try:
+                return self._hosts.store.ctl(*words)
+            except AssertionError:
+                time.sleep(1)
         return self._hosts.store.ctl(*words)
 
     # ------------------------------------------------------------ connection

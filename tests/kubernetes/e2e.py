@@ -32,7 +32,8 @@ FEATURE = "Feature:IPv6DualStack"
 FILTER = " && ".join(
     ("sig-network", *(f"!{each}" for each in LABELS), "Feature: isSubsetOf {IPv6DualStack}")
 )
-SKIP = "LoadBalancer|SCTP|GCE|evicted"  # these kubelets evict no pod
+SKIP = "LoadBalancer|SCTP|GCE"
+ZONE = "topology.kubernetes.io/zone"
 KUBECONFIG = "/etc/cni-bridge/kubeconfig"
 LIMIT_S = 3600
 AT_A_TIME = 6  # specs mostly wait
@@ -101,7 +102,9 @@ def main() -> int:
     """Run the arrangements that are asked for, inside an enclosure."""
     parser = argparse.ArgumentParser(prog="python -m tests.kubernetes.e2e", description=__doc__)
     parser.add_argument("arrangements", nargs="*", default=list(ARRANGEMENTS))
-    parser.add_argument("--focus", default="", help="only specs whose names match")
+    parser.add_argument(
+        "--focus", default="", help="only specs whose names match; others keep their outcomes"
+    )
     parser.add_argument("--procs", default=str(AT_A_TIME), help="specs at a time")
     asked = parser.parse_args()
     if not is_inside():
@@ -115,18 +118,19 @@ def _run(name: str, focus: str, procs: str) -> None:
     arrangement = ARRANGEMENTS[name]
     with cluster(arrangement.nodes, _images) as made:
         start(made, arrangement)
-        keep(name, run_specs(made, name, focus, procs))
+        keep(name, run_specs(made, name, focus, procs), is_part=bool(focus))
         if arrangement.nodes == 1:
             keep(f"{name}: critest", run_critest(made.nodes[1]))
 
 
 def start(made: Cluster, arrangement: Arrangement) -> None:
-    """Start the nodes, their network, cluster DNS, and routes to pods on the control plane, which is no node."""
+    """Start the nodes, each in a zone of its own, their network, cluster DNS, and routes to pods on the control plane, which is no node."""
     for node in made.nodes.values():
         node.start_kubelet("--cluster-dns", dns.ADDRESS, "--cluster-domain", dns.DOMAIN)
-        node.start_proxy(POD_NETWORKS)
     for node in made.nodes.values():
         node.pod_subnets()
+        made.control.kubectl("label", "node", node.name, f"{ZONE}=zone-{node.number}")
+        node.start_proxy(POD_NETWORKS)
     for node in made.nodes.values():
         arrangement.set_up(node)
         _route(made, node)
@@ -184,7 +188,7 @@ def run_critest(node: Node) -> Path:
     return report
 
 
-def keep(name: str, report: Path) -> None:
+def keep(name: str, report: Path, *, is_part: bool = False) -> None:
     """Write down what became of each spec that was chosen, and how many others there are, by what they need."""
     specs: dict[str, tuple[str, str]] = {}
     others: Counter[str] = Counter()
@@ -203,6 +207,10 @@ def keep(name: str, report: Path) -> None:
                 others[_need(spec, each)] += 1
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     date = {"date": time.strftime("%Y-%m-%d", time.gmtime()), "minutes": round(seconds / 60, 1)}
+    if is_part:
+        specs = {each: tuple(told) for each, told in known[name]["specs"].items()} | specs
+        date["minutes"] += known[name]["minutes"]
+        others = known[name]["others"]
     known[name] = date | {"specs": dict(sorted(specs.items())), "others": others}
     RESULTS.write_text(json.dumps(known, indent=2) + "\n")
     print(f"{name}: {Counter(state for state, _ in specs.values())}", flush=True)
@@ -219,7 +227,8 @@ def _need(spec: str, report: dict[str, Any]) -> str:
     """Return for what a spec was not chosen: what its name needs, or else a label."""
     if found := re.search(SKIP, spec):
         return found[0]
-    labels = [*report["LeafNodeLabels"], *chain(*(report["ContainerHierarchyLabels"] or ()))]
+    above = (each or () for each in report["ContainerHierarchyLabels"] or ())
+    labels = [*(report["LeafNodeLabels"] or ()), *chain(*above)]
     unwanted = [each for each in labels if each.startswith("Feature:") and each != FEATURE]
     unwanted += [each for each in labels if each in LABELS]
     return unwanted[0] if unwanted else "did not begin"

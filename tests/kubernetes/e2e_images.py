@@ -16,7 +16,8 @@ REGISTRY = "registry.k8s.io/"
 DNS = "localhost/coredns:1"
 SOURCE = DIRECTORY / "source"
 VERSION = re.compile(r'configs\[(\w+)\] += Config\{[\w.]+, "([\w./-]+)", "([\w.-]+)"\}')
-PROGRAMS = ("bash", "curl", "dig", "getent", "ip", "nc.openbsd", "ss")
+PROGRAMS = ("bash", "conntrack", "curl", "dig", "getent", "ip", "nc.openbsd", "ss")
+WHERE = {"pause": "", "distroless-iptables": "build-image/"}
 OTHERS_OF_BUSYBOX = {"bash", "busybox", "getent", "ip", "nc", "sh", "wget"}
 # busybox's own crashes where names are looked up as nsswitch.conf says.
 WGET = """#!/bin/bash
@@ -52,6 +53,7 @@ def write_all(directory: Path) -> tuple[Path, ...]:
     large = {
         "agnhost": (known["Agnhost"], ("pause",), ("/agnhost",)),
         "dns": (known["GlibcDnsTesting"], ("/bin/sh",), ()),
+        "iptables": (known["DistrolessIptables"], ("/bin/sh",), ()),
         # What is asked of it is that it listens.
         "nginx": (known["Nginx"], ("test-webserver",), ("/agnhost",)),
         "regression": (known["RegressionIssue74839"], (), ("/regression-issue-74839",)),
@@ -66,7 +68,7 @@ def names() -> dict[str, str]:
     """Return the images of the specs by the names that the source has for them."""
     manifest = (SOURCE / "test/utils/image/manifest.go").read_text()
     return {
-        key: f"{REGISTRY}{'' if name == 'pause' else 'e2e-test-images/'}{name}:{version}"
+        key: f"{REGISTRY}{WHERE.get(name, 'e2e-test-images/')}{name}:{version}"
         for key, name, version in VERSION.findall(manifest)
     }
 

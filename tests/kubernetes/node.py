@@ -152,7 +152,7 @@ class Node(Place):
             "enforceNodeAllocatable": [],
             "failSwapOn": False,
             "failCgroupV1": False,
-            "localStorageCapacityIsolation": False,
+            "localStorageCapacityIsolation": True,
             "makeIPTablesUtilChains": False,
             "resolvConf": "",
             "imageGCHighThresholdPercent": 100,
