@@ -31,6 +31,7 @@ PACKAGES = (
     *("firewalld", "ufw", "network-manager", "dnsmasq", "apparmor"),
     *("busybox-static", "socat", "python3-minimal", "ca-certificates"),
 )
+ALSO = {"trixie": ("docker-cli",)}  # no part of docker.io there
 # A test starts what it is about; the rest would only cost time.
 DISABLED = (
     *("docker.service", "docker.socket", "containerd.service", "firewalld.service", "ufw.service"),
@@ -57,17 +58,24 @@ class Image:
 
 def image(suite: str) -> Image:
     """Return the image of a release of Debian, made if it is not in the cache."""
-    directory = CACHE / f"{suite}-{_recipe()}"
+    directory = CACHE / f"{suite}-{_recipe(suite)}"
     facts = directory / "image.json"
     if not facts.exists():
         _make(suite, directory)
-    return Image(**json.loads(facts.read_text()))
+    known = json.loads(facts.read_text())
+    # Where they are now: the cache may have been copied from another place.
+    here = {each: str(directory / Path(known[each]).name) for each in ("disk", "kernel", "initrd")}
+    return Image(**known | here)
 
 
-def _recipe() -> str:
+def _packages(suite: str) -> tuple[str, ...]:
+    return (*PACKAGES, *ALSO.get(suite, ()))
+
+
+def _recipe(suite: str) -> str:
     """Return a digest of everything that decides what is in an image."""
     files = sorted(path for path in OVERLAY.rglob("*") if path.is_file())
-    settings = (PACKAGES, DISABLED, ENABLED, SIZE, _hooks(Path()))
+    settings = (_packages(suite), DISABLED, ENABLED, SIZE, _hooks(Path()))
     parts = [repr(settings).encode(), *(path.read_bytes() for path in files)]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
@@ -117,7 +125,7 @@ def _hooks(directory: Path) -> tuple[str, ...]:
 def _bootstrap(suite: str, directory: Path) -> None:
     command = (
         *("mmdebstrap", "--quiet", "--variant=minbase", "--format=null"),
-        f"--include={','.join(PACKAGES)}",
+        f"--include={','.join(_packages(suite))}",
         "--dpkgopt=path-exclude=/usr/share/man/*",
         "--dpkgopt=path-exclude=/usr/share/locale/*",
         '--aptopt=Acquire::Languages "none"',

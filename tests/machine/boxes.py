@@ -17,8 +17,8 @@ LAN4, LAN6 = "192.0.2.2", "2001:db8::2"
 PATIENCE_S = 30
 NETWORK = "/etc/cni/net.d/10-web.conflist"
 
-# What it answers is its name.
-SERVE = "echo {name} > /www/index.html; exec httpd -f -p 80 -h /www"
+# What it answers is its name. It obeys SIGTERM: a shutdown would wait 90 s for it otherwise.
+SERVE = "echo {name} > /www/index.html; trap exit TERM; httpd -f -p 80 -h /www & wait"
 UNIT = """
 [Unit]
 After=containerd.service network-online.target
@@ -28,6 +28,7 @@ BindReadOnlyPaths=/etc/cni/{name}.d:/etc/cni/net.d
 ExecStartPre=-/bin/sh -c 'ctr task rm --force {name}; ctr container rm {name}; ctr snapshot rm {name}'
 ExecStart=/usr/bin/ctr run --rm --cni --cpu-shares 0 {image} {name} /bin/sh -c '{command}'
 ExecStop=/usr/bin/ctr task kill --signal SIGKILL {name}
+SuccessExitStatus=137
 [Install]
 WantedBy=multi-user.target
 """

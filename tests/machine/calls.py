@@ -11,6 +11,7 @@ from tests.machine.machines import Machine
 from tests.machine.stages import CONFLIST
 
 CONFIG = "/srv/call.json"
+AGENT = "cni-bridge-agent@pods"  # of the network that `join` chooses
 PLACE = "/root/calls"  # of the logs
 FUNCTIONS = f"""
 mkdir -p {PLACE}
@@ -46,6 +47,20 @@ class Calls:
         config = plugin | {"name": name, "cniVersion": "1.0.0"}
         config.pop("capabilities", None)
         self.machine.write(CONFIG, json.dumps(config))
+
+    def join(self, store: str) -> None:
+        """Choose a cluster network, of which this machine is a member once it has an agent."""
+        plugin = {
+            "type": "cni-bridge",
+            "bridge": "cni0",
+            "isDefaultGateway": True,
+            "nameserver": True,
+            "cluster": {"endpoints": [store], "network": "10.64.0.0/12"},
+            "ipam": {"type": "cni-bridge"},
+        }
+        conflist = {"cniVersion": "1.0.0", "name": "pods", "plugins": [plugin]}
+        self.machine.write("/etc/cni/net.d/pods.conflist", json.dumps(conflist))
+        self.configure("pods", plugin)
 
     def run(self, script: str) -> str:
         """Return what a script prints that succeeds; it has `attach` and `detach`."""

@@ -29,7 +29,7 @@ def suite(request: pytest.FixtureRequest) -> str:
 def switched_on(suite: str) -> Iterator[Machine]:
     """Yield a machine that all scenarios of a release use, one after the other."""
     release, _, way = suite.partition(":")
-    emulator.need("etcd=etcd-server")
+    emulator.need("etcd=etcd-server", "faketime")
     if way:
         emulator.need(
             f"{emulator.QEMU}=qemu-system-x86", "qemu-img=qemu-utils", "busybox=busybox-static"

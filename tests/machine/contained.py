@@ -1,7 +1,7 @@
 """A whole Debian in namespaces of this kernel: systemd is its first process (systemd-nspawn).
 
 It boots in seconds and has its own network, /run, processes and boot id. It has no kernel of its own,
-so nothing here sets its clock back, or has AppArmor.
+so nothing here has AppArmor, and a clock that was set back is one that its services are told by libfaketime.
 """
 
 import fcntl
@@ -16,11 +16,16 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from tests.machine.machines import COMMAND_S, Machine
+from tests.machine.machines import COMMAND_S, YEARS_BACK, Machine
 
 START_S = 120
 CGROUPS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/systemd"), Path("/sys/fs/cgroup/unified"))
 RUN_SIZE = "64M"
+CLOCK_BACK = (
+    "LD_PRELOAD=/usr/local/lib/libfaketime.so.1",
+    f"FAKETIME=-{YEARS_BACK}y",
+    "FAKETIME_DONT_FAKE_MONOTONIC=1",
+)
 EXT4_IOC_SHUTDOWN = 0x8004587D  # linux/fs/ext4/ext4.h
 EXT4_GOING_FLAGS_NOLOGFLUSH = 2
 # Below the unit's own group, so that what it starts is not ended along with it.
@@ -33,7 +38,7 @@ mount -t tmpfs none /run
 mount -t ext4 -o loop {disk} {root}
 for each in {cgroups}; do mkdir -p $each/{name}; echo $$ > $each/{name}/cgroup.procs; done
 exec systemd-nspawn --directory={root} --boot --quiet --private-network --register=no --keep-unit \\
-    --capability=all --system-call-filter="@keyring bpf" --machine={name} --hostname=machine --console=pipe {binds}
+    --capability=all --system-call-filter="@keyring bpf" --machine={name} --hostname=machine --console=pipe {binds} {options}
 """
 
 
@@ -51,15 +56,16 @@ class Contained(Machine):
         self._process: subprocess.Popen[bytes] | None = None
         self._groups = [each for each in CGROUPS if (each / "cgroup.procs").exists()]
 
-    def start(self, *options: str) -> None:
+    def start(self, *, is_set_back: bool = False) -> None:
         """Boot what is on its disk."""
-        assert not options, "for qemu"
+        clock = CLOCK_BACK if is_set_back else ()
         script = BOOT.format(
             disk=self.disk,
             root=self._root.name,
             name=self._name,
             cgroups=" ".join(map(str, self._groups)),
             binds=f"--bind-ro={self._files}:/dev/vdb",
+            options=" ".join(f"systemd.setenv={each}" for each in clock),
         )
         with self.disk.with_suffix(".console").open("ab") as log:
             self._process = subprocess.Popen(

@@ -6,11 +6,12 @@ What is on its disk is made by build/machine_image.py; what happens in it is dec
 import subprocess
 import tempfile
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tests.machine.guest_agent import Agent, Monitor
 from tests.machine.images import Image, emulator
-from tests.machine.machines import COMMAND_S, Machine
+from tests.machine.machines import COMMAND_S, YEARS_BACK, Machine
 
 MEMORY_MB = 2048
 START_S = 600  # of an emulated machine beside other work
@@ -33,8 +34,11 @@ class Emulated(Machine):
         self._sockets = tempfile.TemporaryDirectory(prefix="machine-")
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *options: str) -> None:
+    def start(self, *options: str, is_set_back: bool = False) -> None:
         """Switch the machine on; it boots what is on its disk."""
+        if is_set_back:
+            then = datetime.now(UTC) - timedelta(days=365 * YEARS_BACK)
+            options += ("-rtc", f"base={then:%Y-%m-%dT%H:%M:%S}")
         directory = Path(self._sockets.name)
         for old in directory.iterdir():
             old.unlink()

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     import subprocess
 
 COMMAND_S = 300
+YEARS_BACK = 20  # of a clock that was set back
 NEEDS_KERNEL = "needs a kernel of its own"
 
 
@@ -17,8 +18,8 @@ class Machine(ABC):
     has_own_kernel: bool
 
     @abstractmethod
-    def start(self, *options: str) -> None:
-        """Switch it on; `options` are of its emulator."""
+    def start(self, *, is_set_back: bool = False) -> None:
+        """Switch it on, with the right time or with one that was years ago."""
 
     @abstractmethod
     def wait(self) -> None:

@@ -49,6 +49,7 @@ mkdir {FILES}; tar --extract --file /dev/vdb --directory {FILES}
 mkdir -p /etc/containers /etc/cni/net.d
 cp {FILES}/containers.conf /etc/containers/containers.conf
 cp {FILES}/10-web.conflist /etc/cni/net.d/
+cp {FILES}/libfaketime.so.1 /usr/local/lib/
 export DEBIAN_FRONTEND=noninteractive
 apt-get install --quiet --yes {FILES}/cni-bridge.deb
 systemctl enable --now cni-bridge-restore containerd
@@ -65,7 +66,7 @@ def contained(image: Image, package: Path) -> Iterator[Contained]:
     files = directory / "files.raw"
     installed = directory / f"installed-{_hand_over(package, files)}.raw"
     if not installed.exists():
-        for old in directory.glob("installed-*.raw"):
+        for old in (*directory.glob("installed-*.raw"), *directory.glob("installed-*.console")):
             old.unlink()
         fresh = Contained(installed.with_suffix(".fresh"), files, Path(image.disk))
         try:
@@ -164,6 +165,8 @@ def _hand_over(package: Path, path: Path) -> str:
         (work / "10-web.conflist").write_text(CONFLIST)
         shutil.copy(package, work / "cni-bridge.deb")
         shutil.copy("/usr/bin/etcd", work / "etcd")
+        (faketime,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+        shutil.copy(faketime, work / faketime.name)
         content = io.BytesIO()
         with tarfile.open(fileobj=content, mode="w") as tar:
             for each in sorted(work.iterdir()):

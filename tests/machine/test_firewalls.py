@@ -6,6 +6,8 @@ from tests.machine.boxes import Boxes
 from tests.machine.machines import Machine
 
 FIREWALLD = "firewall-offline-cmd --zone=trusted --add-interface=web0; systemctl start firewalld"
+TRUST = "firewall-cmd -q --zone=trusted --add-interface=web0"
+AS_ADVISED = f"{TRUST}; {TRUST} --permanent; systemctl restart firewalld"  # by ADD and STATUS
 DROP = "iptables -P FORWARD DROP; ip6tables -P FORWARD DROP"
 UFW = "ufw --force enable; systemctl start ufw"
 ATTEMPTS = 4  # the unit restores what is missing within a second, on a machine that is not loaded
@@ -15,7 +17,7 @@ EVENTS = {
     "firewalld is reloaded": (FIREWALLD, "firewall-cmd -q --reload"),
     "firewalld is reloaded completely": (FIREWALLD, "firewall-cmd -q --complete-reload"),
     "firewalld is restarted": (FIREWALLD, "systemctl restart firewalld"),
-    "firewalld comes later": ("true", FIREWALLD),
+    "firewalld comes later": ("true", f"systemctl start firewalld; {AS_ADVISED}"),
     "nftables is restarted": ("systemctl start nftables", "systemctl restart nftables"),
     "nftables is reloaded": ("systemctl start nftables", "systemctl reload nftables"),
     "nftables is stopped": ("systemctl start nftables", "systemctl stop nftables"),

@@ -2,7 +2,7 @@
 
 from tests.machine import outcomes
 from tests.machine.boxes import Boxes
-from tests.machine.calls import Calls
+from tests.machine.calls import AGENT, Calls
 from tests.machine.machines import Machine
 from tests.machine.stages import FILES, NEWER
 
@@ -30,13 +30,17 @@ def test_an_upgrade_disturbs_neither_containers_nor_plugins(
     guest: Machine, boxes: Boxes, calls: Calls
 ) -> None:
     boxes.start("one", 8081)
+    calls.join("http://192.0.2.9:2379")  # which does not answer
+    guest.run(f"systemctl start --no-block {AGENT}")
+    calls.network("web")
     calls.begin("churn", "attach c$n && detach c$n || echo failed")
     calls.wait_for("churn", 3)
     guest.run(f"apt-get install --quiet --yes {FILES}/newer.deb")
     calls.wait_for("churn", 20)
     assert "failed" not in calls.end("churn")
     assert guest.run("dpkg-query -W -f '${Version}' cni-bridge") == NEWER
-    assert guest.run("systemctl is-active cni-bridge-restore") == "active\n"
+    guest.run("timeout 60 sh -c 'until systemctl is-active cni-bridge-restore; do sleep 0.2; done'")
+    assert guest.run(f"systemctl show -P ActiveState {AGENT}") == "activating\n"
     boxes.assert_all_reach()
 
 

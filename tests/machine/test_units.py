@@ -1,12 +1,9 @@
 """The units as systemd runs them: how they are ordered, stopped and started again, with few rights."""
 
-import json
-
-from tests.machine.calls import Calls
+from tests.machine.calls import AGENT, Calls
 from tests.machine.machines import Machine
 from tests.machine.stages import FILES
 
-AGENT = "cni-bridge-agent@pods"
 ETCD = f"""
 [Service]
 Type=notify
@@ -27,14 +24,6 @@ ExecStart=bash /srv/after
 [Install]
 WantedBy=multi-user.target
 """
-PODS = {
-    "type": "cni-bridge",
-    "bridge": "cni0",
-    "isDefaultGateway": True,
-    "nameserver": True,
-    "cluster": {"endpoints": ["http://192.0.2.1:2379"], "network": "10.64.0.0/12"},
-    "ipam": {"type": "cni-bridge"},
-}
 PORT = {"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}
 
 
@@ -61,9 +50,7 @@ def test_the_service_restores_firewall_and_names_with_few_rights(
 def test_the_agent_comes_before_what_needs_it_and_is_started_again(
     guest: Machine, calls: Calls
 ) -> None:
-    conflist = {"cniVersion": "1.0.0", "name": "pods", "plugins": [PODS]}
-    guest.write("/etc/cni/net.d/pods.conflist", json.dumps(conflist))
-    calls.configure("pods", PODS)
+    calls.join("http://192.0.2.1:2379")
     guest.write("/etc/systemd/system/etcd.service", ETCD)
     guest.write("/etc/systemd/system/after.service", AFTER)
     guest.write("/srv/after", calls.script("set -e; attach c1"))
