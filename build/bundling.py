@@ -134,7 +134,7 @@ def split_library(analysis: "Analysis", root: Path, work: Path) -> "list[Entry]"
     unzippable = _packages_with_compiled_parts(analysis.binaries)
     data: list[Entry] = []
     with ZipFile(work / "people.zip", "w") as people:
-        for name, source in _with_source(analysis.pure):
+        for name, source in sorted(_with_source(analysis.pure)):  # PyInstaller's order varies
             if name in carried:
                 continue
             path = _pyc_path(name, source)
@@ -144,7 +144,7 @@ def split_library(analysis: "Analysis", root: Path, work: Path) -> "list[Entry]"
                 data.append((path, str(_kept(work / path, pyc)), "DATA"))
             else:
                 people.writestr(ZipInfo(path), pyc, ZIP_DEFLATED)
-        for destination, source in _with_source(analysis.datas):
+        for destination, source in sorted(_with_source(analysis.datas)):
             if destination == "base_library.zip":
                 _move(source, people)
             else:

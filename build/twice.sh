@@ -3,11 +3,12 @@
 set -eu
 
 root=$(git rev-parse --show-toplevel)
+commit=$(git rev-parse HEAD) # which may move meanwhile
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 for name in one another/place; do
     mkdir -p "$work/$name/.cache"
-    git -C "$root" archive HEAD | tar -x -C "$work/$name"
+    git -C "$root" archive "$commit" | tar -x -C "$work/$name"
     ln -s "$root/.venv" "$work/$name/.venv"
     cp -r "$root"/.cache/python-* "$work/$name/.cache" # the interpreter's source, if it was found
     make -C "$work/$name" build

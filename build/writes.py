@@ -38,6 +38,8 @@ SCRIPT = r"""
 set -eu
 mount -t tmpfs none /run
 mkdir /run/netns
+cp "$1" /run/program
+cp "$3" /run/awaited.so
 ip link set lo up
 for container in a b; do
     touch /run/netns/$container
@@ -51,14 +53,16 @@ run() {
 }
 fixed=  # addresses, which decide what an entry of the interpreter's caches displaces
 if setarch -R true 2>/dev/null; then fixed="setarch -R"; fi
-traced="$fixed env LD_PRELOAD=$3 valgrind --quiet --tool=lackey --trace-mem=yes"
-run ADD a "$1" <<<"${2/8080/8081}"
-run ADD b $traced "$1" <<<"$2"
-run DEL b $traced "$1" <<<"$2"
+traced="$fixed env LD_PRELOAD=/run/awaited.so valgrind --quiet --tool=lackey --trace-mem=yes"
+run ADD a /run/program <<<"${2/8080/8081}"
+run ADD b $traced /run/program <<<"$2"
+run DEL b $traced /run/program <<<"$2"
 """
 PATIENCE = "600"  # seconds; a quiet machine takes 20
+# Paths and variables are the same in each build: longer ones would move what is allocated after them.
 NAMESPACES = (
-    *("timeout", PATIENCE, "unshare", "--map-root-user", "--net", "--mount"),
+    *("timeout", PATIENCE, "env", "-i", "-C", "/", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"),
+    *("unshare", "--map-root-user", "--net", "--mount"),
     *("bash", "-c", SCRIPT, "bash"),
 )
 AWAITED = Path(__file__).with_name("awaited.c")
@@ -94,7 +98,7 @@ def _written(program: Path, where: range) -> set[int]:
     library = program.with_name("awaited.so")
     compiler = ("cc", "-shared", "-fPIC", "-Wall", "-Werror", "-o", library, AWAITED)
     subprocess.run(compiler, check=True)
-    words = (*NAMESPACES, program, json.dumps(CONFIG), library.resolve())
+    words = (*NAMESPACES, program.resolve(), json.dumps(CONFIG), library.resolve())
     with subprocess.Popen(words, stderr=subprocess.PIPE) as runs:
         assert runs.stderr
         lines = rest = b""
