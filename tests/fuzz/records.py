@@ -73,7 +73,7 @@ TEXTS = (
 )
 DOMAIN = "cni.internal"
 GOOD_NAMES = (Named(own="web", aliases=("www",), addresses=(parse("10.64.2.2"),)),)
-LINE = re.compile(r"(?:# id-|[0-9a-f.:]+ )[a-z0-9_./:, -]+")
+LINE = re.compile(r"# .+|[0-9a-f.:]+ [a-z0-9_. -]+")
 CALLED = (
     *("web", "www", "db", "a.b", "web.cni.internal", "id-2", "y." * 126 + "y"),
     *("DB", "-x", "x-", "a b", "#", "\u00e9", "localhost", "a\tb", "x" * 64, ".", ".."),
