@@ -135,7 +135,7 @@ def _checked(known: "Facts", options: Options) -> str:
     listed = ", ".join(units.count(n, what) for what, n in counts.items())
     listed += f" in {options.conf_dir}"
     probed = "all gateways asked" if options.probe else "--probe also asks every gateway"
-    return f"checked: {listed}; kernel, sysctls, firewall, routes, packet sizes; {probed}"
+    return f"checked: {listed}; kernel, sysctls, firewall, routes, MACs, packet sizes; {probed}"
 
 
 def _fix(found: Found, *, is_silent: bool) -> list[str]:

@@ -3,7 +3,7 @@
 import ipaddress
 import os
 
-from cni_bridge.cli import conflists, container_names, inventory, terminal
+from cni_bridge.cli import conflists, container_names, containers, inventory, terminal
 from cni_bridge.cli.inventory import Attached, Inventory
 from cni_bridge.cli.options import Commands, Options, add_command, add_json, add_state_dir
 from cni_bridge.errors import CniError, InvalidConfig, IOFailure
@@ -63,12 +63,18 @@ def register(parsers: Commands) -> None:
 def run(options: Options) -> int:
     """Print the hops; return 1 if one of them drops."""
     from cni_bridge.cli.explain import evidence, resolving, walk  # load pyroute2
-    from cni_bridge.cli.explain.hops import DROPS, UNSURE
+    from cni_bridge.cli.explain.hops import DROPS, UNSURE, Hop
     from cni_bridge.cli.explain.scene import Scene
 
     if os.geteuid():
         raise IOFailure("explain needs root to enter network namespaces")
     found = inventory.take(*conflists.ledgers(options.state_dir))
+    unattached = _unattached(found, options.source, options.target.rpartition(":")[0])
+    if unattached:
+        advice = f"`cni-bridge add NETWORK {unattached}` attaches it"
+        hop = Hop(place="namespace", text=f"{unattached} has no network: {advice}", verdict=DROPS)
+        _print([hop], as_json=options.json)
+        return 1
     protocol = "udp" if options.udp else "tcp"
     try:
         asker, flow = _asked(found, options.source, options.target, protocol)
@@ -89,14 +95,27 @@ def run(options: Options) -> int:
         found, asker, _split(options.target or options.source)[0] if asker else ""
     )
     hops += walk.hops(Scene(found, asker), flow, from_host=from_host)
-    if options.json:
-        terminal.print_json({"hops": [vars(hop) for hop in hops]})
-    else:
-        for hop in hops:
-            mark = (f"{MARKS[hop.verdict]} {hop.place:9} ", STYLES[hop.verdict])
-            terminal.tell(mark, hop.text, (f"  ({hop.source})", "dim"), indent=INDENT)
+    _print(hops, as_json=options.json)
     verdicts = [measured] if measured else [hop.verdict for hop in hops]
     return int(DROPS in verdicts)
+
+
+def _print(hops: "list[Hop]", *, as_json: bool) -> None:
+    if as_json:
+        terminal.print_json({"hops": [vars(hop) for hop in hops]})
+        return
+    for hop in hops:
+        mark = (f"{MARKS[hop.verdict]} {hop.place:9} ", STYLES[hop.verdict])
+        terminal.tell(mark, hop.text, (f"  ({hop.source})", "dim"), indent=INDENT)
+
+
+def _unattached(found: Inventory, *names: str) -> str:
+    """Return the first name that is a network namespace's and no container's; empty if none is."""
+    for name in names:
+        is_known = name in ("", HOST) or container_names.matching(name, found.containers)
+        if not is_known and os.path.exists(f"{containers.NAMESPACES}/{name}"):
+            return name
+    return ""
 
 
 def _asked(
