@@ -19,7 +19,7 @@ SOURCES := $(shell find cni_bridge schemas build -type f -not -name '*.pyc')
 .PHONY: help setup fmt formatted lint type unit check try check-kernel check-versions check-cluster check-crash check-guest check-vlan \
 	check-upstream check-guest-upstream check-machine \
 	check-runtimes check-runtimes-newer check-kubernetes check-kubernetes-e2e test build generate docs install uninstall deb release \
-	check-reproducible check-packages demo simulate simulate-cluster simulate-day fuzz bench bench-cluster bench-page bench-runtimes \
+	check-reproducible check-packages demo simulate simulate-cluster simulate-day fuzz bench bench-cluster bench-kubernetes bench-page bench-runtimes \
 	proof peers hooks lock clean
 
 help: ## list the targets
@@ -125,6 +125,12 @@ check-kubernetes-e2e: build peers ## Kubernetes' own network tests, with cni-bri
 	@build/need.sh conntrack curl dig=bind9-dnsutils nc.openbsd=netcat-openbsd
 	@build/kubernetes.sh $(KUBERNETES) etcd kubernetes containerd e2e critest coredns
 	$(PYTHON) -m tests.kubernetes.e2e
+	$(PYTHON) -m tests.kubernetes.page
+
+bench-kubernetes: build peers ## how long the kubelet's pods take beside the reference: docs/evidence/kubernetes.md (10 min, quiet machine)
+	@build/runtimes.sh
+	@build/kubernetes.sh $(KUBERNETES)
+	$(PYTHON) -m tests.kubernetes.pods
 	$(PYTHON) -m tests.kubernetes.page
 
 bench-runtimes: build ## measure pods and `podman run` beside the reference: docs/evidence/runtimes.md (5 min)

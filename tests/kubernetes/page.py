@@ -3,13 +3,14 @@
 import json
 import os
 import platform
+import statistics
 import time
 from collections import Counter
 from collections.abc import Iterator
 
 from tests.cluster import day
 from tests.cluster import test_store_contract as contract
-from tests.kubernetes import programs
+from tests.kubernetes import pods, programs
 from tests.kubernetes.conftest import RESULTS
 from tests.kubernetes.e2e import RESULTS as OF_SPECS
 from tests.lab import ROOT
@@ -31,7 +32,7 @@ def main() -> None:
     """Write the page, or what has no new outcomes as it is there."""
     found = json.loads(RESULTS.read_text()) if RESULTS.exists() else None
     before = PAGE.read_text().partition(f"{OF_KUBERNETES}\n")[0].rstrip() + "\n\n"
-    PAGE.write_text((page(found) if found else before) + "\n".join((*_specs(), *_day())))
+    PAGE.write_text((page(found) if found else before) + "\n".join((*_specs(), *_pods(), *_day())))
 
 
 def page(found: dict[str, tuple[str, float]]) -> str:
@@ -87,6 +88,25 @@ def _specs() -> Iterator[str]:
     for spec, states in sorted(rows.items()):
         told_of = (states.get(name, "").replace("|", "/") for name in known)
         yield f"| {spec.replace('|', '/')} | {' | '.join(told_of)} |"
+    yield ""
+
+
+def _pods() -> Iterator[str]:
+    """Yield how long pods take."""
+    found = json.loads(pods.RESULTS.read_text())
+    yield from ("## Pods a second", "")
+    yield (
+        f"{found['pods']} pods at once, each with a host port and both families, on two nodes of one cluster in turn "
+        f"(`make bench-kubernetes`): until all are ready, and until all are gone. The reference's chain has no `ipMasq` here, "
+        f"which spares it rules. Load {found['load']}, {found['date']}."
+    )
+    yield from ("", "| network | ready, median s | pods/s | each round | gone, median s |")
+    yield "|---|---|---|---|---|"
+    for name, times in found["times"].items():
+        up = statistics.median(times["up"])
+        each = " ".join(f"{one:.1f}" for one in times["up"])
+        gone = statistics.median(times["gone"])
+        yield f"| {name} | {up:.1f} | {found['pods'] / up:.1f} | {each} | {gone:.1f} |"
     yield ""
 
 
