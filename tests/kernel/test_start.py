@@ -168,10 +168,11 @@ PLACES = ("/tmp", "/var/tmp", "/run", "/dev/shm")
 # The executable itself may lie below one of them.
 IN_SUCH_PLACES = """\
 mount --bind "$DIST" /mnt
+mount -t tmpfs unpacking /var/tmp # other tests unpack into the machine's
 for place in $PLACES; do mount -t tmpfs -o "$KIND" unpacking $place; done
 "/mnt${0#"$DIST"}" "$@"
 status=$?
-for place in $PLACES; do find $place -mindepth 1 -name 'cni-bridge-*' >&2; done
+for place in $PLACES /var/tmp; do find $place -mindepth 1 -name 'cni-bridge-*' >&2; done
 exit $status
 """
 KINDS = pytest.mark.parametrize("kind", ["noexec", "ro", "size=1m"])
@@ -190,7 +191,6 @@ def test_a_command_runs_where_tmpdir_does_not_serve(executable: Path, kind: str)
     words = (*in_such_places(kind, "/tmp"), str(executable), "show")
     done = subprocess.run(words, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert list(Path("/var/tmp").glob("cni-bridge-*")) == []
 
 
 @KINDS
