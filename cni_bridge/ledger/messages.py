@@ -131,7 +131,7 @@ def exhausted(
 ) -> errors.RangeExhausted:
     """Return the error for a range set without a free address."""
     counts = "; ".join(
-        f"{ranges.range_text(each)}: leases: {count}"
+        f"{ranges.range_text(each)}: {count} leased"
         for each in range_set
         for count in [taken(address.number(each.start), address.number(each.end))]
     )

@@ -58,7 +58,11 @@ def test_namespaces_find_each_other_by_name(host: Host, tmp_path: Path) -> None:
     where = ("--conf-dir", str(tmp_path))
     for name in ("red", "blue"):
         host.container(name)
+        unattached = command("explain", name, "192.0.2.1:80")
+        assert unattached.status == 1
+        assert f"{name} has no network: `cni-bridge add NETWORK {name}`" in unattached.stdout
         printed("add", "named", name, *where)
+    assert "red has no" not in command("explain", "blue", "red:80").stdout
     assert dns.addresses(host.containers[0], "10.88.0.1", "blue") == ["10.88.0.3"]
     assert "blue is 10.88.0.3 for the nameserver" in command("explain", "red", "blue:80").stdout
     for name in ("red", "blue"):

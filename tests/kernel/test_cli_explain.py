@@ -394,12 +394,6 @@ def test_a_mistake_is_told(streets: Town) -> None:
         assert (run.status, complaint in run.stderr) == (2, True), run
 
 
-def test_a_namespace_without_a_network_is_told_and_how_to_attach_it(streets: Town) -> None:
-    streets.host.container("lonely")
-    for asked in (("lonely", "a1:80"), ("a1", "lonely:80")):
-        assert "lonely has no network: `cni-bridge add NETWORK lonely`" in explain(*asked)[1]
-
-
 def tables() -> str:
     """Return the names of all tables."""
     done = subprocess.run(("nft", "list", "tables"), capture_output=True, text=True, check=True)

@@ -238,7 +238,7 @@ def test_a_full_range_set_says_how_many_leases_each_range_has(ledger: Ledger) ->
         "10.1.0.1-10.1.0.2,10.1.1.2-10.1.1.3"
     )
     assert error.details.startswith(
-        "10.1.0.1-10.1.0.2: 1 leases; 10.1.1.2-10.1.1.3: 2 leases. Delete containers of network net"
+        "10.1.0.1-10.1.0.2: 1 leased; 10.1.1.2-10.1.1.3: 2 leased. Delete containers of network net"
     )
 
 
