@@ -64,7 +64,7 @@ def withdraw(attachments: "Sequence[Attachment]") -> None:
 def _take(network: str, gone: "list[str]") -> None:
     content = server.read(server.hosts(network))
     left = hosts.take(content or "", gone)
-    if not hosts.entries(left):
+    if not hosts.has_entries(left):
         server.stop(network)
         return
     if left != content:
@@ -92,7 +92,7 @@ def restore(ledger: "Ledger", network: str) -> bool:
         if not server.configured(network):
             return False
         wanted = _wanted(ledger, network, content)
-        if not hosts.entries(wanted):
+        if not hosts.has_entries(wanted):
             server.stop(network)
             return True
         is_dead = bool(silence(network))
@@ -110,8 +110,7 @@ def problems(attachment: "Attachment", served: ServedNames) -> "Iterator[str]":
     if server.configured(network) != server.configuration(served):
         yield f"nameserver of {network}: expected its configuration as ADD wrote it, found another"
     wanted = _entry(attachment, served)
-    listed = hosts.entries(server.read(server.hosts(network)) or "")
-    found = next((each for each in listed if each.host_name == wanted.host_name), None)
+    found = hosts.find(server.read(server.hosts(network)) or "", wanted.host_name)
     if found is None:
         yield f"nameserver of {network}: expected an entry of {attachment.container}, found none"
     elif found.addresses != wanted.addresses:

@@ -53,7 +53,7 @@ def put(content: str, entry: Entry, domain: str) -> str:
 def take(content: str, host_names: "Iterable[str]") -> str:
     """Return the content without the entries of these host ends."""
     for host_name in host_names:
-        gone = next((each for each in entries(_only(content, host_name))), None)
+        gone = find(content, host_name)
         content = _cut(content, host_name)
         if gone and _is_shared(content, gone):  # another attachment may get the name
             content = render(entries(content), domain_of(content))
@@ -83,6 +83,17 @@ def render(listed: "Iterable[Entry]", domain: str) -> str:
 def entries(content: str) -> "tuple[Entry, ...]":
     """Return the attachments in the content, oldest first."""
     return tuple(_entry(line) for line in content.split("\n") if line.startswith(_ENTRY))
+
+
+def find(content: str, host_name: str) -> Entry | None:
+    """Return the entry of a host end, if there is one, without a look at the others."""
+    start, end = _place(content, host_name)
+    return next(iter(entries(content[start:end])), None)
+
+
+def has_entries(content: str) -> bool:
+    """Return whether any attachment is in the content, without a look at all of them."""
+    return f"\n{_ENTRY}" in content
 
 
 def domain_of(content: str) -> str:
@@ -128,11 +139,6 @@ def _cut(content: str, host_name: str) -> str:
     """Return the content without one entry."""
     start, end = _place(content, host_name)
     return content[:start] + content[end:]
-
-
-def _only(content: str, host_name: str) -> str:
-    start, end = _place(content, host_name)
-    return content[start:end]
 
 
 def _place(content: str, host_name: str) -> "tuple[int, int]":
