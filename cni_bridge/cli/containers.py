@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 
 from cni_bridge import address
 from cni_bridge.cli import conflists, container_names, units
@@ -74,7 +75,8 @@ def _recorded(path: str, holdings: Iterable[Holding]) -> str:
     """
     there = os.stat(path).st_ino
     found = [each for each in holdings if each.netns.inode == there]
-    gone = [each for each, _ in stale.provably_gone(Socket(), found)] if found else []
+    with closing(Socket()) as host:
+        gone = [each for each, _ in stale.provably_gone(host, found)] if found else []
     living = (each for each in found if each not in gone)
     lost = (each for each in gone if each.netns.path == path)
     return next((each.attachment.container for each in (*living, *lost)), "")

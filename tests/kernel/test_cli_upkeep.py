@@ -13,7 +13,7 @@ import pytest
 
 from tests.lab import PLUGIN, Host, Network
 from tests.lab.iproute import ip
-from tests.lab.people import command, printed, printed_json, settled
+from tests.lab.people import ESCAPES, command, printed, printed_json, settled
 from tests.lab.state import LEDGER
 
 
@@ -121,7 +121,7 @@ def test_init_refuses_what_the_plugin_would_refuse(
 
 
 def answered(*answers: str) -> str:
-    """Return what `init` prints on a terminal where somebody answers so."""
+    """Return what `init` prints on a terminal where somebody answers so, as one line."""
     mine, its = pty.openpty()
     process = subprocess.Popen((str(PLUGIN), "init"), stdin=its, stdout=its, stderr=its)
     os.close(its)
@@ -135,7 +135,7 @@ def answered(*answers: str) -> str:
     finally:
         os.close(mine)
     assert process.wait(timeout=30) == 0, shown
-    return shown.decode()
+    return " ".join(ESCAPES.sub("", shown.decode()).split())
 
 
 def test_init_asks_on_a_terminal(host: Host, tmp_path: Path) -> None:
