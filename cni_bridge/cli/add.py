@@ -73,7 +73,7 @@ def _tell_ports(options: Options, made: Chain) -> None:
 
     every = running.attachments(options.container, made.name, options.conf_dir)
     own = tuple(each for each in every if each.holding.attachment.ifname == made.ifname)
-    publish.report(host_ledger.open_register(own[0].ledger), own, options, "publishes")
+    publish.report(host_ledger.open_register(own[0].ledger), own, options)
 
 
 def add_names(parser: Parser) -> None:

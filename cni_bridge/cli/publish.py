@@ -55,7 +55,7 @@ def run(options: Options) -> int:
         raise InvalidConfig(f"{every[0].title} has no interface on a bridge", "a wire has no ports")
     running.refuse_gone(netlink.Socket(), (own,))
     publish(own, options.conf_dir, mappings)
-    report(host_ledger.open_register(own.ledger), (own,), options, "publishes")
+    report(host_ledger.open_register(own.ledger), (own,), options)
     return 0
 
 
@@ -96,7 +96,7 @@ def adjust(ledger: Register, own: Running, conf_dir: str) -> None:
         live.close_loopback(ledger, planned.firewall.bridge)
 
 
-def report(ledger: Register, every: tuple[Running, ...], options: Options, verb: str) -> None:
+def report(ledger: Register, every: tuple[Running, ...], options: Options) -> None:
     """Print what attachments of a container publish now."""
     published = [
         (each, tuple(firewall_summary.ports_of(ledger.of_attachment(each.holding.attachment))))
@@ -112,9 +112,11 @@ def report(ledger: Register, every: tuple[Running, ...], options: Options, verb:
             }
         )
         return
+    by_title: dict[str, dict[str, None]] = {}  # a container may be on a network twice
     for own, found in published:
-        listed = ", ".join(dict.fromkeys(each.text for each in found)) or "no port"
-        terminal.tell(f"{own.text} {verb} {listed}")
+        by_title.setdefault(own.text, {}).update(dict.fromkeys(each.text for each in found))
+    for title, texts in by_title.items():
+        terminal.tell(f"{title} publishes {', '.join(texts) or 'no ports'}")
 
 
 def _planned(own: Running, conf_dir: str, mappings: list[dict[str, Any]]) -> Plan:

@@ -52,7 +52,7 @@ def run(options: Options) -> int:
     for each in every:
         if each.holding.bridge and running.is_there(host, each.holding.attachment):
             publish.adjust(ledger, each, options.conf_dir)
-    publish.report(ledger, every, options, "still publishes")
+    publish.report(ledger, every, options)
     return 0
 
 
@@ -68,5 +68,5 @@ def _refuse_others(
     there = ", ".join(dict.fromkeys(map(nft_elements.describe, held)))
     raise InvalidConfig(
         f"{every[0].title} does not publish {', '.join(asked)}",
-        f"it publishes {there}" if there else "it publishes no port",
+        f"it publishes {there}" if there else "it publishes no ports",
     )

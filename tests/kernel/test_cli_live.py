@@ -125,9 +125,13 @@ def test_a_network_of_another_directory_has_its_ledger_found(
     network.add(container).result()
     assert "c1 on testnet: ingress none" in printed("limit", container.name, *conf)
     assert "publishes 8080/tcp to 80" in printed("publish", container.name, "8080:80", *conf)
-    assert "no port" in printed("unpublish", container.name, "8080", *conf)
+    network.add(container, "eth1").result()
+    left = printed("unpublish", container.name, "8080", *conf)
+    assert left == "c1 on testnet publishes no ports\n"
     assert "no config here names" in command("limit", container.name).stderr
-    assert "is detached" in printed("disconnect", "testnet", container.name, *conf)
+    for ifname in ("eth0", "eth1"):
+        words = ("testnet", container.name, "--ifname", ifname)
+        assert "is detached" in printed("disconnect", *words, *conf)
 
 
 def test_what_add_published_is_taken_back_and_check_knows(

@@ -41,7 +41,7 @@ def plugins(facts: Facts) -> Iterator[Diagnosis]:
         if missing:
             names = f"plugin{'s' * (len(missing) > 1)} {', '.join(missing)}"
             yield Diagnosis(
-                cause=f"{each.file} names {names}, not found in {':'.join(facts.plugin_dirs)}",
+                cause=f"{each.file} names {names}, not found in {', '.join(facts.plugin_dirs)}",
                 effect=NO_CONTAINER,
                 command="; ".join(_installation(name, facts.plugin_dirs[0]) for name in missing),
             )
