@@ -29,6 +29,7 @@ class Target:
     netns_path: str
     title: str  # what to call it
     name: str = ""  # the best one, NAMESPACE/NAME of a pod; empty if it has none
+    networks: tuple[str, ...] = ()
 
 
 def find(which: str, conf_dir: str = conflists.DIRECTORY) -> Target:
@@ -48,6 +49,7 @@ def find(which: str, conf_dir: str = conflists.DIRECTORY) -> Target:
             netns_path=path,
             title=titles.get(container, container),
             name=next(iter(names.get(container, ())), recorded_names.of_namespace(path)),
+            networks=_networks(container, holdings),
         )
     named = container_names.matching(which, (_known(each, names) for each in holdings))
     if len(named) > 1:
@@ -65,7 +67,13 @@ def find(which: str, conf_dir: str = conflists.DIRECTORY) -> Target:
         netns_path=path if os.path.exists(path) else "",
         title=titles[container],
         name=next(iter(names[container]), ""),
+        networks=_networks(container, holdings),
     )
+
+
+def _networks(container: str, holdings: Iterable[Holding]) -> tuple[str, ...]:
+    own = (each.attachment for each in holdings if each.attachment.container == container)
+    return tuple(dict.fromkeys(each.network for each in own))
 
 
 def _recorded(path: str, holdings: Iterable[Holding]) -> str:

@@ -1,6 +1,6 @@
 """Ask a network's nameserver a question: a process that is stopped or hangs is there, and serves nothing.
 
-Loaded by CHECK, doctor, explain and restore; not by ADD and DEL.
+Loaded by CHECK, doctor, exec, explain and restore; not by ADD and DEL.
 """
 
 from select import POLLIN, poll
@@ -18,10 +18,10 @@ _TYPE_A, _CLASS_IN = b"\x00\x01", b"\x00\x01"
 
 def is_answered(network: str) -> bool:
     """Return whether the nameserver answers; also if it has no address, which is another fault."""
-    return all(map(_answers, _addresses(network)[:1]))
+    return all(map(_answers, addresses(network)[:1]))
 
 
-def _addresses(network: str) -> list[bytes]:
+def addresses(network: str) -> list[bytes]:
     """Return the addresses of the nameserver's interface that are not link-local."""
     text = server.configured(network).partition("\ninterface=")[2].partition("\n")[0]
     host = netlink.Socket()

@@ -64,6 +64,8 @@ def test_namespaces_find_each_other_by_name(host: Host, tmp_path: Path) -> None:
         printed("add", "named", name, *where)
     assert "red has no" not in command("explain", "blue", "red:80").stdout
     assert dns.addresses(host.containers[0], "10.88.0.1", "blue") == ["10.88.0.3"]
+    found = command("exec", "red", "--", "getent", "ahostsv4", "blue")
+    assert found.stdout.startswith("10.88.0.3 "), found
     assert "blue is 10.88.0.3 for the nameserver" in command("explain", "red", "blue:80").stdout
     for name in ("red", "blue"):
         printed("check", "named", name, *where)

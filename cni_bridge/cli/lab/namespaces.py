@@ -3,7 +3,6 @@
 One of them plays the host, so the machine's own network is not touched.
 """
 
-import ctypes
 import json
 import os
 import shlex
@@ -14,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TypeVar, cast
 
+from cni_bridge.cli import own_mounts
 from cni_bridge.cli.environment import own_environment
 from cni_bridge.errors import CniError, Delegated, IOFailure
 from cni_bridge.kernel import netns
@@ -27,12 +27,7 @@ HOST = "host"
 STATE_DIR = Path("/run/cni-bridge-lab")  # of the lab's ledger and configs
 CONF_DIR = STATE_DIR / "net.d"
 SHELLS_OWN = frozenset(";&|<>$'\"")
-MS_BIND = 0x1000  # linux/mount.h
-MS_REC, MS_PRIVATE = 0x4000, 0x40000
-MNT_DETACH = 2
-CLONE_NEWNS = 0x00020000  # linux/sched.h
-
-_libc = ctypes.CDLL(None, use_errno=True)
+MNT_DETACH = 2  # sys/mount.h
 
 
 def path(name: str) -> str:
@@ -52,8 +47,7 @@ def create(name: str) -> None:
     try:
         DIRECTORY.mkdir(exist_ok=True)
         file.touch(exist_ok=False)
-        own = os.fsencode(netns.OWN_NETNS)
-        in_fresh(lambda: _call("mount", own, bytes(file), b"", MS_BIND, None))
+        in_fresh(lambda: own_mounts.bind(netns.OWN_NETNS, file))
     except OSError as error:
         raise IOFailure(f"cannot make the network namespace {file}: {error.strerror}") from error
 
@@ -62,11 +56,11 @@ def in_fresh(work: Callable[[], T]) -> T:
     """Run `work` in a new namespace, which is gone afterwards unless kept; return its result."""
     home = os.open(netns.OWN_NETNS, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _call("unshare", netns.CLONE_NEWNET)
+        own_mounts.call("unshare", netns.CLONE_NEWNET)
         try:
             return work()
         finally:
-            _call("setns", home, netns.CLONE_NEWNET)
+            own_mounts.call("setns", home, netns.CLONE_NEWNET)
     finally:
         os.close(home)
 
@@ -75,7 +69,7 @@ def remove(name: str) -> None:
     """Remove a namespace; the kernel removes what is in it."""
     file = Path(path(name))
     try:
-        _call("umount2", bytes(file), MNT_DETACH)
+        own_mounts.call("umount2", bytes(file), MNT_DETACH)
     except OSError:  # a file that was never mounted on
         pass
     file.unlink(missing_ok=True)
@@ -129,11 +123,10 @@ def as_host() -> None:
     """
     STATE_DIR.mkdir(mode=0o700, exist_ok=True)
     Path(state_directory.HOST).mkdir(mode=0o700, exist_ok=True)
-    _call("unshare", CLONE_NEWNS)
-    _call("mount", b"none", b"/", None, MS_REC | MS_PRIVATE, None)
-    _call("mount", bytes(STATE_DIR), os.fsencode(state_directory.HOST), None, MS_BIND, None)
+    own_mounts.separate()
+    own_mounts.bind(STATE_DIR, state_directory.HOST)
     opened = netns.open_netns(path(HOST), may_be_own=True)
-    _call("setns", opened.descriptor, netns.CLONE_NEWNET)
+    own_mounts.call("setns", opened.descriptor, netns.CLONE_NEWNET)
     netns.close(opened)
 
 
@@ -173,10 +166,3 @@ def _answer(writer: int, environment: dict[str, str], work: Callable[[], object]
         with open(writer, "wb") as pipe:
             pipe.write(json.dumps(answer).encode())
         os._exit(0)
-
-
-def _call(function: str, *arguments: object) -> None:
-    """Make one libc call; raise OSError as Python's own wrappers do."""
-    if getattr(_libc, function)(*arguments) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
