@@ -124,8 +124,8 @@ class Agent:
         self._is_blind = True
 
     def pause(self) -> float:
-        """Return the seconds to wait before the next turn."""
-        longest = min(PATIENCE_S * 2**self._failures, LONGEST_PAUSE_S)
+        """Return the seconds to wait before the next turn; the membership is renewed in time all the same."""
+        longest = min(PATIENCE_S * 2**self._failures, LONGEST_PAUSE_S, self.settings.ttl / 4)
         spread = random.uniform(0.5, 1)  # noqa: S311 - so that hosts do not retry all at once
         return longest * spread if self._failures else 0
 
