@@ -167,6 +167,8 @@ def ensure(network: str, *, is_changed: bool) -> None:
     program = require()
     for each in _of_network(network):  # its files may have been lost
         _end(each)
+    if (last := _recorded(network)) and not _command(last):
+        _end(last, 0)  # killed, and dying: it has no command line any more, and still its sockets
     try:
         done = child.run(
             (*_scope(), program, f"--conf-file={_configuration(network)}"), timeout_ms=START_MS
@@ -207,9 +209,14 @@ def stop(network: str) -> None:
 
 def running(network: str) -> int:
     """Return the id of the network's process, 0 if none runs."""
-    text = read(f"{directory(network)}/dnsmasq.pid")
-    number = int(text) if text and text.strip().isdecimal() else 0
+    number = _recorded(network)
     return number if number and _is_server(number, network) else 0
+
+
+def _recorded(network: str) -> int:
+    """Return the id that the network's process has written, alive or not; 0 if there is none."""
+    text = read(f"{directory(network)}/dnsmasq.pid")
+    return int(text) if text and text.strip().isdecimal() else 0
 
 
 def orphans() -> "Iterator[tuple[int, str]]":
@@ -289,8 +296,8 @@ def _command(number: int) -> str:
         return ""
 
 
-def _end(number: int) -> None:
-    """End a process and wait until it is gone, so that its port is free."""
+def _end(number: int, *how: int) -> None:
+    """Send signals until a process is gone, so that its port is free; without any, those that end it."""
     try:
         handle = posix.pidfd_open(number)
     except ProcessLookupError:
@@ -298,7 +305,7 @@ def _end(number: int) -> None:
     try:
         waiting = poll()
         waiting.register(handle, POLLIN)
-        for signal in (SIGTERM, SIGKILL):
+        for signal in how or (SIGTERM, SIGKILL):
             posix.kill(number, signal)
             if waiting.poll(END_MS):
                 return
