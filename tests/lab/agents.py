@@ -65,7 +65,10 @@ class Node:
             (CONF_DIR / "pods.conflist").write_text(json.dumps(plugins))
             with Path("/run/agent.log").open("ab") as log:
                 self._agent = subprocess.Popen(
-                    (*before, *self._words(*words)), stdout=log, stderr=log
+                    (*before, *self._words(*words)),
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
                 )
 
     def run(self, *words: str) -> Run:
@@ -94,9 +97,9 @@ class Node:
         return self._agent is not None and self._agent.poll() is None
 
     def close(self) -> None:
-        """End the agent if it runs."""
-        if self._agent:
-            self._agent.kill()
+        """End the agent if it runs, and what it was started by."""
+        if self._agent and self._agent.poll() is None:
+            os.killpg(self._agent.pid, signal.SIGKILL)
             self._agent.wait()
 
     def log(self) -> str:
