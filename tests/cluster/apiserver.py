@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.lab.answering import answering
+
 Document = dict[str, Any]
 NODE_INFO = (
     *("architecture", "containerRuntimeVersion", "kernelVersion", "kubeProxyVersion"),
@@ -119,15 +121,11 @@ def serving(address: str = "127.0.0.1") -> Iterator[ApiServer]:
     state = ApiServer()
     server = _Server(state, address)
     state.url = f"http://{address}:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield state
-    finally:
-        state.is_down = True
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with answering(server):
+        try:
+            yield state
+        finally:
+            state.is_down = True
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -33,7 +33,7 @@ SEED = int(os.environ.get("CHAOS_SEED", str(time.time_ns())))
 ONLY = os.environ.get("ONLY", "")  # of the failures, those with this in their name
 TTL_S = 600
 WELL_S = 4 * 3600  # after which it is not well by itself; all by the agents' clocks
-SLOW_S = 300  # a recovery that takes longer is told step by step
+SLOW_S = 300  # recoveries that take longer are printed step by step
 WRAPPER = """#!/bin/sh
 export LD_PRELOAD={library} HURRY={hurry} HURRY_SINCE={since}
 exec {plugin} "$@"

@@ -241,7 +241,7 @@ class Keys:
         self._be_down(False)
 
     def forgotten_changes(self, _node: Node) -> None:
-        """Something changes while nobody can hear it, and is compacted."""
+        """Change something while no agent watches, and compact it."""
         self._be_down(True)
         self._ctl("put", PREFIX + "junk", "1")
         done = self._ctl("del", PREFIX + "junk")

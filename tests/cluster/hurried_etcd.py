@@ -8,12 +8,13 @@ import json
 import select
 import socket
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.lab.answering import answering
 
 ANSWER_S = 5
 PASSED_ON = ("Authorization", "Content-Type", "Grpc-Metadata-hasleader")
@@ -42,15 +43,12 @@ class Front(ThreadingHTTPServer):
 @contextmanager
 def front(address: str, endpoint: str, hurry: int) -> Iterator[Front]:
     """Yield one that answers."""
-    with Front(address, endpoint, hurry) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
+    server = Front(address, endpoint, hurry)
+    with answering(server):
         try:
             yield server
         finally:
             server.is_down = True
-            server.shutdown()
-            thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -121,7 +121,7 @@ def test_init_refuses_what_the_plugin_would_refuse(
 
 
 def answered(*answers: str) -> str:
-    """Return what `init` prints on a terminal where somebody answers so, as one line."""
+    """Return what `init` prints on a terminal, given these answers, as one line."""
     mine, its = pty.openpty()
     process = subprocess.Popen((str(PLUGIN), "init"), stdin=its, stdout=its, stderr=its)
     os.close(its)
