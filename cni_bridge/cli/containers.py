@@ -83,8 +83,10 @@ def _recorded(path: str, holdings: Iterable[Holding]) -> str:
     """
     there = os.stat(path).st_ino
     found = [each for each in holdings if each.netns.inode == there]
+    if not found:
+        return ""
     with closing(Socket()) as host:
-        gone = [each for each, _ in stale.provably_gone(host, found)] if found else []
+        gone = [each for each, _ in stale.provably_gone(host, found)]
     living = (each for each in found if each not in gone)
     lost = (each for each in gone if each.netns.path == path)
     return next((each.attachment.container for each in (*living, *lost)), "")

@@ -44,7 +44,7 @@ def run(options: Options) -> int:
     if not target.netns_path:
         raise InvalidConfig(f"the network namespace of {target.title} is gone")
     opened = netns.open_netns(target.netns_path, may_be_own=True)
-    settings = resolver(target.networks)
+    settings = _resolver(target.networks)
     sys.stdout.flush()
 
     def become() -> int:
@@ -58,7 +58,7 @@ def run(options: Options) -> int:
         raise IOFailure(f"no such command: {words[0]}") from error
 
 
-def resolver(networks: tuple[str, ...]) -> str:
+def _resolver(networks: tuple[str, ...]) -> str:
     """Return a resolv.conf for the networks' nameservers; empty if they have none."""
     serving = [each for each in networks if server.running(each)]
     servers = [address.text(ip) for each in serving for ip in question.addresses(each)]

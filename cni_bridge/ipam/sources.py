@@ -142,10 +142,8 @@ class OtherPlugin:
             raise errors.InvalidConfig(
                 "IPAM plugin returned missing IP config", f"from {self._path}"
             )
-        result_versions.check_addresses(
-            settings.cni_version, [len(lease.address.ip) for lease in grant.leases]
-        )
         families = [len(lease.address.ip) for lease in grant.leases]
+        result_versions.check_addresses(settings.cni_version, families)
         config.check_mtu(settings.mtu, settings.attachment_mtu, families)
         self._refuse_leased(holding, settings, grant)
         return grant

@@ -31,7 +31,6 @@ WRITTEN_BY_RUNTIMES = (
 )
 ADDRESSLESS = "containers get no address and no route"
 RESERVED = ("lo", "all", "default")  # names of other interfaces and of sysctl's directories
-MINIMUM_MTU = 68  # ETH_MIN_MTU, linux/if_ether.h
 RT_SCOPE_LINK = 253  # linux/rtnetlink.h
 
 
@@ -83,13 +82,6 @@ def _on_bridge(checked: Checked) -> Iterator[ConfigFinding]:
             _node(checked, "bridge"),
             f"the kernel has no room for a bridge named {config.bridge}",
             "use another name",
-            effect=chains.NO_CONTAINER,
-        )
-    if 0 < config.mtu < MINIMUM_MTU:
-        yield error(
-            _node(checked, "mtu"),
-            f"mtu: expected {MINIMUM_MTU} or more, which is the kernel's limit, found {config.mtu}",
-            "leave it out for the kernel's default",
             effect=chains.NO_CONTAINER,
         )
     if owner := FOREIGN_BRIDGES.get(config.bridge):
