@@ -60,14 +60,14 @@ TRIED := tests/kernel/test_add.py tests/kernel/test_check.py tests/kernel/test_d
 	@$(PYTHON) build/source.py $@
 
 check-kernel: build peers ## the executable on the real kernel, in private namespaces
-	$(PYTHON) -m pytest -q -n auto --ignore=tests/kernel/guest tests/kernel tests/crash
+	build/test.sh $(PYTHON) -m pytest -q --ignore=tests/kernel/guest tests/kernel tests/crash
 
 check-versions: ## check-kernel with every spec version, not only the oldest and newest
 	@$(MAKE) --no-print-directory check-kernel SPEC_VERSIONS=all
 
 check-cluster: build ## agents on several private hosts, with a real etcd
 	@build/need.sh etcd=etcd-server etcdctl=etcd-client faketime ping=iputils-ping
-	$(PYTHON) -m pytest -q -n auto tests/cluster
+	build/test.sh $(PYTHON) -m pytest -q tests/cluster
 
 bench-cluster: build ## measure recovery and cost of cluster networks: docs/evidence/cluster-figures.md (3 min)
 	@build/need.sh etcd=etcd-server etcdctl=etcd-client faketime ping=iputils-ping
@@ -87,7 +87,7 @@ check-vlan: ## VLAN tests in an emulated machine, on a kernel that has VLANs
 	@$(MAKE) --no-print-directory check-guest TESTS="tests/kernel/guest tests/kernel/test_vlan.py"
 
 check-upstream: build ## the reference's own test suites with cni-bridge in its place
-	$(PYTHON) -m pytest -q -n auto tests/upstream
+	build/test.sh $(PYTHON) -m pytest -q tests/upstream
 
 check-guest-upstream: build ## their specs about VLANs, in an emulated machine (5 min)
 	$(PYTHON) -m tests.upstream
@@ -100,7 +100,7 @@ check-machine: deb ## TESTS on a whole Debian 12 and 13: systemd, reboot, firewa
 check-runtimes: build ## podman, containerd and buildah with the executable, in private namespaces
 	@build/runtimes.sh
 	rm -f .cache/runtimes.json
-	$(PYTHON) -m tests.runtimes -q -n auto --ignore=tests/runtimes/newer tests/runtimes
+	build/test.sh $(PYTHON) -m tests.runtimes -q --ignore=tests/runtimes/newer tests/runtimes
 	$(PYTHON) -m tests.runtimes.table --check
 
 check-runtimes-newer: build ## the same with containerd 2, built here; not part of `make test`

@@ -1,6 +1,5 @@
 """Queries to a nameserver, as a resolver sends them; and the nameservers of this network namespace."""
 
-import os
 import socket
 import struct
 from dataclasses import dataclass
@@ -64,17 +63,7 @@ def reverse(container: Container, server: str, address: str) -> list[str]:
 
 def servers() -> list[int]:
     """Return the dnsmasq processes of this network namespace."""
-    own = os.stat("/proc/thread-self/ns/net").st_ino
-    found = []
-    for each in filter(str.isdecimal, os.listdir("/proc")):
-        try:
-            words = Path("/proc", each, "cmdline").read_bytes()
-            there = os.stat(f"/proc/{each}/ns/net").st_ino
-        except OSError:
-            continue
-        if f"--conf-file={BASE}/".encode() in words and there == own:
-            found.append(int(each))
-    return found
+    return [int(each.name) for each in namespaces.processes() if _is_server(each)]
 
 
 def hosts(network: str = "testnet") -> str:
@@ -145,3 +134,10 @@ def _name(message: bytes, at: int) -> tuple[str, int]:
         labels.append(message[at + 1 : at + 1 + length].decode())
         at += 1 + length
     return ".".join(labels), end or at + 1
+
+
+def _is_server(process: Path) -> bool:
+    try:
+        return f"--conf-file={BASE}/".encode() in (process / "cmdline").read_bytes()
+    except OSError:  # it has just ended
+        return False

@@ -58,6 +58,18 @@ def private_host(
     os.chdir(directory)
 
 
+def processes() -> Iterator[Path]:
+    """Yield the /proc directory of each process in this network: tests beside this one have their own."""
+    own = Path(SELF_NET).readlink()
+    for each in Path("/proc").glob("[0-9]*"):
+        try:
+            is_here = (each / "ns/net").readlink() == own
+        except OSError:  # it has just ended
+            continue
+        if is_here:
+            yield each
+
+
 def leave_network() -> None:
     """From now on this thread has another network, as new as after a start of the machine."""
     _call("unshare", CLONE_NEWNET)

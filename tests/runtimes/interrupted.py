@@ -33,7 +33,7 @@ def held_ledger() -> Iterator[None]:
 
 def is_adding() -> bool:
     """Whether our plugin is carrying out an ADD."""
-    return any(map(_is_add, Path("/proc").glob("[0-9]*")))
+    return any(map(_is_add, namespaces.processes()))
 
 
 def forget_namespaces(*, but: Path | None = None) -> None:
@@ -59,7 +59,7 @@ def slow_chain(machine: Machine) -> Iterator[None]:
 
 def slow_pid() -> int:
     """Return the process of the slow plugin's ADD; 0 while there is none."""
-    return next((int(each.name) for each in Path("/proc").glob("[0-9]*") if _is_slow(each)), 0)
+    return next((int(each.name) for each in namespaces.processes() if _is_slow(each)), 0)
 
 
 def _is_add(process: Path) -> bool:
