@@ -19,17 +19,16 @@ FIGURES = PICTURES / "figures.json"
 HEAD = """# Benchmarks
 
 cni-bridge and its peers, started in turn in one loop, in private namespaces, on the same host with an existing bridge. A round runs
-every contestant once and begins with a different one each time, but slow ones take part in the first rounds only; a ratio is the median of
-the ratios of rounds that have both. CPU is user and system
-time of the whole process tree, and its ratio is the ratio of the sums. `make bench` measures everything and writes this page;
-`make bench-page` writes it from [the figures](benchmarks/figures.json).
+every contestant once and begins with a different one each time, but slow ones take part in the first rounds only. A ratio is the median
+of the ratios of rounds that have both. CPU is user and system time of the whole process tree, and its ratio is the ratio of the sums.
+`make bench` measures everything and writes this page; `make bench-page` writes it from [the figures](benchmarks/figures.json).
 
 Contestants: the reference plugins in Go, built by `build/peers.sh`, and the distribution's netavark. netavark gets its addresses from
 its caller, so it does less; the reference's `firewall` does not support nftables, so its nftables chain still uses iptables for that
 one plugin.
 
-The containers of `crowd` ended without a DEL: the ledger and the sets are full, but the bridge has few interfaces. Those of `living` and `spread`
-live, each with an interface on a bridge. CPU of a DEL leaves out the process that waits for the kernel after it.
+The containers of `crowd` ended without a DEL: the ledger and the sets are full, but the bridge has few interfaces. Those of `living` and
+`spread` live, each with an interface on a bridge. CPU of a DEL leaves out the process that waits for the kernel after it.
 """
 LIVING = """
 Where 1000 containers live, an ADD costs more on an empty bridge, too, for every contestant. By `perf record -a`, with 1000 containers on
