@@ -37,6 +37,7 @@ EXAMPLES = """\
   cni-bridge agent pods --metrics 127.0.0.1:9468
   cni-bridge agent pods --leave       # take this host out of service
   cni-bridge agent pods --evict h3 --force    # h3 is switched off for good"""
+PATIENCE_S = 0.5  # with another process that has the agent's lock
 SLICE_S = 0.25  # of a pause: a signal is not answered within one
 
 
@@ -93,7 +94,7 @@ def run(options: Options) -> int:
         try:
             if options.evict:
                 return _evict(store, options.evict, by_force=options.force)
-            with _alone(settings.state_dir, settings.network):
+            with alone(settings.state_dir, settings.network):
                 agent = Agent(settings, store, identity, take_over=options.take_over)
                 if options.leave:
                     return _leave(agent)
@@ -182,19 +183,31 @@ def _metrics(agent: "Agent", where: str) -> "WSGIServer | None":
 
 
 @contextmanager
-def _alone(state_dir: str, network: str) -> Iterator[None]:
+def alone(state_dir: str, network: str) -> Iterator[None]:
     """Hold the lock of this network's only agent on this host. Raises TryAgainLater."""
     state_directory.ensure(state_dir)
     path = snapshot.lock_path(state_dir, network)
     try:
         with path.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file.fileno())
             yield
     except BlockingIOError as error:
         raise TryAgainLater(
             f"another agent of {network} is running on this host",
             f"Stop it first: `systemctl stop cni-bridge-agent@{network}`; it holds {path}.",
         ) from error
+
+
+def _lock(descriptor: int) -> None:
+    """Lock a file; `snapshot.is_served` holds its lock for an instant. Raises BlockingIOError."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(PATIENCE_S / 10)
 
 
 # ---------------------------------------------------------------- single actions

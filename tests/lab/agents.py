@@ -96,6 +96,11 @@ class Node:
         """Whether its agent has been started and has not ended."""
         return self._agent is not None and self._agent.poll() is None
 
+    def is_serving(self) -> bool:
+        """Whether an agent that was started has come so far that no other can begin."""
+        with self.machine.entered():
+            return snapshot.is_served(STATE_DIR, NETWORK)
+
     def close(self) -> None:
         """End the agent if it runs, and what it was started by."""
         if self._agent and self._agent.poll() is None:
@@ -214,7 +219,10 @@ class Nodes:
         self.settle()
 
     def settle(self) -> None:
-        """Wait until all hosts see the same: all are members, and have blocks that are published."""
+        """Wait until all hosts see the same: all are members, and have blocks that are published.
+
+        What an agent has left is not what the one that was started after it sees.
+        """
         deadline = time.monotonic() + DEADLINE_S
         while not self._agree():
             assert time.monotonic() < deadline, [each.log() for each in self.nodes.values()]
@@ -267,6 +275,9 @@ class Nodes:
         ]
 
     def _agree(self) -> bool:
+        running = [each for each in self.nodes.values() if each.is_running()]
+        if not all(each.is_serving() for each in running):
+            return False
         shots = [each.seen() for each in self.nodes.values()]
         names = {each.name for each in self.nodes.values()}
         return all(
