@@ -152,6 +152,10 @@ def problems(
         from cni_bridge.firewall import apply
 
         yield from apply.problems(host_ledger.open_register(ledger), planned)
+    elif ledger and (register := host_ledger.find_register(ledger, (planned.attachment,))):
+        from cni_bridge.firewall import isolation  # on a network without a firewall
+
+        yield from isolation.problems(register, planned.attachment)
 
 
 def _find_pairs(

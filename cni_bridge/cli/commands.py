@@ -23,6 +23,8 @@ COMMANDS = {  # name: module below cni_bridge.cli with a `register` function, su
     "limit": ("limit", "change the bandwidth of a running container"),
     "connect": ("connect", "attach a running container to one more network"),
     "disconnect": ("disconnect", "detach a running container from a network"),
+    "isolate": ("isolate", "keep a running container and all others of the host apart"),
+    "join": ("join", "end what `isolate` began"),
     "lab": ("lab.command", "build throwaway networks to experiment with; nothing is left behind"),
     "gc": ("gc", "free the addresses of containers that are provably gone"),
     "restore": ("restore", "reload the firewall, or rebuild a lost ledger from kernel state"),

@@ -51,11 +51,12 @@ class Published:
 
 @record
 class Protection:
-    """The firewall's part of one attachment and its network; `flags` are names of sets."""
+    """The firewall's part of one attachment and its network; `flags` are names of the network's sets."""
 
     ports: tuple[Published, ...] = ()
     masquerades: bool = False
     flags: tuple[str, ...] = ()
+    is_isolated: bool = False  # by a command
 
     @property
     def port_texts(self) -> tuple[str, ...]:
@@ -92,6 +93,7 @@ class FirewallRecords:
             ports=tuple(ports_of(own)),
             masquerades=any(item.set_name in ("masq4", "masq6") for item in own),
             flags=tuple(flag for flag in nft_elements.FLAGS if flag in network),
+            is_isolated=nft_elements.is_isolated(own),
         )
 
 

@@ -184,7 +184,7 @@ def _named(attachments: list[Attached], recorded: Mapping[str, tuple[str, ...]])
         found = container_names.every(container, each.netns_path, recorded.get(container, ()))
         names[container] = names.get(container) or found
     titles = container_names.titles(names)
-    return [
+    named = (
         replace(
             each,
             names=names[each.attachment.container],
@@ -192,7 +192,16 @@ def _named(attachments: list[Attached], recorded: Mapping[str, tuple[str, ...]])
             far_title=titles.get(each.far_end.space, "") if each.far_end else "",
         )
         for each in attachments
-    ]
+    )
+    return [_with_isolation(each) for each in named]
+
+
+def _with_isolation(each: Attached) -> Attached:
+    """Return the attachment with a note if a command has isolated its container."""
+    if not each.protection.is_isolated:
+        return each
+    note = f"isolated from all other containers: `cni-bridge join {each.title}` ends that"
+    return replace(each, notes=(*each.notes, note))
 
 
 def _recorded_in(ledgers: list[Ledger]) -> dict[Holding, bool]:

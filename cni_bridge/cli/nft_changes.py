@@ -69,6 +69,8 @@ def mend(register: Register) -> bool:
     is_whole = all(apply.is_loaded(netfilter, register, each, generation) for each in needed)
     if not is_whole:
         apply.ensure_loaded(netfilter, register)
+    if NFPROTO_INET not in needed:
+        return not is_whole
     others = foreign_checks.look(netfilter, register)
     marked = set(others.marked) - set(register.everything() if others.marked else ())
     if not marked and not others.places:

@@ -178,11 +178,14 @@ def restore(register: "Register") -> int:
     everything = register.everything()
     if not everything:
         return 0
-    found = foreign_checks.look(socket, register)
+    families = nft_tables.by_family(everything)
+    found = foreign_checks.Others(generation=0)  # no matter where only bridges are filtered
+    if nftables.NFPROTO_INET in families:
+        found = foreign_checks.look(socket, register)
     with register.transaction():
         register.insert_accepting(found.places)
         register.insert_shared(found.marked)
-    for family in nft_tables.by_family(everything):
+    for family in families:
         turn = nft_tables.begin_loading()
         try:
             _load(socket, register, family)

@@ -41,26 +41,27 @@ def unpublish(
                 lost, kept = register.unpublish(attachment, ports)
                 gone += lost
                 left += kept
-            _take_out(socket, register, tuple(gone), tuple(left))
+            exchange(socket, register, gone, left)
         connections.forget_published(socket, gone, left)
     finally:
         socket.close()
     return tuple(gone)
 
 
-def _take_out(
+def exchange(
     socket: Netfilter,
     register: "Register",
-    gone: "tuple[Element, ...]",
-    left: "tuple[Element, ...]",
+    removed: "Iterable[Element]",
+    added: "Iterable[Element]",
 ) -> None:
-    """Delete elements, and add what is left of them, in one transaction of nftables."""
+    """Delete and add elements, in one transaction of nftables for each table."""
     start = nftables.generation(socket), socket.commits
-    for family, some in nft_tables.by_family(gone).items():
+    gone, new = nft_tables.by_family(removed), nft_tables.by_family(added)
+    for family in dict.fromkeys((*gone, *new)):
         change = apply.Change(
             family=family,
-            added=tuple(nft_tables.by_family(left).get(family, ())),
-            removed=tuple(some),
+            added=tuple(new.get(family, ())),
+            removed=tuple(gone.get(family, ())),
             fills=False,
         )
         is_loaded = apply.is_loaded(socket, register, family, start[0])

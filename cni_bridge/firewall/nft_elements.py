@@ -23,9 +23,12 @@ NETWORK_SETS = ("bridges", "same_bridge", *FLAGS, *INTERVALS)
 ADDRESS_SETS = ("masq4", "masq6", "snat_off4", "snat_off6", "snat_all4", "snat_all6")
 SPAN_MAPS = ("span4", "span6", "span4_at", "span6_at")  # consecutive ports that keep their numbers
 PORT_MAPS = ("port4", "port6", "port4_at", "port6_at", *SPAN_MAPS)
-BRIDGE_SETS = ("mac_guarded", "mac_ok", "ip_guarded", "ip4_ok", "ip6_ok", "nd_ok", "apart")
+SPOOF_SETS = ("mac_guarded", "mac_ok", "ip_guarded", "ip4_ok", "ip6_ok", "nd_ok")
+HOST_END_SETS = (*SPOOF_SETS, "apart", "alone")
+BRIDGE_SETS = (*HOST_END_SETS, "watched")
 
 IFNAMSIZ = 16  # linux/if.h
+ARPHRD_ETHER = 1  # linux/if_arp.h
 PORT_KEY = ">B3xH2x"  # inet_proto . inet_service, each padded to four bytes
 PORT_KEY_SIZE = 8
 PORT_DATA = ">H2x"
@@ -84,6 +87,19 @@ def of_families(families: "Iterable[int]") -> tuple[Element, ...]:
 def of_attachment(firewall: Firewall) -> tuple[Element, ...]:
     """Return the elements that belong to this attachment alone."""
     return (*_of_addresses(firewall), *_of_ports(firewall), *_of_host_end(firewall))
+
+
+def isolation(host_name: str) -> tuple[Element, ...]:
+    """Return the elements that isolate the container behind a host end."""
+    return (
+        Element(set_name="alone", key=ifname(host_name)),
+        Element(set_name="watched", key=pack("H", ARPHRD_ETHER)),
+    )
+
+
+def is_isolated(own: "Iterable[Element]") -> bool:
+    """Return whether an attachment's elements isolate its container."""
+    return any(item.set_name == "alone" for item in own)
 
 
 def first_addresses(firewall: Firewall) -> tuple[bytes, ...]:

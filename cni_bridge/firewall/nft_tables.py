@@ -29,7 +29,7 @@ FAMILY_NAMES = {NFPROTO_INET: "inet", NFPROTO_BRIDGE: "bridge"}
 # is loaded again.
 RULES = {
     NFPROTO_INET: ("firewall/ruleset.nft", "60e951bcffe97b0f"),
-    NFPROTO_BRIDGE: ("firewall/spoof.nft", "ceff7fcf92f9cf91"),
+    NFPROTO_BRIDGE: ("firewall/spoof.nft", "237519e02d1920ff"),
 }
 SETS = {
     NFPROTO_INET: (

@@ -55,6 +55,9 @@ _DELETE_GUARDED = "delete from guarded where network = ? and container = ? and i
 _TRUST = "update ruleset set generation = ? where family = ? and generation = 0"
 _ADVANCE = "update ruleset set generation = ? where generation = ?"
 _ADVANCE_ONE = "update ruleset set generation = ? where family = ?"
+_DELETE_OWN = """
+delete from element where network = ? and container = ? and ifname = ? and set_name = ? and key = ?
+"""
 _DELETE_FLAG = """
 delete from element where set_name = ? and key = ? and network = ? and container = ''
 """
@@ -201,6 +204,18 @@ class Register:
 
         own = self.of_attachment(attachment)
         return port_records.unpublish(self._database, attachment, own, tuple(wanted))
+
+    def drop(self, attachment: Attachment, items: "Iterable[Element]") -> tuple[Element, ...]:
+        """Delete some elements of an attachment; return those that have no owner now.
+
+        An attachment that nothing is left of, on a network without a firewall, is not protected any more.
+        """
+        gone = set(items).intersection(self.of_attachment(attachment))
+        for item in gone:
+            self._database.change(_DELETE_OWN, *_key(attachment), item.set_name, item.key)
+        if not self.of_attachment(attachment) and not self.of_network(attachment.network):
+            gone.update(self.delete((attachment,)))
+        return self.orphans(gone)
 
     def drop_flags(self, network: str, wanted: "Iterable[Element]") -> tuple[Element, ...]:
         """Delete the flags of a network's older config; return those that have no owner now."""

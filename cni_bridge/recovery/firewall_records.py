@@ -3,6 +3,7 @@
 An address, a host end or a bridge in an element tells its owner. Changes nothing in the kernel.
 """
 
+from cni_bridge import names
 from cni_bridge.firewall import nft_elements
 from cni_bridge.kernel.nftables import Netfilter
 from cni_bridge.parts import veth
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from cni_bridge.kernel.netlink import Socket
     from cni_bridge.model import Attachment, Holding
 
-OWN = (*nft_elements.ADDRESS_SETS, *nft_elements.PORT_MAPS, *nft_elements.BRIDGE_SETS)
+OWN = (*nft_elements.ADDRESS_SETS, *nft_elements.PORT_MAPS, *nft_elements.HOST_END_SETS)
 
 
 def rebuild(host: "Socket", register: "Register", holdings: "Iterable[Holding]") -> int:
@@ -33,6 +34,8 @@ def rebuild(host: "Socket", register: "Register", holdings: "Iterable[Holding]")
             master = veth.find(host, on) if on else None
             networks = [item for item in shared if master and _is_about(item, master.name)]
             its = tuple(own.get(attachment, ()))
+            if nft_elements.is_isolated(its):
+                its = tuple({*its, *nft_elements.isolation(names.host_name(attachment))})
             if (networks or its) and not register.has(attachment):
                 register.insert(attachment, networks, its)
     return lost
@@ -43,7 +46,7 @@ def _owners(holdings: "Iterable[Holding]") -> "Callable[[Element], Attachment | 
     by_host_end = {each.host_name: each.attachment for each in holdings}
 
     def owner(item: "Element") -> "Attachment | None":
-        if item.set_name in nft_elements.BRIDGE_SETS:
+        if item.set_name in nft_elements.HOST_END_SETS:
             return by_host_end.get(nft_elements.host_end_of(item))
         return by_address.get(nft_elements.address_behind(item))
 

@@ -41,7 +41,7 @@ def listed(socket: "Netfilter", set_names: tuple[str, ...]) -> "Iterator[Element
 
 
 def _of(socket: "Netfilter", hosts: set[str], addresses: tuple[bytes, ...]) -> "Iterator[Element]":
-    for item in listed(socket, nft_elements.BRIDGE_SETS):
+    for item in listed(socket, nft_elements.HOST_END_SETS):
         if nft_elements.host_end_of(item) in hosts:
             yield item
     if addresses:

@@ -55,6 +55,8 @@ NAMED = Scene(
 LIVE = {
     "publish": ("victim", "9090:90"),
     "unpublish": ("victim", "8080"),
+    "isolate": ("victim",),
+    "join": ("victim",),
     "limit": ("victim", "--ingress", "10M", "--egress", "10M"),
     "connect": ("net-a", "victim"),
     "disconnect": ("net-a", "victim"),

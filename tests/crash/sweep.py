@@ -56,8 +56,7 @@ def carry_out(sweep: Sweep) -> Tally:
 
 
 def _points(stage: Stage, sweep: Sweep) -> list[Point]:
-    if sweep.command not in ATTACHING:
-        stage.run("ADD").result()
+    _prepare(stage, sweep.command)
     found = stage.points(sweep.command)
     if sweep.command == "connect":
         stage.change("disconnect")  # which forgets the result, too
@@ -69,13 +68,20 @@ def _points(stage: Stage, sweep: Sweep) -> list[Point]:
     return [point for point in found if not sweep.calls or point.call in sweep.calls]
 
 
+def _prepare(stage: Stage, command: str) -> None:
+    """Do what must have been done before the command."""
+    if command not in ATTACHING:
+        stage.run("ADD").result()
+    if command == "join":
+        stage.change("isolate")
+
+
 def _try(stage: Stage, sweep: Sweep, trial: trials.Trial, rest: list[Point], tally: Tally) -> None:
     """Take points from `rest` until the first complaint."""
     while rest:
         point = rest.pop(0)
         try:
-            if sweep.command not in ATTACHING:
-                stage.run("ADD").result()
+            _prepare(stage, sweep.command)
             tally.outcomes[trial(stage, sweep.command, point) or "not reached"] += 1
             stage.reset()
         except Exception as error:  # whatever it is, the rest is tried on a new stage

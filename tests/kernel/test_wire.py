@@ -145,6 +145,7 @@ def test_people_see_what_waits_and_what_is_joined(host: Host, network: Network) 
     assert "wire to c2 eth0" in printed("show")
     assert "c2" in printed("show", "c1")
     assert "eth0 in c2" in printed("graph")
+    assert "a wire leads to one other container" in command("isolate", "c1").stderr
 
 
 def test_plan_says_what_would_become_of_the_wire(host: Host, network: Network) -> None:

@@ -12,7 +12,8 @@ from tests.simulation.world import KILLED, Sight, World
 
 Fault = tuple[str, int] | None
 PUBLISHING = ("publish", "unpublish")
-VERBS = (*PUBLISHING, *PUBLISHING, "limit", "connect", "connect", "disconnect")
+PARTING = ("isolate", "join")
+VERBS = (*PUBLISHING, *PUBLISHING, *PARTING, "limit", "connect", "connect", "disconnect")
 MEGABIT = 125_000  # bytes
 
 
@@ -37,6 +38,8 @@ class Changes:
             self._publish(key, number, seen, fault)
         elif verb == "unpublish":
             self._unpublish(key, number, fault)
+        elif verb in PARTING:
+            self._part(key, verb, fault)
         elif verb == "limit":
             self._limit(key, number % 3, fault)
         else:
@@ -83,6 +86,14 @@ class Changes:
         assert (run.status == 0) == (port in published), run
         if port in published:
             self._model.change(key, published=published - {port})
+
+    def _part(self, key: Key, verb: str, fault: Fault) -> None:
+        run = self._run(key, fault, verb, *_words(key))
+        if run.status in KILLED:
+            self._model.doubt({key})
+            return
+        assert run.status == 0, run
+        self._model.change(key, is_isolated=verb == "isolate")
 
     def _limit(self, key: Key, number: int, fault: Fault) -> None:
         wanted = f"{number}M" if number else "none"

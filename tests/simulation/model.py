@@ -22,6 +22,7 @@ class Entry:
     published: frozenset[int] = frozenset()  # now
     was_published: bool = False  # by a command
     limit: int = 0  # bytes a second, received and sent
+    is_isolated: bool = False
     is_lost: bool = False  # its namespace is gone, or the kernel that it was in
     is_certain: bool = True  # no run that was about it has been killed since
 
@@ -196,6 +197,10 @@ class Model:
             limit = self.entries[key].limit
             if seen.limits.get(key, (0, 0)) != (limit, limit):
                 yield f"kernel: {key} is limited to {seen.limits.get(key)}, not {limit}"
+        isolated = set().union(*seen.recorded.get("alone", {}).values())
+        for key in sorted(living):
+            if (key in isolated) != self.entries[key].is_isolated:
+                yield f"ledger: {key} is isolated or not, unlike what was asked for"
         for key in sorted(seen.inside.keys() - self.entries.keys()):
             yield f"kernel: container end of {key}, which is deleted"
 

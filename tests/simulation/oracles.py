@@ -20,6 +20,7 @@ from tests.lab.nft import TABLE
 HOST_NAMES = "select host_name from holding"  # of runs that were killed before the alias
 ALIAS = "cni-bridge "  # with a dataDir, the ledger's directory follows
 LOCAL4 = re.compile(r"\|-- (\S+)\n\s+/32 host LOCAL")
+ETHERNET = struct.pack("H", 1)  # ARPHRD_ETHER of linux/if_arp.h
 PORT_KEY = struct.Struct(">B3xH2x")  # what docs/firewall.md says of a port map's key
 
 
@@ -141,6 +142,8 @@ def _element(name: str, packed: bytes) -> str:
     """Return a key of the ledger in the words of `nft -j`, whose concatenations are joined by blanks."""
     if name.startswith("masq"):
         return _text(packed)
+    if name == "watched":
+        return "ether" if packed == ETHERNET else packed.hex()
     words = [packed[at : at + 16] for at in range(0, len(packed), 16)]
     if name.startswith("subnet"):
         return f"{_name(words[0])} {_text(packed[16:])}"

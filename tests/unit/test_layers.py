@@ -68,6 +68,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lean.csqlite": set(),
     "firewall.nft_elements": {"firewall.port_runs"},
     "firewall.port_runs": set(),
+    "firewall.isolation": {
+        "firewall.apply",
+        "firewall.live",
+        "firewall.nft_elements",
+        "firewall.nft_tables",
+        "kernel",
+        "names",
+    },
     "firewall.live": {
         "firewall.apply",
         "firewall.connections",
@@ -145,6 +153,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "stderr",
     },
     "recovery.firewall_records": {
+        "names",
         "firewall.nft_elements",
         "kernel",
         "parts.veth",

@@ -21,7 +21,7 @@ def rules(facts: Facts) -> Iterator[Diagnosis]:
             cause=f"{problems[0]}{more}",
             effect="masquerade, published ports or isolation do not work"
             if table.startswith("inet")
-            else "forged addresses are not dropped",
+            else "forged addresses are not dropped, and containers that should be apart meet",
             command="cni-bridge restore",
             fix=RESTORE,
         )

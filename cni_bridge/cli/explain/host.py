@@ -168,6 +168,7 @@ def _forwarded(scene: Scene, flow: Flow, own: Attached | None) -> Way:
     yield Hop(place=HOST, text=_routed(way))
     if target := scene.at(flow.address):
         yield from _to_container(target, flow, way)
+        yield from scene.parted(own, target) if own else ()
     key = FORWARDING[flow.is_ipv6].format(way.device)  # answers come in there
     if sysctl.read(key) == "0":
         yield dropped(HOST, f"answers are not forwarded: {key.replace('/', '.')} is 0")

@@ -25,6 +25,8 @@ SENTENCES: dict[Conditions, str] = {
     _sides("", "closed"): "{leaves} is closed: only published ports can be reached",
     _sides("no_icc"): "icc is false on {enters}: its containers cannot reach each other",
     _sides("apart", "apart"): "icc is false: {enters} and {leaves} cannot reach each other",
+    _sides("alone"): "{enters} is isolated by `cni-bridge isolate`",
+    _sides("", "alone"): "{leaves} is isolated by `cni-bridge isolate`",
     (): "it belongs to no connection, so it would leave with a private address",
     _sides("no_ipv6"): "containers on {enters} reach this host by IPv4 only",
     _sides("no_host"): "containers on {enters} do not reach this host: hostAccess is none",

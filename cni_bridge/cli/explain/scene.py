@@ -1,7 +1,8 @@
 """The state that a connection meets: attachments, the host's addresses, all firewall rules."""
 
 import ipaddress
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from typing import Any
 
 from cni_bridge.cli.clusters import Cluster
 from cni_bridge.cli.explain import our_rules, ruleset
@@ -9,10 +10,10 @@ from cni_bridge.cli.explain.hops import DROPS, INFERRED, UNSURE, Flow, Hop, drop
 from cni_bridge.cli.explain.nft_evaluator import Judgement, judge
 from cni_bridge.cli.host_state import KernelInterface, Space
 from cni_bridge.cli.inventory import Attached, Inventory
-from cni_bridge.firewall import foreign
+from cni_bridge.firewall import foreign, nft_tables
 from cni_bridge.kernel import sysctl
 from cni_bridge.kernel.netns import OWN_NETNS
-from cni_bridge.kernel.nftables import Netfilter
+from cni_bridge.kernel.nftables import NFPROTO_BRIDGE, Netfilter
 
 DEFAULTS = ("0.0.0.0/0", "::/0")
 BRIDGED = {False: "net/bridge/bridge-nf-call-iptables", True: "net/bridge/bridge-nf-call-ip6tables"}
@@ -72,20 +73,30 @@ class Scene:
             "",
         )
 
+    def parted(self, own: Attached, target: Attached) -> Iterator[Hop]:
+        """Yield a hop if the kernel's rules isolate one of two containers."""
+        for each in (own, target):
+            if each.host_name in self._alone():
+                text = f"{each.title} is isolated: `cni-bridge join {each.title}` ends that"
+                yield dropped("bridge", text)
+
+    def _alone(self) -> list[Any]:
+        key = (nft_tables.FAMILY_NAMES[NFPROTO_BRIDGE], nft_tables.TABLE, "alone")
+        return self._rules_in(OWN_NETNS).sets.get(key, [])
+
     def sees_bridged(self, flow: Flow) -> bool:
         """Whether IP rules also see bridged packets."""
         return sysctl.read(BRIDGED[flow.is_ipv6]) == "1"
 
     def judged(self, hook: str, flow: Flow, path: str, *, as_frame: bool = False) -> Judgement:
         """Evaluate a namespace's rules for a packet. Raises FirewallRefused if `nft` is missing."""
-        if path not in self._rules:
-            self._rules[path] = ruleset.read(path)
+        rules = self._rules_in(path)
         own = self.found.host if path == OWN_NETNS else self._space(path)
 
         def is_local(ip: str, device: str = "") -> bool:
             return _has(own, ip, device)
 
-        return judge(self._rules[path], hook, flow, is_local, as_frame=as_frame)
+        return judge(rules, hook, flow, is_local, as_frame=as_frame)
 
     def filtered(
         self,
@@ -129,6 +140,12 @@ class Scene:
         bridges = [each.name for each in self.found.bridges]
         obstacles = foreign.obstacles(Netfilter(), *bridges)
         return next((each.remedy for each in obstacles if each.where == where), "")
+
+    def _rules_in(self, path: str) -> ruleset.Ruleset:
+        """Return a namespace's rules. Raises FirewallRefused if `nft` is missing."""
+        if path not in self._rules:
+            self._rules[path] = ruleset.read(path)
+        return self._rules[path]
 
     def _space(self, path: str) -> Space | None:
         for each in self.found.attachments:

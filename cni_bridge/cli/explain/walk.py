@@ -110,6 +110,7 @@ def _to_neighbour(scene: Scene, flow: Flow, own: Attached) -> Generator[Hop, Non
             INFERRED,
         )
         return
+    yield from scene.parted(own, target)
     if delivery.is_isolated(own) and delivery.is_isolated(target):
         why = f"{own.host_name} and {target.host_name} are isolated ports of {own.bridge}"
         yield dropped(BRIDGE, why)
