@@ -187,6 +187,10 @@ def collect(request: "Request") -> None:
         failures += stale.collect(host, ledger, network, valid)
     elif ledger:
         failures += stale.reclaim(host, ledger, network)[1]
+    if ledger and not config.is_sticky(document):
+        from cni_bridge.ledger import sticky  # it may have been
+
+        sticky.forget_all(ledger.database, network)
     try:
         sources.find(request, config.ipam_type(document)).forward("GC")
     except Exception as failure:  # noqa: BLE001 - all failures are reported together

@@ -3,11 +3,13 @@
 `recovery.stale` decides what counts as gone; if unsure, the record is kept.
 """
 
-from cni_bridge.cli import chain, container_names, terminal
+from cni_bridge.cli import chain, conflists, container_names, terminal
 from cni_bridge.cli.options import Commands, Options, add_command, add_state_dir
 from cni_bridge.errors import RemovalIncomplete
 from cni_bridge.kernel import netlink
-from cni_bridge.ledger import store
+from cni_bridge.ledger import sticky, store
+from cni_bridge.ledger.database import Database
+from cni_bridge.ledger.store import Ledger
 from cni_bridge.model import Holding
 from cni_bridge.recovery import stale
 
@@ -19,7 +21,8 @@ def register(parsers: Commands) -> None:
         "gc",
         run,
         description="Removes attachments recorded before the last boot, and those whose namespace "
-        "and\ninterfaces are both gone. If unsure, the record is kept.",
+        "and\ninterfaces are both gone. If unsure, the record is kept. Forgets the names of networks that "
+        "are\nnot sticky any more.",
         examples="  cni-bridge gc --dry-run\n  cni-bridge gc",
     )
     parser.add_argument("--dry-run", action="store_true", help="only print what would be done")
@@ -34,9 +37,26 @@ def run(options: Options) -> int:
     verb = "would free" if options.dry_run else "freed"
     for holding in gone:
         terminal.tell(f"{verb} {stale.text(holding, titles[holding.attachment.container])}")
-    if not gone:
+    forgetful = _no_longer_sticky(ledger, options.state_dir) if ledger else []
+    for database, network in forgetful:
+        if not options.dry_run:
+            sticky.forget_all(database, network)
+        verb = "would forget" if options.dry_run else "forgot"
+        terminal.tell(f"{verb} the names of network {network}, which is not sticky any more")
+    if not gone and not forgetful:
         terminal.write("nothing to clean up")
     return 0
+
+
+def _no_longer_sticky(ledger: Ledger, state_dir: str) -> list[tuple[Database, str]]:
+    """Return the networks that remember names, although their configs do not say so any more."""
+    configs = (each.config for each in conflists.read(conflists.directory()))
+    own = (each for each in configs if each and each.state_dir == state_dir)
+    return [
+        (ledger.database, each.name)
+        for each in own
+        if not each.ipam.sticky and sticky.count(ledger.database, each.name)
+    ]
 
 
 def dead(state_dir: str) -> list[Holding]:

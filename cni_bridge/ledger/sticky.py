@@ -30,6 +30,7 @@ _RECALL = f"select what, value from remembered where {_OWN}"  # noqa: S608 - a c
 _FORGET = f"delete from remembered where {_OWN} and what like ?"  # noqa: S608 - a constant
 _NOTE = "replace into remembered values (?, ?, ?, ?, ?, ?, ?)"
 _EXPIRE = "delete from remembered where network = ? and used < ?"
+_FORGET_ALL = "delete from remembered where network = ?"
 _COUNT = "select count(*) from remembered where network = ?"
 # A DEL with a config that is not sticky any more does not record when it was.
 _NOTICE = """
@@ -127,10 +128,10 @@ class Memory:
         self._trim(holding.attachment.network)
 
     def _trim(self, network: str) -> None:
-        ((count,),) = self._database.select(_COUNT, network)
-        if count > LIMIT:
+        surplus = count(self._database, network) - LIMIT
+        if surplus > 0:
             self._database.change(_NOTICE, time.time_ns() // 1_000_000, network, IN_USE)
-            self._database.change(_TRIM, network, count - LIMIT)
+            self._database.change(_TRIM, network, surplus)
 
     def _recalled(self, holding: "Holding") -> dict[str, bytes]:
         if self._called is None:
@@ -157,6 +158,19 @@ def forget_duplicate(database: "Database", attachment: Attachment) -> None:
     who = attachment.network, attachment.container, attachment.ifname
     with database.transaction():
         database.change(_FORGET_DUPLICATE, *who)
+
+
+def count(database: "Database", network: str) -> int:
+    """Return how many values a network remembers."""
+    ((number,),) = database.select(_COUNT, network)
+    return int(number)
+
+
+def forget_all(database: "Database", network: str) -> None:
+    """Forget everything that a network remembers: it is not sticky any more."""
+    if count(database, network):
+        with database.transaction():
+            database.change(_FORGET_ALL, network)
 
 
 def with_last_ports(

@@ -233,6 +233,28 @@ def test_a_time_forgets_and_no_name_is_remembered_without_the_key(
     assert network.add(host.container(), environment=named("web")).error()["code"] == 7
 
 
+def test_gc_forgets_the_names_of_a_network_that_is_not_sticky_any_more(
+    host: Host, network: Network
+) -> None:
+    network.delete(add(host, network, "web")).assert_silent_success()
+    living = add(host, network, "db")
+    network.do("GC", living, "eth0").assert_silent_success()
+    assert set(sql("select name from remembered")) == {("db",), ("web",)}
+    network.config["ipam"]["sticky"] = False
+    DIRECTORY.mkdir(parents=True)
+    write(DIRECTORY, network.config)
+    said = "the names of network testnet, which is not sticky any more\n"
+    assert printed("gc", "--dry-run") == f"would forget {said}"
+    assert printed("gc") == f"forgot {said}"
+    assert printed("gc") == "nothing to clean up\n"
+    network.config["ipam"]["sticky"] = True
+    network.delete(living).assert_silent_success()
+    network.delete(add(host, network, "web")).assert_silent_success()
+    network.config["ipam"]["sticky"] = False
+    network.do("GC", living, "eth0").assert_silent_success()
+    assert sql("select name from remembered") == []
+
+
 def test_a_time_that_is_over_counts_before_the_address_is_looked_up(
     host: Host, network: Network
 ) -> None:
