@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cni_bridge.cli import add, chain, conflists, containers, terminal
+from cni_bridge.cli import add, chain, conflists, containers, default_route, terminal
 from cni_bridge.cli.containers import Target
 from cni_bridge.cli.options import Commands, Options, add_command, add_conf_dir, add_json
 from cni_bridge.cli.validate import command as validate
@@ -20,7 +20,7 @@ def register(parsers: Commands) -> None:
         "connect",
         run,
         description="Does what `add` does, for the first interface name that the container does "
-        "not have.",
+        "not have. Its\ndefault route stays: the new network's one is used when that is gone.",
         examples="  cni-bridge connect db web\n"
         "  cni-bridge connect db web --ip 10.1.0.9 --alias database",
     )
@@ -34,6 +34,9 @@ def register(parsers: Commands) -> None:
     parser.add_argument("--ip", action="append", default=[], help="ask for this address")
     parser.add_argument(
         "--alias", metavar="NAME", action="append", default=[], help="one more name on that network"
+    )
+    parser.add_argument(
+        "--default-route", action="store_true", help="use the new network's default route at once"
     )
     add_conf_dir(parser, conflists.directory())
     add_json(parser)
@@ -50,6 +53,8 @@ def run(options: Options) -> int:
     validate.refuse(f"{made.name}.conflist", made.text)
     add.refuse_unoffered(made)
     held = list(chain.addresses(made.add()))
+    if not options.default_route:
+        default_route.put_behind(target.netns_path, made.ifname)
     if options.json:
         terminal.print_json(
             {
