@@ -45,7 +45,7 @@ SHARE = (
             PUBLISHED,
             command,
             "SIGKILL, then disconnect" if command == "connect" else "SIGKILL, then DEL",
-            own=20 if "connect" in command else 8,
+            own=8 if command in ("publish", "unpublish", "limit") else 20,
             others=NONE,
             calls=CHANGING,
         )
