@@ -45,7 +45,7 @@ def run(arguments: list[str]) -> int:
 def build_parser(*wanted: str) -> Parser:
     """Return the parser of the whole command line.
 
-    Only the wanted commands have their options: loading a command's module takes time.
+    Only the wanted commands have their options, also those of `lab`: loading a module takes time.
     """
     parser = Parser(
         prog="cni-bridge",
@@ -60,7 +60,8 @@ def build_parser(*wanted: str) -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, (module, summary) in COMMANDS.items():
         if name in wanted:
-            importlib.import_module(f"cni_bridge.cli.{module}").register(commands)
+            loaded = importlib.import_module(f"cni_bridge.cli.{module}")
+            loaded.register(commands, *((wanted,) if name == "lab" else ()))
         else:
             commands.add_parser(name, help=summary)
     return parser
@@ -75,7 +76,7 @@ def _as_options(arguments: list[str]) -> list[str]:
 
 
 def _parsed(arguments: list[str]) -> Options:
-    options, extra = build_parser(*arguments[:1]).parse_known_args(arguments)
+    options, extra = build_parser(*arguments[:2]).parse_known_args(arguments)
     if extra:
         options.command_parser.refuse(extra)
     return options
@@ -84,7 +85,7 @@ def _parsed(arguments: list[str]) -> Options:
 def _complete(words: list[str]) -> int:
     from cni_bridge.cli import completion
 
-    return completion.answer(build_parser(*words[:1]), words)
+    return completion.answer(build_parser(*words[:2]), words)
 
 
 def _carry_out(options: Options) -> int:

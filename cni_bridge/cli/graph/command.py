@@ -5,20 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cni_bridge.cli import conflists, inventory, terminal
-from cni_bridge.cli.graph import dot, mermaid, page, svg, text
 from cni_bridge.cli.graph import picture as pictures
+from cni_bridge.cli.graph import text
 from cni_bridge.cli.graph.picture import Picture
 from cni_bridge.cli.inventory import Inventory
 from cni_bridge.cli.options import Commands, Options, add_command, add_state_dir
 from cni_bridge.errors import IOFailure
 
-NOTATIONS = {
-    "text": text.as_plain_text,
-    "mermaid": mermaid.render,
-    "dot": dot.render,
-    "svg": svg.render,
-    "html": page.render,
-}
+NOTATIONS = ("text", "mermaid", "dot", "svg", "html")
 EXAMPLES = """\
   cni-bridge graph
   cni-bridge graph --all                           # also what others made
@@ -72,11 +66,32 @@ def draw(
     return _print(pictures.draw(found, networks), options)
 
 
+def rendered(notation: str, picture: Picture) -> str:
+    """Return the picture as text in a notation; only its module is loaded."""
+    if notation == "mermaid":
+        from cni_bridge.cli.graph import mermaid
+
+        return mermaid.render(picture)
+    if notation == "dot":
+        from cni_bridge.cli.graph import dot
+
+        return dot.render(picture)
+    if notation == "svg":
+        from cni_bridge.cli.graph import svg
+
+        return svg.render(picture)
+    if notation == "html":
+        from cni_bridge.cli.graph import page
+
+        return page.render(picture)
+    return text.as_plain_text(picture)
+
+
 def _print(picture: Picture, options: Options) -> int:
     if options.format == "text" and options.output is None:
         terminal.console().print(text.render(picture))
         return 0
-    drawing = NOTATIONS[options.format](picture)
+    drawing = rendered(options.format, picture)
     if options.output is None:
         terminal.write(drawing)
         return 0

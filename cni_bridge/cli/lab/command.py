@@ -4,23 +4,24 @@ Everything lives in network namespaces named cni-bridge-lab-*, one of which play
 """
 
 import argparse
+import importlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 
-from cni_bridge.cli import exec as exec_command
-from cni_bridge.cli import inventory, show, terminal, trace
-from cni_bridge.cli.doctor import command as doctor_command
+from cni_bridge.cli import terminal
+from cni_bridge.cli.commands import COMMANDS
 from cni_bridge.cli.environment import own_environment
-from cni_bridge.cli.explain import command as explain_command
-from cni_bridge.cli.graph import command as graph_command
-from cni_bridge.cli.inventory import Inventory
 from cni_bridge.cli.lab import namespaces, topologies
 from cni_bridge.cli.lab.topologies import Topology, Wishes
 from cni_bridge.cli.options import Commands, Options, Run, add_command, add_json
-from cni_bridge.cli.terminal import Text
 from cni_bridge.edge.config import STATE_DIR
 from cni_bridge.errors import InvalidConfig, IOFailure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cni_bridge.cli.inventory import Inventory
 
 EXAMPLES = """\
   cni-bridge lab up tutorial
@@ -33,10 +34,12 @@ EXAMPLES = """\
   cni-bridge lab doctor --fix
   cni-bridge lab down"""
 NO_LAB = "there is no lab"
+SHELL = "/bin/sh"
+OF_HOST = ("show", "explain", "trace")  # commands that run as they are on the lab's host
 
 
-def register(commands: Commands) -> None:
-    """Add the command with its subcommands."""
+def register(commands: Commands, wanted: Iterable[str]) -> None:
+    """Add the command with its subcommands; only the wanted ones load another command's module."""
     parser = add_command(
         commands,
         "lab",
@@ -57,8 +60,13 @@ def register(commands: Commands) -> None:
     )
     add_json(ping)
     graph = add_command(own, "graph", _graph, summary="draw it", description="Draws the lab.")
-    graph_command.add_format(graph)
-    _register_inner(own)
+    if "graph" in wanted:
+        from cni_bridge.cli.graph import command as graph_command
+
+        graph_command.add_format(graph)
+    for word in OF_HOST:
+        _register_on_host(own, word, is_wanted=word in wanted)
+    _register_inner(own, wanted)
 
 
 def _register_up(own: Commands) -> None:
@@ -85,12 +93,19 @@ def _register_up(own: Commands) -> None:
     )
 
 
-def _register_inner(own: Commands) -> None:
-    """Add the subcommands that work inside a lab, and `down`."""
-    for module, word in ((show, "show"), (explain_command, "explain"), (trace, "trace")):
-        module.register(own)
-        own.choices[word].set_defaults(run=_in_host(module.run))
-    own.choices["show"].set_defaults(run=_in_host(_show))
+def _register_on_host(own: Commands, word: str, *, is_wanted: bool) -> None:
+    """Add a command of the same name, to be run on the lab's host."""
+    name, summary = COMMANDS[word]
+    if not is_wanted:
+        own.add_parser(word, help=summary)
+        return
+    module = importlib.import_module(f"cni_bridge.cli.{name}")
+    module.register(own)
+    own.choices[word].set_defaults(run=_in_host(_show if word == "show" else module.run))
+
+
+def _register_inner(own: Commands, wanted: Iterable[str]) -> None:
+    """Add `doctor`, `exec` and `down`."""
     doctor = add_command(
         own,
         "doctor",
@@ -98,7 +113,10 @@ def _register_inner(own: Commands) -> None:
         summary="find and fix what is broken in it",
         description="Runs `cni-bridge doctor` for the lab's host.",
     )
-    doctor_command.add_options(doctor)
+    if "doctor" in wanted:
+        from cni_bridge.cli.doctor import command as doctor_command
+
+        doctor_command.add_options(doctor)
     run = add_command(
         own,
         "exec",
@@ -153,6 +171,7 @@ def _topology(options: Options) -> Topology:
 
 def _ping(options: Options) -> int:
     from cni_bridge.cli.lab import ping
+    from cni_bridge.cli.terminal import Text  # loads rich
 
     found = _inventory()
     columns = _addresses(found)
@@ -180,10 +199,13 @@ def _ping(options: Options) -> int:
 
 
 def _graph(options: Options) -> int:
+    from cni_bridge.cli.graph import command as graph_command
+
     return graph_command.draw(_inventory(), options)
 
 
 def _doctor(options: Options) -> int:
+    from cni_bridge.cli.doctor import command as doctor_command
     from cni_bridge.cli.doctor.attachments import RESTART
     from cni_bridge.cli.lab import builder, cables
 
@@ -214,13 +236,13 @@ def _in_host(run: Run) -> Run:
 
 def _show(options: Options) -> int:
     """Show the lab's networks and, where nothing less is asked for, each namespace with its id."""
-    from cni_bridge.cli import everything
+    from cni_bridge.cli import everything, host_state, show
 
     status = show.run(options)
     if not show.is_narrowed(options):
         screen = terminal.console()
         screen.print()
-        screen.print(everything.table(_seen().spaces))
+        screen.print(everything.table(host_state.look(_members())))
     return status
 
 
@@ -232,7 +254,7 @@ def _exec(options: Options) -> int:
             f"the lab has no namespace {options.name}", f"there are {', '.join(namespaces.names())}"
         )
     is_host = options.name == namespaces.HOST
-    command = command or [os.environ.get("SHELL", exec_command.SHELL)]
+    command = command or [os.environ.get("SHELL", SHELL)]
     environment = namespaces.environment() if is_host else own_environment()
 
     def run() -> int:
@@ -257,20 +279,26 @@ def _down(_options: Options) -> int:
 # ---------------------------------------------------------------- helpers
 
 
-def _inventory() -> Inventory:
+def _inventory() -> "Inventory":
     """Return the inventory with the lab's host in place of this host."""
     _need_lab()
     namespaces.as_host()
     return _seen()
 
 
-def _seen() -> Inventory:
+def _seen() -> "Inventory":
     """Return the inventory of the lab, to a process that is in its host."""
-    others = {name: namespaces.path(name) for name in namespaces.names() if name != namespaces.HOST}
-    return inventory.take(STATE_DIR, others=others)
+    from cni_bridge.cli import inventory
+
+    return inventory.take(STATE_DIR, others=_members())
 
 
-def _addresses(found: Inventory) -> dict[str, str]:
+def _members() -> dict[str, str]:
+    """Return the paths of the lab's namespaces but the host's, by name."""
+    return {name: namespaces.path(name) for name in namespaces.names() if name != namespaces.HOST}
+
+
+def _addresses(found: "Inventory") -> dict[str, str]:
     """Return every address by its holder: `c1`, or `c1 eth1` if it has several interfaces."""
     titles: dict[str, str] = {}
     for space in (*found.spaces[1:], found.host):

@@ -98,20 +98,20 @@ def test_no_table_prints_it_raw(name: str) -> None:
 
 @pytest.mark.parametrize("notation", graph.NOTATIONS)
 def test_no_notation_prints_it_raw(notation: str) -> None:
-    drawn = graph.NOTATIONS[notation](picture.draw(SPOILT))
+    drawn = graph.rendered(notation, picture.draw(SPOILT))
     assert raw(drawn) == set()
     if notation in ("svg", "html", "mermaid"):
         assert "<script>" not in drawn
 
 
 def test_an_svg_is_well_formed_whatever_names_hold() -> None:
-    assert ET.fromstring(graph.NOTATIONS["svg"](picture.draw(SPOILT))).tag.endswith("svg")
+    assert ET.fromstring(graph.rendered("svg", picture.draw(SPOILT))).tag.endswith("svg")
 
 
 def test_dot_holds_letters_of_all_languages() -> None:
     (first, *rest) = FOUND.attachments
     named = replace(first, protection=replace(first.protection, flags=("é",)))
-    drawn = graph.NOTATIONS["dot"](picture.draw(replace(FOUND, attachments=(named, *rest))))
+    drawn = graph.rendered("dot", picture.draw(replace(FOUND, attachments=(named, *rest))))
     assert "é" in drawn
 
 

@@ -37,31 +37,31 @@ FACTS = (
 
 @pytest.mark.parametrize("notation", graph.NOTATIONS)
 def test_every_notation_has_every_fact(notation: str) -> None:
-    drawn = graph.NOTATIONS[notation](PICTURE)
+    drawn = graph.rendered(notation, PICTURE)
     assert [fact for fact in FACTS if fact not in drawn] == []
 
 
 @pytest.mark.parametrize("notation", graph.NOTATIONS)
 def test_masquerade_is_told_without_a_way_out(notation: str) -> None:
     inside = replace(PICTURE, uplinks=())
-    assert "masquerades" in graph.NOTATIONS[notation](inside)
+    assert "masquerades" in graph.rendered(notation, inside)
 
 
 @pytest.mark.parametrize("notation", graph.NOTATIONS)
 def test_networks_are_named_also_those_without_a_bridge(notation: str) -> None:
-    drawn = graph.NOTATIONS[notation](picture.draw(two_networks(), {"idle0": ("idle",)}))
+    drawn = graph.rendered(notation, picture.draw(two_networks(), {"idle0": ("idle",)}))
     for name in ("web", "db", "idle"):
         assert re.search(rf"{name}  bridge {name}0|{name} \(bridge {name}0\)", drawn)
 
 
 @pytest.mark.parametrize("notation", graph.NOTATIONS)
 def test_what_is_gone_is_not_drawn(notation: str) -> None:
-    drawn = graph.NOTATIONS[notation](PICTURE)
+    drawn = graph.rendered(notation, PICTURE)
     assert ("gone" in drawn, "10.1.0.4" in drawn) == (False, False)
 
 
 def test_ports_have_a_column_of_their_own() -> None:
-    drawn = graph.NOTATIONS["html"](PICTURE)
+    drawn = graph.rendered("html", PICTURE)
     ports = "8080/tcp to 80, 192.0.2.7:53/udp to 53"
     assert f">store<td>eth0<td>10.2.0.2/24<td>{ports}<td>veth" in drawn
 
@@ -78,7 +78,7 @@ def test_no_wire_passes_behind_a_bridge_of_another_network() -> None:
 @pytest.mark.parametrize("notation", graph.NOTATIONS)
 def test_nothing_can_be_drawn_too(notation: str) -> None:
     empty = picture.Picture(boxes=(), bars=(), uplinks=())
-    assert graph.NOTATIONS[notation](empty)
+    assert graph.rendered(notation, empty)
 
 
 def test_a_cable_between_two_namespaces_is_drawn_once() -> None:

@@ -142,9 +142,22 @@ def test_a_closed_stdout_is_no_traceback(words: str) -> None:
         ("init web", ("rich", "pyroute2", "jsonschema", "asyncio", "logging")),
         ("show", ("pyroute2", "jsonschema", "asyncio", "logging", "cni_bridge.cli.graph.picture")),
         ("show --format prometheus", ("rich", "pyroute2", "prometheus_client", "asyncio")),
-        ("graph", ("pyroute2", "jsonschema", "asyncio", "logging")),
+        ("graph", ("pyroute2", "jsonschema", "asyncio", "logging", "cni_bridge.cli.graph.svg")),
         ("explain nothing 192.0.2.9:80", ("pyroute2", "jsonschema", "asyncio")),
-        ("lab show", ("pyroute2", "jsonschema", "asyncio")),
+        (
+            "lab show",
+            (
+                *("pyroute2", "jsonschema", "asyncio", "tempfile", "cni_bridge.cli.containers"),
+                *(
+                    "cni_bridge.cli.trace",
+                    "cni_bridge.cli.doctor",
+                    "cni_bridge.cli.explain.command",
+                ),
+                *("cni_bridge.cli.graph.command", "cni_bridge.cli.exec"),
+            ),
+        ),
+        ("lab trace", ("cni_bridge.cli.show", "cni_bridge.cli.graph", "cni_bridge.cli.doctor")),
+        ("lab exec c1 -- true", ("rich", "cni_bridge.cli.show", "cni_bridge.cli.inventory")),
         ("check nothing nowhere", ("rich", "pyroute2", "jsonschema", "asyncio")),
     ],
 )
