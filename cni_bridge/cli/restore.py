@@ -13,14 +13,14 @@ from cni_bridge import plugin
 from cni_bridge.cli import container_names, limit, nft_changes, systemd, terminal, units
 from cni_bridge.cli.options import Commands, Options, add_command, add_state_dir
 from cni_bridge.errors import CniError, LedgerUnusable
-from cni_bridge.firewall import apply
+from cni_bridge.firewall import apply, foreign_checks, loopback, nft_elements, nft_tables
 from cni_bridge.firewall.register import Register
-from cni_bridge.kernel import netlink
+from cni_bridge.kernel import machine, netlink, nftables, sysctl
 from cni_bridge.ledger import damage, database, host_ledger, state_directory, store
 from cni_bridge.ledger.store import Ledger
 from cni_bridge.naming import apply as nameserver
 from cni_bridge.naming import server
-from cni_bridge.recovery import firewall_records, lost_ledger, other_ledgers
+from cni_bridge.recovery import firewall_records, lost_ledger, other_ledgers, without_ledger
 
 Result = TypeVar("Result")
 
@@ -39,8 +39,8 @@ def register(parsers: Commands) -> None:
         "With --from-kernel a lost or damaged ledger is rebuilt first, from host ends,\n"
         "addresses in containers and firewall elements. A damaged ledger is moved aside,\n"
         "an intact one is completed.\n\n"
-        "With --watch it goes on: whenever another program has changed nftables, it looks for\n"
-        "what is missing and loads that again, within a second.",
+        "With --watch it keeps running: whenever another program has changed nftables, it loads\n"
+        "what is missing, within a second.",
         examples="  nft flush ruleset; cni-bridge restore\n"
         "  cni-bridge restore --from-kernel\n"
         "  systemctl enable --now cni-bridge-restore   # --watch, as a service",
@@ -50,7 +50,7 @@ def register(parsers: Commands) -> None:
         "--from-kernel", action="store_true", help="first record the running containers"
     )
     parser.add_argument(
-        "--watch", action="store_true", help="go on, and restore what others remove"
+        "--watch", action="store_true", help="keep running, and restore what other programs remove"
     )
     add_state_dir(parser, may_be_new=True)
 
@@ -67,19 +67,51 @@ def run(options: Options) -> int:
             report(line)
     if options.watch:
         watch(quiet=options.quiet)
-    count, limited = firewall(), limit.restore()
+    restored, limited = firewall(), limit.restore()
     if limited:
-        report(f"restored the limits of {units.count(limited, 'container')}")
-    for network in nameservers():
-        report(f"restored the nameserver of network {network}")
-    report(f"restored {units.count(count, 'element')}" if count else "nothing to restore")
+        restored.append(f"the limits of {units.count(limited, 'container')}")
+    restored += [f"the nameserver of network {each}" for each in nameservers()]
+    for each in restored:
+        report(f"restored {each}")
+    if not restored:
+        report("nothing to restore")
     return 0
 
 
-def firewall() -> int:
-    """Reload the firewall from the host's ledger; return the number of elements."""
+def firewall() -> list[str]:
+    """Reload the firewall from the host's ledger; return what was missing."""
     ledger = store.find_ledger(state_directory.HOST)
-    return apply.restore(Register(ledger.database)) if ledger else 0
+    if ledger is None:
+        return []
+    register = Register(ledger.database)
+    missing = list(_missing(register))
+    apply.restore(register)
+    return missing
+
+
+def _missing(register: Register) -> Iterator[str]:
+    """Yield which tables, elements and filters the ledger has and the kernel lacks."""
+    netfilter = nftables.Netfilter()
+    everything = register.everything()
+    subnets = {each for each in everything if each.set_name in nft_elements.INTERVALS}
+    hidden = subnets - nft_elements.effective(subnets)  # the kernel can't hold them
+    families = nft_tables.by_family(everything)
+    for family, recorded in families.items():
+        table = f"{nft_tables.FAMILY_NAMES[family]} {nft_tables.TABLE}"
+        known = register.ruleset(family)
+        if not nft_tables.is_loaded(netfilter, family, known, machine.boot_id()):
+            yield f"the rules of nftables table {table}"
+        present = set(without_ledger.listed(netfilter, nft_tables.SETS[family]))
+        if lacking := set(recorded) - hidden - present:
+            yield f"{units.count(len(lacking), 'element')} of nftables table {table}"
+    if nftables.NFPROTO_INET in families:
+        for place in foreign_checks.look(netfilter, register).places:
+            yield f"the rule in {place} that accepts packets of containers"
+    for bridge in sorted({nft_elements.bridge_of(each) for each in subnets}):
+        setting = sysctl.read(sysctl.route_localnet(bridge))  # None: the bridge is gone
+        has_ports = setting is not None and register.answers_on_loopback(bridge)
+        if has_ports and (setting == "1") != loopback.is_guarded(bridge):
+            yield f"published ports of {bridge} on 127.0.0.1, and the filter that guards it"
 
 
 def watch(*, quiet: bool) -> NoReturn:

@@ -169,15 +169,12 @@ def rehearse(register: "Register", bridge: str) -> None:
     foreign_checks.rehearse(bridge)
 
 
-def restore(register: "Register") -> int:
-    """Rewrite every table from the ledger; return the number of elements.
-
-    Raises FirewallRefused, KernelRefused.
-    """
+def restore(register: "Register") -> None:
+    """Rewrite every table from the ledger. Raises FirewallRefused, KernelRefused."""
     socket = Netfilter()
     everything = register.everything()
     if not everything:
-        return 0
+        return
     families = nft_tables.by_family(everything)
     found = foreign_checks.Others(generation=0)  # no matter where only bridges are filtered
     if nftables.NFPROTO_INET in families:
@@ -194,7 +191,6 @@ def restore(register: "Register") -> int:
     with register.transaction():
         foreign.accept(socket, found.places)
     loopback.restore(everything)
-    return len(everything)
 
 
 # ---------------------------------------------------------------- without the ledger's lock

@@ -1,5 +1,6 @@
 """`cni-bridge restore`: the firewall is there again, at once, as the ledger knows it."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -20,16 +21,32 @@ def version() -> str:
 
 
 @pytest.mark.parametrize(
-    "harm",
+    ("harm", "missing"),
     [
-        ("flush", "ruleset"),
-        ("flush", "chain", "inet", "cni_bridge", "forward"),
-        ("flush", "map", "inet", "cni_bridge", "port6"),
-        ("delete", "table", "bridge", "cni_bridge"),
+        (
+            "flush ruleset",
+            "restored the rules of nftables table inet cni_bridge\n"
+            "restored 12 elements of nftables table inet cni_bridge\n"
+            "restored the rules of nftables table bridge cni_bridge\n"
+            "restored 2 elements of nftables table bridge cni_bridge\n",
+        ),
+        (
+            "flush chain inet cni_bridge forward",
+            "restored the rules of nftables table inet cni_bridge\n",
+        ),
+        (
+            "flush map inet cni_bridge port6",
+            "restored 1 element of nftables table inet cni_bridge\n",
+        ),
+        (
+            "delete table bridge cni_bridge",
+            "restored the rules of nftables table bridge cni_bridge\n"
+            "restored 2 elements of nftables table bridge cni_bridge\n",
+        ),
     ],
 )
-def test_restore_brings_everything_back(
-    harm: tuple[str, ...], host: Host, make_network: MakeNetwork
+def test_restore_brings_everything_back_and_says_what_was_missing(
+    harm: str, missing: str, host: Host, make_network: MakeNetwork
 ) -> None:
     one = make_network(name="one", ipMasq=True, macspoofchk=True)
     two = make_network(name="two", bridge="cni1", isolation="on")
@@ -38,13 +55,23 @@ def test_restore_brings_everything_back(
     first, second = host.container(), host.container()
     publish(one, first, mapping(8080)).result()
     two.add(second).result()
-    nft(*harm)
+    assert printed("restore") == "nothing to restore\n"
+    nft(*harm.split())
     assert one.check(first, config=publishing(mapping(8080))).error()["code"] == 120
-    assert printed("restore").startswith("restored ")
+    assert printed("restore") == missing
     assert printed("restore", "--quiet") == "", "again, which is harmless"
     one.check(first, config=publishing(mapping(8080))).assert_silent_success()
     two.check(second).assert_silent_success()
     assert (ports("port4"), held("isolated")) == (["tcp 8080 -> 10.88.0.2 80"], ["cni1"])
+
+
+def test_restore_says_that_the_filter_of_published_ports_was_missing(
+    host: Host, make_network: MakeNetwork
+) -> None:
+    publish(make_network(ipMasq=True), host.container(), mapping(8080)).result()
+    subprocess.run(("tc", "qdisc", "delete", "dev", "cni0", "clsact"), check=True, timeout=30)
+    assert "restored published ports of cni0 on 127.0.0.1" in printed("restore")
+    assert printed("restore") == "nothing to restore\n"
 
 
 def test_restore_without_a_ledger_makes_nothing(host: Host) -> None:
