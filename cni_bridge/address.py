@@ -125,6 +125,20 @@ def link_local(mac: bytes) -> bytes:
     return bytes((0xFE, 0x80, *bytes(6), mac[0] ^ 2, *mac[1:3], 0xFF, 0xFE, *mac[3:]))
 
 
+def special(ip: bytes) -> str:
+    """Return what kind of address it is if no interface can be reached at it; empty otherwise.
+
+    All zeros, which often means any address, is not judged.
+    """
+    if (ip[0] == 0xFF and len(ip) == 16) or (ip[0] >> 4 == 0xE and len(ip) == 4):
+        return "a multicast address"
+    if ip == b"\xff" * 4:
+        return "the broadcast address"
+    if len(ip) == 4 and not ip[0] and any(ip):
+        return "an address of 0.0.0.0/8"
+    return ""
+
+
 def is_link_local(ip: bytes) -> bool:
     """Tell whether the address is valid on its own link only: in 169.254.0.0/16 or fe80::/10."""
     return ip[:2] == b"\xa9\xfe" if len(ip) == 4 else ip[0] == 0xFE and ip[1] & 0xC0 == 0x80

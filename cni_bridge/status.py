@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from cni_bridge.ipam.sources import Source
     from cni_bridge.ledger.store import Ledger
-    from cni_bridge.model import Lease, NetworkConfig, Plan
+    from cni_bridge.model import Lease, NetworkConfig, Plan, Veth
 
     T = TypeVar("T")
 
@@ -73,6 +73,8 @@ def _rehearse(settings: "NetworkConfig", addresses: "Source") -> None:
     grant = _rehearse_grant(host, ledger, settings, can_reclaim=not addresses.is_delegated)
     attachment = Attachment(network=settings.name, container=CONTAINER, ifname=IFNAME)
     planned = plan.build(attachment, settings, grant)
+    if planned.veth.addresses and planned.veth.routes:
+        _rehearse_routes(planned.veth)
     if planned.bridge:
         bridge.rehearse(host, planned.bridge)
     else:
@@ -126,6 +128,13 @@ def _rehearse_claim(
         if not reclaimable:
             raise
         return reclaimable[0][0].leases
+
+
+def _rehearse_routes(veth: "Veth") -> None:
+    from cni_bridge import gateways  # some networks have no routes
+
+    for _, reason, hint in gateways.faults(veth.routes, veth.addresses):
+        raise NotAvailable(reason, hint)
 
 
 def _rehearse_firewall(ledger: "Ledger", planned: "Plan") -> None:

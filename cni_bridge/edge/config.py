@@ -293,13 +293,13 @@ def check_mtu(mtu: int, attachment_mtu: int, families: "list[int]") -> None:
     `families` has the length of each address; an MTU of 0 is the kernel's default.
     """
     found = min(mtu, attachment_mtu or mtu)
-    if 0 < found < address.IPV6_MINIMUM_MTU and 16 in families:
+    version, least = (6, address.IPV6_MINIMUM_MTU) if 16 in families else (4, MINIMUM_MTU)
+    if 0 < found < least:
+        key = "mtu" if found == mtu else "args.cni.mtu"
         raise errors.InvalidConfig(
-            f"mtu: expected {address.IPV6_MINIMUM_MTU} or more, which IPv6 needs, found {found}",
-            "use a larger mtu, or IPv4 addresses only",
+            f"{key}: expected {least} or more, which IPv{version} needs, found {found}",
+            "the kernel refuses less; 0 means its default",
         )
-    if 0 < found < MINIMUM_MTU:
-        raise errors.InvalidConfig(f"mtu: expected {MINIMUM_MTU} or more, found {found}")
 
 
 def _dns(section: "dict[str, Any]") -> Dns | None:

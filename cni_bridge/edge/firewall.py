@@ -154,4 +154,9 @@ def _host_ip(text: str, path: str) -> bytes:
             f"{path}: a port cannot be published on {text}",
             "the kernel does not route packets from ::1; use 127.0.0.1, or an address of the host",
         )
+    if kind := address.special(ip):
+        raise errors.InvalidConfig(
+            f"{path}: expected an address of this host, found {text}, {kind}",
+            "leave hostIP out to publish the port on every address",
+        )
     return ip

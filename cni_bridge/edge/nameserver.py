@@ -66,7 +66,11 @@ def _upstream(document: "dict[str, Any]", listed: "list[str] | tuple[()]") -> tu
 
 
 def _server(text: str, index: int) -> str:
+    path = f"nameserver.upstream[{index}]"
     try:
-        return address.text(address.parse(text))
+        ip = address.parse(text)
     except ValueError as error:
-        raise InvalidConfig(f"nameserver.upstream[{index}]: {error}") from None
+        raise InvalidConfig(f"{path}: {error}") from None
+    if kind := address.special(ip) or ("" if any(ip) else "no address of a server"):
+        raise InvalidConfig(f"{path}: expected the address of a server, found {text}, {kind}")
+    return address.text(ip)

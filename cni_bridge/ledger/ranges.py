@@ -39,6 +39,8 @@ def make_range(
             f"the network address is {address.text(network)}"
         )
     lowest = address.offset(network, 1)
+    if kind := address.special(lowest):
+        raise ValueError(f"Network {name}: expected addresses of interfaces, found {kind}")
     if gateway is not None and not _is_reachable(subnet, gateway):
         raise ValueError(f"gateway {address.text(gateway)} not in network {name}")
     # Source: host-local tests the start against a given end, so `start > end` blames the start.

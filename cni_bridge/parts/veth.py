@@ -98,7 +98,10 @@ def populate(
     """
     inside, events = netns.inside(container, lambda: _enter(desired, prepare))
     inner = _link(inside, desired.container_name)
-    inside.run(*configuration(inner, desired))
+    try:
+        inside.run(*configuration(inner, desired))
+    except KernelError as error:
+        raise _explained(error, desired) from error
     timings.done("addresses and routes")
     return inside, events, inner
 
@@ -157,6 +160,15 @@ def configuration(inner: "Link", desired: Veth) -> "list[Request]":
         requests.append(links.set_up(inner.index))
     requests += [layer3.add_route(inner.index, route) for route in desired.routes]
     return requests
+
+
+def _explained(error: KernelError, desired: Veth) -> Exception:
+    """Return why the kernel refused a route, as STATUS reports it, or else the kernel's error."""
+    from cni_bridge import gateways  # only where the kernel refused something
+
+    for _, reason, hint in gateways.faults(desired.routes, desired.addresses):
+        return errors.KernelRefused(reason, f"{error}\n{hint}")
+    return error
 
 
 def sysctls(desired: Veth) -> "Iterator[tuple[str, str, str]]":

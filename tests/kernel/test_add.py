@@ -356,5 +356,6 @@ def test_an_attachments_mtu_too_small_for_ipv6_is_refused(
     host: Host, make_network: MakeNetwork
 ) -> None:
     network = make_network(mtu=1500, args={"cni": {"mtu": 1000}})
-    assert "found 1000" in network.add(host.container()).error()["msg"]
+    error = network.add(host.container()).error()
+    assert error["msg"] == "args.cni.mtu: expected 1280 or more, which IPv6 needs, found 1000"
     host.assert_as_before()

@@ -81,6 +81,37 @@ LISTS: dict[str, list[Json]] = {
     "IPv6 loopback's": [ours(ipam={"subnet": "::/64"})],
     "gateway elsewhere": [ours(ipam={"routes": [{"dst": "192.0.2.0/24", "gw": "10.1.1.1"}]})],
     "gateway inside": [ours(ipam={"routes": [{"dst": "192.0.2.0/24", "gw": "10.99.0.9"}]})],
+    "gateway by an earlier route": [
+        ours(
+            ipam={
+                "routes": [
+                    {"dst": "10.98.0.1/32", "gw": "0.0.0.0", "scope": 253},
+                    {"dst": "192.0.2.0/24", "gw": "10.98.0.1"},
+                ]
+            }
+        )
+    ],
+    "IPv6 gateway by an earlier route": [
+        ours(
+            ipam={
+                "subnet": "fd00:99::/64",
+                "routes": [
+                    {"dst": "fd00:98::1/128", "gw": "::"},
+                    {"dst": "2001:db8::/32", "gw": "fd00:98::1"},
+                ],
+            }
+        )
+    ],
+    "gateway by a later route": [
+        ours(
+            ipam={
+                "routes": [
+                    {"dst": "192.0.2.0/24", "gw": "10.98.0.1"},
+                    {"dst": "10.98.0.1/32", "gw": "0.0.0.0", "scope": 253},
+                ]
+            }
+        )
+    ],
     "scope link, a gateway": [ours(ipam={"routes": [{"dst": "192.0.2.0/24", "scope": 253}]})],
     "scope link": [ours(ipam={"routes": [{"dst": "192.0.2.0/24", "scope": 253, "gw": "0.0.0.0"}]})],
     "gateway is the broadcast address": [ours(ipam={"gateway": "10.99.0.255"})],
@@ -178,6 +209,8 @@ HARMLESS = (
     "IPv6",
     "mtu 68",
     "gateway inside",
+    "gateway by an earlier route",
+    "IPv6 gateway by an earlier route",
     "scope link",
     "internal",
     "/30",
@@ -201,6 +234,7 @@ def test_what_works_is_passed(name: str) -> None:
         "ipam misspelt",
         "loopback's",
         "gateway elsewhere",
+        "gateway by a later route",
         "gateway is the broadcast address",
         "scope link, a gateway",
     ],

@@ -1,5 +1,6 @@
 """STATUS: where an ADD would fail, it says so in the same words, and changes nothing."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from tests.kernel.conftest import MakeNetwork
 from tests.lab import Host, Json, Network, Plugin
 from tests.lab.iproute import ip
 from tests.lab.namespaces import MS_BIND, mount
+from tests.lab.people import command
 from tests.lab.wire import wire
 
 NOT_AVAILABLE = 50
@@ -142,6 +144,46 @@ def test_a_config_that_no_add_can_carry_out_is_reported(
     network = make_network(**change)
     runs = [network.do("STATUS", host.container(), "eth0"), network.add(host.container())]
     assert all(word in run.error()["msg"] for run in runs)
+
+
+@pytest.mark.parametrize(
+    ("routes", "reason"),
+    [
+        (
+            [{"dst": "10.9.0.0/16", "gw": "192.0.2.77"}],
+            "route 10.9.0.0/16 via 192.0.2.77: the gateway is in none of the container's subnets",
+        ),
+        (
+            [{"dst": "fd09::/64", "gw": "fd08::1"}, {"dst": "fd08::/64", "gw": "::"}],
+            "route fd09::/64 via fd08::1: the gateway is in none of the container's subnets",
+        ),
+        (
+            [{"dst": "10.9.0.0/16", "gw": "10.88.255.255"}],
+            "route 10.9.0.0/16 via 10.88.255.255: the gateway is the broadcast address of 10.88.0.0/16",
+        ),
+        (
+            [{"dst": "fd09::/64", "gw": "ff02::1"}],
+            "route fd09::/64 via ff02::1: the gateway is a multicast address",
+        ),
+        (
+            [{"dst": "10.9.0.0/16", "scope": 253}],
+            "route 10.9.0.0/16 via 10.88.0.1: scope 253 is for destinations on the link, but the "
+            "route has a gateway",
+        ),
+    ],
+    ids=["elsewhere", "a later route", "broadcast", "multicast", "scope link"],
+)
+def test_a_route_that_the_kernel_refuses_is_reported_alike_everywhere(
+    routes: list[Json], reason: str, host: Host, make_network: MakeNetwork
+) -> None:
+    network = make_network({"routes": routes})
+    status = network.do("STATUS", host.container(), "eth0").error()
+    added = network.add(host.container()).error()
+    assert (status["code"], status["msg"]) == (NOT_AVAILABLE, reason)
+    assert (added["code"], added["msg"]) == (110, reason)
+    assert "add route" in added["details"], "the kernel's own words are there too"
+    report = command("validate", "-", stdin=json.dumps(network.config))
+    assert f"error: {reason}" in report.stdout
 
 
 def test_a_sysctl_that_only_the_container_has_is_no_reason_to_fail(

@@ -93,6 +93,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": {"address", "lean.record"},
     "names": set(),
     "json_flaws": set(),
+    "gateways": set(),
     "firewall.foreign_checks": {
         "kernel",
         "firewall.nft_elements",

@@ -6,13 +6,13 @@ Judged from the config alone; of the host, only whether a program is installed t
 import ipaddress
 from collections.abc import Iterator
 
-from cni_bridge import address
+from cni_bridge import address, gateways
 from cni_bridge.address import Prefix, prefix_text
 from cni_bridge.cli.validate import chains
 from cni_bridge.cli.validate.findings import ConfigFinding, error, warning
 from cni_bridge.cli.validate.json_positions import Node
 from cni_bridge.errors import NameserverFailed
-from cni_bridge.lean.record import record
+from cni_bridge.lean.record import record, replace
 from cni_bridge.ledger import ranges
 from cni_bridge.model import NetworkConfig, Route
 from cni_bridge.naming import server
@@ -31,7 +31,6 @@ WRITTEN_BY_RUNTIMES = (
 )
 ADDRESSLESS = "containers get no address and no route"
 RESERVED = ("lo", "all", "default")  # names of other interfaces and of sysctl's directories
-RT_SCOPE_LINK = 253  # linux/rtnetlink.h
 
 
 @record
@@ -116,28 +115,29 @@ def _on_reach(checked: Checked) -> Iterator[ConfigFinding]:
             "containers can send to the internet but replies never come back",
             "set `ipMasq`, or route the subnet to this host",
         )
+    if checked.subnets:
+        yield from _on_routes(checked)
     for index, route in enumerate(config.ipam.routes):
-        if _is_link_with_gateway(route, checked.subnets):
-            yield error(
-                _node(checked, f"ipam.routes[{index}]"),
-                f"scope {route.scope} is for destinations on the link, but the route has a gateway",
-                'add `"gw": "0.0.0.0"` for a destination on the link, or leave `scope` out',
-                effect=chains.NO_CONTAINER,
-            )
-        elif checked.subnets and not _is_reachable(route, checked.subnets):
-            yield error(
-                _node(checked, f"ipam.routes[{index}]"),
-                f"no subnet of this network contains the gateway {address.text(route.gateway or b'')}"
-                ", so the kernel refuses the route",
-                "name a gateway within the network's subnets",
-                effect=chains.NO_CONTAINER,
-            )
         if checked.subnets and not config.is_gateway and _leads_to_default_gateway(route):
             yield warning(
                 _node(checked, f"ipam.routes[{index}]"),
                 "leads to the subnet's gateway, but the bridge does not have that address",
                 "set `isGateway` to give it to the bridge, or name a `gw`",
             )
+
+
+def _on_routes(checked: Checked) -> Iterator[ConfigFinding]:
+    """Find the routes that the kernel would refuse."""
+    used: dict[int, bytes] = {}
+    for each in (each for group in checked.config.ipam.range_sets for each in group):
+        used.setdefault(len(each.gateway), each.gateway)
+    routes = [
+        replace(each, gateway=each.gateway or used.get(len(each.destination.ip)))
+        for each in checked.config.ipam.routes
+    ]
+    for index, reason, hint in gateways.faults(routes, checked.subnets):
+        node = _node(checked, f"ipam.routes[{index}]")
+        yield error(node, reason, hint, effect=chains.NO_CONTAINER)
 
 
 def _on_internal(checked: Checked) -> Iterator[ConfigFinding]:
@@ -198,11 +198,11 @@ def _on_addresses(checked: Checked) -> Iterator[ConfigFinding]:
 
 
 def _on_gateways(checked: Checked) -> Iterator[ConfigFinding]:
-    for number, gateway in enumerate(_gateways(checked)):
-        if any(_is_broadcast(gateway, each) for each in checked.subnets):
-            is_route = number < len(checked.config.ipam.routes)
+    used = [each.gateway for group in checked.config.ipam.range_sets for each in group]
+    for gateway in dict.fromkeys(used):
+        if any(gateways.is_broadcast(gateway, each) for each in checked.subnets):
             yield error(
-                _node(checked, f"ipam.routes[{number}]" if is_route else "ipam"),
+                _node(checked, "ipam"),
                 f"gateway {address.text(gateway)} is the broadcast address of its subnet, so the "
                 "kernel refuses the route",
                 "name another address of the subnet",
@@ -248,36 +248,6 @@ def _unusable(subnet: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
         "reserved": subnet.version == 4 and subnet.is_reserved,
     }
     return next((kind for kind, is_so in kinds.items() if is_so), "")
-
-
-def _is_reachable(route: Route, subnets: tuple[Prefix, ...]) -> bool:
-    """Whether a route's gateway, if it has one, is on the network's own link."""
-    gateway = route.gateway
-    if gateway is None or not any(gateway):
-        return True
-    is_link_local = len(gateway) == 16 and ipaddress.ip_address(gateway).is_link_local
-    return is_link_local or any(address.contains(each, gateway) for each in subnets)
-
-
-def _gateways(checked: Checked) -> list[bytes]:
-    """Return the gateways of the routes, empty for those without, and then those of the ranges."""
-    ipam = checked.config.ipam
-    routes = [each.gateway or b"" for each in ipam.routes]
-    used = [each.gateway for group in ipam.range_sets for each in group]
-    return [*routes, *dict.fromkeys(used)]
-
-
-def _is_broadcast(ip: bytes, subnet: Prefix) -> bool:
-    return len(ip) == 4 and subnet.length < 31 and ip == address.last(subnet)
-
-
-def _is_link_with_gateway(route: Route, subnets: tuple[Prefix, ...]) -> bool:
-    """Whether an IPv4 route has a scope that excludes the gateway that it has or gets."""
-    if len(route.destination.ip) != 4 or (route.scope or 0) < RT_SCOPE_LINK:
-        return False
-    if route.gateway is not None:
-        return any(route.gateway)
-    return any(len(each.ip) == 4 for each in subnets)
 
 
 def _leads_to_default_gateway(route: Route) -> bool:

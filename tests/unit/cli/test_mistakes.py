@@ -250,6 +250,13 @@ WRONG: list[tuple[dict[str, Any], tuple[str, ...]]] = [
         ("ipam.isGateway: `isGateway` belongs in the plugin, outside `ipam`; it is ignored here",),
     ),
     (
+        {"mtu": 67},
+        (
+            "mtu: expected 68 or more, which IPv4 needs, found 67 = the kernel refuses less; 0 means "
+            "its default",
+        ),
+    ),
+    (
         {"type": "cni-brdige", "isGatway": True, "mtu": -1},
         (
             "type: plugin cni-brdige is not a known one = did you mean `cni-bridge`?",

@@ -160,6 +160,23 @@ def test_a_port_cannot_be_published_on_the_loopback_of_ipv6(text: str) -> None:
     assert f"portMappings[0].hostIP: a port cannot be published on {text}" in error.msg
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("224.0.0.1", "a multicast address"),
+        ("239.255.255.255", "a multicast address"),
+        ("[ff02::1]", "a multicast address"),
+        ("255.255.255.255", "the broadcast address"),
+        ("0.0.0.1", "an address of 0.0.0.0/8"),
+    ],
+)
+def test_a_port_cannot_be_published_where_no_interface_is(text: str, kind: str) -> None:
+    mapping = {"hostPort": 8080, "containerPort": 80, "hostIP": text}
+    error = refusal({"runtimeConfig": {"portMappings": [mapping]}})
+    expected = f"hostIP: expected an address of this host, found {text}, {kind}"
+    assert (error.code, error.msg) == (7, f"runtimeConfig.portMappings[0].{expected}")
+
+
 def test_host_port_zero_can_be_asked_for_several_times() -> None:
     assert (
         len(ports({"hostPort": 0, "containerPort": 80}, {"hostPort": 0, "containerPort": 81})) == 2

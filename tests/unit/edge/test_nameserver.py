@@ -38,6 +38,14 @@ def test_an_internal_network_asks_nobody() -> None:
         ({"nameserver": {"domain": ""}}, "nameserver.domain: "),
         ({"nameserver": {"upstream": ["192.0.2.53\nno-hosts"]}}, "nameserver.upstream[0]: "),
         ({"nameserver": {"upstream": ["dns.example"]}}, "nameserver.upstream[0]: "),
+        (
+            {"nameserver": {"upstream": ["192.0.2.53", "ff02::fb"]}},
+            "nameserver.upstream[1]: expected the address of a server, found ff02::fb, a multicast address",
+        ),
+        (
+            {"nameserver": {"upstream": ["0.0.0.0"]}},
+            "nameserver.upstream[0]: expected the address of a server, found 0.0.0.0",
+        ),
         ({"nameserver": {"upstream": ["192.0.2.53"] * 9}}, "nameserver.upstream: "),
         ({"nameserver": {"upstream": ["192.0.2.53"]}, "internal": True}, "nameserver.upstream: "),
         ({"nameserver": "yes"}, "nameserver: expected true or false or an object"),
