@@ -205,16 +205,12 @@ CLUSTER_NESTED: Tables = (
     ),
 )
 
-PEOPLE_CONSTANTS: Constants = (
-    (rtnl, "RTM_GETNEIGH"),
-    (ndmsg, "NUD_PERMANENT NUD_NOARP NUD_INCOMPLETE NUD_FAILED"),
-)
+PEOPLE_CONSTANTS: Constants = ((ndmsg, "NUD_NOARP NUD_INCOMPLETE NUD_FAILED"),)
 
 PEOPLE_NAMED_VALUES: Named = ((rtnl.rtypes, "RTN_LOCAL"),)
 
 PEOPLE_MESSAGES: Tables = (
     ("LINK", ifinfmsg.ifinfmsg, "IFLA_LINKINFO IFLA_STATS64 IFLA_CARRIER"),
-    ("NEIGHBOUR", ndmsg.ndmsg, "NDA_DST NDA_LLADDR NDA_IFINDEX"),
     ("ROUTE", rtmsg.rtmsg, "RTA_DST RTA_SRC RTA_IIF RTA_OIF RTA_GATEWAY RTA_PREFSRC"),
 )
 

@@ -17,10 +17,6 @@ from cni_bridge.cli.messages import (
     IFLA_STATS64,
     LINK,
     LINKINFO,
-    NDA_DST,
-    NDA_IFINDEX,
-    NDA_LLADDR,
-    NEIGHBOUR,
     ROUTE,
     RTA_DST,
     RTA_GATEWAY,
@@ -28,9 +24,9 @@ from cni_bridge.cli.messages import (
     RTA_OIF,
     RTA_PREFSRC,
     RTA_SRC,
-    RTM_GETNEIGH,
     RTN_LOCAL,
 )
+from cni_bridge.cluster.messages import NDA_DST, NDA_IFINDEX, NDA_LLADDR, NEIGHBOUR, RTM_GETNEIGH
 from cni_bridge.kernel.messages import RTM_GETLINK, RTM_GETROUTE
 from cni_bridge.kernel.netlink import Request, decode, encode
 from cni_bridge.lean.record import record

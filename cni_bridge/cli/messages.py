@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from cni_bridge.kernel.netlink import Message, Table
 
 NLMSG_HEADER = "IHHII"
-RTM_GETNEIGH = 30
-NUD_PERMANENT = 128
 NUD_NOARP = 64
 NUD_INCOMPLETE = 1
 NUD_FAILED = 32
@@ -18,9 +16,6 @@ RTN_LOCAL = 2
 IFLA_LINKINFO = 18
 IFLA_STATS64 = 23
 IFLA_CARRIER = 33
-NDA_DST = 1
-NDA_LLADDR = 2
-NDA_IFINDEX = 8
 RTA_DST = 1
 RTA_SRC = 2
 RTA_IIF = 3
@@ -37,14 +32,6 @@ LINK: "Message" = (
         IFLA_LINKINFO: "nested",
         IFLA_STATS64: "QQQQQQQQQQQQQQQQQQQQQQQ",
         IFLA_CARRIER: "B",
-    },
-)
-NEIGHBOUR: "Message" = (
-    "B3xiHBB",
-    {
-        NDA_DST: "bytes",
-        NDA_LLADDR: "bytes",
-        NDA_IFINDEX: "I",
     },
 )
 ROUTE: "Message" = (

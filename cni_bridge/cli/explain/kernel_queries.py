@@ -13,7 +13,8 @@ from typing import TypeVar
 
 from cni_bridge.cli import icmp, kernel_messages
 from cni_bridge.cli.kernel_messages import Neighbour, family
-from cni_bridge.cli.messages import NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_PERMANENT
+from cni_bridge.cli.messages import NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP
+from cni_bridge.cluster.messages import NUD_PERMANENT
 from cni_bridge.firewall.model import PROTOCOLS
 from cni_bridge.kernel import links, netns, port_holders
 from cni_bridge.kernel.messages import BRIDGE_VLAN_INFO_PVID
