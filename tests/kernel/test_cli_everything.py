@@ -1,12 +1,18 @@
-"""`graph --all`, `show --all`: what was made by hand with `ip` is drawn as it is."""
+"""`graph --all`, `show --all`: what was made by hand with `ip` is drawn as it is.
 
+The commands see no process of the tests beside these: they would enter the namespaces of them all.
+"""
+
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from tests.lab import Host
+from tests.lab import PLUGIN, Host
+from tests.lab.clinic import ALONE, command_beside
 from tests.lab.iproute import ip
-from tests.lab.people import command, printed, printed_json
+from tests.lab.people import command
 
 BY_HAND = """
 ip netns add fresh
@@ -35,6 +41,12 @@ ip link add up0 type veth peer name eth0 netns inner
 ip -n inner link set eth0 master br0
 """
 NAMES = ("fresh", "one", "two", "c2", "c3", "inner")
+# Draws the host beside a process in a namespace of its own, and prints the process's id.
+BESIDE_A_PROCESS = """
+mkfifo "$1/ready"
+unshare --net sh -c 'echo > "$0"; exec sleep 60' "$1/ready" & read _ < "$1/ready"
+"$2" graph --all && echo "sleeper $!"
+"""
 
 
 @contextmanager
@@ -52,6 +64,13 @@ def by_hand() -> Iterator[dict[str, int]]:
         ip("link", "del", each)
     for each in NAMES:
         ip("netns", "del", each)
+
+
+def printed(*words: str) -> str:
+    """Return what a command prints that sees no other process."""
+    run = command_beside(None, *words)
+    assert (run.status, run.stderr) == (0, ""), run
+    return run.stdout
 
 
 def test_what_was_made_by_hand_is_drawn(host: Host) -> None:
@@ -82,23 +101,19 @@ def test_every_interface_is_listed_with_its_namespaces_id(host: Host) -> None:
         assert ["one", str(ids["one"]), "lo", "down"] in words
         assert ["eth0", "10.0.1.1/24", "eth0", "in", "two"] in words
         assert ["veth2", "up", "eth0", "in", "c2,", "bridge", "mybridge0"] in words
-        found = {each["namespace"]: each for each in printed_json("show", "--all", "--json")}
+        listed = json.loads(printed("show", "--all", "--json"))
+        assert {each["namespace"] for each in listed} == {"host", *NAMES}
+        found = {each["namespace"]: each for each in listed}
         assert {name: found[name]["id"] for name in NAMES} == ids
         (eth0,) = (each for each in found["c2"]["interfaces"] if each["name"] == "eth0")
         assert eth0["peer"] == {"namespace": "host", "name": "veth2"}
 
 
-def test_a_namespace_without_a_name_is_found_by_its_process(host: Host) -> None:
-    sleeper = subprocess.Popen(
-        ("unshare", "--net", "sh", "-c", "echo; exec sleep 30"), stdout=subprocess.PIPE
-    )
-    try:
-        assert sleeper.stdout
-        sleeper.stdout.readline()
-        assert f"(process {sleeper.pid})" in printed("graph", "--all")
-    finally:
-        sleeper.kill()
-        sleeper.communicate()
+def test_a_namespace_without_a_name_is_found_by_its_process(host: Host, tmp_path: Path) -> None:
+    words = (*ALONE, BESIDE_A_PROCESS, "sh", str(tmp_path), str(PLUGIN))
+    drawn = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
+    number = drawn.split()[-1]
+    assert f"(process {number})" in drawn
 
 
 def test_all_is_the_whole_host(host: Host) -> None:

@@ -15,6 +15,8 @@ from tests.lab.paths import PLUGIN
 from tests.lab.people import command
 from tests.lab.plugin import Run
 
+# A shell that sees no process but its own, all of which end with it.
+ALONE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c")
 PORTS = {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}
 
 
@@ -35,9 +37,8 @@ def doctor(conf: Path, *more: str, beside: Path | None = None) -> Run:
 def command_beside(beside: Path | None, *words: str) -> Run:
     """Run a command with no other process in sight than the one `beside` it."""
     line = shlex.join((str(PLUGIN), *words))
-    alone = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c")
     company = f"{beside} 60 & {line}; exit $?" if beside else f"{line}; exit $?"
-    done = subprocess.run((*alone, company), capture_output=True, text=True, timeout=60)
+    done = subprocess.run((*ALONE, company), capture_output=True, text=True, timeout=60)
     return Run(done.returncode, done.stdout, done.stderr)
 
 
