@@ -6,7 +6,15 @@ from typing import Any
 from cni_bridge.cli import chain, conflists, containers, ports, terminal
 from cni_bridge.cli.chain import Chain
 from cni_bridge.cli.containers import Target
-from cni_bridge.cli.options import Commands, Options, Parser, add_command, add_conf_dir, add_json
+from cni_bridge.cli.options import (
+    CONTAINER_HELP,
+    Commands,
+    Options,
+    Parser,
+    add_command,
+    add_conf_dir,
+    add_json,
+)
 from cni_bridge.cli.validate import command as validate
 from cni_bridge.errors import InvalidConfig
 from cni_bridge.naming import hosts
@@ -38,8 +46,8 @@ def register(parsers: Commands) -> None:
         type=port_mappings,
         help="a host port and the container's port, or ranges of them: 8000-8009:8000-8009; tcp, udp or sctp",
     )
-    parser.add_argument("--ip", action="append", default=[], help="ask for this address")
-    parser.add_argument("--mac", default="", help="ask for this MAC address")
+    parser.add_argument("--ip", action="append", default=[], help="request this address")
+    parser.add_argument("--mac", default="", help="request this MAC address")
     add_json(parser)
 
 
@@ -79,11 +87,7 @@ def _tell_ports(options: Options, made: Chain) -> None:
 def add_names(parser: Parser) -> None:
     """Add what `add`, `del` and `check` have in common."""
     parser.add_argument("network", metavar="NETWORK", help="its name in the config directory")
-    parser.add_argument(
-        "container",
-        metavar="NETNS|NAME",
-        help="the path or name of a network namespace, a process id, or a container's id",
-    )
+    parser.add_argument("container", metavar="NETNS|NAME", help=CONTAINER_HELP)
     parser.add_argument("--ifname", metavar="NAME", default="eth0", help="eth0 by default")
     add_conf_dir(parser, conflists.directory())
 

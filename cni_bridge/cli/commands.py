@@ -19,7 +19,7 @@ COMMANDS = {  # name: module below cni_bridge.cli with a `register` function, su
     "rm": ("rm", "remove a network: its config, and its bridge if unused"),
     "plan": ("plan.command", "show what an ADD would do, step by step (dry run)"),
     "publish": ("publish", "publish ports of a running container"),
-    "unpublish": ("unpublish", "take published ports from a running container"),
+    "unpublish": ("unpublish", "unpublish ports of a running container"),
     "limit": ("limit", "change the bandwidth of a running container"),
     "connect": ("connect", "attach a running container to one more network"),
     "disconnect": ("disconnect", "detach a running container from a network"),

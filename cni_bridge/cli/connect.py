@@ -4,7 +4,14 @@ from typing import Any
 
 from cni_bridge.cli import add, chain, conflists, containers, default_route, terminal
 from cni_bridge.cli.containers import Target
-from cni_bridge.cli.options import Commands, Options, add_command, add_conf_dir, add_json
+from cni_bridge.cli.options import (
+    CONTAINER_HELP,
+    Commands,
+    Options,
+    add_command,
+    add_conf_dir,
+    add_json,
+)
 from cni_bridge.cli.validate import command as validate
 from cni_bridge.errors import InvalidConfig
 from cni_bridge.kernel import links, netns
@@ -19,19 +26,17 @@ def register(parsers: Commands) -> None:
         parsers,
         "connect",
         run,
-        description="Does what `add` does, for the first interface name that the container does "
-        "not have. Its\ndefault route stays: the new network's one is used when that is gone.",
+        description="Attaches a running container to one more network, as `add` does. Its default route\n"
+        "stays; that of the new network is used when it is gone.",
         examples="  cni-bridge connect db web\n"
         "  cni-bridge connect db web --ip 10.1.0.9 --alias database",
     )
     parser.add_argument("network", metavar="NETWORK", help="its name in the config directory")
-    parser.add_argument(
-        "container", metavar="CONTAINER", help="a namespace, a process id, a name, or an id"
-    )
+    parser.add_argument("container", metavar="CONTAINER", help=CONTAINER_HELP)
     parser.add_argument(
         "--ifname", metavar="NAME", default="", help="the first free of eth0, eth1..."
     )
-    parser.add_argument("--ip", action="append", default=[], help="ask for this address")
+    parser.add_argument("--ip", action="append", default=[], help="request this address")
     parser.add_argument(
         "--alias", metavar="NAME", action="append", default=[], help="one more name on that network"
     )

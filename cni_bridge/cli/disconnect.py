@@ -1,7 +1,14 @@
 """`cni-bridge disconnect`: detach a running container from a network."""
 
 from cni_bridge.cli import add, conflists, running, terminal
-from cni_bridge.cli.options import Commands, Options, add_command, add_conf_dir, add_json
+from cni_bridge.cli.options import (
+    CONTAINER_HELP,
+    Commands,
+    Options,
+    add_command,
+    add_conf_dir,
+    add_json,
+)
 from cni_bridge.errors import InvalidConfig
 
 
@@ -11,15 +18,15 @@ def register(parsers: Commands) -> None:
         parsers,
         "disconnect",
         run,
-        description="Does what `del` does, for the interface that the container has on the "
-        "network, whichever\nruntime attached it.",
+        description="Detaches a running container from a network, as `del` does, whichever runtime "
+        "attached it.",
         examples="  cni-bridge disconnect db web",
     )
     parser.add_argument("network", metavar="NETWORK", help="its name in the config directory")
+    parser.add_argument("container", metavar="CONTAINER", help=CONTAINER_HELP)
     parser.add_argument(
-        "container", metavar="CONTAINER", help="a namespace, a process id, a name, or an id"
+        "--ifname", metavar="NAME", default="", help="needed if it has several on that network"
     )
-    parser.add_argument("--ifname", metavar="NAME", default="", help="if it has several there")
     add_conf_dir(parser, conflists.directory())
     add_json(parser)
 

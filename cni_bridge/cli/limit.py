@@ -30,7 +30,7 @@ def register(parsers: Commands) -> None:
         "limit",
         run,
         description="Changes what a container may receive (ingress) and send (egress) a second, on all "
-        "of its\nnetworks. What is not named stays as it is. Open connections stay. CHECK expects the "
+        "of its\nnetworks. A direction that is not named keeps its limit. Open connections stay. CHECK expects the "
         "limits\nfrom then on. Without a limit to set, prints those that the kernel has.",
         examples="  cni-bridge limit web --ingress 10M --egress 500k\n"
         "  cni-bridge limit web --egress none --network shop\n"

@@ -20,6 +20,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[Any]"
 Run: TypeAlias = Callable[[Options], int]
 
 COMMAND = "COMMAND"  # what help calls one
+CONTAINER_HELP = "a container's name, id or address; a network namespace; or a process id"
 LONGEST = len("    completion")
 
 

@@ -25,9 +25,9 @@ def register(parsers: Commands) -> None:
         parsers,
         "publish",
         run,
-        description="Publishes ports as if ADD had been asked for them: refused if another "
-        "container or a\nprocess holds one. Open connections stay. CHECK expects the ports from "
-        "then on, and DEL\nremoves them.",
+        description="Publishes ports as if ADD had requested them; fails if another container or a "
+        "process\nholds one. Open connections stay. CHECK expects the ports from then on, and DEL "
+        "removes\nthem.",
         examples="  cni-bridge publish web 8080:80\n"
         "  cni-bridge publish web 5353:53/udp --host-ip 192.0.2.1\n"
         "  cni-bridge publish web 20000-29999:20000-29999",

@@ -32,8 +32,8 @@ def register(parsers: Commands) -> None:
         parsers,
         "rm",
         run,
-        description="Refuses as long as a container is attached. The bridge stays if cni-bridge did "
-        "not create\nit, or if another network or interface uses it.",
+        description="Removes a network's config and its bridge; fails as long as a container is attached. "
+        "The bridge\nstays if cni-bridge did not create it, or if another network or interface uses it.",
         examples="  cni-bridge rm web",
     )
     parser.add_argument("network", metavar="NETWORK", help="its name in the config directory")

@@ -93,7 +93,10 @@ def _add_output(parser: Parser) -> None:
         help="`prometheus`: metrics for node_exporter's textfile collector",
     )
     parser.add_argument(
-        "-o", "--output", metavar="FILE", help="replace a file at once instead of printing"
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="write this file, replaced as a whole, instead of stdout",
     )
     parser.add_argument(
         "--all", action="store_true", help="every namespace and interface of the host, with ids"

@@ -1,4 +1,4 @@
-"""`cni-bridge unpublish`: take published ports from a running container."""
+"""`cni-bridge unpublish`: unpublish ports of a running container."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ def register(parsers: Commands) -> None:
         parsers,
         "unpublish",
         run,
-        description="Ends the connections by these ports, and no others. The ports are free for "
-        "other\ncontainers at once.",
+        description="Unpublishes ports, and ends the connections through them. The ports are free for other\n"
+        "containers at once.",
         examples="  cni-bridge unpublish web 8080\n"
         "  cni-bridge unpublish web 53/udp --host-ip 192.0.2.1\n"
         "  cni-bridge unpublish web 20000-20099",

@@ -79,7 +79,7 @@ def unrecorded(cause: str, directory: str) -> Diagnosis:
         command += f" --state-dir {directory}"
     return Diagnosis(
         cause=cause,
-        effect="addresses and ports of running containers may be given away",
+        effect="addresses and ports of running containers may be assigned to others",
         command=command,
         fix=Fix(what=command, act=partial(fixes.rebuild, directory)),
     )

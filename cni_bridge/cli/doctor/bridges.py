@@ -13,7 +13,7 @@ from cni_bridge.cli.inventory import Attached
 from cni_bridge.kernel.netns import OWN_NETNS
 
 DEFAULTS = ("0.0.0.0/0", "::/0")
-CONFIG = "its config"
+CONFIG = "the config"
 LOST = "large packets are lost: connections open, then hang"
 UNLIMITED = 1 << 16
 

@@ -61,7 +61,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options shared with `lab doctor`."""
     parser.add_argument("--fix", action="store_true", help="apply the fixes that are safe")
     parser.add_argument(
-        "--probe", action="store_true", help="also let every container ask its gateways for an echo"
+        "--probe", action="store_true", help="also ping the gateways from every container"
     )
     add_json(parser)
 

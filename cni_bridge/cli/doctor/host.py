@@ -24,17 +24,20 @@ REMEDIES = {
     features.BRIDGE: ("no network can be created", "modprobe bridge"),
     features.VETH: ("no container can be attached", "modprobe veth"),
     features.RULES: (
-        "ipMasq, portMappings and isolation fail: ADD answers error 111",
+        "ipMasq, portMappings and isolation fail: ADD fails with error 111",
         "apt-get install nftables; modprobe -a nf_tables nft_chain_nat nft_masq",
     ),
-    features.SPOOF: ("macspoofchk and ipspoofchk fail: ADD answers error 111", "modprobe bridge"),
+    features.SPOOF: (
+        "macspoofchk and ipspoofchk fail: ADD fails with error 111",
+        "modprobe bridge",
+    ),
     features.VLANS: (
-        "vlan and vlanTrunk are refused: ADD answers error 2",
+        "vlan and vlanTrunk are refused: ADD fails with error 2",
         "boot a kernel with CONFIG_BRIDGE_VLAN_FILTERING",
     ),
-    features.INGRESS: ("bandwidth limits are refused: ADD answers error 2", "modprobe sch_tbf"),
+    features.INGRESS: ("bandwidth limits are refused: ADD fails with error 2", "modprobe sch_tbf"),
     features.EGRESS: (
-        "bandwidth limits are refused: ADD answers error 2",
+        "bandwidth limits are refused: ADD fails with error 2",
         "modprobe -a sch_tbf ifb act_mirred",
     ),
 }

@@ -23,7 +23,7 @@ def nameservers(facts: Facts) -> Iterator[Diagnosis]:
     if wanted and (missing := _missing()):
         yield Diagnosis(
             cause=f"{missing.msg}, which network{'s' * (len(wanted) > 1)} {', '.join(wanted)} needs",
-            effect="no container can be attached: ADD answers error 113",
+            effect="no container can be attached: ADD fails with error 113",
             command="apt-get install dnsmasq-base   # or the package dnsmasq",
         )
         return

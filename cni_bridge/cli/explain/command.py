@@ -37,7 +37,7 @@ def register(parsers: Commands) -> None:
         run,
         description="Follows a connection through namespace, veth pair, bridge, routing, firewalls "
         "and address\ntranslation to the process that listens. Each hop says how it is known: "
-        "asked of the kernel,\ninferred from rules and records, or with --probe measured by a real "
+        "asked from the kernel,\ninferred from rules and records, or with --probe measured by a real "
         "connection that nftables\ntraces. Exit status: 0 it arrives, 1 something drops it, 2 wrong "
         "usage.",
         examples=EXAMPLES,

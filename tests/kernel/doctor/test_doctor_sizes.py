@@ -34,7 +34,7 @@ def test_an_mtu_that_the_config_does_not_want_is_found_and_mended(
     (found,) = findings(conf)
     assert (found["check"], found["is_fixable"]) == ("mtu", True)
     assert words in found["cause"]
-    assert found["cause"].endswith("its config has 1400")
+    assert found["cause"].endswith("the config has 1400")
     assert doctor(conf, "--fix").status == 0
     assert container.link()["mtu"] == ip_json("link", "show", host_end())[0]["mtu"] == 1400
 
