@@ -17,8 +17,8 @@ TARGET = ROOT / "docs/evidence/reliability.md"
 HEAD = """\
 # Reliability
 
-What was done to break cni-bridge, how often, and what came of it. The figures are those of the last
-long run of each kind; a run rewrites them here.
+How cni-bridge is tested against crashes and bad input, how often, and with which outcome. The figures are
+those of the last long run of each kind.
 """
 
 

@@ -157,7 +157,7 @@ def _outcomes(own: "Iterable[tuple[Job, Tally]]") -> Json:
             kind = "error" if job.disturbance[:-1] == "error " else job.disturbance
             by_kind.setdefault(kind, Counter()).update(tally.outcomes)
     return {
-        "caption": "What came of them",
+        "caption": "Outcomes",
         "columns": ["disturbance", "outcomes"],
         "rows": [
             [kind, ", ".join(f"{name}: {count:,}" for name, count in counts.most_common())]
@@ -188,7 +188,7 @@ def _comparison(done: Done) -> Json:
         )
         rows.append(["**cni-bridge**", "all of the above", recovery, points, wrong, "nothing"])
     return {
-        "caption": "Killed, then deleted: points after which something was left",
+        "caption": "Killed, then deleted: points that left something",
         "columns": ["killed", "run", "afterwards", "points", "leaking", "what was left"],
         "rows": sorted(rows, key=lambda row: [str(cell) for cell in row[:3]]),
     }

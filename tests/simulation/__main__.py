@@ -43,7 +43,7 @@ def record(tally: "Counter[str]", minutes: float) -> None:
         order=30,
         title="Simulation",
         command="make simulate",
-        tables=[summary, figures.table("What came of them", ["what", "times"], outcomes)],
+        tables=[summary, figures.table("Outcomes", ["what", "times"], outcomes)],
     )
 
 

@@ -29,13 +29,13 @@ TRIALS_OF_ATTACKS = 120  # each reserved group address, in both families
 INTRODUCTION = """\
 # Firewall proof
 
-Written by `make proof`: every line was run, with real packets between namespaces, on {machine}. ✓: as
-expected, otherwise the answer; none: the stack does not have the feature. Each row of the first tables is asked by IPv4 and IPv6,
-by TCP and UDP, with and without br_netfilter. `a1` and `a2` are containers of network a, `b1` of b; an answer names the
-container that answered, the port, and the source address it saw. The reference is bridge, portmap (and firewall, for
-isolation) v1.10.0 with `hairpinMode` on.
+Written by `make proof`: every line was run with real packets between namespaces, on {machine}. ✓: the expected
+outcome; otherwise the actual one; none: the stack does not have the feature. Each row of the first tables is tried with IPv4 and IPv6,
+with TCP and UDP, with and without br_netfilter. `a1` and `a2` are containers of network a, `b1` of b, `world` is another machine. An answer
+names the container that answered, the port, and the source address that it saw. The reference is bridge and portmap v1.10.0, with
+`hairpinMode`, and its firewall plugin for isolation.
 
-The kernel tests (`tests/kernel/test_traffic_*.py`) assert the first column.
+The kernel tests (`tests/kernel/test_traffic_*.py`) assert the column of cni-bridge.
 """
 
 

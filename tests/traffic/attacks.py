@@ -262,9 +262,11 @@ ATTACKS = (
         host_reached_past_the_bridge,
         {"a": {"ipMasq": True}},
     ),
-    Attack("the same, from a checked container", host_reached_past_the_bridge, {"a": CHECKED}),
     Attack(
-        "an internal network is left past the bridge",
+        "the same, from a container with spoof checks", host_reached_past_the_bridge, {"a": CHECKED}
+    ),
+    Attack(
+        "packets leave an internal network past the bridge",
         world_reached_past_the_bridge,
         {"a": {"internal": True}},
     ),
@@ -281,7 +283,7 @@ ATTACKS = (
         publishes=published(8082),
     ),
     Attack("a container becomes a sibling's router", router_taken, {"a": CHECKED}),
-    Attack("the same without any key", router_taken, {"a": {}}),
+    Attack("the same, on a network without spoof checks", router_taken, {"a": {}}),
     Attack(
         "a sibling's link-local neighbour is replaced",
         neighbour_replaced,
@@ -289,7 +291,7 @@ ATTACKS = (
         ("a1", "a2", "a3"),
     ),
     Attack(
-        "a neighbour's entry of a container leads to another MAC",
+        "a container gives its neighbours another MAC for its address",
         own_entry_forged,
         {"a": {"macspoofchk": True}},
     ),
@@ -301,7 +303,7 @@ ATTACKS = (
         ("a1", "b1"),
     ),
     Attack(
-        "the host's IPv6 is reached from an internal network without",
+        "the host's IPv6 is reached from an internal network without IPv6",
         host_reached_by_ipv6,
         {
             "a": {
@@ -311,7 +313,7 @@ ATTACKS = (
         },
     ),
     Attack(
-        "a connection that was open outlives `internal`",
+        "an open connection survives `internal`",
         open_connections_kept,
         {"a": {"ipMasq": True}},
         needs="internal",

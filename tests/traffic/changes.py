@@ -114,7 +114,7 @@ def closed_off_later(config: Json, ways: tuple[tuple[str, str], ...], town: Town
     answers = {way: town.named(talk.say()) for way, talk in talks.items()}
     for talk in talks.values():
         talk.close()
-    return ", ".join(way for way, answer in answers.items() if "saw" in answer) or "none goes on"
+    return ", ".join(way for way, answer in answers.items() if "saw" in answer) or "none survives"
 
 
 def service(own: bool, family: int, town: Town) -> str:

@@ -175,8 +175,13 @@ FORGERIES = (
     Forgery("advertisement of its own address", _claim6("own6"), True, True),
     Forgery("advertisement of its link-local address", _claim6("local6"), True, True),
     Forgery("solicitation of a sibling", _solicit("sibling6", "own6"), True, True),
-    Forgery("detection of its own duplicate", _solicit("own6", NOWHERE6), True, True),
-    Forgery("and of its link-local address's", _solicit("local6", NOWHERE6), True, True),
+    Forgery("detection of a duplicate of its own address", _solicit("own6", NOWHERE6), True, True),
+    Forgery(
+        "detection of a duplicate of its link-local address",
+        _solicit("local6", NOWHERE6),
+        True,
+        True,
+    ),
     Forgery(
         "report of a multicast group from ::",
         lambda f, mark: ethernet(
@@ -196,11 +201,36 @@ FORGERIES = (
     Forgery("a sibling's link-local source", _udp6("sibling_local6"), True, False),
     Forgery("a datagram from ::", _udp6(NOWHERE6), True, False),
     Forgery("advertisement of the gateway's address", _claim6("gateway6", "local6"), True, False),
-    Forgery("of a sibling's link-local one", _claim6("sibling_local6", "local6"), True, False),
-    Forgery("from there", _claim6("sibling_local6"), True, False),
-    Forgery("solicitation from there", _solicit("sibling6", "sibling_local6"), True, False),
-    Forgery("detection of a sibling's duplicate", _solicit("sibling6", NOWHERE6), True, False),
-    Forgery("of its link-local one's", _solicit("sibling_local6", NOWHERE6), True, False),
+    Forgery(
+        "advertisement of a sibling's link-local address",
+        _claim6("sibling_local6", "local6"),
+        True,
+        False,
+    ),
+    Forgery(
+        "advertisement of a sibling's link-local address, from that address",
+        _claim6("sibling_local6"),
+        True,
+        False,
+    ),
+    Forgery(
+        "solicitation from a sibling's link-local address",
+        _solicit("sibling6", "sibling_local6"),
+        True,
+        False,
+    ),
+    Forgery(
+        "detection of a duplicate of a sibling's address",
+        _solicit("sibling6", NOWHERE6),
+        True,
+        False,
+    ),
+    Forgery(
+        "detection of a duplicate of a sibling's link-local address",
+        _solicit("sibling_local6", NOWHERE6),
+        True,
+        False,
+    ),
     Forgery("router advertisement", _router("local6"), True, False),
     Forgery("router advertisement of the gateway", _router("gateway6"), True, False),
     Forgery(

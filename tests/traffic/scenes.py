@@ -50,7 +50,13 @@ PORTS = Setting(
         "b1": published(8090),
     },
     rows=(
-        Row("from the world, which is seen", "world", "host", 8080, "a1:80 saw world"),
+        Row(
+            "from the world, whose address the server sees",
+            "world",
+            "host",
+            8080,
+            "a1:80 saw world",
+        ),
         Row("at another address of the host", "world", "host2", 8080, "a1:80 saw world"),
         Row("from the host to its own address", "host", "host", 8080, "a1:80 saw host"),
         Row("from the host to the gateway", "host", "gateway-a", 8080, "a1:80 saw gateway-a"),
@@ -61,9 +67,17 @@ PORTS = Setting(
         Row("from a sibling, at the gateway", "a2", "gateway-a", 8080, "a1:80 saw gateway-a"),
         Row("from another network", "b1", "host", 8080, "a1:80 saw gateway-a"),
         Row("to another network", "a1", "host", 8090, "b1:80 saw gateway-b"),
-        Row("hostIP: at this address one", "world", "host", 8081, "a2:81 saw world"),
-        Row("hostIP: at that address another", "world", "host2", 8081, "a1:81 saw world", "", V4),
-        Row("hostIP: at no other", "world", "host2", 8081, "refused", "", V6),
+        Row("hostIP: a port of one address", "world", "host", 8081, "a2:81 saw world"),
+        Row(
+            "hostIP: the same port of another address",
+            "world",
+            "host2",
+            8081,
+            "a1:81 saw world",
+            "",
+            V4,
+        ),
+        Row("hostIP: refused at other addresses", "world", "host2", 8081, "refused", "", V6),
         Row(
             "hostIP 127.0.0.1, from the host",
             "host",
@@ -79,8 +93,8 @@ PORTS = Setting(
         Row("hostIP 0.0.0.0: not IPv6", "world", "host", 8083, "refused", "", V6),
         Row("hostIP ::: IPv6", "world", "host", 8084, "a1:80 saw world", "", V6),
         Row("hostIP ::: not IPv4", "world", "host", 8084, "refused", "", V4),
-        Row("what is not published is refused", "world", "host", 8099, "refused"),
-        Row("the world's own 8080 is not taken", "a1", "world", 8080, "world:8080 saw host"),
+        Row("a port that is not published is refused", "world", "host", 8099, "refused"),
+        Row("port 8080 of the world is not redirected", "a1", "world", 8080, "world:8080 saw host"),
     ),
 )
 
@@ -103,7 +117,7 @@ NO_SNAT = Setting(
         Row("from the host", "host", "host", 8080, "a1:80 saw host"),
         Row("not from the container itself", "a1", "host", 8080, KEPT_OUT),
         Row("127.0.0.1 is not translated", "host", "loopback", 8080, KEPT_OUT, "", V4),
-        Row("ipMasq is another matter", "a1", "world", 80, "world:80 saw host"),
+        Row("ipMasq still applies", "a1", "world", 80, "world:80 saw host"),
     ),
 )
 
@@ -112,9 +126,21 @@ MASQ_ALL = Setting(
     networks={"a": {"masqAll": True}},
     containers={"a1": published(8080), "a2": ()},
     rows=(
-        Row("from the world, which is not seen", "world", "host", 8080, "a1:80 saw gateway-a"),
+        Row(
+            "from the world, whose address the server does not see",
+            "world",
+            "host",
+            8080,
+            "a1:80 saw gateway-a",
+        ),
         FROM_A_SIBLING,
-        Row("past the port all is as ever", "world", "a1", 80, "a1:80 saw world"),
+        Row(
+            "a connection to the container's own address keeps its source",
+            "world",
+            "a1",
+            80,
+            "a1:80 saw world",
+        ),
     ),
 )
 
@@ -128,7 +154,7 @@ ISOLATED = Setting(
     containers={"a1": (), "a2": (), "b1": published(8090), "c1": ()},
     rows=(
         Row("not to the other isolated network", "a1", "b1", 80, KEPT_OUT),
-        Row("nor back", "b1", "a1", 80, KEPT_OUT),
+        Row("nor in the other direction", "b1", "a1", 80, KEPT_OUT),
         INSIDE,
         TO_THE_WORLD,
         Row("to a published port there", "a1", "host", 8090, "b1:80 saw gateway-b"),
@@ -147,7 +173,7 @@ STRICT = Setting(
     rows=(
         Row("not to the other network", "a1", "b1", 80, KEPT_OUT),
         Row("nor to a published port there", "a1", "host", 8090, KEPT_OUT),
-        Row("nor from there to its own", "b1", "host", 8080, KEPT_OUT),
+        Row("nor from the other network to its own", "b1", "host", 8080, KEPT_OUT),
         INSIDE,
         OF_A_SIBLING,
         TO_THE_WORLD,
@@ -188,9 +214,15 @@ NO_HOST = Setting(
         OF_A_SIBLING,
         TO_THE_WORLD,
         FROM_THE_WORLD,
-        Row("to the own gateway", "b1", "gateway-b", HOST_PORT, "host:9000 saw b1"),
-        Row("not to another one", "b1", "gateway-c", HOST_PORT, KEPT_OUT),
-        Row("without the key to every one", "c1", "gateway-b", HOST_PORT, "host:9000 saw c1"),
+        Row("to its own gateway", "b1", "gateway-b", HOST_PORT, "host:9000 saw b1"),
+        Row("not to another gateway", "b1", "gateway-c", HOST_PORT, KEPT_OUT),
+        Row(
+            "a network without the key reaches every gateway",
+            "c1",
+            "gateway-b",
+            HOST_PORT,
+            "host:9000 saw c1",
+        ),
     ),
 )
 
@@ -221,10 +253,16 @@ NO_ICC = Setting(
     containers={"a1": published(8080), "a2": (), "a3": published(8081), "b1": ()},
     rows=(
         Row("not to a sibling", "a1", "a2", 80, KEPT_OUT),
-        Row("nor back", "a2", "a1", 80, KEPT_OUT),
-        Row("nor between those that publish ports", "a1", "a3", 80, KEPT_OUT),
+        Row("nor in the other direction", "a2", "a1", 80, KEPT_OUT),
+        Row("nor between containers that publish ports", "a1", "a3", 80, KEPT_OUT),
         OF_A_SIBLING,
-        Row("that of one that publishes too", "a3", "host", 8080, "a1:80 saw gateway-a"),
+        Row(
+            "the same, between containers that publish ports",
+            "a3",
+            "host",
+            8080,
+            "a1:80 saw gateway-a",
+        ),
         Row("the container's own published port", "a1", "host", 8080, "a1:80 saw gateway-a"),
         Row("to the host", "a1", "gateway-a", HOST_PORT, "host:9000 saw a1"),
         TO_THE_WORLD,

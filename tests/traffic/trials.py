@@ -113,7 +113,7 @@ RULESET = (
 )
 SERVICES = tuple(
     _trial(
-        f"a Service of kube-proxy's{about}, IPv{family}",
+        f"a Service of kube-proxy{about}, IPv{family}",
         partial(changes.service, own, family),
         "a2:80 saw a1",
     )
@@ -123,9 +123,9 @@ SERVICES = tuple(
 LATE = (_trial("a late RST and FIN", packets.leaving_late, NOT_HEARD),)
 BECOMING = tuple(
     Trial(
-        f"{next(iter(config))} is switched on under open connections",
+        f"{next(iter(config))} is turned on while connections are open",
         partial(changes.closed_off_later, config, ways),
-        "none goes on",
+        "none survives",
         {"a": MASQUERADED, "b": MASQUERADED},
     )
     for config, ways in (
