@@ -58,6 +58,8 @@ class Model:
         is_wanting = key in others or self._is_full(key.network, others)
         if is_wanting:
             others -= self.reclaim(key.network)
+            # Those of a DEL that did not come to its end are as dead.
+            others -= self.without_interface(key.network, seen) - {key}
         if key in others and key in seen.without_interface:  # of a DEL that did not come to its end
             others.remove(key)
             self.entries.pop(key, None)
@@ -80,7 +82,14 @@ class Model:
     def is_exhausted(self, network: str, seen: Sight) -> bool:
         """Whether an ADD would find no address, not even one of the dead."""
         lost = {key for key, entry in self.of_network(network).items() if entry.is_lost}
-        return self._is_full(network, seen.leases.keys() - lost)
+        return self._is_full(
+            network, seen.leases.keys() - lost - self.without_interface(network, seen)
+        )
+
+    @staticmethod
+    def without_interface(network: str, seen: Sight) -> set[Key]:
+        """Return those of a network that only the ledger knows."""
+        return {key for key in seen.without_interface if key.network == network}
 
     def reclaim(self, network: str) -> set[Key]:
         """Forget the lost of a network; they are returned."""
