@@ -29,6 +29,10 @@ The commands of `cni-bridge`, with what they print. `cni-bridge COMMAND --help` 
 page is [cni-bridge.8](cni-bridge.8). `make docs` generates this page by running the commands in private
 namespaces.
 
+Commands for running containers are on other pages: `publish`, `unpublish`, `connect`, `disconnect`, `isolate`
+and `join` in [firewall.md](firewall.md#ports-of-a-running-container), `limit` in
+[tuning.md](tuning.md#limits-of-a-running-container).
+
 Errors are one red line and indented details. Exit status: 0 success, 1 something is wrong, 2 wrong usage.
 """
 PLUGIN_DIR = "/opt/cni/bin"  # where people have it

@@ -17,10 +17,10 @@ def register(parsers: Commands) -> None:
         parsers,
         "isolate",
         run,
-        description="No packet passes any more between the container and another one of this host, on any "
-        "network,\nin either direction: open connections stop, and neighbours do not reach its published "
-        "ports.\nThe host, what is beyond it, and clients from there reach it as before. Ends with `join`, "
-        "or\nwhen the container is detached: after a restart, isolate it again.",
+        description="Stops all packets between the container and any other container of this host, on any "
+        "network,\nin open connections and through published ports too. The host and outside clients still "
+        "reach it.\nLasts until `join`, or until the container is detached: after a restart, isolate it "
+        "again.",
         examples="  cni-bridge isolate web\n"
         "  cni-bridge isolate web --network shop   # its other networks stay as they are",
     )

@@ -31,21 +31,20 @@ The containers of `crowd` ended without a DEL: the ledger and the sets are full,
 `spread` live, each with an interface on a bridge. CPU of a DEL leaves out the process that waits for the kernel after it.
 """
 LIVING = """
-Where 1000 containers live, an ADD costs more on an empty bridge, too, for every contestant. By `perf record -a`, with 1000 containers on
-ten bridges:
+Among 1000 running containers an ADD costs more, even on an empty bridge, for every contestant. The causes, by `perf record -a`, with 1000
+containers on ten bridges:
 
-- The kernel finds a key below /proc/sys/net in a cache, by its name and the directory's, which are the same in all namespaces. It compares
-  up to 1000 entries, 0.4 to 1 ms for a key that takes 0.05 ms on an empty host (`proc_sys_compare`). cni-bridge opens each key once, whether
-  it reads it or sets it.
-- Each host end has two or three IPv6 routes of its own. Whenever an interface comes or goes, the kernel looks at all of the host's
+- The kernel looks up keys below /proc/sys/net in a cache in which the entries of all namespaces have the same name. It compares up to 1000
+  of them: 0.4 to 1 ms for a key that takes 0.05 ms on an empty host (`proc_sys_compare`). cni-bridge opens each key only once.
+- Each host end has two or three IPv6 routes of its own. Whenever an interface comes or goes, the kernel walks all of the host's
   (`fib6_clean_all`): an eighth of an ADD's and a DEL's time.
-- On one bridge, each frame that is flooded is delivered to every container: 2 to 2.6 ms.
+- On one bridge, each flooded frame is delivered to every container: 2 to 2.6 ms.
 """
 EFFORT = """
 ## Effort
 
 One run with its children: instructions in user space (by valgrind), page faults, peak memory of the largest process, and the frames that
-every other container on the bridge receives from a new one, within 9 s. Unlike times they hardly depend on other load; the tests limit
+every other container on the bridge receives from a new one, within 9 s. Unlike times, they hardly depend on other load; the tests limit
 them (`tests/budget/costs.json`, `tests/kernel/test_flooding.py`).
 """
 
