@@ -56,6 +56,7 @@ def on_config(checked: Checked) -> Iterator[ConfigFinding]:
     yield from _on_addresses(checked)
     yield from _on_gateways(checked)
     yield from _on_nameserver(checked)
+    yield from _on_resolvers(checked)
 
 
 def on_all(networks: list[Checked]) -> Iterator[tuple[str, ConfigFinding]]:
@@ -221,6 +222,20 @@ def _on_nameserver(checked: Checked) -> Iterator[ConfigFinding]:
             f"{missing.msg} on this host: ADD would fail with error {missing.code}",
             missing.details,
         )
+
+
+def _on_resolvers(checked: Checked) -> Iterator[ConfigFinding]:
+    """Find entries of dns.nameservers that no resolver can use."""
+    for index, text in enumerate(checked.config.dns.nameservers if checked.config.dns else ()):
+        try:
+            kind = address.special(address.parse(text.partition("%")[0]))
+        except ValueError:
+            kind = "not an IP address"
+        if kind:
+            node = _node(checked, f"dns.nameservers[{index}]")
+            yield warning(
+                node, f"{text} is {kind}: resolvers cannot use it", "name a server's address"
+            )
 
 
 def _conflicts(earlier: Checked, later: Checked) -> Iterator[str]:

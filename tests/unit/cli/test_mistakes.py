@@ -250,6 +250,15 @@ WRONG: list[tuple[dict[str, Any], tuple[str, ...]]] = [
         ("ipam.isGateway: `isGateway` belongs in the plugin, outside `ipam`; it is ignored here",),
     ),
     (
+        {"dns": {"nameservers": ["192.0.2.53", "fe80::1%eth0", "224.0.0.251", "dns.example"]}},
+        (
+            "dns.nameservers[2]: 224.0.0.251 is a multicast address: resolvers cannot use it = "
+            "name a server's address",
+            "dns.nameservers[3]: dns.example is not an IP address: resolvers cannot use it = "
+            "name a server's address",
+        ),
+    ),
+    (
         {"mtu": 67},
         (
             "mtu: expected 68 or more, which IPv4 needs, found 67 = the kernel refuses less; 0 means "
