@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from cni_bridge.cli import add, chain, conflists, containers, default_route, terminal
+from cni_bridge.cli import (
+    add,
+    chain,
+    conflists,
+    containers,
+    default_route,
+    firewall_summary,
+    running,
+    terminal,
+)
 from cni_bridge.cli.containers import Target
 from cni_bridge.cli.options import (
     CONTAINER_HELP,
@@ -60,6 +69,7 @@ def run(options: Options) -> int:
     held = list(chain.addresses(made.add()))
     if not options.default_route:
         default_route.put_behind(target.netns_path, made.ifname)
+    _tell_isolation(options)
     if options.json:
         terminal.print_json(
             {
@@ -73,6 +83,17 @@ def run(options: Options) -> int:
     where = f"{made.who} on {made.name}"
     terminal.tell(f"{where}: {', '.join(held) or 'no address'}")
     return 0
+
+
+def _tell_isolation(options: Options) -> None:
+    """Say on stderr if the container is isolated, as the new interface is not."""
+    records = firewall_summary.FirewallRecords()
+    every = running.attachments(options.container, "", options.conf_dir)
+    isolated = [each for each in every if records.of(each.holding.attachment).is_isolated]
+    if isolated:
+        title = isolated[0].title
+        text = f"{isolated[0].text} is isolated, on {options.network} it is not: "
+        terminal.tell(f"{text}`cni-bridge isolate {title}` isolates it there too", stderr=True)
 
 
 def _free(target: Target) -> str:

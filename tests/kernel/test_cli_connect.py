@@ -9,7 +9,7 @@ from tests.kernel.conftest import MakeNetwork
 from tests.kernel.test_cli_live import where
 from tests.lab import Container, Host
 from tests.lab.iproute import ip_json
-from tests.lab.people import printed
+from tests.lab.people import command, printed
 
 FAR_AWAY = ("198.51.100.1", "2001:db8:f::1")
 
@@ -35,8 +35,11 @@ def test_the_first_network_keeps_the_default_route_until_it_is_gone(
     conf = where(tmp_path, *networks)
     container = host.container("c1")
     networks[0].add(container).result()
-    for name in ("two", "six"):
-        printed("connect", name, "c1", *conf)
+    printed("connect", "two", "c1", *conf)
+    printed("isolate", "c1", "--network", "two", *conf)
+    told = command("connect", "six", "c1", *conf).stderr
+    assert "c1 on two is isolated, on six it is not: `cni-bridge isolate c1`" in told
+    printed("join", "c1", *conf)
     assert used(container) == {"eth0"}
     printed("check", "two", "c1", "--ifname", "eth1", *conf)
     printed("disconnect", "one", "c1", *conf)
