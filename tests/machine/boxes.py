@@ -19,6 +19,9 @@ NETWORK = "/etc/cni/net.d/10-web.conflist"
 
 # What it answers is its name. It obeys SIGTERM: a shutdown would wait 90 s for it otherwise.
 SERVE = "echo {name} > /www/index.html; trap exit TERM; httpd -f -p 80 -h /www & wait"
+# At shutdown podman's service stops containers first. If systemd's SIGTERM came first, podman would take
+# it for the end of a container that it must start again.
+STOPPED_BY_PODMAN = "systemd-run --scope --quiet --collect --property=Before=podman-restart.service"
 UNIT = """
 [Unit]
 After=containerd.service network-online.target
@@ -63,13 +66,13 @@ class Podman:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        machine.run("systemctl enable --quiet podman-restart")
+        machine.run("systemctl enable --quiet --now podman-restart")
 
     def start(self, name: str, port: int) -> Box:
         """Start a container."""
         command = SERVE.format(name=name)
         self.machine.run(
-            f"podman run --detach --restart always --name {name} --network web "
+            f"{STOPPED_BY_PODMAN} podman run --detach --restart always --name {name} --network web "
             f"--publish {port}:80 {IMAGE} sh -c '{command}'"
         )
         return Box(name, port)
