@@ -63,8 +63,8 @@ def test_the_agent_comes_before_what_needs_it_and_is_started_again(
 
     killed = guest.run(
         f"old=$(systemctl show -P MainPID {AGENT}); kill -9 $old; "
-        f'timeout 100 sh -c "until systemctl --quiet is-active {AGENT} && '
-        f'test $(systemctl show -P MainPID {AGENT}) != $old; do sleep 0.2; done"; '
+        f"timeout 100 sh -c 'until systemctl --quiet is-active {AGENT} && "
+        f"test $(systemctl show -P MainPID {AGENT}) != $0; do sleep 0.2; done' $old; "
         f"systemctl show -P NRestarts {AGENT}"
     )
     assert killed == "1\n"
