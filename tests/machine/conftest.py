@@ -29,13 +29,10 @@ def suite(request: pytest.FixtureRequest) -> str:
 def switched_on(suite: str) -> Iterator[Machine]:
     """Yield a machine that all scenarios of a release use, one after the other."""
     release, _, way = suite.partition(":")
-    emulator.need("etcd=etcd-server", "faketime")
+    emulator.need("etcd=etcd-server", "faketime", "busybox=busybox-static")
+    emulator.need("systemd-nspawn=systemd-container")
     if way:
-        emulator.need(
-            f"{emulator.QEMU}=qemu-system-x86", "qemu-img=qemu-utils", "busybox=busybox-static"
-        )
-    else:
-        emulator.need("systemd-nspawn=systemd-container", "busybox=busybox-static")
+        emulator.need(f"{emulator.QEMU}=qemu-system-x86", "qemu-img=qemu-utils")
     made = image(release)
     outcomes.describe(suite, made)
     with (emulated if way else contained)(made, package()) as running:

@@ -26,7 +26,7 @@ class Emulated(Machine):
 
     has_own_kernel = True
 
-    def __init__(self, image: Image, disk: Path, files: Path, fresh: str = "") -> None:
+    def __init__(self, image: Image, disk: Path, files: Path, fresh: str) -> None:
         self._fresh = fresh
         self.image = image
         self.disk = disk
@@ -82,20 +82,16 @@ class Emulated(Machine):
         self.cut_power()
         self._sockets.cleanup()
 
-    def save(self, name: str) -> None:
-        """Keep disk and memory as they are now."""
+    def save(self) -> None:
+        """Keep disk and memory as they are now, for all scenarios to begin with."""
         self.run("sync")
-        self._monitor.human(f"savevm {name}")
+        self._monitor.human(f"savevm {self._fresh}")
 
     def renew(self) -> None:
-        """Make it as it was right after the package was installed."""
-        self.restore(self._fresh)
-
-    def restore(self, name: str) -> None:
         """Bring back disk and memory as they were then, with the time of now."""
         if not self._process:
             self.start("-S")
-        self._monitor.human(f"loadvm {name}")
+        self._monitor.human(f"loadvm {self._fresh}")
         self._monitor("cont")
         self._agent.wait(START_S)
         self.run(f"date --set=@{time.time():.0f}")

@@ -1,6 +1,7 @@
-"""The states that a machine is brought to once and restored from: booted, then with us installed.
+"""The states that a machine is brought to once and begins with: the package installed, then booted.
 
-Each is a disk below .cache that holds a snapshot with the stage's name.
+Each is a disk below .cache. The package is installed in namespaces, which takes seconds; qemu keeps
+the booted machine as a snapshot.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,11 +22,11 @@ from tests.machine.images import Image
 from tests.runtimes.image import write_image
 from tests.runtimes.machine import fill
 
-BOOTED, INSTALLED = "booted", "installed"
+BOOTED = "booted"  # the snapshot
 FILES = "/srv/files"  # where the machine has what it was handed
 FILES_SIZE = 256 << 20
 IMAGE = "localhost/busybox:1"
-INSTALL_S = 1800  # where it is emulated, beside other work
+INSTALL_S = 600  # beside other work
 NEWER = "999.0"  # the version of a package to upgrade to
 CONTAINERS_CONF = """
 [containers]
@@ -62,11 +63,39 @@ test $VERSION_ID != 12 || podman import --quiet {FILES}/root.tar {IMAGE} # the o
 @contextmanager
 def contained(image: Image, package: Path) -> Iterator[Contained]:
     """Yield a Debian in namespaces, to be renewed to how it was with the package installed."""
+    installed, files = _installed(image, package)
+    running = Contained(installed.with_name(f"running-{os.getpid()}.raw"), files, installed)
+    try:
+        yield running
+    finally:
+        running.close()
+        _remove(running.disk)
+
+
+@contextmanager
+def emulated(image: Image, package: Path) -> Iterator[Emulated]:
+    """Yield a machine that has booted with the package installed, on a disk of its own."""
+    installed, files = _installed(image, package)
+    booted = installed.with_suffix(".qcow2")
+    if not booted.exists():
+        _boot(image, installed, files, booted)
+    disk = installed.with_name(f"running-{os.getpid()}.qcow2")
+    _copy(booted, disk)
+    running = Emulated(image, disk, files, BOOTED)
+    try:
+        yield running
+    finally:
+        running.close()
+        _remove(disk)
+
+
+def _installed(image: Image, package: Path) -> tuple[Path, Path]:
+    """Return a disk with the package installed, in namespaces if it is missing, and the files for it."""
     directory = Path(image.disk).parent
     files = directory / "files.raw"
     installed = directory / f"installed-{_hand_over(package, files)}.raw"
     if not installed.exists():
-        for old in (*directory.glob("installed-*.raw"), *directory.glob("installed-*.console")):
+        for old in directory.glob("installed-*"):
             old.unlink()
         fresh = Contained(installed.with_suffix(".fresh"), files, Path(image.disk))
         try:
@@ -76,73 +105,28 @@ def contained(image: Image, package: Path) -> Iterator[Contained]:
         finally:
             fresh.close()
         fresh.disk.rename(installed)
-    running = Contained(directory / f"running-{os.getpid()}.raw", files, installed)
+    return installed, files
+
+
+def _boot(image: Image, installed: Path, files: Path, booted: Path) -> None:
+    """Make a disk over another one, with a snapshot of the machine that has booted from it."""
+    print("machine: boot in qemu", flush=True)
+    fresh = booted.with_suffix(".fresh")
+    over = ("-b", installed.name, "-F", "raw")
+    subprocess.run(("qemu-img", "create", "-q", "-f", "qcow2", *over, fresh), check=True)
+    running = Emulated(image, fresh, files, BOOTED)
     try:
-        yield running
+        running.start()
+        running.wait()
+        running.save()
     finally:
         running.close()
-        running.disk.unlink(missing_ok=True)
-        running.disk.with_suffix(".console").unlink(missing_ok=True)
+    fresh.rename(booted)
 
 
-@contextmanager
-def emulated(image: Image, package: Path) -> Iterator[Emulated]:
-    """Yield a machine with the package installed, on a disk of its own."""
-    directory = Path(image.disk).parent
-    files = directory / "files.raw"
-    digest = _hand_over(package, files)
-    booted = _stage(image, files, directory / "booted.qcow2", BOOTED, None, _boot)
-    installed = directory / f"installed-{digest}.qcow2"
-    if not installed.exists():
-        for old in directory.glob("installed-*.qcow2"):
-            old.unlink()
-    _stage(image, files, installed, INSTALLED, booted, _install)
-    disk = directory / f"running-{os.getpid()}.qcow2"
-    _copy(installed, disk)
-    running = Emulated(image, disk, files, INSTALLED)
-    try:
-        yield running
-    finally:
-        running.close()
-        disk.unlink()
-        disk.with_suffix(".console").unlink(missing_ok=True)
-
-
-def _stage(
-    image: Image,
-    files: Path,
-    disk: Path,
-    name: str,
-    base: Path | None,
-    make: Callable[[Emulated], None],
-) -> Path:
-    """Return a disk with the snapshot `name`, made from that of another stage if it is missing."""
-    if disk.exists():
-        return disk
-    print(f"machine: {name}", flush=True)
-    fresh = disk.with_suffix(".fresh")
-    if base:
-        _copy(base, fresh)
-    else:
-        over = ("-b", image.disk, "-F", "raw")
-        subprocess.run(("qemu-img", "create", "-q", "-f", "qcow2", *over, fresh), check=True)
-    running = Emulated(image, fresh, files)
-    try:
-        make(running)
-        running.save(name)
-    finally:
-        running.close()
-    return fresh.rename(disk)
-
-
-def _boot(machine: Emulated) -> None:
-    machine.start()
-    machine.wait()
-
-
-def _install(machine: Emulated) -> None:
-    machine.restore(BOOTED)
-    machine.run(INSTALL, INSTALL_S)
+def _remove(disk: Path) -> None:
+    for each in (disk, disk.with_suffix(".console")):
+        each.unlink(missing_ok=True)
 
 
 def _copy(source: Path, target: Path) -> None:
