@@ -28,7 +28,7 @@ PACKAGES = (
     *("linux-image-cloud-amd64", "systemd-sysv", "udev", "dbus", "qemu-guest-agent"),
     *("iproute2", "iputils-ping", "procps", "kmod", "nftables", "iptables", "conntrack"),
     *("podman", "crun", "containerd", "runc", "containernetworking-plugins", "docker.io"),
-    *("firewalld", "ufw", "network-manager", "dnsmasq", "apparmor"),
+    *("firewalld", "ufw", "network-manager", "dnsmasq", "apparmor", "apparmor-profiles"),
     *("busybox-static", "socat", "python3-minimal", "ca-certificates"),
 )
 ALSO = {"trixie": ("docker-cli",)}  # no part of docker.io there

@@ -180,9 +180,15 @@ def ensure(network: str, *, is_changed: bool) -> None:
         complaint = done.stderr.decode(errors="replace").strip()
         raise NameserverFailed(
             f"the nameserver of network {network} did not start",
-            f"{complaint or f'exit status {done.status}'}\nanother process may have port 53: "
-            f"`ss -lnp sport = {PORT}`",
+            f"{complaint or f'exit status {done.status}'}\n{_advice(complaint)}",
         )
+
+
+def _advice(complaint: str) -> str:
+    # dnsmasq starts as root: only a security module refuses it a file.
+    if "Permission denied" in complaint:
+        return f"AppArmor or SELinux must allow {PROGRAM} to use {BASE}: see names.md"
+    return f"another process may have port 53: `ss -lnp sport = {PORT}`"
 
 
 def reload(network: str) -> bool:

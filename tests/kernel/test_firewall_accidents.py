@@ -30,12 +30,13 @@ def masqueraded(make_network: MakeNetwork) -> Network:
 
 
 @contextmanager
-def without(program: str, scratch: Path) -> Iterator[None]:
-    """Inside, this private host lacks the program."""
-    nothing = scratch / program
-    nothing.touch(mode=0o644)
+def without(program: str, scratch: Path, instead: str = "") -> Iterator[None]:
+    """Inside, this private host lacks the program, or has a script instead of it."""
+    other = scratch / program
+    other.write_text(instead)
+    other.chmod(0o755 if instead else 0o644)
     installed = os.path.realpath(str(shutil.which(program)))
-    mount(str(nothing), installed, flags=MS_BIND)
+    mount(str(other), installed, flags=MS_BIND)
     yield
     subprocess.run(("umount", installed), check=True)
 

@@ -160,3 +160,14 @@ def test_without_dnsmasq_add_and_status_say_so(host: Host, named: Network, tmp_p
         host.assert_as_before()
         error = named.do("STATUS", container, "eth0").error()
         assert (error["code"], error["msg"]) == (50, "dnsmasq is not installed")
+
+
+def test_an_add_says_what_keeps_dnsmasq_from_its_files(
+    host: Host, named: Network, tmp_path: Path
+) -> None:
+    refused = "dnsmasq: cannot read /run/cni-bridge-dns/net/dnsmasq.conf: Permission denied"
+    with without("dnsmasq", tmp_path, f"#!/bin/sh\necho '{refused}' >&2; exit 1\n"):
+        error = named.add(host.container(), **called("web")).error()
+    assert error["code"] == 113
+    assert error["details"].startswith(f"{refused}\nAppArmor or SELinux must allow dnsmasq")
+    host.assert_as_before()
