@@ -37,10 +37,8 @@ def complete(picture: Picture, found: Inventory) -> Picture:
 
 def table(spaces: Iterable[Space]) -> Table:
     """Return every interface by namespace, with the namespace's id, and what it is wired to."""
-    made = terminal.table()
-    made.show_header = True
-    for title in ("namespace", "id", "interface", "addresses", "wired to"):
-        made.add_column(title, overflow="fold", no_wrap=title in ("id", "interface", "addresses"))
+    whole = ("id", "interface", "addresses")
+    made = terminal.table("namespace", *whole, "wired to", whole=whole)
     for space in spaces:
         title, number = space.name or "host", str(space.identity.inode)
         for each in _in_order(space):

@@ -61,7 +61,8 @@ def _pool(each: clusters.Pool) -> str:
 
 
 def _table(each: Cluster) -> Table:
-    table = terminal.table("host", "id", "addresses", "membership", "blocks", "free here")
+    titles = ("host", "addresses", "membership", "blocks", "free here")
+    table = terminal.table(*titles, whole=("blocks",))
     hosts = sorted(each.hosts, key=lambda host: (host.id != each.shot.me.id, each.is_member(host)))
     for host in hosts[:MOST]:
         table.add_row(*_row(each, host))
@@ -72,13 +73,13 @@ def _table(each: Cluster) -> Table:
 
 def _row(each: Cluster, host: Host) -> tuple[str | Text, ...]:
     is_here = host.id == each.shot.me.id
+    blocks = each.blocks_of(host)
     return (
-        Text.assemble(host.name, (" (this one)" if is_here else "", "dim")),
-        host.id,
-        " ".join(map(address.text, host.addresses)),
+        terminal.lines((f"{host.name} (this one)" if is_here else host.name, host.id)),
+        terminal.lines(map(address.text, host.addresses)),
         _membership(each, host),
-        _few(each.blocks_of(host)),
-        _free(each) if is_here else "",
+        terminal.lines(_few(blocks)),
+        terminal.lines(_free(each, block) for block in blocks[:BLOCKS_SHOWN]) if is_here else "",
     )
 
 
@@ -90,15 +91,15 @@ def _membership(each: Cluster, host: Host) -> Text:
     return Text(text, style="bold yellow")
 
 
-def _few(blocks: list[str]) -> str:
-    more = f" … and {len(blocks) - BLOCKS_SHOWN} more" if len(blocks) > BLOCKS_SHOWN else ""
-    return " ".join(blocks[:BLOCKS_SHOWN]) + more
+def _few(facts: list[str]) -> list[str]:
+    more = len(facts) - BLOCKS_SHOWN
+    return facts if more <= 0 else [*facts[:BLOCKS_SHOWN], f"… and {more} more"]
 
 
-def _free(each: Cluster) -> str:
-    return ", ".join(
-        f"{prefix_text(row.subnet)}: {row.size - row.used} of {row.size}" for row in each.rows
-    )
+def _free(each: Cluster, block: str) -> str:
+    """Return how many addresses of a block of this host are free; empty before its first container."""
+    found = (row for row in each.rows if prefix_text(row.subnet) == block)
+    return next((f"{row.size - row.used} of {row.size}" for row in found), "")
 
 
 def _notes(each: Cluster) -> list[Text]:

@@ -1,7 +1,7 @@
 """Styled text and tables for terminals, cleaned: everything that needs rich, which is slow to load."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from rich.console import Console
@@ -51,8 +51,11 @@ class Screen(Console):
         return super()._render_buffer(_without_trailing_blanks(buffer))
 
 
-def table(*titles: str | Text) -> Table:
-    """Return an empty table without lines; without titles it has no header."""
+def table(*titles: str | Text, whole: Collection[str] = ()) -> Table:
+    """Return an empty table without lines; without titles it has no header.
+
+    No line of the columns `whole` is broken, as a piece of an address is another address.
+    """
     made = Table(
         box=None,
         header_style="dim",
@@ -61,7 +64,7 @@ def table(*titles: str | Text) -> Table:
         show_header=bool(titles),
     )
     for title in titles:
-        made.add_column(title, overflow="fold")
+        made.add_column(title, overflow="fold", no_wrap=title in whole)
     return made
 
 
