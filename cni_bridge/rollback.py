@@ -45,5 +45,6 @@ def undo_add(
         error.add_note(f"while rolling back: {failure}")
     for left in attachments.detach(host, ledger, (holding.attachment,), addresses.undo):
         error.add_note(f"while rolling back: {left}")
-    if is_deleted and isinstance(error, KernelError):  # the interface vanished under it
+    is_consequence = isinstance(error, (KernelError, errors.CniError))  # the interface vanished
+    if is_deleted and is_consequence and not isinstance(error, errors.TryAgainLater):
         raise messages.overtaken(holding.attachment, str(error)) from error

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CONTAINERS = 50
 EXHAUSTED, OVERTAKEN = 100, 11
 PATIENCE = 50  # seconds; a run waits for the ledger ten at most, and all share the processors
-STEPS = (4, 6, 8, 10, 12)  # messages to the kernel, before and after the pair is made
+STEPS = tuple(range(4, 13))  # messages to the kernel, before and after the pair is made
 
 Wanted = tuple[str, Network, Container, str]
 
