@@ -7,13 +7,14 @@ from cni_bridge.cli import chain, conflists, containers, ports, terminal
 from cni_bridge.cli.chain import Chain
 from cni_bridge.cli.containers import Target
 from cni_bridge.cli.options import (
-    CONTAINER_HELP,
     Commands,
     Options,
     Parser,
     add_command,
     add_conf_dir,
+    add_container,
     add_json,
+    add_network,
 )
 from cni_bridge.cli.validate import command as validate
 from cni_bridge.errors import InvalidConfig
@@ -86,8 +87,8 @@ def _tell_ports(options: Options, made: Chain) -> None:
 
 def add_names(parser: Parser) -> None:
     """Add what `add`, `del` and `check` have in common."""
-    parser.add_argument("network", metavar="NETWORK", help="its name in the config directory")
-    parser.add_argument("container", metavar="NETNS|NAME", help=CONTAINER_HELP)
+    add_network(parser)
+    add_container(parser, "NETNS|NAME")
     parser.add_argument("--ifname", metavar="NAME", default="eth0", help="eth0 by default")
     add_conf_dir(parser, conflists.directory())
 

@@ -14,12 +14,13 @@ from cni_bridge.cli import (
 )
 from cni_bridge.cli.containers import Target
 from cni_bridge.cli.options import (
-    CONTAINER_HELP,
     Commands,
     Options,
     add_command,
     add_conf_dir,
+    add_container,
     add_json,
+    add_network,
 )
 from cni_bridge.cli.validate import command as validate
 from cni_bridge.errors import InvalidConfig
@@ -40,8 +41,8 @@ def register(parsers: Commands) -> None:
         examples="  cni-bridge connect db web\n"
         "  cni-bridge connect db web --ip 10.1.0.9 --alias database",
     )
-    parser.add_argument("network", metavar="NETWORK", help="its name in the config directory")
-    parser.add_argument("container", metavar="CONTAINER", help=CONTAINER_HELP)
+    add_network(parser)
+    add_container(parser)
     parser.add_argument(
         "--ifname", metavar="NAME", default="", help="the first free of eth0, eth1..."
     )

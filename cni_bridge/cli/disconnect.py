@@ -2,12 +2,13 @@
 
 from cni_bridge.cli import add, conflists, running, terminal
 from cni_bridge.cli.options import (
-    CONTAINER_HELP,
     Commands,
     Options,
     add_command,
     add_conf_dir,
+    add_container,
     add_json,
+    add_network,
 )
 from cni_bridge.errors import InvalidConfig
 
@@ -22,8 +23,8 @@ def register(parsers: Commands) -> None:
         "attached it.",
         examples="  cni-bridge disconnect db web",
     )
-    parser.add_argument("network", metavar="NETWORK", help="its name in the config directory")
-    parser.add_argument("container", metavar="CONTAINER", help=CONTAINER_HELP)
+    add_network(parser)
+    add_container(parser)
     parser.add_argument(
         "--ifname", metavar="NAME", default="", help="needed if it has several on that network"
     )

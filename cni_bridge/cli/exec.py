@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from cni_bridge import address
 from cni_bridge.cli import containers
-from cni_bridge.cli.options import CONTAINER_HELP, Commands, Options, add_command
+from cni_bridge.cli.options import Commands, Options, add_command, add_container
 from cni_bridge.errors import InvalidConfig, IOFailure
 from cni_bridge.kernel import netns
 from cni_bridge.naming import hosts, question, server
@@ -28,7 +28,7 @@ def register(parsers: Commands) -> None:
         "one. Without a\ncommand it starts a shell.",
         examples="  cni-bridge exec red -- ip addr\n  cni-bridge exec 3f2a",
     )
-    parser.add_argument("container", metavar="CONTAINER", help=CONTAINER_HELP)
+    add_container(parser)
     parser.add_argument(
         "command", metavar="-- CMD", nargs=argparse.REMAINDER, help="a shell if omitted"
     )

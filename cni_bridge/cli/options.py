@@ -20,7 +20,6 @@ Commands: TypeAlias = "argparse._SubParsersAction[Any]"
 Run: TypeAlias = Callable[[Options], int]
 
 COMMAND = "COMMAND"  # what help calls one
-CONTAINER_HELP = "a container's name, id or address; a network namespace; or a process id"
 LONGEST = len("    completion")
 
 
@@ -116,6 +115,20 @@ def directory(default: str = "") -> Callable[[str], str]:
         return text
 
     return check
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Add the network that a command is about."""
+    parser.add_argument("network", metavar="NETWORK", help="its name in the config directory")
+
+
+def add_container(parser: argparse.ArgumentParser, metavar: str = "CONTAINER") -> None:
+    """Add the container that a command is about, as `containers.find` takes it."""
+    parser.add_argument(
+        "container",
+        metavar=metavar,
+        help="a container's name, id or address; a network namespace; or a process id",
+    )
 
 
 def add_conf_dir(parser: argparse.ArgumentParser, default: str = CONF_DIR) -> None:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 from cni_bridge import names
 from cni_bridge.cli import chain, conflists, container_names, terminal
 from cni_bridge.cli.conflists import Network
-from cni_bridge.cli.options import Commands, Options, add_command, add_conf_dir
+from cni_bridge.cli.options import Commands, Options, add_command, add_conf_dir, add_network
 from cni_bridge.errors import InvalidConfig, IOFailure
 from cni_bridge.kernel import links, machine
 from cni_bridge.kernel.links import Link
@@ -36,7 +36,7 @@ def register(parsers: Commands) -> None:
         "The bridge\nstays if cni-bridge did not create it, or if another network or interface uses it.",
         examples="  cni-bridge rm web",
     )
-    parser.add_argument("network", metavar="NETWORK", help="its name in the config directory")
+    add_network(parser)
     add_conf_dir(parser, conflists.directory())
 
 

@@ -7,7 +7,7 @@ from cni_bridge import names
 from cni_bridge.cli import conflists, container_names, containers, stdin
 from cni_bridge.cli.container_names import Known
 from cni_bridge.cli.containers import Target
-from cni_bridge.cli.options import CONTAINER_HELP, Parser, add_conf_dir
+from cni_bridge.cli.options import Parser, add_conf_dir, add_container
 from cni_bridge.edge import codec, config, validators
 from cni_bridge.edge.config import STATE_DIR
 from cni_bridge.errors import InvalidConfig
@@ -52,7 +52,7 @@ class Running:
 
 def add_names(parser: Parser) -> None:
     """Add the container, its network and the configs."""
-    parser.add_argument("container", metavar="CONTAINER", help=CONTAINER_HELP)
+    add_container(parser)
     parser.add_argument(
         "--network", metavar="NAME", default="", help="one of the container's networks"
     )
