@@ -52,16 +52,22 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="sweeps at a time")
     parser.add_argument("--thinner", type=int, default=1, help="each which of the chosen points")
     parser.add_argument("--resume", action="store_true", help="without what was done before")
+    parser.add_argument(
+        "--only", default=[""], nargs="+", help="sweeps whose names have one of these"
+    )
     asked = parser.parse_args()
     become_root()
     console = Console(stderr=True)
     done: Done = pickle.loads(SO_FAR.read_bytes()) if asked.resume else []
     known = {str(job) for job, _ in done}
+    jobs = [
+        job
+        for job in _jobs(asked.thinner)
+        if str(job) not in known and any(part in str(job) for part in asked.only)
+    ]
     context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(asked.workers, context) as pool:
-        started: dict[Future[Tally | Leaks], Job] = {
-            pool.submit(_work(job)): job for job in _jobs(asked.thinner) if str(job) not in known
-        }
+        started: dict[Future[Tally | Leaks], Job] = {pool.submit(_work(job)): job for job in jobs}
         for future in as_completed(started):
             job, outcome = started[future], future.result()
             done.append((job, outcome))

@@ -19,10 +19,10 @@ def ip_json(*words: str, container: str = "") -> list[dict[str, Any]]:
     return [entry for entry in listed if entry]
 
 
-def ip_all(*commands: str, family: str, container: str = "") -> list[list[dict[str, Any]]]:
-    """Return what `ip -json` says to each command, all of them run by one process."""
+def ip_all(*commands: str, option: str, container: str = "") -> list[list[dict[str, Any]]]:
+    """Return what `ip -json OPTION` says to each command, all of them run by one process."""
     where = ("-n", container) if container else ()
-    words = ("ip", *where, family, "-j", "-batch", "-")
+    words = ("ip", *where, option, "-j", "-batch", "-")
     return [json.loads(line) for line in _run(*words, stdin="\n".join(commands)).splitlines()]
 
 

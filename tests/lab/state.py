@@ -65,7 +65,10 @@ def differences(before: State, after: State, shared: Collection[str] = ()) -> li
 
 
 def _network(place: str, container: str = "") -> Iterator[Line]:
-    for link in ip_json("-d", "addr", "show", container=container):
+    asked = ("addr show", "route show table all", "rule")  # of routes both families, of rules one
+    links, routes, rules = ip_all(*asked, option="-d", container=container)
+    rules_6 = ip_json("-6", "rule", container=container)
+    for link in links:
         device = link["ifname"]
         yield Line(place, "link", device, _link_text(link))
         for address in link["addr_info"]:
@@ -73,14 +76,11 @@ def _network(place: str, container: str = "") -> Iterator[Line]:
                 continue
             text = f"{address['local']}/{address['prefixlen']} {address['scope']}"
             yield Line(place, "address", device, text)
-    for family in ("-4", "-6"):
-        asked = ("route show table all", "rule")
-        routes, rules = ip_all(*asked, family=family, container=container)
-        for route in routes:
-            if route.get("dst", "").startswith(KERNELS_OWN):
-                continue
+    for route in routes:
+        if not route.get("dst", "").startswith(KERNELS_OWN):
             yield Line(place, "route", route.get("dev", ""), _sorted_text(route))
-        for rule in rules:
+    for family, listed in (("-4", rules), ("-6", rules_6)):
+        for rule in listed:
             yield Line(place, "rule", "", f"{family} {_sorted_text(rule)}")
 
 
