@@ -68,8 +68,7 @@ def run(options: Options) -> int:
     validate.refuse(f"{made.name}.conflist", made.text)
     add.refuse_unoffered(made)
     held = list(chain.addresses(made.add()))
-    if not options.default_route:
-        default_route.put_behind(target.netns_path, made.ifname)
+    default_route.arrange(target.netns_path, made.ifname, first=options.default_route)
     _tell_isolation(options)
     if options.json:
         terminal.print_json(

@@ -69,6 +69,7 @@ class KernelRoute:
     destination: str
     gateway: str
     device: str
+    metric: int = 0
     is_advertised: bool = False  # by an IPv6 router
 
 
@@ -219,5 +220,6 @@ def _routes(view: _View) -> Iterator[KernelRoute]:
                         destination=prefix_text(each.destination),
                         gateway=address.text(gateway) if gateway else "",
                         device=device[0].name,
+                        metric=each.priority,
                         is_advertised=each.protocol == RTPROT_RA,
                     )

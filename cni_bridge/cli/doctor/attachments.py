@@ -8,7 +8,7 @@ from functools import partial
 
 from cni_bridge import address
 from cni_bridge.address import prefix_text
-from cni_bridge.cli import firewall_summary, host_state, inventory
+from cni_bridge.cli import default_route, firewall_summary, host_state, inventory
 from cni_bridge.cli import gc as gc_command
 from cni_bridge.cli.doctor import fixes
 from cni_bridge.cli.doctor.facts import Facts
@@ -194,6 +194,13 @@ def routes(facts: Facts) -> Iterator[Diagnosis]:
             if route.table or (target, gateway) in present:
                 continue
             name = "default" if not route.destination.length else target
+            others = [
+                item.metric
+                for item in space.routes
+                if item.destination == target and item.device != plan.veth.container_name
+            ]
+            if name == "default":
+                route = default_route.behind(route, others)
             via = f" via {gateway}" if gateway else ""
             yield Diagnosis(
                 cause=f"{_who(each)} has no route {name}{via}",
@@ -239,7 +246,7 @@ def _addition(route: Route, words: str, want: Veth) -> str:
     ip = f"ip {'-6 ' if is_ipv6 else ''}route add {words} dev {want.container_name}"
     own = None if route.gateway else veth.connected(want).get(route.destination)
     if own is None:
-        return ip
+        return f"{ip} metric {route.priority}" if route.priority else ip
     return f"{ip} proto kernel " + (
         f"metric {fixes.IP6_RT_PRIO_ADDRCONF}"
         if is_ipv6

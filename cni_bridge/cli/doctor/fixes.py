@@ -6,7 +6,7 @@ Each can be applied twice, and none removes anything.
 from errno import EEXIST, EINVAL, ENETDOWN
 
 from cni_bridge import address, optional_parts
-from cni_bridge.cli import host_state
+from cni_bridge.cli import default_route, host_state
 from cni_bridge.cli import restore as restore_command
 from cni_bridge.kernel import netns, sysctl
 from cni_bridge.kernel.netlink import Socket
@@ -43,7 +43,14 @@ def restore(wanted: Plan, netns_path: str, *, is_published: bool) -> None:
     container = netns.open_netns(netns_path)
     try:
         _connect(container, wanted.veth)  # other routes lead over these
-        veth_repair.restore(host, container, shared, replace(wanted.veth, port=port))
+        inside = netns.inside(container, Socket)
+        try:
+            name, routes = wanted.veth.container_name, wanted.veth.routes
+            lacking = tuple(default_route.lacking(inside, name, routes))
+        finally:
+            inside.close()
+        desired = replace(wanted.veth, port=port, routes=lacking)
+        veth_repair.restore(host, container, shared, desired)
     finally:
         netns.close(container)
 
