@@ -12,7 +12,7 @@
 import hashlib
 import json
 
-from cni_bridge.address import Prefix, prefix_text
+from cni_bridge.address import Prefix
 from cni_bridge.cluster import etcd_json, etcd_view, notation
 from cni_bridge.cluster.etcd_client import FAILED_PRECONDITION, NOT_FOUND, EtcdClient, Refused
 from cni_bridge.cluster.etcd_json import Document, Entry, delete, is_at, put
@@ -218,7 +218,7 @@ class Etcd:
         return self._at(f"members/{host}")
 
     def _block(self, subnet: Prefix) -> str:
-        return self._at(f"blocks/{prefix_text(subnet).replace('/', '-')}")
+        return self._at(f"blocks/{etcd_view.block_name(subnet)}")
 
     def _is_member(self, membership: Membership) -> Document:
         return etcd_json.is_leased(self._member(membership.host.id), membership.token)

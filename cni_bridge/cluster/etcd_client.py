@@ -8,10 +8,8 @@ import random
 import re
 import socket
 import ssl
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -28,7 +26,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 
 from cni_bridge.cluster.model import Credentials
-from cni_bridge.cluster.store import Unreachable
+from cni_bridge.cluster.store import Unreachable, ahead
 
 Document = dict[str, Any]
 T = TypeVar("T")
@@ -101,8 +99,12 @@ class EtcdClient:
         return self._first_that_answers(lambda at: self._post(self._members[at], path, body))
 
     def _post(self, member: Etcd3Client, path: str, body: Document) -> Document:
-        answer: Document = member.post(member.get_url(path), json=body, headers=self._headers())
-        return answer
+        answer = member.post(member.get_url(path), json=body, headers=self._headers())
+        told = answer.get("result", answer) if isinstance(answer, dict) else None
+        if not isinstance(told, dict) or "header" not in told:
+            raise Etcd3Exception(json.dumps(answer))
+        found: Document = answer
+        return found
 
     def _stream(self, at: int, path: str, body: Document) -> requests.Response:
         member = self._member(self._endpoints[at])  # a session is for one thread
@@ -175,8 +177,9 @@ class EtcdClient:
         file = self._credentials.password_file
         try:
             password = Path(file).read_text(encoding="utf-8").rstrip("\n")
-        except OSError as error:
-            raise Unreachable(f"passwordFile {file}: {error.strerror}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+            raise Unreachable(f"passwordFile {file}: {why}") from error
         body = {"name": self._credentials.user, "password": password}
         return str(self._ask("auth/authenticate", body)["token"])
 
@@ -184,9 +187,7 @@ class EtcdClient:
         return {"Authorization": self._token} if self._token else {}
 
     def _look_at_the_clock(self, answer: requests.Response, **_others: object) -> None:
-        """Note the clock skew, by the second: the Date header is truncated, not rounded."""
-        if date := answer.headers.get("Date"):
-            self.skew = parsedate_to_datetime(date).timestamp() + 0.5 - time.time()
+        self.skew = ahead(answer.headers.get("Date"), self.skew)
 
 
 class _Watchful(HTTPAdapter):

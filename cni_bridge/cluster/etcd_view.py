@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from cni_bridge.address import Prefix, first, parse_prefix
+from cni_bridge.address import Prefix, first, parse_prefix, prefix_text
 from cni_bridge.cluster import notation
 from cni_bridge.cluster.etcd_json import Entry
 from cni_bridge.cluster.model import View
@@ -61,13 +61,18 @@ def _change(
         malformed[name] = key if kind == "blocks" else None
 
 
+def block_name(subnet: Prefix) -> str:
+    """Return the last part of a block's key; no other spelling is a block."""
+    return prefix_text(subnet).replace("/", "-")
+
+
 def _subnet(name: str) -> Prefix:
     try:
         found = parse_prefix(name.replace("-", "/"))
     except ValueError as error:
         raise notation.Malformed("its name is not a subnet") from error
-    if first(found) != found.ip:
-        raise notation.Malformed("its name has host bits")
+    if name != block_name(found) or first(found) != found.ip:
+        raise notation.Malformed("its name is not that of its block")
     return found
 
 

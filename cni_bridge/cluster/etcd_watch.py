@@ -31,6 +31,7 @@ class Changes:
         self._read: queue.SimpleQueue[list[Entry] | Unreachable | Forgotten] = queue.SimpleQueue()
         self._is_over = threading.Event()
         self._answer: requests.Response | None = None
+        self._has_begun = False  # the stream that is read
         self._thread = threading.Thread(target=self._run, name="changes", daemon=True)
         self._thread.start()
 
@@ -68,21 +69,27 @@ class Changes:
                 self._follow()
         except (Unreachable, Forgotten) as problem:
             self._read.put(problem)
+        except Exception as error:  # noqa: BLE001 - whatever ends the thread must be known to the agent
+            self._read.put(Unreachable(f"the watch of etcd ended: {type(error).__name__}: {error}"))
 
     def _follow(self) -> None:
         """Read one stream until it ends. Raises Unreachable, Forgotten."""
         create = {"create_request": {**self._keys, "start_revision": str(self.seen + 1)}}
         with self._client.stream("watch", create) as answer:
-            self._answer = answer
+            self._answer, self._has_begun, problem = answer, False, "is it etcd that answers?"
             try:
                 for line in answer.iter_lines(chunk_size=None):
                     if self._is_over.is_set():
                         return
                     self._take(line)
-            except (requests.RequestException, HTTPError, OSError, ValueError):
-                pass  # interrupted: the next member continues where this one stopped
+            except (requests.RequestException, HTTPError, OSError) as error:
+                problem = str(
+                    error
+                )  # interrupted: the next member continues where this one stopped
             finally:
                 self._answer = None
+        if not self._has_begun:
+            raise Unreachable(f"the watch of etcd ended before it began: {problem}")
         self._is_over.wait(0.1)  # back off if a member ends each stream at once
 
     def _take(self, line: bytes) -> None:
@@ -90,6 +97,7 @@ class Changes:
         if "error" in document:
             raise requests.ConnectionError(document["error"].get("message"))
         result = document["result"]
+        self._has_begun |= bool(result.get("created"))
         is_older = result.get("created") and int(result["header"]["revision"]) < self.seen
         if is_older or result.get("compact_revision"):
             raise Forgotten

@@ -6,25 +6,27 @@ The client library handles credentials: a pod's, or those of a kubeconfig.
 import json
 import os
 import queue
+import signal
+import subprocess
 import threading
-from collections.abc import Iterable, Iterator
-from email.utils import parsedate_to_datetime
-from time import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx2
 import yaml
 from lightkube import ApiError, Client
+from lightkube.config import client_adapter
 from lightkube.config.kubeconfig import KubeConfig, SingleConfig
 from lightkube.config.models import NameValue, User
 from lightkube.core.exceptions import ConfigError
 
 from cni_bridge.cluster.kube_kinds import Lease, Node
-from cni_bridge.cluster.store import Unreachable
+from cni_bridge.cluster.store import Unreachable, ahead
 
 TIMEOUT = httpx2.Timeout(5.0, connect=2.0)
 STREAM_S = 60  # after which the server ends a watch, and the next one continues
 SILENCE_S = 10  # beyond that: the connection is dead
+PLUGIN_S = 20  # beyond that: a credential plugin hangs
 EXEC_V1 = "client.authentication.k8s.io/v1"
 NOT_FOUND, CONFLICT = 404, 409
 Change = tuple[str, Any]  # ADDED, MODIFIED, DELETED; the object
@@ -118,7 +120,12 @@ class Api:
         except Exception as error:
             self.close()
             is_ours = isinstance(
-                error, ConfigError | OSError | yaml.YAMLError | httpx2.LocalProtocolError
+                error,
+                ConfigError
+                | OSError
+                | UnicodeDecodeError
+                | yaml.YAMLError
+                | httpx2.LocalProtocolError,
             )
             whose = (
                 f"kubeconfig {self._kubeconfig or 'of this pod'}" if is_ours else "the API server"
@@ -126,8 +133,7 @@ class Api:
             raise Unreachable(f"{whose}: {_one_line(error)}") from error
 
     def _look_at_the_clock(self, answer: httpx2.Response) -> None:
-        if date := answer.headers.get("Date"):
-            self.skew = parsedate_to_datetime(date).timestamp() + 0.5 - time()
+        self.skew = ahead(answer.headers.get("Date"), self.skew)
 
 
 def _close(client: Any) -> None:
@@ -166,6 +172,26 @@ def _let_exec_plugins_speak_v1(config: SingleConfig) -> None:
         told = NameValue(name="KUBERNETES_EXEC_INFO", value=json.dumps(asked))
         config.user.exec.env = [*(config.user.exec.env or ()), told]
         config.user.exec.apiVersion = "client.authentication.k8s.io/v1beta1"
+
+
+def _run_plugin(command: Sequence[str], env: Mapping[str, str]) -> bytes:
+    """Return what a credential plugin prints; the library would wait for one that hangs for ever."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(  # noqa: S603 - the kubeconfig says what is run
+        command, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, process_group=0
+    ) as plugin:
+        try:
+            told, problem = plugin.communicate(timeout=PLUGIN_S)
+        except subprocess.TimeoutExpired as error:
+            os.killpg(plugin.pid, signal.SIGKILL)
+            raise ConfigError(f"exec {command[0]} took longer than {PLUGIN_S} s") from error
+    if plugin.returncode:
+        text = problem.decode(errors="replace").strip().replace("\n", "; ")
+        raise ConfigError(f"exec {command[0]} returned {plugin.returncode}: {text}")
+    return told
+
+
+client_adapter.sync_check_output = _run_plugin
 
 
 def _one_line(error: object) -> str:

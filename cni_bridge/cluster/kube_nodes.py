@@ -3,8 +3,10 @@
 Nothing is written: Kubernetes decides which nodes exist and which subnets they have.
 """
 
+import re
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 
 from cni_bridge import address
 from cni_bridge.address import Prefix, parse_prefix
@@ -18,6 +20,7 @@ from cni_bridge.lean.record import replace
 from cni_bridge.ledger.blocks import now_ms
 
 INTERNAL = "InternalIP"
+LEADING_ZEROS = re.compile(r"(?<![0-9a-fA-F:])0+(?=[0-9])")  # which Kubernetes ignores in IPv4
 
 
 class KubernetesNodes:
@@ -134,7 +137,7 @@ def _addresses(listed: Iterable[NodeAddress]) -> tuple[bytes, ...]:
     found: dict[int, bytes] = {}
     for each in listed:
         try:
-            ip = address.parse(each.address if each.type == INTERNAL else "")
+            ip = address.parse(LEADING_ZEROS.sub("", each.address if each.type == INTERNAL else ""))
         except ValueError:
             continue
         found.setdefault(len(ip), ip)
@@ -142,8 +145,12 @@ def _addresses(listed: Iterable[NodeAddress]) -> tuple[bytes, ...]:
 
 
 def _subnets(node: Node) -> list[Prefix]:
-    texts = node.spec.podCIDRs or ([node.spec.podCIDR] if node.spec.podCIDR else [])
-    return [address.subnet(parse_prefix(each)) for each in texts]
+    """Return the subnets that make sense."""
+    found = []
+    for each in node.spec.podCIDRs or ([node.spec.podCIDR] if node.spec.podCIDR else []):
+        with suppress(ValueError):
+            found.append(address.subnet(parse_prefix(LEADING_ZEROS.sub("", each))))
+    return found
 
 
 def _version(node: Node) -> int:

@@ -48,7 +48,8 @@ def _must_be_held_by(host: str, item: Lease) -> None:
 
 def subnet(item: Lease) -> Prefix:
     """Return the subnet in the name of a block's object. Raises Malformed."""
-    digits, _, length = name(item).rpartition("-block-")[2].partition("-")
+    text = name(item).rpartition("-block-")[2]
+    digits, _, length = text.partition("-")
     try:
         found = Prefix(ip=bytes.fromhex(digits), length=int(length))
     except ValueError as error:
@@ -56,7 +57,14 @@ def subnet(item: Lease) -> Prefix:
     bits = 8 * len(found.ip)
     if bits not in (32, 128) or not 0 <= found.length <= bits or first(found) != found.ip:
         raise notation.Malformed("its name is not a subnet")
+    if text != block_name(found):
+        raise notation.Malformed("its name is not that of its block")
     return found
+
+
+def block_name(subnet: Prefix) -> str:
+    """Return the last part of the name of a block's object; no other spelling is a block."""
+    return f"{subnet.ip.hex()}-{subnet.length}"
 
 
 def record(item: Lease) -> str:
@@ -74,6 +82,11 @@ def annotations(item: Lease) -> dict[str, str]:
 def name(item: Lease) -> str:
     """Return the object's name."""
     return item.metadata.name
+
+
+def has(item: Lease, labels: dict[str, str]) -> bool:
+    """Return whether the object has these labels, by which objects are listed."""
+    return labels.items() <= (item.metadata.labels or {}).items()
 
 
 def version(item: Lease) -> str:

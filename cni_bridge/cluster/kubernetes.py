@@ -111,7 +111,10 @@ class Kubernetes:
         except Malformed:
             return None
         if block and block != seen:
-            return block if (block.host, block.boot_id) == (host.id, host.boot_id) else None
+            if (block.host, block.boot_id) != (host.id, host.boot_id):
+                return None
+            if found and objects.has(found, self._labels):  # else no view has it
+                return block
         wanted = self._made(self._block(subnet), host.id, document)
         written = self._written(wanted, found)
         if written is None:
@@ -296,7 +299,7 @@ class Kubernetes:
         return f"{self._root}-host-{_hash(host)}"
 
     def _block(self, subnet: Prefix) -> str:
-        return f"{self._root}-block-{subnet.ip.hex()}-{subnet.length}"
+        return f"{self._root}-block-{objects.block_name(subnet)}"
 
     def _made(self, name: str, holder: str, record: Document, ttl: int = 0) -> Lease:
         return objects.made(name, self._labels, holder, record, ttl)

@@ -3,6 +3,8 @@
 The drivers are `etcd`, `kubernetes` and `kube_nodes`.
 """
 
+from email.utils import parsedate_to_datetime
+from time import time
 from typing import Protocol
 
 from cni_bridge.address import Prefix
@@ -19,6 +21,17 @@ class MembershipLost(Exception):
 
 class OtherNetwork(Exception):
     """The store has this network with other subnets or block sizes: blocks would overlap."""
+
+
+def ahead(date: str | None, before: float | None) -> float | None:
+    """Return the seconds by which a server's clock is ahead, by its Date header; as before without one.
+
+    The header is truncated to seconds, not rounded. What stands between may have written anything.
+    """
+    try:
+        return parsedate_to_datetime(date).timestamp() + 0.5 - time() if date else before
+    except (ValueError, OverflowError):
+        return before
 
 
 class Store(Protocol):

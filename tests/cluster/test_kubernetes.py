@@ -133,11 +133,31 @@ def test_a_copy_of_a_lease_under_another_name_or_holder_is_malformed(tmp_path: P
         server.put("leases", copy)
         held = json.loads(json.dumps(server.objects["leases"][store._block(SUBNET_OF_BLOCK)]))
         held["spec"]["holderIdentity"] = "another"
+        twin = json.loads(json.dumps(held))
+        twin["metadata"]["name"] = f"{store._root}-block-0a400000-026"
+        server.put("leases", twin)
         view = store.view()
-        assert set(view.malformed) == {f"{name}2"}
+        assert set(view.malformed) == {f"{name}2", twin["metadata"]["name"]}
         assert view.blocks == {SUBNET_OF_BLOCK: block}
         server.put("leases", held)
         assert store.view().malformed[store._block(SUBNET_OF_BLOCK)] == SUBNET_OF_BLOCK
+        store.close()
+
+
+def test_a_lease_whose_label_was_removed_is_written_again_by_its_host(tmp_path: Path) -> None:
+    """It is in no list and no watch; its host asked for the block four times a second, for ever."""
+    with serving() as server:
+        store = Kubernetes(settings(server, tmp_path))
+        mine = store.join(ONE, 60)
+        store.lease(mine, SUBNET_OF_BLOCK, None)
+        for name in (store._block(SUBNET_OF_BLOCK), store._host(ONE.id)):
+            server.objects["leases"][name]["metadata"]["labels"] = {}
+            view = store.view()
+            assert not (view.blocks and view.members)
+            store.lease(store.join(ONE, 60), SUBNET_OF_BLOCK, None)
+            view = store.view()
+            assert view.blocks[SUBNET_OF_BLOCK].host == ONE.id
+            assert view.members == {ONE.id}
         store.close()
 
 
@@ -153,12 +173,15 @@ def test_whatever_a_kubelet_reports_is_a_node(tmp_path: Path) -> None:
         status["nodeInfo"]["bootID"] = "\n" * 99
         status["conditions"] = [{"type": "Ready", "lastHeartbeatTime": "0000-01-01T00:00:00Z"}]
         server.put("nodes", {"metadata": {"name": "n3"}, "spec": {}})
+        server.node("n4", "10.244.004.0/24", "nowhere", address="192.0.2.004")
         store = KubernetesNodes(settings(server, tmp_path, pools=False))
         view = store.view()
         assert view.hosts["n2"].addresses == (parse("192.0.2.2"), parse("::"))
         assert [view.hosts[each].boot_id for each in ("n2", "n3")] == ["", ""]
         assert view.blocks[parse_prefix("10.244.2.0/24")].host == "n2"
-        assert view.members == {"n1", "n2", "n3"}
+        assert view.blocks[parse_prefix("10.244.4.0/24")].host == "n4"
+        assert view.hosts["n4"].addresses == (parse("192.0.2.4"),)
+        assert view.members == {"n1", "n2", "n3", "n4"}
         store.close()
 
 

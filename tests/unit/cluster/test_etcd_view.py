@@ -97,8 +97,15 @@ def test_malformed_names_are_none_until_they_are_written_again(value: str) -> No
     assert gone.names == {}
 
 
-@pytest.mark.parametrize("name", ["x", "10.64.1.0", "10.64.1.7-26", "10.64.1.0-99", "", "a-b-c"])
-def test_a_block_whose_name_is_no_subnet_is_malformed(name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("x", "10.64.1.0", "10.64.1.7-26", "10.64.1.0-99", "", "a-b-c"),
+        *("FD64::-122", "fd64:0::-122", "10.64.1.0/26", "::ffff:10.64.1.0-122"),
+    ],
+)
+def test_a_block_whose_name_is_no_subnet_as_agents_write_it_is_malformed(name: str) -> None:
+    """Another spelling of a block would hide whose it is."""
     view = etcd_view.folded(ROOT, [entry(f"blocks/{name}", json.dumps(BLOCK))])
     assert (view.blocks, view.malformed) == ({}, {f"blocks/{name}": None})
 

@@ -1,12 +1,14 @@
 """Access to the Kubernetes API that is wrong: one line each, never the end, and right again when it is repaired."""
 
 import os
+import select
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from cni_bridge.cluster import kube_api
 from cni_bridge.cluster.kube_api import EXEC_V1, Api
 from cni_bridge.cluster.store import Unreachable
 
@@ -44,6 +46,9 @@ BROKEN: dict[str, str | dict[str, Any]] = {
         ]
     },
     "a token file that is missing": user(tokenFile="/no/token"),
+    "a token file that is a directory": user(tokenFile="/"),
+    "a token file that is no text": user(tokenFile="/proc/self/exe"),
+    "ways to prove oneself that are not known": user(**{"auth-provider": {"name": "gcp"}}),
     "a certificate that is missing": user(**{"client-certificate": "/no/c", "client-key": "/no/k"}),
     "a plugin that is missing": user(exec={"apiVersion": EXEC_V1, "command": "/no/such"}),
     "a plugin that fails": user(exec={"apiVersion": EXEC_V1, "command": "false"}),
@@ -84,6 +89,26 @@ def test_a_file_that_is_missing_at_the_start_may_come_later(tmp_path: Path) -> N
     write(file, GOOD)
     with pytest.raises(Unreachable, match="Connection refused"):
         api.lease("x")
+    api.close()
+
+
+def test_a_plugin_that_hangs_is_ended_with_all_that_it_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    end = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    monkeypatch.setattr(kube_api, "PLUGIN_S", 1)
+    file = tmp_path / "kubeconfig"
+    script = ["-c", f"exec 3>{pipe}; sleep 1000 & sleep 1000"]
+    write(file, user(exec={"apiVersion": EXEC_V1, "command": "sh", "args": script}))
+    api = Api(str(file), "cni-bridge")
+    with pytest.raises(Unreachable, match=r"kubeconfig .*: exec sh took longer than 1 s"):
+        api.lease("x")
+    poll = select.poll()
+    poll.register(end, select.POLLHUP)
+    assert poll.poll(10_000) == [(end, select.POLLHUP)], "something still has the pipe open"
+    os.close(end)
     api.close()
 
 
