@@ -13,6 +13,7 @@ from tests.lab import Host, Network, namespaces
 from tests.lab.echo import Conversation
 from tests.lab.frames import (
     BROADCAST,
+    ETH_P_8021Q,
     ETH_P_ALL,
     ETH_P_ARP,
     ETH_P_IP,
@@ -21,6 +22,7 @@ from tests.lab.frames import (
     ethernet,
     send,
     solicitation,
+    tagged,
     udp,
 )
 from tests.lab.nft import held, nft
@@ -107,7 +109,10 @@ def made_up(town: Town) -> dict[tuple[str, str], tuple[bytes, ...]]:
     return {
         ("a1", "a2"): (
             ethernet(mac["a2"], FOREIGN_MAC, ETH_P_IP, udp("10.1.0.99", "10.1.0.3", 9, b"mark-0")),
-            ethernet(mac["a2"], mac["a1"], ETH_P_IP, udp("10.1.0.2", "10.1.0.3", 9, b"mark-1"), 7),
+            tagged(
+                ethernet(mac["a2"], mac["a1"], ETH_P_IP, udp("10.1.0.2", "10.1.0.3", 9, b"mark-1")),
+                (ETH_P_8021Q, 0),
+            ),
             ethernet(
                 BROADCAST, mac["a1"], ETH_P_ARP, arp(mac["a1"], "10.1.0.2", "10.1.0.3", b"mark-2")
             ),

@@ -16,6 +16,7 @@ ETH_P_ALL = 0x0003  # linux/if_ether.h
 ETH_P_IP = 0x0800
 ETH_P_ARP = 0x0806
 ETH_P_8021Q = 0x8100
+ETH_P_8021AD = 0x88A8
 ETH_P_IPV6 = 0x86DD
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 # linux/icmpv6.h, net/ndisc.h
@@ -27,10 +28,14 @@ NONCE = 14  # an option that receivers don't mind
 PATIENCE = 0.4  # seconds
 
 
-def ethernet(to: str, source: str, kind: int, payload: bytes, vlan: int = 0) -> bytes:
-    """Return a frame, tagged if a VLAN is named."""
-    tag = struct.pack("!HH", ETH_P_8021Q, vlan) if vlan else b""
-    return _mac(to) + _mac(source) + tag + struct.pack("!H", kind) + payload
+def ethernet(to: str, source: str, kind: int, payload: bytes) -> bytes:
+    """Return a frame."""
+    return _mac(to) + _mac(source) + struct.pack("!H", kind) + payload
+
+
+def tagged(frame: bytes, *tags: tuple[int, int]) -> bytes:
+    """Return a frame with VLAN tags, the outer one first: a protocol and an id."""
+    return frame[:12] + b"".join(struct.pack("!HH", *tag) for tag in tags) + frame[12:]
 
 
 def udp(source: str, to: str, port: int, data: bytes, source_port: int = 0) -> bytes:

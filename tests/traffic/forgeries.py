@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from tests.lab.frames import (
     BROADCAST,
+    ETH_P_8021AD,
+    ETH_P_8021Q,
     ETH_P_ARP,
     ETH_P_IP,
     ETH_P_IPV6,
@@ -25,6 +27,7 @@ from tests.lab.frames import (
     redirect,
     router_advertisement,
     solicitation,
+    tagged,
     udp,
 )
 from tests.lab.plugin import Json
@@ -74,15 +77,12 @@ class Forgery:
     passes_ip: bool
 
 
-def _udp4(
-    source: str = "", mac: str = "", vlan: int = 0, ports: tuple[int, int] = (7777, 7777)
-) -> Frame:
+def _udp4(source: str = "", mac: str = "", ports: tuple[int, int] = (7777, 7777)) -> Frame:
     return lambda f, mark: ethernet(
         f.to,
         mac or f.mac,
         ETH_P_IP,
         udp(source or f.own4, f.sibling4, ports[1], mark, ports[0]),
-        vlan,
     )
 
 
@@ -148,6 +148,10 @@ def _claim4(claimed: str, mac: str = "", asked: str = "sibling4") -> Frame:
     )
 
 
+def _tagged(frame: Frame, *tags: tuple[int, int]) -> Frame:
+    return lambda f, mark: tagged(frame(f, mark), *tags)
+
+
 NAMING = {
     "neighbour solicitation": NEIGHBOR_SOLICITATION,
     "neighbour advertisement": NEIGHBOR_ADVERTISEMENT,
@@ -160,8 +164,36 @@ OTHER_MAC_INSIDE = tuple(
     for name, kind in NAMING.items()
     for second, place in ((False, "first option"), (True, "second option"))
 )
+# The kernel takes a frame with the id 0 as one without a tag, whatever the number of such tags.
+IN_VLAN = (ETH_P_8021Q, 5)
+TAGS = {
+    "priority tag": ((ETH_P_8021Q, 0),),
+    "provider's tag": ((ETH_P_8021AD, 0),),
+    "VLAN tag": (IN_VLAN,),
+    "two tags": ((ETH_P_8021AD, 0), (ETH_P_8021Q, 0)),
+}
+OF_TAGS = tuple(
+    forgery
+    for name, tags in TAGS.items()
+    for forgery in (
+        Forgery(f"{name}: its own packet", _tagged(_udp4(), *tags), len(tags) == 1, False),
+        Forgery(
+            f"{name}: another MAC inside ARP",
+            _tagged(_claim4("own4", EVIL), *tags),
+            False,
+            False,
+        ),
+        Forgery(
+            f"{name}: another MAC inside a neighbour advertisement",
+            _tagged(_named(NEIGHBOR_ADVERTISEMENT, EVIL, is_second=True), *tags),
+            False,
+            False,
+        ),
+    )
+)
 
 FORGERIES = (
+    *OF_TAGS,
     *(
         Forgery(f"its own MAC inside a {name}", _named(kind, ""), True, True)
         for name, kind in NAMING.items()
@@ -192,7 +224,7 @@ FORGERIES = (
     ),
     Forgery("another MAC", _udp4(mac=EVIL), False, False),
     Forgery("another MAC inside ARP", _claim4("own4", EVIL), False, False),
-    Forgery("another MAC, VLAN tag", _udp4(mac=EVIL, vlan=5), False, False),
+    Forgery("another MAC, VLAN tag", _tagged(_udp4(mac=EVIL), IN_VLAN), False, False),
     Forgery("another IPv4 source", _udp4(OTHER4), True, False),
     Forgery("another IPv6 source", _udp6(OTHER6), True, False),
     Forgery("ARP for the gateway's address", _claim4("gateway4"), True, False),
@@ -248,7 +280,7 @@ FORGERIES = (
     Forgery("DHCP answer from another port", _udp4(ports=(1234, 68)), True, False),
     Forgery("DHCPv6 answer from another port", _udp6(ports=(1234, 546)), True, False),
     Forgery("DHCPv6 answer", _udp6(ports=(547, 546)), True, False),
-    Forgery("another IPv4 source, VLAN tag", _udp4(OTHER4, vlan=5), True, False),
+    Forgery("another IPv4 source, VLAN tag", _tagged(_udp4(OTHER4), IN_VLAN), True, False),
     Forgery(
         "an unknown ethertype",
         lambda f, mark: ethernet(f.to, f.mac, ETH_P_LOCAL_EXPERIMENT, bytes(40) + mark),

@@ -8,6 +8,8 @@ import struct
 
 from tests.lab import namespaces
 from tests.lab.frames import (
+    ETH_P_8021AD,
+    ETH_P_8021Q,
     ETH_P_IP,
     ETH_P_IPV6,
     FIN_ACK,
@@ -17,6 +19,7 @@ from tests.lab.frames import (
     heard,
     heard_by,
     send,
+    tagged,
     tcp,
     udp,
 )
@@ -55,8 +58,11 @@ def guarded_loopback(source: str, town: Town) -> str:
 
 
 def service_on_loopback(town: Town, source: str = "") -> str:
-    """Return what a container sends to 127.0.0.1, addressed to the bridge, while a service listens there."""
-    frame = ethernet(
+    """Return what a container sends to 127.0.0.1, addressed to the bridge, while a service listens there.
+
+    The kernel takes a VLAN tag with the id 0 off, and the next one too.
+    """
+    plain = ethernet(
         town.bridge_mac("a"),
         town.containers["a1"].link()["address"],
         ETH_P_IP,
@@ -64,7 +70,9 @@ def service_on_loopback(town: Town, source: str = "") -> str:
     )
     with _datagrams(4) as service:
         service.bind(("127.0.0.1", 9999))
-        send(town.containers["a1"].netns, frame)
+        tags = ((ETH_P_8021Q, 0), (ETH_P_8021AD, 0), (ETH_P_8021Q, 0))
+        frames = (tagged(plain, *tags[:number]) for number in range(len(tags) + 1))
+        send(town.containers["a1"].netns, *frames)
         return "heard" if heard_by(service) else NOT_HEARD
 
 

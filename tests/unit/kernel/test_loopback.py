@@ -22,17 +22,20 @@ def program() -> list[tuple[int, int, int, int]]:
     message.decode()
     assert (message["index"], message["parent"]) == (5, 0xFFFFFFF2)
     assert message.get_attr("TCA_KIND") == "bpf"
-    first = struct.pack("HBBI", 0x28, 0, 0, 12)
+    first = struct.pack("HBBI", 0x01, 0, 0, 0)
     start = body.index(first)
     (size,) = struct.unpack_from("H", body, start - 4)
     return list(struct.iter_unpack("HBBI", body[start : start + size - 4]))
 
 
-def verdict(kind: int, source: str, destination: str, mark: int = 0) -> int:
-    """Run the program on a frame."""
+def verdict(
+    kind: int, source: str, destination: str, mark: int = 0, tags: tuple[int, ...] = ()
+) -> int:
+    """Run the program on a frame; its outer VLAN tag is not among these."""
     packed = ip_address(source).packed + ip_address(destination).packed
-    frame = bytes(12) + struct.pack("!H", kind) + bytes(12) + packed
-    accumulator = position = 0
+    inner = b"".join(struct.pack("!HH", each, 0) for each in tags)
+    frame = bytes(12) + inner + struct.pack("!H", kind) + bytes(12) + packed
+    accumulator = position = index = 0
     instructions = program()
     while True:
         code, if_true, if_false, value = instructions[position]
@@ -42,6 +45,10 @@ def verdict(kind: int, source: str, destination: str, mark: int = 0) -> int:
         elif code == 0x20:
             is_mark = value == 0xFFFFF000 + 20
             accumulator = mark if is_mark else struct.unpack_from("!I", frame, value)[0]
+        elif code == 0x01:
+            index = value
+        elif code == 0x40:
+            (accumulator,) = struct.unpack_from("!I", frame, value + index)
         elif code == 0x54:
             accumulator &= value
         elif code == 0x15:
@@ -68,8 +75,17 @@ def test_what_is_from_or_to_the_loopback_network_is_dropped_unless_it_has_the_ma
     assert verdict(IPV4, source, destination, mark) == expected
 
 
+@pytest.mark.parametrize("tag", [0x8100, 0x88A8])
+def test_a_second_vlan_tag_hides_nothing(tag: int) -> None:
+    assert verdict(IPV4, "10.88.0.2", "127.0.0.1", tags=(tag,)) == SHOT
+    assert verdict(IPV4, "127.0.0.1", "10.88.0.1", tags=(tag,)) == SHOT
+    assert verdict(IPV4, "10.88.0.2", "10.88.0.1", tags=(tag,)) == UNSPECIFIED
+    assert verdict(IPV4, "10.88.0.2", "10.88.0.1", tags=(0x8100, tag)) == SHOT, "a third"
+
+
 def test_other_protocols_pass() -> None:
     assert verdict(IPV6, "127.0.0.1", "127.0.0.1") == UNSPECIFIED
+    assert verdict(IPV6, "127.0.0.1", "127.0.0.1", tags=(0x8100,)) == UNSPECIFIED
 
 
 def test_the_filter_is_found_among_others() -> None:
