@@ -47,23 +47,23 @@ def add(request: "Request") -> str:
     # If the claim fails, there is nothing to undo.
     holding = claim(ledger, attachment, settings, container.identity, has_interface=True)
     timings.done("claim")
-    settings = _as_claimed(ledger, holding, settings)
 
     def make() -> str:
+        claimed = _as_claimed(ledger, holding, settings)
         planned, interfaces = attachments.attach(
             host,
             container,
             ledger,
             holding=holding,
-            settings=sources.fitted(ledger, settings),
+            settings=sources.fitted(ledger, claimed),
             addresses=addresses,
             make_way=lambda holder: _make_way(host, ledger, holder),
         )
-        host_ledger.remember_ports(ledger, holding, settings)
+        host_ledger.remember_ports(ledger, holding, claimed)
         ledger.confirm(holding)
         timings.done("confirm")
         made = result.build(planned, interfaces, previous)
-        return codec.encode(result_versions.downgrade(made, settings.cni_version))
+        return codec.encode(result_versions.downgrade(made, claimed.cni_version))
 
     return signals.undoing(
         make, lambda error: rollback.undo_add(host, container, ledger, holding, addresses, error)

@@ -83,8 +83,17 @@ def guard(bridge: str) -> None:
 
 
 def close(bridge: str) -> None:
-    """Stop routing 127.0.0.0/8 by a bridge; the filter stays with it."""
-    sysctl.try_write(sysctl.route_localnet(bridge), "0")
+    """Stop routing 127.0.0.0/8 by a bridge; the filter stays with it. Say so if the kernel refuses."""
+    key = sysctl.route_localnet(bridge)
+    try:
+        sysctl.write(key, "0")
+    except FileNotFoundError:
+        pass  # the bridge is gone
+    except OSError as error:
+        remark(
+            f"sysctl {sysctl.dotted(key)} can't be set to 0: {error.strerror}; set it on the host, or "
+            f"containers on {bridge} reach the host's 127.0.0.1 when its filter is deleted"
+        )
 
 
 def rehearse(bridge: str) -> None:

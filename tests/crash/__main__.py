@@ -72,14 +72,11 @@ def main() -> None:
             job, outcome = started[future], future.result()
             done.append((job, outcome))
             console.print(f"{job}: {_summary(outcome)}", soft_wrap=True)
+            for text in _complaints(outcome):
+                console.print(text, markup=False, soft_wrap=True)
             SO_FAR.write_bytes(pickle.dumps(done))
             FIGURES.write_text(json.dumps(_figures(done, asked.thinner), indent=2) + "\n")
-    complaints = [
-        text for _, outcome in done if isinstance(outcome, Tally) for text in outcome.complaints
-    ]
-    for text in complaints:
-        console.print(text, markup=False)
-    sys.exit(bool(complaints))
+    sys.exit(any(_complaints(outcome) for _, outcome in done))
 
 
 def _jobs(thinner: int) -> Iterator[Job]:
@@ -109,6 +106,10 @@ def _work(job: Job) -> Callable[[], Tally | Leaks]:
     if isinstance(job, Sweep):
         return partial(carry_out, job)
     return partial(compare, job)
+
+
+def _complaints(outcome: Tally | Leaks) -> list[str]:
+    return outcome.complaints if isinstance(outcome, Tally) else []
 
 
 def _summary(outcome: Tally | Leaks) -> str:

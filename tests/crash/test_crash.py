@@ -55,7 +55,8 @@ SHARE = (
 # The ledger locks by fcntl: a signal there has stopped a transaction between its begin and its use,
 # and an unlock that fails makes a commit fail that was made. A signal in setns has left the
 # process in the container's netns. Libraries are opened by openat: without them there was no JSON at
-# all, and a module that could not be read was empty when rolling back needed it.
+# all, and a module that could not be read was empty when rolling back needed it. A close that failed
+# after the claim's commit left the claim.
 ONCE_FAILED = (
     Sweep("onedir", DUAL, "ADD", "SIGTERM", own=2, others=NONE, calls=("fcntl",)),
     Sweep("onedir", DUAL, "ADD", "error 1", own=2, others=NONE, calls=("fcntl",)),
@@ -63,6 +64,7 @@ ONCE_FAILED = (
     Sweep("onedir", PUBLISHED, "ADD", "error 1", others=NONE, calls=("setns",)),
     Sweep("portable", PUBLISHED, "ADD", "error 1", others=1, calls=("mremap",)),
     Sweep("onedir", PLAIN, "DEL", "error 1", own=4, others=NONE, calls=("openat",)),
+    Sweep("onedir", PLAIN, "ADD", "error 1", others=NONE, calls=("close",)),
 )
 
 

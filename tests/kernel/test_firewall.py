@@ -11,6 +11,7 @@ from tests.kernel.conftest import MakeNetwork
 from tests.lab import Host, Json, Network
 from tests.lab.frames import link_local
 from tests.lab.iproute import ip_json
+from tests.lab.namespaces import read_only_sysctls
 from tests.lab.nft import exists, held, nft, ports
 from tests.lab.publish import mapping, publish, publishing
 from tests.lab.state import LEDGER
@@ -149,6 +150,20 @@ def test_the_last_container_takes_the_networks_elements_with_it(
     masqueraded.delete(container).assert_silent_success()
     assert (held("bridges"), held("same_bridge"), held("subnet4")) == ([], [], [])
     # Otherwise containers that the rules know nothing of could reach the host's loopback.
+    assert Path(LOOPBACK.format("cni0")).read_text().strip() == "0"
+
+
+def test_del_says_so_when_the_kernel_refuses_to_close_the_hosts_loopback(
+    host: Host, masqueraded: Network
+) -> None:
+    container = host.container()
+    publish(masqueraded, container, mapping(8080)).result()
+    with read_only_sysctls():
+        run = masqueraded.delete(container)
+    run.assert_silent_success()
+    assert "sysctl net.ipv4.conf.cni0.route_localnet can't be set to 0" in run.stderr
+    publish(masqueraded, container, mapping(8080)).result()
+    masqueraded.delete(container).assert_silent_success()
     assert Path(LOOPBACK.format("cni0")).read_text().strip() == "0"
 
 

@@ -1,18 +1,16 @@
 """This host's own IPv6: an ADD takes none of it away, and a container can't become its router."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.kernel.conftest import GATEWAY4, GATEWAY6, SUBNET4, SUBNET6, VERSIONS, MakeNetwork
-from tests.lab import Host, frames, namespaces
+from tests.lab import Host, frames
 from tests.lab.containers import Container
 from tests.lab.iproute import ip, ip_json
+from tests.lab.namespaces import read_only_sysctls
 from tests.lab.waiting import wait_until
 
-MS_RDONLY, MS_REMOUNT = 0x1, 0x20  # linux/mount.h
 ALL_NODES = "ff02::1"
 ALL_NODES_MAC = "33:33:00:00:00:01"
 LINK_SCOPE_MAC = "01:80:c2:00:00:0e"  # a bridge passes such frames to its port's own interface
@@ -66,17 +64,6 @@ def uplink(host: Host, name: str, bridge: str = "") -> Container:
         ip("link", "set", bridge, "up")
     ip("link", "set", name, "up")
     return router
-
-
-@contextmanager
-def read_only_sysctls() -> Iterator[None]:
-    namespaces.mount("/proc/sys", "/proc/sys", flags=namespaces.MS_BIND)
-    flags = namespaces.MS_BIND | MS_REMOUNT | MS_RDONLY
-    try:
-        namespaces.mount("none", "/proc/sys", flags=flags)
-        yield
-    finally:
-        namespaces.unmount("/proc/sys")
 
 
 # ---------------------------------------------------------------- the host's way out

@@ -9,12 +9,11 @@ import pytest
 from tests.kernel.conftest import MakeNetwork
 from tests.lab import Host, Json, Network, Plugin
 from tests.lab.iproute import ip
-from tests.lab.namespaces import MS_BIND, mount
+from tests.lab.namespaces import MS_BIND, MS_RDONLY, MS_REMOUNT, mount
 from tests.lab.people import command
 from tests.lab.wire import wire
 
 NOT_AVAILABLE = 50
-MS_RDONLY, MS_REMOUNT = 1, 32
 
 
 def write(path: str, value: str) -> None:

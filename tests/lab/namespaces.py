@@ -13,7 +13,9 @@ CLONE_FS = 0x00000200  # linux/sched.h
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
-MS_BIND = 0x1000  # linux/mount.h
+MS_RDONLY = 0x1  # linux/mount.h
+MS_REMOUNT = 0x20
+MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
 MNT_DETACH = 2
@@ -125,6 +127,17 @@ def delete_netns(path: Path) -> None:
 def unmount(target: Path | str) -> None:
     """umount2(2), at once, whoever still uses it."""
     _call("umount2", os.fsencode(target), MNT_DETACH)
+
+
+@contextmanager
+def read_only_sysctls() -> Iterator[None]:
+    """Inside, nobody in these namespaces can set a kernel parameter."""
+    mount("/proc/sys", "/proc/sys", flags=MS_BIND)
+    try:
+        mount("none", "/proc/sys", flags=MS_BIND | MS_REMOUNT | MS_RDONLY)
+        yield
+    finally:
+        unmount("/proc/sys")
 
 
 def mount(
