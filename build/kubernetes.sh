@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # kubernetes.sh DIRECTORY [PART]...: build there, from Go modules, what tests/kubernetes drives. Heavy: up to an hour, so it is nice (NICE=10).
-# Parts: etcd, kubernetes, containerd, crictl; without any: these. More, for Kubernetes' own tests: e2e, critest, coredns.
+# Parts: etcd, kubernetes, containerd, crictl, policies; without any: these. More, for Kubernetes' own tests: e2e, critest, coredns.
 set -euo pipefail
 
 bin=$(realpath -m "$1")
@@ -12,6 +12,7 @@ containerd=v2.4.2
 crictl=v1.37.0
 critest=$crictl
 coredns=v1.15.0
+policies=v0.8.0
 export CGO_ENABLED=0 GOFLAGS="-trimpath -mod=mod -buildvcs=false"
 
 command -v go >/dev/null || { echo "kubernetes: no Go, so no Kubernetes $kubernetes" >&2; exit 1; }
@@ -123,10 +124,18 @@ build_coredns() {
     build coredns .
 }
 
-(($#)) || set -- etcd kubernetes containerd crictl
+build_policies() {
+    local module=sigs.k8s.io/kube-network-policies
+    go mod init peers 2>/dev/null
+    go get "$module/cmd@$1" 2>/dev/null
+    build kube-network-policies "$module/cmd"
+    install -m 644 "$(directory_of "$module@$1")/install.yaml" "$bin/kube-network-policies.yaml"
+}
+
+(($#)) || set -- etcd kubernetes containerd crictl policies
 for part; do
     case $part in
-        etcd | kubernetes | containerd | crictl | e2e | critest | coredns) unless_built "$part" "${!part}" ;;
+        etcd | kubernetes | containerd | crictl | e2e | critest | coredns | policies) unless_built "$part" "${!part}" ;;
         *) echo "kubernetes: no part $part" >&2; exit 2 ;;
     esac
 done

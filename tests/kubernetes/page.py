@@ -21,6 +21,7 @@ OF_KUBERNETES = "## Kubernetes' own tests"
 OUTCOMES = ("passed", "failed", "skipped")
 TITLES = {
     "test_one_node": "One node, set up as docs/runtimes/kubernetes.md",
+    "test_policies": "Network policies, applied by kube-network-policies on a node as above",
     "test_three_nodes": 'Three nodes, `"ranges": "node"`, kube-proxy in nftables mode',
     "test_daemonset": "Two nodes, the agents as a DaemonSet with the shipped manifests",
     "test_store": "The store's contract, all of tests/cluster/test_store_contract.py, on a real API server, with the shipped permissions",

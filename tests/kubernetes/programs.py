@@ -8,7 +8,7 @@ from tests.lab import ROOT
 DIRECTORY = Path(os.environ.get("KUBERNETES") or ROOT / ".cache/peers/kubernetes").resolve()
 PEERS = ROOT / ".cache/peers/bin"  # the reference plugins
 PATH = f"{DIRECTORY}:/usr/sbin:/usr/bin:/sbin:/bin:/opt/cni/bin"
-PARTS = ("kubernetes", "etcd", "containerd", "crictl")
+PARTS = ("kubernetes", "etcd", "containerd", "crictl", "policies")
 
 
 def version(part: str) -> str:
