@@ -90,7 +90,7 @@ class Api:
         def ask() -> tuple[list[Any], str]:
             found = self._connected().list(kind, labels=labels)
             items = list(found)
-            return items, str(found.resourceVersion)
+            return items, _version(found)
 
         answer: tuple[list[Any], str] = self._asked(ask)
         return answer
@@ -112,7 +112,12 @@ class Api:
         Without an answer the next request reads all credentials again: the library keeps them until it is refused.
         """
         try:
-            return ask()
+            answer = ask()
+            if isinstance(answer, Lease | Node):
+                _version(answer.metadata)
+            return answer
+        except Unreachable:
+            raise
         except ApiError as error:
             if error.status.code in (but if isinstance(but, tuple) else (but,)):
                 return None
@@ -134,6 +139,14 @@ class Api:
 
     def _look_at_the_clock(self, answer: httpx2.Response) -> None:
         self.skew = ahead(answer.headers.get("Date"), self.skew)
+
+
+def _version(found: Any) -> str:
+    """Return the version that every list and object of an API server has."""
+    version = str(found.resourceVersion)
+    if not version.isdecimal():
+        raise Unreachable("the API server: something else has answered for it")
+    return version
 
 
 def _close(client: Any) -> None:

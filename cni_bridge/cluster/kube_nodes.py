@@ -83,6 +83,8 @@ class KubernetesNodes:
         except Unreachable:
             self._end_stream()
             raise
+        if not found:
+            return view
         revision = view.revision
         for kind, item in found:
             revision = max(revision, _version(item))

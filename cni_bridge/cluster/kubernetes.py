@@ -43,6 +43,7 @@ class Kubernetes:
         self._pools = notation.pools_text(settings.pools)
         self._known: dict[str, Lease] = {}
         self._changed: dict[str, tuple[str, float]] = {}  # version, since when
+        self._stale: frozenset[str] = frozenset()  # of what is known, when it was last looked at
         self._stream: Changes | None = None
 
     # ------------------------------------------------------------ membership
@@ -150,6 +151,8 @@ class Kubernetes:
         except Unreachable:
             self._end_stream()
             raise
+        if not found and self._stale_now() == self._stale:
+            return view  # records of many hosts are not read four times a second
         revision = view.revision
         for kind, item in found:
             revision = max(revision, int(item.metadata.resourceVersion))
@@ -175,6 +178,7 @@ class Kubernetes:
 
     def _seen(self, revision: int) -> View:
         hosts, members, blocks = {}, set(), {}
+        self._stale = self._stale_now()
         malformed: dict[str, Prefix | None] = {}
         names = {}
         for name, item in self._known.items():
@@ -189,7 +193,7 @@ class Kubernetes:
                     if name != self._host(host.id):
                         raise Malformed("its name is not that of its host")
                     hosts[host.id] = host
-                    if objects.holder(item) and not self._is_stale(item):
+                    if objects.holder(item) and name not in self._stale:
                         members.add(host.id)
                         names[host.id] = objects.names(item)
                 malformed.pop(name, None)
@@ -290,6 +294,9 @@ class Kubernetes:
             else (objects.version(item), now)
             for name, item in self._known.items()
         }
+
+    def _stale_now(self) -> frozenset[str]:
+        return frozenset(name for name, item in self._known.items() if self._is_stale(item))
 
     def _is_stale(self, item: Lease) -> bool:
         _version_seen, since = self._changed.get(objects.name(item), ("", time.monotonic()))
