@@ -108,8 +108,8 @@ class Database:
         """Commit the transaction. A process that reads the file can't prevent it."""
         try:
             self.change(_COMMIT)
-        except errors.TryAgainLater:
-            if self._turn < 0:
+        except errors.TryAgainLater as error:  # a signal raises it, too
+            if self._turn < 0 or not _is_busy(error.__cause__):
                 raise
             self._replace_file()
         self._end_turn()
@@ -330,7 +330,7 @@ def _migrate(database: Database, version: int) -> None:
         database.change("update ledger set schema_version = max(schema_version, ?)", SCHEMA_VERSION)
 
 
-def _is_busy(error: Exception) -> bool:
+def _is_busy(error: BaseException | None) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
 
 

@@ -52,11 +52,11 @@ SHARE = (
         for command in LIVE
     ),
 )
-# The ledger locks by fcntl: a signal there has stopped a transaction between its begin and its use,
-# and an unlock that fails makes a commit fail that was made. A signal in setns has left the
-# process in the container's netns. Libraries are opened by openat: without them there was no JSON at
-# all, and a module that could not be read was empty when rolling back needed it. A close that failed
-# after the claim's commit left the claim.
+# The ledger locks by fcntl: a signal there has stopped a transaction between its begin and its use, or
+# was taken for a process that reads, and an unlock that fails makes a commit fail that was made. A
+# signal in setns has left the process in the container's netns. Libraries are opened by openat:
+# without them there was no JSON at all, and a module that could not be read was empty when rolling back
+# needed it. A close that failed after the claim's commit left the claim.
 ONCE_FAILED = (
     Sweep("onedir", DUAL, "ADD", "SIGTERM", own=2, others=NONE, calls=("fcntl",)),
     Sweep("onedir", DUAL, "ADD", "error 1", own=2, others=NONE, calls=("fcntl",)),

@@ -149,8 +149,7 @@ def _outcome(run: Run, point: Point) -> str:
         return "could not print"
     error = run.error()
     assert "Traceback" not in run.stdout, run
-    if error["code"] == 999:
-        return "failed, unforeseen"
+    assert error["code"] != 999, f"reported as a bug: {run}"
     return "failed, rollback too" if "rolling back" in run.stdout else "failed"
 
 

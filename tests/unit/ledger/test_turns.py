@@ -12,6 +12,7 @@ import pytest
 
 from cni_bridge import errors
 from cni_bridge.ledger import messages, store
+from cni_bridge.ledger.database import Database
 from tests.unit.ledger.wishes import addresses, attachment, claim, one_set
 
 POOL = one_set("10.1.0.0/24")
@@ -102,6 +103,25 @@ def test_a_process_that_reads_the_ledger_does_not_stop_those_that_write(tmp_path
         assert each.database.select("pragma foreign_keys") == [(1,)]
         each.close()
     reader.close()
+
+
+def test_a_signal_that_interrupts_a_commit_is_not_taken_for_a_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = store.open_ledger(str(tmp_path))
+    holding = claim(ledger, "web", POOL)
+    change = Database.change
+
+    def interrupted(database: Database, sql: str, *values: object) -> int:
+        changed = change(database, sql, *values)
+        if sql == "commit":
+            raise errors.TryAgainLater("interrupted by signal 15")
+        return changed
+
+    monkeypatch.setattr(Database, "change", interrupted)
+    with pytest.raises(errors.TryAgainLater, match="interrupted"):
+        ledger.confirm(holding)
+    ledger.close()
 
 
 def test_a_long_line_is_waited_for_as_long_as_others_have_their_turns(tmp_path: Path) -> None:
