@@ -50,6 +50,13 @@ class Api:
         return self._client
 
     def _new_client(self) -> Any:
+        try:
+            return self._client_of_config()
+        except (AttributeError, LookupError, TypeError) as error:  # what the library says of most
+            kind = type(error).__name__
+            raise ConfigError(f"it cannot be understood: {kind}: {error}") from error
+
+    def _client_of_config(self) -> Any:
         name = self._kubeconfig
         loaded = KubeConfig.from_file(name) if name else KubeConfig.from_env()
         if (config := loaded.get()) is None:
@@ -188,7 +195,7 @@ def _let_exec_plugins_speak_v1(config: SingleConfig) -> None:
 
 
 def _run_plugin(command: Sequence[str], env: Mapping[str, str]) -> bytes:
-    """Return what a credential plugin prints; the library would wait for one that hangs for ever."""
+    """Return the JSON that a credential plugin prints; the library would wait for ever for one that hangs."""
     pipe = subprocess.PIPE
     with subprocess.Popen(  # noqa: S603 - the kubeconfig says what is run
         command, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, process_group=0
@@ -201,6 +208,10 @@ def _run_plugin(command: Sequence[str], env: Mapping[str, str]) -> bytes:
     if plugin.returncode:
         text = problem.decode(errors="replace").strip().replace("\n", "; ")
         raise ConfigError(f"exec {command[0]} returned {plugin.returncode}: {text}")
+    try:
+        json.loads(told)["status"]["token"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ConfigError(f"exec {command[0]} prints no credential with a token") from error
     return told
 
 
