@@ -20,7 +20,7 @@ ETH_P_8021AD = 0x88A8
 ETH_P_IPV6 = 0x86DD
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 # linux/icmpv6.h, net/ndisc.h
-MLD_REPORT = 131
+MLD_QUERY, MLD_REPORT = 130, 131
 ROUTER_SOLICITATION, ROUTER_ADVERTISEMENT = 133, 134
 NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT, REDIRECT = 135, 136, 137
 SYN, RST, FIN_ACK = 0x02, 0x04, 0x11  # of TCP
@@ -100,6 +100,13 @@ def icmpv6(source: str, to: str, kind: int, body: bytes) -> bytes:
     unsummed = struct.pack("!BBH", kind, 0, 0) + body
     summed = _with_checksum(unsummed, 2, source, to, socket.IPPROTO_ICMPV6)
     return _ip(source, to, socket.IPPROTO_ICMPV6, summed, hops=255)
+
+
+def igmp_query(source: str, to: str, data: bytes) -> bytes:
+    """Return the question of an IPv4 multicast router: who is in a group."""
+    query = struct.pack("!BBHI", 0x11, 100, 0, 0) + data
+    summed = query[:2] + struct.pack("!H", checksum(query)) + query[4:]
+    return _ip(source, to, socket.IPPROTO_IGMP, summed)
 
 
 def link_local(mac: str) -> str:

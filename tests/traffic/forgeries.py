@@ -13,6 +13,7 @@ from tests.lab.frames import (
     ETH_P_ARP,
     ETH_P_IP,
     ETH_P_IPV6,
+    MLD_QUERY,
     MLD_REPORT,
     NEIGHBOR_ADVERTISEMENT,
     NEIGHBOR_SOLICITATION,
@@ -22,6 +23,7 @@ from tests.lab.frames import (
     ethernet,
     heard,
     icmpv6,
+    igmp_query,
     link_local,
     naming,
     redirect,
@@ -272,6 +274,20 @@ FORGERIES = (
             f.mac,
             ETH_P_IPV6,
             redirect(f.local6, f.sibling6, f.local6, "2001:db8::9", mark),
+        ),
+        True,
+        False,
+    ),
+    Forgery(
+        "multicast router's query, IPv4",
+        lambda f, mark: ethernet(f.to, f.mac, ETH_P_IP, igmp_query(f.own4, "224.0.0.1", mark)),
+        True,
+        False,
+    ),
+    Forgery(
+        "multicast router's query, IPv6",
+        lambda f, mark: ethernet(
+            f.to, f.mac, ETH_P_IPV6, icmpv6(f.local6, "ff02::1", MLD_QUERY, bytes(20) + mark)
         ),
         True,
         False,
