@@ -7,6 +7,7 @@ from cni_bridge.cli import chain, conflists, containers, ports, terminal
 from cni_bridge.cli.chain import Chain
 from cni_bridge.cli.containers import Target
 from cni_bridge.cli.options import (
+    IFNAME,
     Commands,
     Options,
     Parser,
@@ -37,7 +38,7 @@ def register(parsers: Commands) -> None:
         "CNI_PATH and\nNETCONFPATH are respected.",
         examples=EXAMPLES,
     )
-    add_names(parser)
+    add_names(parser, IFNAME)
     parser.add_argument(
         "-p",
         "--publish",
@@ -85,11 +86,12 @@ def _tell_ports(options: Options, made: Chain) -> None:
     publish.report(host_ledger.open_register(own[0].ledger), own, options)
 
 
-def add_names(parser: Parser) -> None:
+def add_names(parser: Parser, ifname: str = "") -> None:
     """Add what `add`, `del` and `check` have in common."""
     add_network(parser)
     add_container(parser, "NETNS|NAME")
-    parser.add_argument("--ifname", metavar="NAME", default="eth0", help="eth0 by default")
+    preset = f"{ifname} by default" if ifname else "needed if it has several on that network"
+    parser.add_argument("--ifname", metavar="NAME", default=ifname, help=preset)
     add_conf_dir(parser, conflists.directory())
 
 

@@ -117,8 +117,8 @@ class Chain:
         if is_there:
             raise AttachmentExists(
                 f"{self.target.title} has an interface {self.ifname} already",
-                f"`cni-bridge del {self.name} {self.target.title}` removes it; or add another "
-                "one with --ifname",
+                f"`cni-bridge show {self.target.title}` lists those it has; or name another one with "
+                "--ifname",
             )
 
     def _plugins(self) -> list[Json]:

@@ -1,6 +1,6 @@
 """`cni-bridge check`: check an attachment, as a runtime does."""
 
-from cni_bridge.cli import terminal
+from cni_bridge.cli import running, terminal
 from cni_bridge.cli.add import add_names, of_options
 from cni_bridge.cli.options import Commands, Options, add_command
 
@@ -20,6 +20,7 @@ def register(parsers: Commands) -> None:
 
 def run(options: Options) -> int:
     """Check."""
+    options.ifname = running.interface(options)
     made = of_options(options, {})
     made.check()
     terminal.tell(f"{made.who} on {made.name} is as it was added")

@@ -1,6 +1,6 @@
 """`cni-bridge del`: detach a namespace or container from a network, as a runtime does."""
 
-from cni_bridge.cli import terminal
+from cni_bridge.cli import running, terminal
 from cni_bridge.cli.add import add_names, of_options
 from cni_bridge.cli.options import Commands, Options, add_command
 
@@ -20,6 +20,7 @@ def register(parsers: Commands) -> None:
 
 def run(options: Options) -> int:
     """Detach."""
+    options.ifname = running.interface(options)
     made = of_options(options, {})
     made.delete()
     terminal.tell(f"{made.who} is detached from {made.name}")

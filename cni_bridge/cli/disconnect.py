@@ -35,13 +35,13 @@ def register(parsers: Commands) -> None:
 def run(options: Options) -> int:
     """Detach."""
     every = running.attachments(options.container, options.network, options.conf_dir)
+    options.ifname = running.interface(options)
     names = sorted(each.holding.attachment.ifname for each in every)
-    if len(names) > 1 and not options.ifname:
+    if options.ifname not in names:
         raise InvalidConfig(
-            f"{every[0].title} has several interfaces on {options.network}",
-            f"name one with --ifname: {', '.join(names)}",
+            f"{every[0].text} has no interface {options.ifname}",
+            f"its interfaces there: {', '.join(names)}",
         )
-    options.ifname = options.ifname or names[0]
     made = add.of_options(options, {})
     made.delete()
     if options.json:

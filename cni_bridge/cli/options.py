@@ -14,6 +14,7 @@ from cni_bridge.cli import terminal
 from cni_bridge.cli.commands import COMMANDS
 from cni_bridge.edge.config import STATE_DIR
 
+IFNAME = "eth0"  # of a container's interface, as runtimes name the first one
 CONF_DIR = "/etc/cni/net.d"  # where runtimes look unless they are told otherwise
 Options: TypeAlias = argparse.Namespace
 Commands: TypeAlias = "argparse._SubParsersAction[Any]"

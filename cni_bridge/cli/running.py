@@ -7,10 +7,10 @@ from cni_bridge import names
 from cni_bridge.cli import conflists, container_names, containers, stdin
 from cni_bridge.cli.container_names import Known
 from cni_bridge.cli.containers import Target
-from cni_bridge.cli.options import Parser, add_conf_dir, add_container
+from cni_bridge.cli.options import IFNAME, Options, Parser, add_conf_dir, add_container
 from cni_bridge.edge import codec, config, validators
 from cni_bridge.edge.config import STATE_DIR
-from cni_bridge.errors import InvalidConfig
+from cni_bridge.errors import CniError, InvalidConfig
 from cni_bridge.ipam import sources
 from cni_bridge.kernel import netns, netns_ids
 from cni_bridge.kernel.links import Link
@@ -89,6 +89,26 @@ def attachments(which: str, network: str, conf_dir: str) -> tuple[Running, ...]:
             else "`cni-bridge connect NETWORK CONTAINER` attaches it",
         )
     return tuple(sorted(meant, key=lambda each: each.holding.created))
+
+
+def interface(options: Options) -> str:
+    """Return the interface that is meant: --ifname, or that by which the container is on the network.
+
+    It is `add`'s where none is recorded. Raises InvalidConfig if there are several.
+    """
+    if options.ifname:
+        return str(options.ifname)
+    try:
+        every = attachments(options.container, options.network, options.conf_dir)
+    except CniError:
+        return IFNAME
+    names_there = sorted(each.holding.attachment.ifname for each in every)
+    if len(names_there) > 1:
+        raise InvalidConfig(
+            f"{every[0].title} has several interfaces on {options.network}",
+            f"name one with --ifname: {', '.join(names_there)}",
+        )
+    return names_there[0]
 
 
 def refuse_gone(host: Socket, every: Iterable[Running]) -> None:

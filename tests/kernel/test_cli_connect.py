@@ -85,6 +85,23 @@ def test_what_doctor_gives_back_takes_no_default_route_from_another_network(
     printed("disconnect", "two", "c1", *conf)
 
 
+def test_a_command_means_the_interface_that_is_on_the_network(
+    host: Host, make_network: MakeNetwork, tmp_path: Path
+) -> None:
+    one, two = gateways(make_network, "one", "two")
+    conf = where(tmp_path, one, two)
+    one.add(host.container("c1")).result()
+    taken = command("connect", "two", "c1", "--ifname", "eth0", *conf).stderr
+    assert "has an interface eth0 already" in taken
+    assert "del " not in taken, "it is that of another network"
+    printed("connect", "two", "c1", *conf)
+    mistyped = command("disconnect", "two", "c1", "--ifname", "eth0", *conf).stderr
+    assert "c1 on two has no interface eth0" in mistyped
+    assert "its interfaces there: eth1" in mistyped
+    assert printed("check", "two", "c1", *conf) == "c1 eth1 on two is as it was added\n"
+    assert printed("del", "two", "c1", *conf) == "c1 eth1 is detached from two\n"
+
+
 def gateways(make_network: MakeNetwork, *names: str) -> list[Network]:
     """Return networks that give a default route in both families."""
     return [
