@@ -30,10 +30,11 @@ UNREADABLE = ("stable_secret",)
 # Counters, timers and indexes; what follows the carrier some time later; MACs inside of other words.
 VOLATILE = {
     "bridge_id", "designated_bridge", "designated_cost", "designated_port", "designated_root",
-    "forward_delay_timer", "gc_timer", "hello_timer", "hold_timer", "id", "ifindex", "link",
-    "link_index", "link_netnsid", "message_age_timer", "no", "operstate", "permaddr", "root_id",
-    "root_path_cost", "tcn_timer", "topology_change", "topology_change_detected",
-    "topology_change_timer", "hash_max", "tso_max_size", "tso_max_segs", "local", "prefixlen",
+    "fdb_n_learned", "forward_delay_timer", "gc_timer", "hello_timer", "hold_timer", "id",
+    "ifindex", "link", "link_index", "link_netnsid", "message_age_timer", "no", "operstate",
+    "permaddr", "root_id", "root_path_cost", "tcn_timer", "topology_change",
+    "topology_change_detected", "topology_change_timer", "hash_max", "tso_max_size",
+    "tso_max_segs", "local", "prefixlen",
 }  # fmt: skip
 NO_MAC = "00:00:00:00:00:00"
 KERNELS_OWN = ("fe80::/64", "ff00::/8")

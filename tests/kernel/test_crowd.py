@@ -12,12 +12,11 @@ import pytest
 from tests.kernel.conftest import MakeNetwork
 from tests.kernel.test_failures import under_strace
 from tests.kernel.test_stale import sql
-from tests.lab import PLUGIN, Attachment, Container, Host, Network, run_all
+from tests.lab import Attachment, Container, Host, Network, run_all
 from tests.lab.iproute import ip_json
 from tests.lab.network import addresses_in
 from tests.lab.nft import ports
 from tests.lab.publish import mapping, publishing
-from tests.lab.state import LEDGER
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -108,9 +107,10 @@ def test_a_del_that_overtakes_a_slow_add_wins(
     network.config["ipam"]["ranges"] = [[{"subnet": "10.88.0.0/30"}]]  # a single address
     slow, other = host.container(), host.container()
     stop = f"sendto:signal=STOP:when={step}"
-    plugin = under_strace(network.plugin, stop, tmp_path / "strace.log")
+    log = tmp_path / "strace.log"
+    plugin = under_strace(network.plugin, stop, log)
     process = plugin.start(*network.call("ADD", Attachment(slow)))
-    pid = stopped_after_its_claim(process)
+    pid = stopped_after_its_claim(process, log)
     network.delete(slow).assert_silent_success()
     winner = network.add(other).result()
     os.kill(pid, signal.SIGCONT)
@@ -122,14 +122,12 @@ def test_a_del_that_overtakes_a_slow_add_wins(
     assert other.can_ping("10.88.0.1")
 
 
-def stopped_after_its_claim(process: "Popen[str]") -> int:
+def stopped_after_its_claim(process: "Popen[str]", log: Path) -> int:
     """Return the process id of an ADD, once it stands still and the ledger knows of it."""
     deadline = time.monotonic() + 20
-    while True:
+    while not (log.exists() and "stopped by SIGSTOP" in log.read_text()):
         assert process.poll() is None
         assert time.monotonic() < deadline
-        known = LEDGER.exists() and LEDGER.stat().st_size and sql("select pid from holding")
-        for (pid,) in known or ():
-            if f"({PLUGIN.name}) t" in Path(f"/proc/{pid}/stat").read_text().lower():
-                return int(str(pid))
         time.sleep(0.01)
+    ((pid,),) = sql("select pid from holding")
+    return int(str(pid))
