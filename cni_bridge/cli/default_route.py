@@ -4,10 +4,11 @@ The kernel puts a new route of the same metric first (IPv4), or uses both in tur
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
+from errno import ESRCH
 
 from cni_bridge import address
 from cni_bridge.address import AF_INET, AF_INET6
+from cni_bridge.cluster.messages import RTM_DELROUTE
 from cni_bridge.kernel import layer3, links, netns
 from cni_bridge.kernel.layer3 import InstalledRoute
 from cni_bridge.kernel.netlink import Socket
@@ -27,20 +28,15 @@ def arrange(netns_path: str, ifname: str, *, first: bool) -> None:
         try:
             index = links.parse(inside.ask(links.get(ifname))).index
             moved = list(_moved(inside, index, first=first))
-            inside.run(*(layer3.add_route(index, route) for route, _ in moved))
+            made = [layer3.add_route(index, new) for new, _ in moved]
+            gone = [layer3.add_route(index, old) for _, old in moved]
+            away = [
+                replace(each, what="delete a default route", kind=RTM_DELROUTE, flags=0)
+                for each in gone
+            ]
+            inside.run(*made, *away, tolerate=ESRCH)  # the container may have taken it away itself
         finally:
             inside.close()
-        if moved:
-            from cni_bridge.cli.iproute import IPRoute, NetlinkError  # not if nothing is to change
-
-            with netns.inside(container, IPRoute) as socket:
-                for route, metric in moved:
-                    family = address.family(route.destination.ip)
-                    way = {"gateway": address.text(route.gateway)} if route.gateway else {}
-                    with suppress(NetlinkError):  # the container has taken it away itself
-                        socket.route(
-                            "del", family=family, dst="default", oif=index, priority=metric, **way
-                        )
     finally:
         netns.close(container)
 
@@ -67,8 +63,8 @@ def behind(route: Route, others: Collection[int]) -> Route:
     return replace(route, priority=max(others) + 1) if metric in others else route
 
 
-def _moved(inside: Socket, index: int, *, first: bool) -> Iterator[tuple[Route, int]]:
-    """Yield the interface's default routes that need another metric: with that one, and theirs now."""
+def _moved(inside: Socket, index: int, *, first: bool) -> Iterator[tuple[Route, Route]]:
+    """Yield the interface's default routes that need another metric: as they are to be, and are."""
     for family in DEFAULT:
         found = list(_defaults(inside, family))
         others = [each.priority for each, at, _ in found if at != index]
@@ -82,16 +78,15 @@ def _moved(inside: Socket, index: int, *, first: bool) -> Iterator[tuple[Route, 
                 metric = max(front - 1, least)
             else:
                 continue
-            yield (
-                Route(
-                    destination=each.destination,
-                    gateway=gateway or None,
-                    mtu=each.mtu,
-                    advmss=each.advmss,
-                    priority=metric,
-                ),
-                each.priority,
+            old = Route(
+                destination=each.destination,
+                gateway=gateway or None,
+                mtu=each.mtu,
+                advmss=each.advmss,
+                priority=each.priority or None,
+                scope=each.scope,
             )
+            yield replace(old, priority=metric or None), old
 
 
 def _defaults(inside: Socket, family: int) -> Iterator[tuple[InstalledRoute, int, bytes | None]]:
