@@ -179,6 +179,7 @@ def _interface(
     views: tuple[_View, ...],
 ) -> KernelInterface:
     master = view.links.get(link.master)
+    port = link.port
     return KernelInterface(
         index=link.index,
         name=link.name,
@@ -192,7 +193,7 @@ def _interface(
         peer=_peer(view, link, views),
         alias=link.alias,
         counters=details.counters,
-        port_state=PORT_STATES[link.port.state] if link.port else "",
+        port_state=PORT_STATES[port.state] if port else "",
         has_stp=details.has_stp,
     )
 

@@ -43,7 +43,7 @@ from cni_bridge.kernel.messages import (
     VETH,
     VETH_INFO_PEER,
 )
-from cni_bridge.kernel.netlink import Attributes, Request, decode, encode, nest
+from cni_bridge.kernel.netlink import Request, decode, encode, nest
 from cni_bridge.lean.record import record
 
 TYPE_CHECKING = False
@@ -64,8 +64,6 @@ BR_STATE_FORWARDING = 3
 STP_STATES = {1: "listening", 2: "learning", 4: "blocking"}  # of BR_STATE_*
 NO_NETNS = 0xFFFFFFFF  # not a valid descriptor
 RTEXT_FILTER_SKIP_STATS = 8  # linux/rtnetlink.h
-
-
 # Frames to the group addresses 01:80:c2:00:00:00 to 0f, but not pause frames, which are always dropped.
 # Unless the port forwards them, the bridge learns their sender and hands them to the host before any
 # rule of nftables sees them.
@@ -82,30 +80,101 @@ class BridgePort:
     forwards_reserved: bool = False  # frames to all of RESERVED_GROUPS
 
 
-@record
 class Link:
-    """An interface.
+    """An interface, decoded on access: few of an answer's hundred attributes are ever read."""
 
-    `peer` is the index of a veth's other end: in the namespace with the id `peer_netns`, or in the
-    same namespace if that is None.
-    """
+    def __init__(self, payload: bytes) -> None:
+        (_, _, self.index, self._flags, _), self._link = decode(LINK, payload)
+        self._info = self._link.nested(IFLA_LINKINFO, LINKINFO)
 
-    index: int
-    name: str
-    kind: str  # `bridge`, `veth`, ...; empty for hardware
-    mtu: int
-    mac: str
-    alias: str
-    group: int
-    is_up: bool
-    is_promiscuous: bool
-    operstate: int  # IF_OPER_*
-    master: int  # 0: none
-    peer: int  # 0: none
-    peer_netns: int | None
-    port: BridgePort | None
-    filters_vlans: bool  # of a bridge
-    forward_delay: int = 0  # of a bridge: hundredths of a second that STP listens, and then learns
+    @property
+    def name(self) -> str:
+        """Return its name."""
+        return self._link.text(IFLA_IFNAME)
+
+    @property
+    def kind(self) -> str:
+        """Return `bridge`, `veth`, ...; empty for hardware."""
+        return self._info.text(IFLA_INFO_KIND)
+
+    @property
+    def mtu(self) -> int:
+        """Return its MTU."""
+        return self._link.number(IFLA_MTU) or 0
+
+    @property
+    def mac(self) -> str:
+        """Return its MAC as text."""
+        return self._link.raw(IFLA_ADDRESS).hex(":")
+
+    @property
+    def alias(self) -> str:
+        """Return its alias, empty if it has none."""
+        return self._link.text(IFLA_IFALIAS)
+
+    @property
+    def group(self) -> int:
+        """Return its group."""
+        return self._link.number(IFLA_GROUP) or 0
+
+    @property
+    def is_up(self) -> bool:
+        """Return whether it is up."""
+        return bool(self._flags & IFF_UP)
+
+    @property
+    def is_promiscuous(self) -> bool:
+        """Return whether it receives all frames."""
+        return bool(self._flags & IFF_PROMISC)
+
+    @property
+    def operstate(self) -> int:
+        """Return its operational state, IF_OPER_*."""
+        return self._link.number(IFLA_OPERSTATE) or 0
+
+    @property
+    def master(self) -> int:
+        """Return the index of its bridge, 0 if it has none."""
+        return self._link.number(IFLA_MASTER) or 0
+
+    @property
+    def peer(self) -> int:
+        """Return the index of a veth's other end, 0 if it has none."""
+        return self._link.number(IFLA_LINK) or 0
+
+    @property
+    def peer_netns(self) -> int | None:
+        """Return the id of the other end's namespace, None if it is in the same one."""
+        return self._link.number(IFLA_LINK_NETNSID)
+
+    @property
+    def port(self) -> BridgePort | None:
+        """Return the bridge port that it is, or None."""
+        if self._info.text(IFLA_INFO_SLAVE_KIND) != "bridge":
+            return None
+        data = self._info.nested(IFLA_INFO_SLAVE_DATA, BRIDGE_PORT)
+        return BridgePort(
+            state=data.number(IFLA_BRPORT_STATE) or 0,
+            hairpin=bool(data.number(IFLA_BRPORT_MODE)),
+            isolated=bool(data.number(IFLA_BRPORT_ISOLATED)),
+            forwards_reserved=data.number(IFLA_BRPORT_GROUP_FWD_MASK) == RESERVED_GROUPS,
+        )
+
+    @property
+    def filters_vlans(self) -> bool:
+        """Return whether it is a bridge that filters VLANs."""
+        return bool(self._of_bridge(IFLA_BR_VLAN_FILTERING))
+
+    @property
+    def forward_delay(self) -> int:
+        """Return the hundredths of a second that a bridge's STP listens, and then learns."""
+        return self._of_bridge(IFLA_BR_FORWARD_DELAY)
+
+    def _of_bridge(self, attribute: int) -> int:
+        """Return a number that bridges have; 0 for another kind, whose attributes mean other things."""
+        if self.kind != "bridge":
+            return 0
+        return self._info.nested(IFLA_INFO_DATA, BRIDGE).number(attribute) or 0
 
 
 def get(who: "Who") -> Request:
@@ -299,40 +368,7 @@ def delete_group(group: int) -> Request:
 
 def parse(payload: bytes) -> Link:
     """Parse an answer or a notification."""
-    (_, _, index, flags, _), link = decode(LINK, payload)
-    info = link.nested(IFLA_LINKINFO, LINKINFO)
-    kind = info.text(IFLA_INFO_KIND)
-    bridge = info.nested(IFLA_INFO_DATA, BRIDGE) if kind == "bridge" else None
-    return Link(
-        index=index,
-        name=link.text(IFLA_IFNAME),
-        kind=kind,
-        mtu=link.number(IFLA_MTU) or 0,
-        mac=link.raw(IFLA_ADDRESS).hex(":"),
-        alias=link.text(IFLA_IFALIAS),
-        group=link.number(IFLA_GROUP) or 0,
-        is_up=bool(flags & IFF_UP),
-        is_promiscuous=bool(flags & IFF_PROMISC),
-        operstate=link.number(IFLA_OPERSTATE) or 0,
-        master=link.number(IFLA_MASTER) or 0,
-        peer=link.number(IFLA_LINK) or 0,
-        peer_netns=link.number(IFLA_LINK_NETNSID),
-        port=_port(info),
-        filters_vlans=bridge is not None and bool(bridge.number(IFLA_BR_VLAN_FILTERING)),
-        forward_delay=(bridge.number(IFLA_BR_FORWARD_DELAY) or 0) if bridge else 0,
-    )
-
-
-def _port(info: Attributes) -> BridgePort | None:
-    if info.text(IFLA_INFO_SLAVE_KIND) != "bridge":
-        return None
-    data = info.nested(IFLA_INFO_SLAVE_DATA, BRIDGE_PORT)
-    return BridgePort(
-        state=data.number(IFLA_BRPORT_STATE) or 0,
-        hairpin=bool(data.number(IFLA_BRPORT_MODE)),
-        isolated=bool(data.number(IFLA_BRPORT_ISOLATED)),
-        forwards_reserved=data.number(IFLA_BRPORT_GROUP_FWD_MASK) == RESERVED_GROUPS,
-    )
+    return Link(payload)
 
 
 def _create(what: str, values: "Mapping[int, Value]", flags: int = IFF_UP) -> Request:

@@ -264,25 +264,26 @@ class Attributes:
 
     def __init__(self, table: "Table", data: bytes, offset: int = 0) -> None:
         self._table = table
-        payloads: dict[int, bytes] = {}
+        self._data = data
+        offsets: dict[int, int] = {}
         last = len(data) - ATTRIBUTE_HEADER_SIZE
-        # No calls of functions: an ADD reads hundreds, and lists of links have thousands.
+        # No calls of functions, and no copies: few are read of the hundreds that a link has.
         while offset <= last:
             length, number = unpack_attribute(data, offset)
             if length < ATTRIBUTE_HEADER_SIZE:
                 break
-            payloads[number & NLA_TYPE_MASK] = data[
-                offset + ATTRIBUTE_HEADER_SIZE : offset + length
-            ]
+            offsets[number & NLA_TYPE_MASK] = offset
             offset += length + 3 & ~3
-        self._payloads = payloads
+        self._offsets = offsets
 
     def number(self, attribute: int) -> "int | None":
         """Return an integer, or None if the kernel sent none."""
-        payload = self._payloads.get(attribute)
-        if payload is None:
+        offset = self._offsets.get(attribute)
+        if offset is None:
             return None
-        value: int = unpack_from(self._table[attribute], payload)[0]
+        value: int = unpack_from(
+            self._table[attribute], self._data, offset + ATTRIBUTE_HEADER_SIZE
+        )[0]
         return value
 
     def text(self, attribute: int) -> str:
@@ -291,7 +292,11 @@ class Attributes:
 
     def raw(self, attribute: int) -> bytes:
         """Return the bytes, empty if the kernel sent none."""
-        return self._payloads.get(attribute, b"")
+        offset = self._offsets.get(attribute)
+        if offset is None:
+            return b""
+        (length,) = unpack_from("H", self._data, offset)
+        return self._data[offset + ATTRIBUTE_HEADER_SIZE : offset + length]
 
     def nested(self, attribute: int, table: "Table") -> "Attributes":
         """Return the nested attributes, empty if the kernel sent none."""

@@ -84,24 +84,24 @@ def problems(host: "Socket", outer: "Link", desired: Port) -> "Iterator[str]":
         yield f"host end {outer.name}: expected up, found down"
     bridge = host.find(links.get(outer.master)) if outer.master else None
     master = links.parse(bridge).name if bridge else "none"
-    if outer.port is None or master != desired.bridge:
+    port = outer.port
+    if port is None or master != desired.bridge:
         yield f"host end {outer.name}: expected a port of {desired.bridge}, found master {master}"
         return
     for flag in ("hairpin", "isolated"):
-        expected, found = getattr(desired, flag), getattr(outer.port, flag)
+        expected, found = getattr(desired, flag), getattr(port, flag)
         if expected != found:
             yield f"bridge port {outer.name} {flag}: expected {expected}, found {found}"
-    if desired.is_checked and not outer.port.forwards_reserved:
+    if desired.is_checked and not port.forwards_reserved:
         yield f"bridge port {outer.name} group_fwd_mask: expected 0xfffd, found another"
 
 
 def _is_passing(host: "Socket", outer: "Link") -> bool:
     """Return whether the port forwards and the bridge sends, which it does not without a port."""
-    if (
-        outer.operstate != IF_OPER_UP
-        or outer.port is None
-        or outer.port.state != links.BR_STATE_FORWARDING
-    ):
+    if outer.operstate != IF_OPER_UP:
+        return False
+    port = outer.port
+    if port is None or port.state != links.BR_STATE_FORWARDING:
         return False
     bridge = links.parse(host.ask(links.get(outer.master)))
     # A bridge that had a carrier from the start reports unknown, which counts as up (netif_oper_up).

@@ -225,23 +225,15 @@ def test_a_bridge_port_is_understood() -> None:
         index=6,
         flags=ifinfmsg.IFF_UP,
     )
-    assert links.parse(payload) == links.Link(
-        index=6,
-        name="veth01",
-        kind="veth",
-        mtu=1500,
-        mac=MAC_TEXT,
-        alias="whose it is",
-        group=7,
-        is_up=True,
-        is_promiscuous=False,
-        operstate=messages.IF_OPER_UP,
-        master=5,
-        peer=2,
-        peer_netns=0,
-        port=links.BridgePort(state=links.BR_STATE_FORWARDING, hairpin=True, isolated=True),
-        filters_vlans=False,
-    )
+    veth = links.parse(payload)
+    assert (veth.index, veth.name, veth.kind) == (6, "veth01", "veth")
+    assert (veth.mtu, veth.mac, veth.alias, veth.group) == (1500, MAC_TEXT, "whose it is", 7)
+    assert (veth.is_up, veth.is_promiscuous) == (True, False)
+    assert (veth.operstate, veth.master) == (messages.IF_OPER_UP, 5)
+    assert (veth.peer, veth.peer_netns) == (2, 0)
+    state = links.BR_STATE_FORWARDING
+    assert veth.port == links.BridgePort(state=state, hairpin=True, isolated=True)
+    assert (veth.filters_vlans, veth.forward_delay) == (False, 0)
 
 
 def test_a_bridge_is_understood() -> None:
