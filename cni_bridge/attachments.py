@@ -165,8 +165,9 @@ def _find_pairs(
 ) -> "list[Link]":
     """Return the interfaces of the attachments, without those of an attachment that is added again."""
     found = veth_removal.find(host, *_interfaces(attachments))
-    own = set(_interfaces(current()))
-    return [link for link in found if link.name in own]
+    own = set(current())
+    others = set(_interfaces([each for each in attachments if each not in own]))
+    return [link for link in found if link.name not in others]
 
 
 def _interfaces(attachments: "Sequence[Attachment]") -> list[str]:
@@ -246,7 +247,7 @@ def _remove_wires(
     host: netlink.Socket, ledger: "Ledger | None", attachments: "Sequence[Attachment]"
 ) -> None:
     """Remove interfaces that only exist inside containers, which no name on the host leads to."""
-    if ledger and any(host_ledger.is_wired(ledger, item) for item in attachments):
+    if ledger and host_ledger.is_wired(ledger, *attachments):
         from cni_bridge.wire import attachments as wire_attachments
 
         wire_attachments.remove(host, ledger, attachments)

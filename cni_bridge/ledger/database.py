@@ -15,7 +15,7 @@ from cni_bridge.ledger import state_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any, TypeVar
 
     T = TypeVar("T")
@@ -25,6 +25,7 @@ SCHEMA_VERSION = 9
 FILE_NAME = "ledger.sqlite"
 PATIENCE_S = 10.0  # for one holder of the lock: an ADD or DEL has it for less than a millisecond
 _COMMIT = "commit"
+KEYS_AT_ONCE = 1000  # SQLite takes 32766 values
 READERS_PATIENCE_S = 0.2  # then a reader is left the old file, and a new one takes its place
 
 
@@ -45,6 +46,17 @@ class Database:
     def select(self, sql: str, *values: object) -> "list[Row]":
         """Return all rows of a query."""
         return self._run(sql, values)[0]
+
+    def select_of(self, sql: str, keys: "Sequence[Row]") -> "list[Row]":
+        """Return all rows of a query about attachments: their networks, containers and ifnames."""
+        rows: list[Row] = []
+        for start in range(0, len(keys), KEYS_AT_ONCE):
+            some = keys[start : start + KEYS_AT_ONCE]
+            places = ", ".join(["(?, ?, ?)"] * len(some))
+            among = f"in (values {places})" if len(some) > 1 else f"= {places}"
+            values = [value for key in some for value in key]
+            rows += self.select(f"{sql} where (network, container, ifname) {among}", *values)
+        return rows
 
     def change(self, sql: str, *values: object) -> int:
         """Run a statement; return how many rows it changed."""

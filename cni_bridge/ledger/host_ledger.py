@@ -36,7 +36,7 @@ def find_register(
 ) -> "Register | None":
     """Return the firewall's records if one of the attachments is protected, else None."""
     database = _find(ledger)
-    if database is None or not any(_is_protected(database, item) for item in attachments):
+    if database is None or not database.select_of("select 1 from guarded", _keys(attachments)):
         return None
     from cni_bridge.firewall.register import Register
 
@@ -96,11 +96,10 @@ def remember_ports(ledger: "Ledger", holding: "Holding", settings: "NetworkConfi
     sticky.note_ports(ledger.database, holding, settings, ports)
 
 
-def is_wired(ledger: "Ledger | None", attachment: Attachment) -> bool:
-    """Return whether the attachment is an end of a wire."""
-    sql = "select 1 from wire where network = ? and container = ? and ifname = ?"
-    who = attachment.network, attachment.container, attachment.ifname
-    return ledger is not None and bool(ledger.database.select(sql, *who))
+def is_wired(ledger: "Ledger | None", *attachments: Attachment) -> bool:
+    """Return whether one of the attachments is an end of a wire."""
+    sql = "select 1 from wire"
+    return ledger is not None and bool(ledger.database.select_of(sql, _keys(attachments)))
 
 
 def all_protected(ledger: "Ledger") -> set[Attachment]:
@@ -127,12 +126,11 @@ def claims(ledger: "Ledger | None", attachments: "Iterable[Attachment]") -> "Cla
 
     What is removed later is that record: another run may add the attachment again in between.
     """
-    sql = "select created, pid from holding where network = ? and container = ? and ifname = ?"
+    sql = "select network, container, ifname, created, pid from holding"
+    rows = ledger.database.select_of(sql, _keys(attachments)) if ledger else ()
     return {
-        each: (created, pid != 0)
-        for each in attachments
-        if ledger
-        for created, pid in ledger.database.select(sql, each.network, each.container, each.ifname)
+        Attachment(network=network, container=container, ifname=ifname): (created, pid != 0)
+        for network, container, ifname, created, pid in rows
     }
 
 
@@ -148,9 +146,8 @@ def protected(ledger: "Ledger | None", network: str) -> tuple[Attachment, ...]:
     )
 
 
-def _is_protected(database: "Database", attachment: Attachment) -> bool:
-    sql = "select 1 from guarded where network = ? and container = ? and ifname = ?"
-    return bool(database.select(sql, attachment.network, attachment.container, attachment.ifname))
+def _keys(attachments: "Iterable[Attachment]") -> "list[tuple[str, str, str]]":
+    return [(each.network, each.container, each.ifname) for each in attachments]
 
 
 def _find(ledger: "Ledger | None") -> "Database | None":

@@ -4,6 +4,9 @@ import posix
 from errno import ENODEV
 
 from cni_bridge.kernel import links
+from cni_bridge.kernel.messages import IFLA_GROUP, LINK
+from cni_bridge.kernel.netlink import nest
+from cni_bridge.lean.cstruct import unpack_from
 from cni_bridge.parts import veth
 
 TYPE_CHECKING = False
@@ -22,7 +25,8 @@ def find(host: "Socket", *names: str) -> "list[Link]":
     if len(names) <= FEW:
         return [link for name in names if (link := veth.find_own(host, name))]
     wanted = set(names)
-    return [link for link in _listed(host) if link.name in wanted and veth.is_own(link, link.name)]
+    listed = map(links.parse, host.dump(links.listing()))
+    return [link for link in listed if link.name in wanted and veth.is_own(link, link.name)]
 
 
 def detach(host: "Socket", found: "list[Link]") -> None:
@@ -57,20 +61,17 @@ def _run_apart(host: "Socket", requests: "list[Request]", kept: "Socket | None")
         host.run(*requests, tolerate=ENODEV)
 
 
-def _listed(host: "Socket") -> "list[Link]":
-    return [links.parse(answer) for answer in host.dump(links.listing())]
-
-
 def _together(host: "Socket", found: "list[Link]") -> "list[Request]":
     """Put many interfaces into a group; return a request that deletes it.
 
     The kernel then waits once instead of once for each.
     """
     group = veth.GROUPS | posix.getpid()
-    wanted = {link.index for link in found}
-    listed = _listed(host)
-    own = [link for link in listed if link.index in wanted]
-    if any(link.group == group and link not in own for link in listed):  # it is in use
+    listed = host.dump(links.listing())  # not parsed, which would take longer than all the rest
+    indexes = {unpack_from(LINK[0], answer)[2] for answer in listed}
+    own = [link for link in found if link.index in indexes]
+    member = nest(LINK[1], {IFLA_GROUP: group})
+    if any(member in answer for answer in listed):  # the group is in use, or it looks so
         return [links.delete(link.index, link.name) for link in own]
     host.run(*(links.set_group(link.index, group) for link in own), tolerate=ENODEV)
     return [links.delete_group(group)] if own else []
