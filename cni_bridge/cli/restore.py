@@ -117,7 +117,7 @@ def _missing(register: Register) -> Iterator[str]:
 def watch(*, quiet: bool) -> NoReturn:
     """Restore everything, then the firewall each time another program has taken something from it."""
     changes = nft_changes.Changes()
-    _insist(lambda: (firewall(), limit.restore(), nameservers()))
+    _insist(_restore_everything)
     systemd.tell("READY=1")
     while True:
         changes.wait()
@@ -152,6 +152,15 @@ def _undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
         if told:
             signal.raise_signal(told[0])
+
+
+def _restore_everything() -> None:
+    """Restore what the host's ledger has, whether or not something is missing."""
+    if ledger := store.find_ledger(state_directory.HOST):
+        with closing(ledger):
+            apply.restore(Register(ledger.database))
+    limit.restore()
+    nameservers()
 
 
 def _mend() -> bool:
