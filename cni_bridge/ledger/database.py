@@ -52,10 +52,12 @@ class Database:
         rows: list[Row] = []
         for start in range(0, len(keys), KEYS_AT_ONCE):
             some = keys[start : start + KEYS_AT_ONCE]
-            places = ", ".join(["(?, ?, ?)"] * len(some))
-            among = f"in (values {places})" if len(some) > 1 else f"= {places}"
+            among = "network = ? and container = ? and ifname = ?"
+            if len(some) > 1:
+                places = ", ".join(["(?, ?, ?)"] * len(some))
+                among = f"(network, container, ifname) in (values {places})"
             values = [value for key in some for value in key]
-            rows += self.select(f"{sql} where (network, container, ifname) {among}", *values)
+            rows += self.select(f"{sql} where {among}", *values)
         return rows
 
     def change(self, sql: str, *values: object) -> int:

@@ -255,3 +255,20 @@ def test_a_ledger_that_can_not_be_made_is_named_with_the_cause(tmp_path: Path) -
         database.created(str(tmp_path), 1)
     with pytest.raises(errors.IOFailure, match=r"cannot use the ledger .*: unable to open"):
         Database(str(file_of(tmp_path)), 1)
+
+
+# ---------------------------------------------------------------- many attachments at once
+
+
+@pytest.mark.parametrize("others", [0, 1, 2 * database.KEYS_AT_ONCE])
+def test_of_many_attachments_those_that_are_recorded_are_found(tmp_path: Path, others: int) -> None:
+    ledger = store.open_ledger(str(tmp_path))
+    for name in ("first", "last", "other"):
+        claim(ledger, name, POOL)
+    asked = ["first", *(f"absent{number}" for number in range(others)), "last"]
+    keys = [(each.network, each.container, each.ifname) for each in map(attachment, asked)]
+    sql = "select container from holding"
+    assert sorted(ledger.database.select_of(sql, keys)) == [("first",), ("last",)]
+    assert ledger.database.select_of(sql, keys[:1]) == [("first",)]
+    assert ledger.database.select_of(sql, []) == []
+    ledger.close()
