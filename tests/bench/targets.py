@@ -42,7 +42,8 @@ CROWD = """CPU: two processors are busy for nine tenths of the time."""
 PORTS = """A port costs 148,000 instructions: a third are SQLite's, which keeps three indexes, a quarter parses and checks its JSON, the rest
 is for its records and its elements."""
 COLLECTION = """The kernel needs 0.2 s of CPU to remove 500 pairs, as `ip link delete group` shows. It does so in one request, which another process
-waits for as well. cni-bridge's own CPU is 0.12 s, two thirds of it in user space."""
+waits for as well. cni-bridge's own CPU is 0.1 s; 0.02 s of it put the interfaces into one group, since the kernel walks all IPv6 routes
+for each of them."""
 LIVING = """Each flooded frame costs 2 to 2.6 ms at 1000 ports. An ADD floods one, the announcement of its address."""
 
 
