@@ -54,6 +54,9 @@ extern int _PyInterpreterState_SetConfig(const PyConfig *config);
 #define THREAD_KEY _PyRuntime.autoTSSkey
 extern _Thread_local PyThreadState *_Py_tss_tstate;
 #endif
+#if PY_VERSION_HEX >= 0x030D0000
+extern PyStatus _PyCodec_InitRegistry(PyInterpreterState *interpreter);
+#endif
 
 static char executable[PATH_MAX];
 static char home[PATH_MAX + sizeof "/_internal"]; /* of libraries, data files, commands' modules */
@@ -226,6 +229,10 @@ static const char *start(void)
     PyConfig_Clear(&config);
     if (PyStatus_Exception(status))
         return status.err_msg;
+#if PY_VERSION_HEX >= 0x030D0000 /* bytes that are no text need it; before 3.13 they made it themselves */
+    _PyCodec_InitRegistry(PyInterpreterState_Get());
+    PyErr_Clear(); /* it fails at its end: the codecs come with the second phase, which calls it again */
+#endif
     PyGC_Disable(); /* a plugin run is over before collecting could pay */
     return set_arguments() || _PySignal_Init(0) ? "out of memory" : NULL;
 }

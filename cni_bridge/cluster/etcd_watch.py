@@ -83,9 +83,7 @@ class Changes:
                         return
                     self._take(line)
             except (requests.RequestException, HTTPError, OSError) as error:
-                problem = str(
-                    error
-                )  # interrupted: the next member continues where this one stopped
+                problem = str(error)  # the next member continues where this one stopped
             finally:
                 self._answer = None
         if not self._has_begun:

@@ -29,7 +29,7 @@ FAMILY_NAMES = {NFPROTO_INET: "inet", NFPROTO_BRIDGE: "bridge"}
 # is loaded again.
 RULES = {
     NFPROTO_INET: ("firewall/ruleset.nft", "60e951bcffe97b0f"),
-    NFPROTO_BRIDGE: ("firewall/spoof.nft", "237519e02d1920ff"),
+    NFPROTO_BRIDGE: ("firewall/spoof.nft", "c15241d8d6ebd2a0"),
 }
 SETS = {
     NFPROTO_INET: (
