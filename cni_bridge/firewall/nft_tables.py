@@ -28,7 +28,7 @@ FAMILY_NAMES = {NFPROTO_INET: "inet", NFPROTO_BRIDGE: "bridge"}
 # The file with each table's rules, and a digest of its text: a table that was loaded from other text
 # is loaded again.
 RULES = {
-    NFPROTO_INET: ("firewall/ruleset.nft", "60e951bcffe97b0f"),
+    NFPROTO_INET: ("firewall/ruleset.nft", "5fd65eb127c533b9"),
     NFPROTO_BRIDGE: ("firewall/spoof.nft", "c15241d8d6ebd2a0"),
 }
 SETS = {

@@ -1,5 +1,6 @@
 """Ranges of published ports: one element whatever their size, with the conflicts of single ports."""
 
+import re
 import sqlite3
 from contextlib import closing
 
@@ -23,6 +24,12 @@ BOTH = [[RANGE], RUN]
 def version() -> str:
     """Ports are the same in every version of the spec."""
     return "1.1.0"
+
+
+def test_no_rule_swaps_bytes_that_newer_kernels_refuse(host: Host, network: Network) -> None:
+    publish(network, host.container(), RANGE).result()
+    swaps = re.findall(r"hton\(reg \d+, (\d+), (\d+)\)", nft("--debug=netlink", "list", "ruleset"))
+    assert [(size, length) for size, length in swaps if int(length) % int(size)] == []
 
 
 def test_one_port_of_hundreds_that_another_container_has_is_named(

@@ -137,6 +137,7 @@ def _tracked(key: str, sight: Sight) -> Any:
         "state": frozenset({flow.state}),
         "status": frozenset(word for word, is_so in translated if is_so),
         "direction": "original" if flow.state == NEW else "reply",
+        "protocol": flow.protocol,
         "mark": UNKNOWN if flow.connection_mark is None else flow.connection_mark,
     }
     return known.get(key, UNKNOWN)
