@@ -22,6 +22,9 @@ SERVE = "echo {name} > /www/index.html; trap exit TERM; httpd -f -p 80 -h /www &
 # At shutdown podman's service stops containers first. If systemd's SIGTERM came first, podman would take
 # it for the end of a container that it must start again.
 STOPPED_BY_PODMAN = "systemd-run --scope --quiet --collect --property=Before=podman-restart.service"
+CONFINED = (
+    "--apparmor-default-profile cri-containerd.apparmor.d"  # as Kubernetes has it; `ctr` has none
+)
 UNIT = """
 [Unit]
 After=containerd.service network-online.target
@@ -29,7 +32,7 @@ Requires=containerd.service
 [Service]
 BindReadOnlyPaths=/etc/cni/{name}.d:/etc/cni/net.d
 ExecStartPre=-/bin/sh -c 'ctr task rm --force {name}; ctr container rm {name}; ctr snapshot rm {name}'
-ExecStart=/usr/bin/ctr run --rm --cni --cpu-shares 0 {image} {name} /bin/sh -c '{command}'
+ExecStart=/usr/bin/ctr run --rm --cni --cpu-shares 0 {options} {image} {name} /bin/sh -c '{command}'
 ExecStop=/usr/bin/ctr task kill --signal SIGKILL {name}
 SuccessExitStatus=137
 [Install]
@@ -98,7 +101,9 @@ class Containerd:
         conflist = json.loads(self.machine.run(f"cat {NETWORK}"))
         conflist["plugins"][0]["runtimeConfig"] = ports
         self.machine.write(f"/etc/cni/{name}.d/10-web.conflist", json.dumps(conflist))
-        unit = UNIT.format(name=name, image=IMAGE, command=SERVE.format(name=name))
+        options = CONFINED if self.machine.has_own_kernel else ""
+        command = SERVE.format(name=name)
+        unit = UNIT.format(name=name, options=options, image=IMAGE, command=command)
         self.machine.write(f"/etc/systemd/system/box-{name}.service", unit)
         box = Box(name, port)
         self.machine.run(

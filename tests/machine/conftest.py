@@ -16,6 +16,7 @@ from tests.machine.images import emulator, image
 from tests.machine.machines import Machine
 from tests.machine.stages import contained, emulated, package
 
+OTHER = {"bookworm": "trixie", "trixie": "bookworm"}  # has the kernel to upgrade to
 SUITES = os.environ.get("SUITES", "bookworm trixie").split()
 
 
@@ -35,8 +36,12 @@ def switched_on(suite: str) -> Iterator[Machine]:
         emulator.need(f"{emulator.QEMU}=qemu-system-x86", "qemu-img=qemu-utils")
     made = image(release)
     outcomes.describe(suite, made)
-    with (emulated if way else contained)(made, package()) as running:
-        yield running
+    if way:
+        with emulated(made, image(OTHER[release]), package()) as running:
+            yield running
+    else:
+        with contained(made, package()) as running:
+            yield running
 
 
 @pytest.fixture

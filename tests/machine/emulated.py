@@ -16,19 +16,28 @@ from tests.machine.machines import COMMAND_S, YEARS_BACK, Machine
 MEMORY_MB = 2048
 START_S = 600  # of an emulated machine beside other work
 MONITOR_S = 300
+# Kernel and initrd are given by qemu; the modules must be on the disk.
+INSTALL_KERNEL = """
+mount -t ext4 -o ro,noload /dev/vdc /mnt
+cp -r /mnt/usr/lib/modules/. /usr/lib/modules
+umount /mnt
+"""
 
 
 class Emulated(Machine):
     """A machine with a disk of its own over the image's, and a second disk to hand it files.
 
+    `other`: another release, the kernel of which can be installed; its disk is the third.
     `fresh`: the snapshot on its disk that scenarios begin with.
     """
 
     has_own_kernel = True
 
-    def __init__(self, image: Image, disk: Path, files: Path, fresh: str) -> None:
+    def __init__(self, image: Image, other: Image, disk: Path, files: Path, fresh: str) -> None:
         self._fresh = fresh
         self.image = image
+        self.other = other
+        self._booted = image  # the kernel is this one's
         self.disk = disk
         self.files = files
         self._sockets = tempfile.TemporaryDirectory(prefix="machine-")
@@ -45,10 +54,11 @@ class Emulated(Machine):
         monitor, agent = directory / "monitor", directory / "agent"
         command = (
             *emulator.command(memory_mb=MEMORY_MB),
-            *("-kernel", self.image.kernel, "-initrd", self.image.initrd),
+            *("-kernel", self._booted.kernel, "-initrd", self._booted.initrd),
             *("-append", "root=/dev/vda rw console=ttyS0 quiet mitigations=off panic=-1"),
             *("-drive", f"file={self.disk},if=virtio,cache=unsafe"),
             *("-drive", f"file={self.files},if=virtio,format=raw,readonly=on"),
+            *("-drive", f"file={self.other.disk},if=virtio,format=raw,readonly=on"),
             *("-serial", f"file:{self.disk.with_suffix('.console')}"),
             *("-qmp", f"unix:{monitor},server=on,wait=off"),
             *("-chardev", f"socket,path={agent},server=on,wait=off,id=agent"),
@@ -89,6 +99,9 @@ class Emulated(Machine):
 
     def renew(self) -> None:
         """Bring back disk and memory as they were then, with the time of now."""
+        if self._booted is not self.image:
+            self.cut_power()
+            self._booted = self.image
         if not self._process:
             self.start("-S")
         self._monitor.human(f"loadvm {self._fresh}")
@@ -98,9 +111,21 @@ class Emulated(Machine):
 
     def reboot(self) -> None:
         """Reboot in good order."""
+        self._shut_down_to_reboot()
+        self.wait()
+
+    def upgrade_kernel(self) -> None:
+        """Install the kernel of the other release, and reboot into it in good order."""
+        self.run(INSTALL_KERNEL)
+        self._shut_down_to_reboot()
+        self.cut_power()  # of a machine that has not begun to boot
+        self._booted = self.other
+        self.start()
+        self.wait()
+
+    def _shut_down_to_reboot(self) -> None:
         self._agent.start("systemctl reboot")
         self._monitor.wait_for("RESET")
-        self.wait()
 
     def try_to_run(
         self, script: str, timeout_s: float = COMMAND_S

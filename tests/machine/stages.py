@@ -73,15 +73,18 @@ def contained(image: Image, package: Path) -> Iterator[Contained]:
 
 
 @contextmanager
-def emulated(image: Image, package: Path) -> Iterator[Emulated]:
-    """Yield a machine that has booted with the package installed, on a disk of its own."""
+def emulated(image: Image, other: Image, package: Path) -> Iterator[Emulated]:
+    """Yield a machine that has booted with the package installed, on a disk of its own.
+
+    `other`: the release that has another kernel for it.
+    """
     installed, files = _installed(image, package)
     booted = installed.with_suffix(".qcow2")
     if not booted.exists():
-        _boot(image, installed, files, booted)
+        _boot(image, other, installed, files, booted)
     disk = installed.with_name(f"running-{os.getpid()}.qcow2")
     _copy(booted, disk)
-    running = Emulated(image, disk, files, BOOTED)
+    running = Emulated(image, other, disk, files, BOOTED)
     try:
         yield running
     finally:
@@ -108,13 +111,13 @@ def _installed(image: Image, package: Path) -> tuple[Path, Path]:
     return installed, files
 
 
-def _boot(image: Image, installed: Path, files: Path, booted: Path) -> None:
+def _boot(image: Image, other: Image, installed: Path, files: Path, booted: Path) -> None:
     """Make a disk over another one, with a snapshot of the machine that has booted from it."""
     print("machine: boot in qemu", flush=True)
     fresh = booted.with_suffix(".fresh")
     over = ("-b", installed.name, "-F", "raw")
     subprocess.run(("qemu-img", "create", "-q", "-f", "qcow2", *over, fresh), check=True)
-    running = Emulated(image, fresh, files, BOOTED)
+    running = Emulated(image, other, fresh, files, BOOTED)
     try:
         running.start()
         running.wait()

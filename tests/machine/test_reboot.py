@@ -7,7 +7,8 @@ import pytest
 
 from tests.machine.boxes import Boxes, Podman
 from tests.machine.calls import Calls
-from tests.machine.machines import Machine
+from tests.machine.emulated import Emulated
+from tests.machine.machines import NEEDS_KERNEL, Machine
 
 
 def assert_nothing_stale(guest: Machine, boxes: Boxes) -> None:
@@ -22,20 +23,29 @@ def assert_nothing_stale(guest: Machine, boxes: Boxes) -> None:
 # At shutdown: a plugin that fails, a server that cannot start, a container that is waited for.
 DISORDER = "network remove error|contradicts existing jobs|stop-sigterm. timed out"
 A_DAY_S = 86_400
-LEDGERS = {"in /run": {}, "on disk": {"dataDir": "/var/lib/cni"}}
+ON_DISK = {"dataDir": "/var/lib/cni"}
+LEDGERS = {"in /run": {}, "on disk": ON_DISK, "on disk, another kernel": ON_DISK}
 
 
 @pytest.mark.parametrize("ledger", LEDGERS)
 def test_containers_come_back_after_a_reboot(
     ledger: str, guest: Machine, boxes: Boxes, calls: Calls
 ) -> None:
+    reboot = guest.reboot
+    is_upgrade = ledger.endswith("another kernel")
+    if is_upgrade:
+        if not isinstance(guest, Emulated):
+            pytest.skip(NEEDS_KERNEL)
+        reboot = guest.upgrade_kernel
     calls.network("web", nameserver=True, **LEDGERS[ledger])
     boxes.start("one", 8081)
     boxes.start("two", 8082)
     boxes.assert_all_reach()
     assert_names_are_known(guest, boxes)
     calls.run("attach c1; attach c2")  # whose runtime does not start them again
-    guest.reboot()
+    kernel = guest.run("uname -r")
+    reboot()
+    assert (guest.run("uname -r") != kernel) == is_upgrade
     log = guest.run("journalctl --quiet --boot=-1")
     assert "reboot" in log
     assert not re.search(DISORDER, log)
