@@ -17,7 +17,6 @@ from cni_bridge.address import (
 )
 from cni_bridge.kernel import layer3, links, machine, sysctl
 from cni_bridge.kernel.messages import IFA_F_NODAD
-from cni_bridge.lean.record import replace
 from cni_bridge.model import Bridge, Interface, Route
 
 TYPE_CHECKING = False
@@ -206,7 +205,7 @@ def _pin_mac(host: "Socket", link: "Link") -> "Link":
     if not any(mac):
         mac = ours
     host.run(links.set_mac(link.index, mac))
-    return replace(link, mac=mac.hex(":"))
+    return links.parse(host.ask(links.get(link.index)))
 
 
 def _is_uplink(host: "Socket", link: "Link") -> bool:
