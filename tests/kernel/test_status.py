@@ -9,7 +9,7 @@ import pytest
 from tests.kernel.conftest import MakeNetwork
 from tests.lab import Host, Json, Network, Plugin
 from tests.lab.iproute import ip
-from tests.lab.namespaces import MS_BIND, MS_RDONLY, MS_REMOUNT, mount
+from tests.lab.namespaces import freeze_sysctls
 from tests.lab.people import command
 from tests.lab.wire import wire
 
@@ -46,11 +46,6 @@ def read_only_sysctls() -> None:
     write("/proc/sys/net/ipv4/ip_forward", "0")
     write("/proc/sys/net/ipv6/conf/default/accept_ra", "0")
     freeze_sysctls()
-
-
-def freeze_sysctls() -> None:
-    mount("/proc/sys", "/proc/sys", flags=MS_BIND)
-    mount("none", "/proc/sys", flags=MS_BIND | MS_REMOUNT | MS_RDONLY)
 
 
 def open_state_directory() -> None:

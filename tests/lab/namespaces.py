@@ -131,13 +131,18 @@ def unmount(target: Path | str) -> None:
 
 @contextmanager
 def read_only_sysctls() -> Iterator[None]:
-    """Inside, nobody in these namespaces can set a kernel parameter."""
-    mount("/proc/sys", "/proc/sys", flags=MS_BIND)
+    """Let nothing in this mount namespace set a kernel parameter until the block ends."""
+    freeze_sysctls()
     try:
-        mount("none", "/proc/sys", flags=MS_BIND | MS_REMOUNT | MS_RDONLY)
         yield
     finally:
         unmount("/proc/sys")
+
+
+def freeze_sysctls() -> None:
+    """Make /proc/sys read-only in this mount namespace."""
+    mount("/proc/sys", "/proc/sys", flags=MS_BIND)
+    mount("none", "/proc/sys", flags=MS_BIND | MS_REMOUNT | MS_RDONLY)
 
 
 def mount(
