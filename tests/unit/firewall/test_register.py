@@ -8,7 +8,7 @@ import pytest
 
 from cni_bridge.address import parse, parse_prefix
 from cni_bridge.errors import PortInUse
-from cni_bridge.firewall import nft_elements
+from cni_bridge.firewall import nft_elements, port_records
 from cni_bridge.firewall.model import Element, Firewall, FirewallConfig, PublishedPort, Ruleset
 from cni_bridge.firewall.register import _ELEMENTS, _INTERVALS, Register
 from cni_bridge.lean.record import replace
@@ -274,3 +274,25 @@ def test_subnets_are_found_without_reading_what_all_containers_have(tmp_path: Pa
     assert any(step.startswith("SEARCH element USING INDEX element_of_set") for step in steps), (
         steps
     )
+
+
+def test_ports_of_many_containers_are_compared_by_number(tmp_path: Path) -> None:
+    """Reading all of an attachment's ports once for each rival took 2 s of an ADD with 10,000."""
+    opened = database.created(str(tmp_path), 1)
+    query = f"explain query plan {port_records._CLASHES_OF_MANY}"
+    steps = [row[3] for row in opened.select(query, "net", "a", "eth0")]
+    opened.close()
+    found = [step.partition(" (")[0] for step in steps if step.startswith("SEARCH other")]
+    assert found == [
+        "SEARCH other USING INDEX element_of_port",
+        "SEARCH other USING INDEX element_of_run",
+    ]
+
+
+@pytest.mark.parametrize("before", ["a", "z"])
+def test_many_ports_are_compared_with_those_of_others(register: Register, before: str) -> None:
+    many = [port(number) for number in range(1000, 1000 + 2 * port_records.MANY, 2)]
+    guard(register, attachment(before), port(1010, "192.0.2.1"))
+    with pytest.raises(PortInUse, match="host port 1010/tcp is held by container"):
+        guard(register, attachment("m"), *many)
+    guard(register, attachment("m"), *(each for each in many if each.host_port != 1010))
