@@ -25,6 +25,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -138,11 +139,15 @@ static int give_up(const char *why)
     return 1;
 }
 
-static int find_places(void)
+static void find_places(void)
 {
     ssize_t length = readlink("/proc/self/exe", executable, sizeof executable - 1);
-    if (length < 0)
-        return -1;
+    if (length < 0) { /* there is no /proc */
+        const char *path = (const char *)getauxval(AT_EXECFN);
+        snprintf(executable, sizeof executable, "%s%s", strchr(path, '/') ? "" : "./", path);
+    } else {
+        executable[length] = 0;
+    }
 #if IS_PORTABLE
     /* Created when something is unpacked into it: mkdir(2) is what must be safe, not the name. */
     const char *temporary = getenv("TMPDIR");
@@ -154,7 +159,6 @@ static int find_places(void)
 #else
     snprintf(home, sizeof home, "%.*s/_internal", (int)(strrchr(executable, '/') - executable), executable);
 #endif
-    return 0;
 }
 
 static PyStatus set_path(PyConfig *config, wchar_t **field, const char *suffix)
@@ -242,8 +246,8 @@ static const char *start(void)
 static void keep_streams_apart(void)
 {
     for (int number = STDIN_FILENO; number <= STDERR_FILENO; number++)
-        if (fcntl(number, F_GETFD) < 0)
-            open("/dev/null", O_RDONLY);
+        if (fcntl(number, F_GETFD) < 0 && open("/dev/null", O_RDONLY) < 0)
+            open("/", O_PATH); /* there is no /dev */
 }
 
 /* Writing to each page for the first time costs a fault; populating all at once costs less. */
@@ -454,8 +458,7 @@ int main(int argc, char **argv)
         populate(state_start, state_end - state_start);
     arguments.count = argc;
     arguments.values = argv;
-    if (find_places())
-        return give_up("/proc/self/exe can't be read");
+    find_places();
     const char *failure = is_mapped ? resume() : start();
     if (failure)
         return give_up(failure);

@@ -48,9 +48,11 @@ def start() -> object:
         from cni_bridge.__main__ import main
 
         return main()
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         if b"CNI_COMMAND" in posix.environ:
             code = 5 if isinstance(error, (OSError, ImportError)) else 999  # docs/errors.md
+            if isinstance(error, KeyboardInterrupt):
+                code = 11
             posix.write(1, (LAST_RESORT % (code, type(error).__name__)).encode())
             posix.write(2, f"cni-bridge can't run: {error!r}\n".encode(errors="replace"))
             posix._exit(1)

@@ -5,11 +5,13 @@ Holds the only catch-all and the only writes to stdout.
 
 import posix
 import sys
+from errno import EPERM
 
 from cni_bridge import cni_commands, errors, journal, timings
 from cni_bridge.edge import codec, config, request, result_versions, versions
 from cni_bridge.kernel import signals
 from cni_bridge.kernel.netlink import KernelError
+from cni_bridge.lean import files
 from cni_bridge.ledger import state_directory
 from cni_bridge.stderr import remark
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 DETAILS_LIMIT = 2000
 # Failures that a value in the ledger may cause that makes no sense.
 MAY_BE_DAMAGE = (errors.Bug, errors.KernelRefused, errors.FirewallRefused, errors.NotAsPlanned)
+NEEDED = "Perhaps a capability is missing: cni-bridge needs CAP_NET_ADMIN and CAP_SYS_ADMIN."
 STDIN_TIMEOUT_S = 60  # runtimes time out later, and would not report the cause
 
 
@@ -76,6 +79,8 @@ def as_cni_error(error: BaseException, directory: str = state_directory.HOST) ->
         )
     elif isinstance(error, MemoryError):
         known = errors.TryAgainLater("out of memory", _traceback(error))
+    elif isinstance(error, KeyboardInterrupt):  # before an ADD or a removal has begun
+        known = errors.TryAgainLater("interrupted by signal 2")
     else:
         known = errors.Bug(f"{type(error).__name__}: {error}", _traceback(error))
     if isinstance(known, MAY_BE_DAMAGE):
@@ -83,6 +88,8 @@ def as_cni_error(error: BaseException, directory: str = state_directory.HOST) ->
 
         known = damage.explain(directory) or known
     notes = getattr(error, "__notes__", ())
+    if isinstance(error, OSError) and error.errno == EPERM:
+        notes = (NEEDED, *notes)
     known.details = "\n".join(filter(None, (known.details, *notes)))
     return known
 
@@ -163,6 +170,4 @@ def _report(failure: errors.CniError, asked: "Request | None") -> str:
 
 
 def _write(text: str) -> None:
-    rest = text.encode()
-    while rest:
-        rest = rest[posix.write(1, rest) :]
+    files.write_all(1, text.encode())

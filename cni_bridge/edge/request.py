@@ -4,6 +4,7 @@ import posix
 
 from cni_bridge import errors
 from cni_bridge.edge import codec, validators
+from cni_bridge.lean import files
 from cni_bridge.lean.record import record
 
 # Bytes of stdin: all ports, published on two addresses of the host, are a document of 11 MB. What ADD
@@ -71,7 +72,7 @@ def read_stdin(command: str) -> bytes:
     size, limit = 0, ADD_LIMIT if command == "ADD" else STDIN_LIMIT
     while size <= limit:
         try:
-            chunk = posix.read(0, CHUNK)
+            chunk = files.read_some(0, CHUNK)
         except OSError as error:
             raise errors.IOFailure("error reading from stdin", str(error)) from error
         if not chunk:

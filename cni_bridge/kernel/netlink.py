@@ -84,7 +84,10 @@ class Socket:
 
     def __init__(self, protocol: int = NETLINK_ROUTE, groups: int = 0) -> None:
         kind = csocket.SOCK_RAW | csocket.SOCK_CLOEXEC
-        self._socket = csocket.socket(csocket.AF_NETLINK, kind, protocol)
+        try:
+            self._socket = csocket.socket(csocket.AF_NETLINK, kind, protocol)
+        except OSError as error:
+            raise OSError(error.errno, f"can't open a netlink socket ({error.strerror})") from None
         for option in (NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK):
             self._socket.setsockopt(SOL_NETLINK, option, 1)
         self._socket.bind((0, groups))
@@ -122,17 +125,16 @@ class Socket:
         used = {socket._socket.fileno() for socket in (self, kept) if socket}
         try:
             reader, writer = posix.pipe()
-        except OSError:  # no more descriptors
-            return
-        try:
-            if not posix.fork():
-                _finish_apart(self._socket.fileno(), data, writer, used | {writer})
-        except OSError:  # no more processes
+            try:
+                if not posix.fork():
+                    _finish_apart(self._socket.fileno(), data, writer, used | {writer})
+            finally:
+                posix.close(writer)
+            if posix.read(reader, 1):
+                time.sleep(HEAD_START_S)
+            posix.close(reader)
+        except OSError:  # no more descriptors or processes, say: it only saves time
             pass
-        posix.close(writer)
-        if posix.read(reader, 1):
-            time.sleep(HEAD_START_S)
-        posix.close(reader)
 
     def ask(self, request: Request) -> bytes:
         """Return the one answer to a request; raise KernelError."""

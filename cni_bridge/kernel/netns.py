@@ -52,12 +52,16 @@ def close(netns: OpenNetns) -> None:
 def inside(netns: OpenNetns, work: "Callable[[], T]") -> "T":
     """Run `work` inside the namespace and return what it returns.
 
-    Raise OSError if the process can't return. A signal handler that raises may leave the process
+    Raise OSError if the process can't enter it, or can't return. A signal handler that raises may leave the process
     inside as well: open sockets keep their namespace, but call `come_home` before opening new ones.
     """
     setns = _setns()
     try:
         setns(netns.descriptor, CLONE_NEWNET)
+    except OSError as error:
+        what = f"can't enter network namespace {netns.identity.path} ({error.strerror})"
+        raise OSError(error.errno, what) from None
+    try:
         return work()
     finally:
         setns(netns.home, CLONE_NEWNET)

@@ -1,8 +1,9 @@
-"""Read files as text without `open`, a builtin that a plugin run does not have (docs/internals/startup.md)."""
+"""Read files as text, and streams, without `open`, a builtin that a plugin run does not have (docs/internals/startup.md)."""
 
 import posix
 
 CHUNK = 1 << 16
+POLLIN, POLLOUT = 1, 4  # poll.h
 
 
 def text_of(path: str) -> str:
@@ -27,3 +28,29 @@ def start_of(path: str, size: int) -> str:
         return posix.read(descriptor, size).decode(errors="replace")
     finally:
         posix.close(descriptor)
+
+
+def read_some(descriptor: int, size: int) -> bytes:
+    """Return what there is, b"" at the end; wait for it even if the stream is non-blocking."""
+    while True:
+        try:
+            return posix.read(descriptor, size)
+        except BlockingIOError:
+            _wait(descriptor, POLLIN)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of it; wait for a reader even if the stream is non-blocking."""
+    while data:
+        try:
+            data = data[posix.write(descriptor, data) :]
+        except BlockingIOError:
+            _wait(descriptor, POLLOUT)
+
+
+def _wait(descriptor: int, event: int) -> None:
+    from select import poll  # rarely needed
+
+    waiting = poll()
+    waiting.register(descriptor, event)
+    waiting.poll()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.lab.stacks import OURS
 from tests.lab.waiting import wait_until
 
 CLOSED = ("1>&-", "1>&- 2>&-", "1>/dev/full", "1>/dev/full 2>&-")
+NO_DEV = ("unshare", "-m", "sh", "-c", 'mount -t tmpfs none /dev && exec "$@"', "-")
 
 
 @pytest.fixture
@@ -42,9 +44,13 @@ def start(
     return process
 
 
-@pytest.mark.parametrize("streams", CLOSED)
-def test_an_add_whose_result_can_not_be_written_is_rolled_back(stage: Stage, streams: str) -> None:
-    words = ("sh", "-c", f'exec "$0" {streams}', str(stage.network.plugin.path))
+@pytest.mark.parametrize(
+    ("streams", "prefix"), [*((each, ()) for each in CLOSED), ("1>&-", NO_DEV)]
+)
+def test_an_add_whose_result_can_not_be_written_is_rolled_back(
+    stage: Stage, streams: str, prefix: tuple[str, ...]
+) -> None:
+    words = (*prefix, "sh", "-c", f'exec "$0" {streams}', str(stage.network.plugin.path))
     process = start(stage, words, subprocess.PIPE, subprocess.DEVNULL)
     process.communicate(timeout=30)
     assert process.returncode == 1
@@ -60,6 +66,33 @@ def test_an_add_whose_reader_has_gone_is_rolled_back(stage: Stage) -> None:
     os.close(writer)
     assert process.returncode == 1  # not of SIGPIPE
     assert not stage.left()
+
+
+def test_streams_may_be_non_blocking(stage: Stage) -> None:
+    """A stdin that has nothing yet, and a stdout that is full, are waited for."""
+    given, answers = os.pipe(), os.pipe()
+    os.set_blocking(given[0], False)
+    os.set_blocking(answers[1], False)
+    with suppress(BlockingIOError):
+        for _ in range(1 << 20):
+            os.write(answers[1], b" ")
+    process = start(stage, (str(stage.network.plugin.path),), given[0], answers[1])
+    os.close(given[0])
+    os.close(answers[1])
+    wait_until(lambda: is_polling(process))
+    document = stage.network.call("ADD", Attachment(stage.victim, IFNAME), config=stage.scene.asked)
+    os.write(given[1], document[1].encode())
+    os.close(given[1])
+    wait_until(lambda: is_polling(process))
+    with open(answers[0], "rb") as reader:
+        answer = json.loads(reader.read())
+    assert (process.wait(timeout=20), "ips" in answer) == (0, True)
+
+
+def is_polling(process: "subprocess.Popen[bytes]") -> bool:
+    """Return whether the process waits for a stream, or has ended."""
+    wchan = Path(f"/proc/{process.pid}/wchan")
+    return process.poll() is not None or "poll" in wchan.read_text()
 
 
 def test_a_stdin_that_stays_open_is_given_up_after_a_minute(stage: Stage) -> None:

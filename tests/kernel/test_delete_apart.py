@@ -69,8 +69,15 @@ def deleting(network: Network, container: Container) -> "subprocess.Popen[str]":
         "pipe2:error=EMFILE",
         "close_range:signal=KILL:when=1",
         "write:error=EPIPE:when=1",
+        "clock_nanosleep:error=EPERM",
     ],
-    ids=["no process can be had", "no pipe can be had", "it is killed", "it has nobody to tell"],
+    ids=[
+        "no process can be had",
+        "no pipe can be had",
+        "it is killed",
+        "it has nobody to tell",
+        "it may not sleep",
+    ],
 )
 def test_whatever_becomes_of_the_other_process_the_interface_is_gone(
     accident: str, host: Host, network: Network

@@ -45,7 +45,10 @@ def test_without_one_of_them_an_add_is_refused_and_del_puts_it_right(
 ) -> None:
     restrict(network, tuple(name for name in NEEDED if name != missing))
     container = host.container()
-    assert "not permitted" in network.add(container).error()["msg"]
+    error = network.add(container).error()
+    assert "not permitted" in error["msg"]
+    assert f"CAP_{missing.upper()}" in error["details"]
+    assert ("can't enter network namespace" in error["msg"]) == (missing == "sys_admin")
     restrict(network, NEEDED)
     network.delete(container).assert_silent_success()
 

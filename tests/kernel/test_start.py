@@ -105,8 +105,24 @@ def test_a_signal_that_the_runtime_ignores_stays_ignored(
         if is_ignored:
             run.stdin.write(stdin)
         answer = run.communicate(timeout=20)[0]
-    assert ("KeyboardInterrupt" in answer, run.returncode) == (not is_ignored, not is_ignored)
+    assert ('"code": 11' in answer, run.returncode) == (not is_ignored, not is_ignored)
     network.delete(container).assert_silent_success()
+
+
+def test_an_interruption_is_reported_however_early_it_comes(host: Host, network: Network) -> None:
+    early = ("strace", "-qq", "-o", "/dev/null", "-P", "/run/cni-bridge/journal.jsonl")
+    network.plugin = replace(network.plugin, prefix=(*early, "-e", "inject=openat:signal=INT"))
+    assert network.delete(host.container()).error()["code"] == 11
+
+
+@EXECUTABLES
+def test_del_needs_no_proc(executable: Path, host: Host, network: Network) -> None:
+    container = host.container()
+    network.add(container).result()
+    without = ("unshare", "-m", "sh", "-c", 'umount -l /proc && exec "$@"', "-")
+    network.plugin = replace(Plugin.at(executable), prefix=without)
+    network.delete(container).assert_silent_success()
+    assert not host.left_behind()
 
 
 def reading_stdin(pid: int) -> int:
