@@ -6,11 +6,11 @@ Loaded only for networks that use one; the schema has checked types and bounds.
 from cni_bridge import address, errors
 from cni_bridge.edge import ipam_config
 from cni_bridge.firewall.model import PROTOCOLS, FirewallConfig, PublishedPort
-from cni_bridge.lean.record import replace
+from cni_bridge.lean.record import tuple_records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     Json = dict[str, Any]
@@ -60,9 +60,11 @@ def parse_ports(mappings: "list[Json]") -> tuple[PublishedPort, ...]:
         return ()
     from cni_bridge.firewall import port_runs  # most containers publish no ports
 
-    ports = tuple(_runs(mappings))
+    ports = tuple_records(PublishedPort, _rows(mappings))
     chosen = tuple(dict.fromkeys(each for each in ports if not each.host_port))
     fixed = port_runs.merged((each for each in ports if each.host_port), _two_targets)
+    if {port.host_ip for port in fixed}.isdisjoint(EVERY_ADDRESS):
+        return (*fixed, *chosen)
     everywhere: dict[int, list[PublishedPort]] = {}
     for port in fixed:
         if not port.host_ip:
@@ -81,14 +83,18 @@ def parse_ports(mappings: "list[Json]") -> tuple[PublishedPort, ...]:
     return (*parts, *chosen)
 
 
-def _runs(mappings: "list[Json]") -> "Iterator[PublishedPort]":
-    """Yield the mappings; those that follow one another, in the list and by number, as one."""
+def _rows(mappings: "list[Json]") -> "Iterator[tuple[object, ...]]":
+    """Yield the values of published ports: mappings that follow one another, in the list and by
+    number, are one."""
     first: Json = {}
-    count = following = 0  # ports so far; 0: none can follow
-    path = MAPPINGS
+    place = count = following = (
+        0  # of these: index of the first, ports so far, next; 0: none can follow
+    )
+    known = {"": b""}  # there can be thousands of mappings, for a few addresses
     for index, item in enumerate(mappings):
+        host_port = item["hostPort"]
         if (
-            item["hostPort"] == following
+            host_port == following
             and following
             and item["containerPort"] == first["containerPort"] + count
             and item["protocol"] == first["protocol"]
@@ -98,37 +104,35 @@ def _runs(mappings: "list[Json]") -> "Iterator[PublishedPort]":
             following += item["range"]
             continue
         if first:
-            yield from _port(first, path, count)
-        first, count, path = item, item["range"], f"{MAPPINGS}[{index}]"
-        following = item["hostPort"] and item["hostPort"] + count
-    if first:
-        yield from _port(first, path, count)
+            yield from _port(first, place, count, known)
+        first, place, count = item, index, item["range"]
+        following = host_port and host_port + count
+    yield from _port(first, place, count, known)
 
 
-def _port(mapping: "Json", path: str, count: int) -> "Iterator[PublishedPort]":
-    protocol = mapping["protocol"].lower() or "tcp"
-    if protocol not in PROTOCOLS:
+def _port(
+    mapping: "Json", index: int, count: int, known: "dict[str, bytes]"
+) -> "Iterable[tuple[object, ...]]":
+    """Return the values of a published port, or of several. Raises InvalidConfig, UnsupportedField."""
+    protocol = PROTOCOLS.get(mapping["protocol"].lower() or "tcp")
+    if protocol is None:
         raise errors.InvalidConfig(
-            f"{path}.protocol: expected tcp, udp or sctp, found {mapping['protocol']!r}"
+            f"{MAPPINGS}[{index}].protocol: expected tcp, udp or sctp, found {mapping['protocol']!r}"
         )
     host_port, container_port = mapping["hostPort"], mapping["containerPort"]
     if max(host_port, container_port) + count > PORT_LIMIT:
         raise errors.InvalidConfig(
-            f"{path}: expected ports up to {PORT_LIMIT - 1}, found {count} from "
+            f"{MAPPINGS}[{index}]: expected ports up to {PORT_LIMIT - 1}, found {count} from "
             f"{max(host_port, container_port)} on"
         )
-    port = PublishedPort(
-        protocol=PROTOCOLS[protocol],
-        host_port=host_port,
-        container_port=container_port,
-        host_ip=_host_ip(mapping["hostIP"], f"{path}.hostIP"),
-        count=count,
-    )
+    text = mapping["hostIP"]
+    if text not in known:
+        known[text] = _host_ip(text, f"{MAPPINGS}[{index}].hostIP")
+    host_ip = known[text]
     if host_port or count == 1:
-        yield port
-    else:  # each gets a free one
-        for number in range(count):
-            yield replace(port, container_port=container_port + number, count=1)
+        return ((protocol, host_port, container_port, host_ip, count, 0),)
+    # Each gets a free one.
+    return [(protocol, 0, container_port + number, host_ip, 1, 0) for number in range(count)]
 
 
 def _two_targets(one: PublishedPort, other: PublishedPort) -> errors.InvalidConfig:
@@ -143,8 +147,6 @@ def _two_targets(one: PublishedPort, other: PublishedPort) -> errors.InvalidConf
 
 
 def _host_ip(text: str, path: str) -> bytes:
-    if not text:
-        return b""
     try:
         ip = address.parse(text.removeprefix("[").removesuffix("]"))
     except ValueError as error:

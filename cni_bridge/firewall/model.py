@@ -5,7 +5,7 @@ Apart from `model`, because most networks use no firewall and most runs never lo
 
 from cni_bridge.address import Prefix
 from cni_bridge.lean.csocket import csocket
-from cni_bridge.lean.record import record
+from cni_bridge.lean.record import record, tuple_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def protocol_name(number: int) -> str:
     return next(name for name, each in PROTOCOLS.items() if each == number)
 
 
-@record
+@tuple_record
 class PublishedPort:
     """A port of the host that leads to a port of the container, or `count` consecutive ones.
 
@@ -72,7 +72,7 @@ class Firewall:
     routed: tuple[Prefix, ...] = ()  # destinations that see the containers' own addresses
 
 
-@record
+@tuple_record
 class Element:
     """One element of a set, or of a map if it has `data`, packed as the kernel wants it."""
 

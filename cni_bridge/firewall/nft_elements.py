@@ -7,10 +7,13 @@ from cni_bridge import address
 from cni_bridge.firewall.model import Element, Firewall, PublishedPort, protocol_name
 from cni_bridge.lean.csocket import csocket
 from cni_bridge.lean.cstruct import pack, unpack
+from cni_bridge.lean.record import tuple_records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    Place = tuple[str, str, bytes, bytes]  # maps of single ports and of spans, host and container
 
 # Options of a whole network: the newest config applies to containers that are already attached.
 HOST_FLAGS = ("gateway_only", "no_host", "no_ipv6", "nameserver")
@@ -126,24 +129,7 @@ def of_port(listens: bytes, leads_to: bytes, port: PublishedPort) -> tuple[Eleme
     Consecutive ports are one element if the container has them by the same numbers: a map can't
     add the difference.
     """
-    suffix, at = _of_family("", leads_to), b""
-    if any(listens):
-        suffix, at = f"{suffix}_at", listens
-    protocol, first, to = port.protocol, port.host_port, port.container_port
-    if port.count > 1 and first == to:
-        key, end = (pack(PORT_KEY, protocol, each) for each in (first, first + port.count - 1))
-        return (Element(set_name=f"span{suffix}", key=at + key, key_end=at + end, data=leads_to),)
-    set_name = f"port{suffix}"
-    # A list, not a generator: there can be thousands of ports.
-    elements = [
-        Element(
-            set_name=set_name,
-            key=at + pack(PORT_KEY, protocol, first + each),
-            data=leads_to + pack(PORT_DATA, to + each),
-        )
-        for each in range(port.count)
-    ]
-    return tuple(elements)
+    return tuple(tuple_records(Element, _rows(_place(listens, leads_to), port)))
 
 
 def port_of(element: Element) -> tuple[int, int, bytes]:
@@ -154,7 +140,7 @@ def port_of(element: Element) -> tuple[int, int, bytes]:
 
 def is_port(element: Element) -> bool:
     """Return whether it publishes ports."""
-    return element.set_name in PORT_MAPS
+    return element.set_name in DATA_SIZES
 
 
 def place_of(element: Element) -> tuple[str, bytes]:
@@ -169,7 +155,7 @@ def flags(network: "Iterable[Element]") -> "set[Element]":
 
 def is_udp_port(element: Element) -> bool:
     """Return whether it is a published port of UDP."""
-    return element.set_name in PORT_MAPS and port_of(element)[0] == csocket.IPPROTO_UDP
+    return is_port(element) and element.key[-PORT_KEY_SIZE] == csocket.IPPROTO_UDP
 
 
 def addresses_of(own: "Iterable[Element]") -> "Iterator[bytes]":
@@ -270,15 +256,49 @@ def _of_addresses(firewall: Firewall) -> "Iterator[Element]":
                 yield Element(set_name=_of_family(name, ip), key=ip)
 
 
-def _of_ports(firewall: Firewall) -> "Iterator[Element]":
+def _of_ports(firewall: Firewall) -> "list[Element]":
+    """There can be thousands of ports, so that their elements are made of rows, all at once."""
     addresses = first_addresses(firewall)
-    known: dict[bytes, list[tuple[bytes, bytes]]] = {}  # there can be thousands of ports
+    known: dict[bytes, list[Place]] = {}
+    rows: list[tuple[object, ...]] = []
     for port in firewall.rules.ports:
-        pairs = known.get(port.host_ip)
-        if pairs is None:
-            pairs = known[port.host_ip] = targets(addresses, port.host_ip)
-        for listens, leads_to in pairs:
-            yield from of_port(listens, leads_to, port)
+        places = known.get(port.host_ip)
+        if places is None:
+            pairs = targets(addresses, port.host_ip)
+            places = known[port.host_ip] = [_place(*pair) for pair in pairs]
+        for place in places:
+            rows += _rows(place, port)
+    return tuple_records(Element, rows)
+
+
+def _place(listens: bytes, leads_to: bytes) -> "Place":
+    """Return the maps that have ports of a host address, where keys begin with it, and data with
+    the container's."""
+    suffix = _of_family("", leads_to)
+    if any(listens):
+        return f"port{suffix}_at", f"span{suffix}_at", listens, leads_to
+    return f"port{suffix}", f"span{suffix}", b"", leads_to
+
+
+def _rows(place: "Place", port: PublishedPort) -> "Iterable[tuple[object, ...]]":
+    """Return the values of a published port's elements."""
+    single, span, at, leads_to = place
+    protocol, first, to, count = port.protocol, port.host_port, port.container_port, port.count
+    if count == 1:
+        key, data = pack(PORT_KEY, protocol, first), pack(PORT_DATA, to)
+        return ((single, at + key, None, leads_to + data),)
+    if first == to:
+        key, end = (pack(PORT_KEY, protocol, each) for each in (first, first + count - 1))
+        return ((span, at + key, at + end, leads_to),)
+    return [
+        (
+            single,
+            at + pack(PORT_KEY, protocol, first + each),
+            None,
+            leads_to + pack(PORT_DATA, to + each),
+        )
+        for each in range(count)
+    ]
 
 
 def _of_host_end(firewall: Firewall) -> "Iterator[Element]":

@@ -13,7 +13,7 @@ from cni_bridge.model import Attachment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterator
 
     from cni_bridge.firewall.register import Register
 
@@ -68,12 +68,13 @@ def _with_listeners(ports: "list[PublishedPort]") -> "Iterator[PublishedPort]":
     protocols = {port.protocol for port in ports} if is_listed else ()
     listening = {number: port_holders.waiting(number) for number in protocols}
     for port in ports:
-        start, end = port.host_port, port.host_port + port.count
         found = listening.get(port.protocol)
-        if found is not None and len(found) < port.count:
-            numbers: Iterable[int] = sorted(each for each in found if start <= each < end)
-        else:
-            numbers = (each for each in range(start, end) if found is None or each in found)
+        if found is not None and port.count == 1 and port.host_port not in found:
+            continue  # as nearly all of thousands
+        numbers: Collection[int] = range(port.host_port, port.host_port + port.count)
+        if found is not None:
+            few, many = sorted((numbers, found), key=len)
+            numbers = sorted(each for each in few if each in many)
         for number in numbers:
             yield port_runs.between(port, number, number + 1)
 

@@ -92,21 +92,18 @@ def _runs(
     clash: "Callable[[PublishedPort, PublishedPort], Exception]",
 ) -> "Iterator[PublishedPort]":
     """Yield the ports of one protocol and host address."""
-    run = None
+    run, end = None, 0
     for port in sorted(ports, key=_number):
-        end = run.host_port + run.count if run else 0
-        if (
-            run is None
-            or end < port.host_port
-            or (end == port.host_port and shift(run) != shift(port))
-        ):
+        start = port.host_port
+        if run is None or end < start or (end == start and shift(run) != shift(port)):
             if run:
                 yield run
-            run = port
+            run, end = port, start + port.count
         elif shift(run) != shift(port):
             raise clash(run, port)
         else:
-            run = replace(run, count=max(run.count, port.host_port + port.count - run.host_port))
+            end = max(end, start + port.count)
+            run = replace(run, count=end - run.host_port)
     if run:
         yield run
 

@@ -226,19 +226,21 @@ class Socket:
 
     def _encoded(self, requests: tuple[Request, ...], flags: int) -> bytes:
         self._first = self._sequence + 1
-        data = b""
+        parts: list[bytes] = []
         for request in requests:
             self._sequence += 1
-            data += pack(
-                NLMSG_HEADER,
-                HEADER_SIZE + len(request.body),
-                request.kind,
-                request.flags | flags | NLM_F_REQUEST,
-                self._sequence,
-                self._port,
+            parts += (
+                pack(
+                    NLMSG_HEADER,
+                    HEADER_SIZE + len(request.body),
+                    request.kind,
+                    request.flags | flags | NLM_F_REQUEST,
+                    self._sequence,
+                    self._port,
+                ),
+                request.body,
             )
-            data += request.body
-        return data
+        return b"".join(parts)
 
     def _answers(self) -> "Iterator[tuple[int, int, int, bytes]]":
         """Yield kind, flags, sequence and payload of every answer to the last requests.

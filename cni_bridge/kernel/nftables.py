@@ -239,22 +239,21 @@ def elements_body(
     )
     if elements is None:
         return head
-    return head + _nested(NFTA_SET_ELEM_LIST_ELEMENTS, b"".join(_packed(elements)))
+    return head + _nested(NFTA_SET_ELEM_LIST_ELEMENTS, _packed(elements))
 
 
-def _packed(elements: "Sequence[Element]") -> "Iterator[bytes]":
-    """Yield each element; those of the same sizes have the same headers, and can be thousands."""
-    headers: dict[tuple[int, int], tuple[bytes, bytes, bytes]] = {}
-    for item in elements:
-        if item.data is None or item.key_end is not None:
-            yield _element(item)
-            continue
-        key, data = item.key, item.data
-        sizes = len(key), len(data)
-        if sizes not in headers:
-            headers[sizes] = _headers(item)
-        before_key, before_data, rest = headers[sizes]
-        yield before_key + key + before_data + data + rest
+def _packed(elements: "Sequence[Element]") -> bytes:
+    """Return the elements of a set, one after another; there can be thousands.
+
+    A set's keys are of one size, and so are a map's data: single ones have the same headers.
+    """
+    first = elements[0]
+    if first.data is None or first.key_end is not None:
+        return b"".join(map(_element, elements))
+    before_key, before_data, rest = _headers(first)
+    return b"".join(
+        [before_key + each.key + before_data + (each.data or b"") + rest for each in elements]
+    )
 
 
 def _headers(element: Element) -> tuple[bytes, bytes, bytes]:
