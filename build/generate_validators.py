@@ -92,7 +92,8 @@ def compiled(schema: Schema) -> str:
     ]
     standalone = _Standalone({function.name for function in functions})
     return "\n\n\n".join(
-        ast.unparse(ast.fix_missing_locations(standalone.visit(function))) for function in functions
+        ast.unparse(ast.fix_missing_locations(_shortened(standalone.visit(function))))
+        for function in functions
     )
 
 
@@ -145,6 +146,85 @@ class _Standalone(ast.NodeTransformer):
             item for item in node.elts if not (isinstance(item, ast.Name) and item.id == "Decimal")
         ]
         return node
+
+
+def _shortened(function: ast.FunctionDef) -> ast.FunctionDef:
+    """Leave out what was tested just before: an item of a list can be one of thousands."""
+    function.body = _untested(function.body, frozenset())
+    names = [each for each in ast.walk(function) if isinstance(each, ast.Name)]
+    used = {each.id for each in names if isinstance(each.ctx, ast.Load)}
+    shortened = _WithoutUnused(used).visit(function)
+    assert isinstance(shortened, ast.FunctionDef), "no function is unused"
+    return shortened
+
+
+def _untested(statements: list[ast.stmt], known: frozenset[str]) -> list[ast.stmt]:
+    """Return the statements without conditions that are known to hold."""
+    kept: list[ast.stmt] = []
+    meaning: dict[str, ast.expr] = {}  # of variables that hold a condition
+    for each in statements:
+        if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name):
+            name = each.targets[0].id
+            meaning[name] = each.value
+            known = frozenset(fact for fact in known if name not in fact)
+        if isinstance(each, ast.For):
+            each.body = _untested(each.body, known)
+        if isinstance(each, ast.If):
+            each.test = _condition(each.test, meaning)
+            if ast.unparse(each.test) in known and not each.orelse:
+                kept += _untested(each.body, known)
+                continue
+            each.body, each.orelse = (_untested(part, known) for part in (each.body, each.orelse))
+            if isinstance(each.body[0], ast.Raise):
+                known |= _known_after(each.test)
+        kept.append(each)
+    return kept
+
+
+def _condition(test: ast.expr, meaning: Mapping[str, ast.expr]) -> ast.expr:
+    """Return a test in place of its variable: a type, or whether one of several keys is missing."""
+    match meaning.get(test.id) if isinstance(test, ast.Name) else None:
+        case ast.Call(func=ast.Name(id="isinstance")) as value:
+            return value
+        case ast.BinOp(op=ast.Sub(), left=ast.Call(args=[ast.List(elts=keys)]), right=there):
+            data = ast.unparse(there).removesuffix(".keys()")
+            missing = " or ".join(f"{ast.unparse(key)} not in {data}" for key in keys)
+            return ast.parse(missing, mode="eval").body
+        case _:
+            return test
+
+
+def _known_after(refusal: ast.expr) -> frozenset[str]:
+    """Return the conditions that hold where a value was not refused."""
+    match refusal:
+        case ast.UnaryOp(op=ast.Not(), operand=condition):
+            return frozenset((ast.unparse(condition),))
+        case ast.BoolOp(values=[ast.UnaryOp(operand=ast.Call(args=[value, kind])), is_bool]):
+            number = f"isinstance({ast.unparse(value)}, ({ast.unparse(kind)}, float))"
+            return frozenset((f"{number} and (not {ast.unparse(is_bool)})",))
+        case _:
+            return frozenset()
+
+
+class _WithoutUnused(ast.NodeTransformer):
+    """Leaves out variables and counters that nothing uses."""
+
+    def __init__(self, used: set[str]) -> None:
+        self.used = used
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
+        target = node.targets[0]
+        is_unused = isinstance(target, ast.Name) and target.id not in self.used
+        return None if is_unused else node
+
+    def visit_For(self, node: ast.For) -> ast.AST:
+        match node:
+            case ast.For(
+                target=ast.Tuple(elts=[ast.Name(id=count), item]),
+                iter=ast.Call(func=ast.Name(id="enumerate"), args=[items]),
+            ) if count not in self.used:
+                node.target, node.iter = item, items
+        return self.generic_visit(node)
 
 
 def _copied(name: ast.expr) -> ast.Name | None:
