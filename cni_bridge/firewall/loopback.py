@@ -9,9 +9,10 @@ from errno import EEXIST
 
 from cni_bridge import errors
 from cni_bridge.firewall import nft_elements
-from cni_bridge.kernel import links, sysctl
 from cni_bridge.kernel import loopback as loopback_filter
+from cni_bridge.kernel import sysctl
 from cni_bridge.kernel.netlink import KernelError, Socket
+from cni_bridge.lean.csocket import csocket
 from cni_bridge.stderr import remark
 
 TYPE_CHECKING = False
@@ -57,8 +58,10 @@ def restore(everything: "Iterable[Element]") -> None:
 
 def is_guarded(bridge: str) -> bool:
     """Return whether a bridge has the filter."""
-    host = Socket()
-    return _has_filter(host, links.parse(host.ask(links.get(bridge))).index)
+    try:
+        return _has_filter(Socket(), csocket.if_nametoindex(bridge))
+    except OSError:  # no such interface
+        return False
 
 
 def _open(bridge: str) -> None:
@@ -140,11 +143,11 @@ def _guard(bridge: str) -> bool:
     """Ensure the filter; return whether it stands."""
     host = Socket()
     try:
-        index = links.parse(host.ask(links.get(bridge))).index
+        index = csocket.if_nametoindex(bridge)
         if not _has_filter(host, index):
             host.run(loopback_filter.add_ingress(index), tolerate=EEXIST)
             host.run(loopback_filter.drop(index))
-    except KernelError as error:
+    except OSError as error:  # no such interface, or a KernelError
         remark(
             f"published ports do not answer on 127.0.0.1: {error}; that needs a kernel with "
             "sch_ingress and cls_bpf, so that containers are kept out of it"

@@ -55,10 +55,9 @@ def add_ingress(index: int) -> Request:
 
 def drop(index: int) -> Request:
     """Drop what an interface receives from and to 127.0.0.0/8, but for what has the mark."""
-    program = _program()
     options: dict[int, Value] = {
-        TCA_BPF_OPS_LEN: len(program) // 8,
-        TCA_BPF_OPS: program,
+        TCA_BPF_OPS_LEN: len(_PROGRAM) // 8,
+        TCA_BPF_OPS: _PROGRAM,
         TCA_BPF_NAME: "cni-bridge loopback",
         TCA_BPF_FLAGS: TCA_BPF_FLAG_ACT_DIRECT,
     }
@@ -87,8 +86,7 @@ def filters(index: int) -> Request:
 
 def is_among(listed: "Iterable[bytes]") -> bool:
     """Return whether the filter of `drop` is among these."""
-    program = _program()
-    return any(program in payload for payload in listed)
+    return any(_PROGRAM in payload for payload in listed)
 
 
 def _program() -> bytes:
@@ -122,3 +120,6 @@ def _program() -> bytes:
         (RETURN, 0, 0, TC_ACT_UNSPEC),
     )
     return b"".join(pack("HBBI", *each) for each in instructions)
+
+
+_PROGRAM = _program()

@@ -12,6 +12,7 @@ import pytest
 
 from tests.kernel.conftest import MakeNetwork
 from tests.lab import Host, Json, Network
+from tests.lab.iproute import ip
 from tests.lab.nft import ports
 from tests.lab.publish import mapping, publish, publishing
 from tests.lab.state import LEDGER
@@ -46,6 +47,17 @@ def test_a_port_that_another_container_holds_is_refused(host: Host, network: Net
     network.check(first, config=publishing(mapping(8080))).assert_silent_success()
     network.delete(first).assert_silent_success()
     publish(network, second, mapping(8080)).result()
+
+
+def test_check_says_that_the_bridge_of_a_published_port_is_gone(
+    host: Host, network: Network
+) -> None:
+    container = host.container()
+    publish(network, container, mapping(8080)).result()
+    ip("link", "del", network.bridge)
+    error = network.check(container, config=publishing(mapping(8080))).error()
+    assert error["code"] == 120
+    assert f"bridge {network.bridge}: expected to exist" in error["details"]
 
 
 @pytest.mark.parametrize("address", ["", "127.0.0.1", "0.0.0.0"])
