@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     Table = Mapping[int, str]  # attribute number: struct format, "text", "bytes" or "nested"
     Message = tuple[str, Table]  # struct format of the header; the attributes after it
     Value = int | str | bytes | tuple[int, ...] | None
+    Answer = tuple[int, int, int, bytes]
 
 NETLINK_CAP_ACK = 10  # linux/netlink.h
 NLA_F_NESTED = 0x8000  # linux/netlink.h; nftables and conntrack insist on it
@@ -49,6 +50,7 @@ DUMP_ATTEMPTS = 5
 # For the other process's request to be the first: it has written one byte, and is two system calls behind.
 HEAD_START_S = 0.0005
 unpack_attribute = Struct("HH").unpack_from
+unpack_header = Struct(NLMSG_HEADER).unpack_from
 MOST_DESCRIPTORS = 1 << 16  # closed at once, but one by one before Linux 5.9
 
 
@@ -110,7 +112,10 @@ class Socket:
         for start in range(0, len(requests), BATCH_LIMIT):
             batch = requests[start : start + BATCH_LIMIT]
             self._send(batch, NLM_F_ACK)
-            for request, (_, flags, _, payload) in zip(batch, self._answers(), strict=False):
+            answers: list[Answer] = []
+            while len(answers) < len(batch):
+                answers += self._answers()
+            for request, (_, flags, _, payload) in zip(batch, answers, strict=False):
                 outcomes.append(failure(request, flags, payload))
         return outcomes
 
@@ -139,7 +144,7 @@ class Socket:
     def ask(self, request: Request) -> bytes:
         """Return the one answer to a request; raise KernelError."""
         self._send((request,), 0)
-        kind, flags, _, payload = next(self._answers())
+        kind, flags, _, payload = self._answers()[0]
         if kind == NLMSG_ERROR and (refusal := failure(request, flags, payload)):
             raise refusal
         return payload
@@ -210,16 +215,16 @@ class Socket:
         self._send((request,), NLM_F_DUMP)
         answers: list[bytes] = []
         is_consistent = True
-        for kind, flags, _, payload in self._answers():
-            if flags & NLM_F_DUMP_INTR:
-                is_consistent = False
-            if kind in (NLMSG_DONE, NLMSG_ERROR):
-                refusal = failure(request, flags, payload, 0 if kind == NLMSG_DONE else HEADER_SIZE)
-                if refusal:
-                    raise refusal
-                break
-            answers.append(payload)
-        return answers, is_consistent
+        while True:
+            for kind, flags, _, payload in self._answers():
+                if flags & NLM_F_DUMP_INTR:
+                    is_consistent = False
+                if kind in (NLMSG_DONE, NLMSG_ERROR):
+                    echoed = 0 if kind == NLMSG_DONE else HEADER_SIZE
+                    if refusal := failure(request, flags, payload, echoed):
+                        raise refusal
+                    return answers, is_consistent
+                answers.append(payload)
 
     def _send(self, requests: tuple[Request, ...], flags: int) -> None:
         self._socket.send(self._encoded(requests, flags))
@@ -242,17 +247,23 @@ class Socket:
             )
         return b"".join(parts)
 
-    def _answers(self) -> "Iterator[tuple[int, int, int, bytes]]":
-        """Yield kind, flags, sequence and payload of every answer to the last requests.
+    def _answers(self) -> "list[Answer]":
+        """Return the answers to the last requests that come together: kind, flags, sequence, payload.
 
         The kernel answers before `send` returns, or continues a dump within `recv`. An answer that
-        is not there now never comes, so it is an error (EAGAIN) and not a hang.
+        is not there now never comes, so it is an error (EAGAIN) and not a hang. No generator: to
+        leave one before its end costs more than to read a message.
         """
-        while True:
-            data = self._receive(csocket.MSG_DONTWAIT)
-            for kind, flags, sequence, port, payload in _messages(data):
-                if port == self._port and self._first <= sequence <= self._sequence:
-                    yield kind, flags, sequence, payload
+        answers: list[Answer] = []
+        while not answers:
+            answers = [
+                (kind, flags, sequence, payload)
+                for kind, flags, sequence, port, payload in _messages(
+                    self._receive(csocket.MSG_DONTWAIT)
+                )
+                if port == self._port and self._first <= sequence <= self._sequence
+            ]
+        return answers
 
     def _receive(self, flags: int = 0) -> bytes:
         try:
@@ -352,13 +363,15 @@ def _finish_apart(socket: int, data: bytes, begun: int, kept: set[int]) -> None:
         posix._exit(0)
 
 
-def _messages(data: bytes) -> "Iterator[tuple[int, int, int, int, bytes]]":
-    """Yield kind, flags, sequence, port and payload of each message in a datagram."""
+def _messages(data: bytes) -> "list[tuple[int, int, int, int, bytes]]":
+    """Return kind, flags, sequence, port and payload of each message in a datagram."""
+    messages = []
     offset = 0
     while offset < len(data):
-        length, kind, flags, sequence, port = unpack_from(NLMSG_HEADER, data, offset)
-        yield kind, flags, sequence, port, data[offset + HEADER_SIZE : offset + length]
-        offset += _aligned(length)
+        length, kind, flags, sequence, port = unpack_header(data, offset)
+        messages.append((kind, flags, sequence, port, data[offset + HEADER_SIZE : offset + length]))
+        offset += length + 3 & ~3
+    return messages
 
 
 def failure(
@@ -372,7 +385,3 @@ def failure(
     if flags & NLM_F_ACK_TLVS:
         extack = Attributes(ERROR[1], payload, calcsize(ERROR[0]) + echoed).text(NLMSGERR_ATTR_MSG)
     return KernelError(-number, request, extack)
-
-
-def _aligned(length: int) -> int:
-    return length + 3 & ~3

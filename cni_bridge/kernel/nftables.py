@@ -97,14 +97,15 @@ class Netfilter(Socket):
         )
         batch = (_BEGIN, *others, acknowledged, _END)
         self._send(batch, 0)
-        for answer, flags, sequence, payload in self._answers():
-            request = batch[sequence - self._first]
-            if answer == NLMSG_ERROR:
-                if refusal := failure(request, flags, payload):
-                    raise refusal
-                if request is acknowledged:
-                    self.commits += 1
-                    return
+        while True:
+            for answer, flags, sequence, payload in self._answers():
+                request = batch[sequence - self._first]
+                if answer == NLMSG_ERROR:
+                    if refusal := failure(request, flags, payload):
+                        raise refusal
+                    if request is acknowledged:
+                        self.commits += 1
+                        return
 
 
 def add(family: int, table: str, elements: "Iterable[Element]") -> "list[Request]":
@@ -159,13 +160,7 @@ def handle(socket: Socket, family: int, table: str) -> "int | None":
 
 def generation(socket: Socket) -> int:
     """Return the number that nftables increments with every change of any table in this namespace."""
-    answer = socket.ask(
-        Request(
-            what="ask for the generation of nftables",
-            kind=kind(NFT_MSG_GETGEN),
-            body=encode(GENERATION, (0, 0, 0), {}),
-        )
-    )
+    answer = socket.ask(_GET_GENERATION)
     found = decode(GENERATION, answer)[1].number(NFTA_GEN_ID)
     assert found is not None, "every kernel with nftables reports its generation"
     return found
@@ -292,5 +287,10 @@ def _boundary(what: str, kind: int) -> Request:
     return Request(what=what, kind=kind, body=pack(NFGENMSG, 0, 0, NFNL_SUBSYS_NFTABLES))
 
 
+_GET_GENERATION = Request(
+    what="ask for the generation of nftables",
+    kind=kind(NFT_MSG_GETGEN),
+    body=encode(GENERATION, (0, 0, 0), {}),
+)
 _BEGIN = _boundary("begin an nftables transaction", NFNL_MSG_BATCH_BEGIN)
 _END = _boundary("commit an nftables transaction", NFNL_MSG_BATCH_END)
