@@ -61,7 +61,7 @@ class Changes:
 def mend(register: Register) -> bool:
     """Load again what is missing; return whether anything was. What is whole is left alone."""
     counts = register.counts()
-    needed = [each for each in register.families() if counts.keys() & nft_tables.SETS[each]]
+    needed = [each for each in register.rulesets() if counts.keys() & nft_tables.SETS[each]]
     if not needed:
         return False
     netfilter = nftables.Netfilter()

@@ -25,7 +25,7 @@ from cni_bridge.model import Attachment, Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from cni_bridge.firewall.register import Register
 
@@ -63,8 +63,11 @@ def apply(
     """
     socket = Netfilter()
     try:
-        ensure_loaded(socket, register, nft_tables.families(desired))
-        others = foreign_checks.look(socket, register, desired.bridge)
+        needed = nft_tables.families(desired)
+        others = foreign_checks.untouched(socket, register, needed)
+        if others is None:
+            ensure_loaded(socket, register, needed)
+            others = foreign_checks.look(socket, register, desired.bridge)
         with register.transaction():
             claimed = _claim(register, attachment, desired, others)
             doubted = register.doubt() if is_running else ()
@@ -156,7 +159,7 @@ def rehearse(register: "Register", bridge: str) -> None:
     nft_tables.find_nft()
     socket = Netfilter()
     generation = nftables.generation(socket)
-    for family in register.families():
+    for family in register.rulesets():
         is_used = not register.counts().keys().isdisjoint(nft_tables.SETS[family])
         if is_used and not is_loaded(socket, register, family, generation):
             raise errors.LimitedConnectivity(
@@ -202,7 +205,7 @@ def ensure_loaded(socket: Netfilter, register: "Register", families: tuple[int, 
     Raises FirewallRefused, TryAgainLater.
     """
     generation = nftables.generation(socket)
-    for family in dict.fromkeys((*families, *register.families())):
+    for family in dict.fromkeys((*families, *register.rulesets())):
         if is_loaded(socket, register, family, generation) or (
             family not in families and register.counts().keys().isdisjoint(nft_tables.SETS[family])
         ):
@@ -342,7 +345,7 @@ def is_loaded(socket: Netfilter, register: "Register", family: int, generation: 
 
 
 def note_generation(
-    socket: Netfilter, register: "Register", sound: "Iterable[int]", start: tuple[int, int]
+    socket: Netfilter, register: "Register", sound: "Collection[int]", start: tuple[int, int]
 ) -> None:
     """Record the generation if nothing but this run has changed nftables."""
     before, commits = start

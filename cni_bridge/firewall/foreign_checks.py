@@ -30,6 +30,21 @@ class Others:
     remaining: "tuple[foreign.Obstacle, ...]" = ()  # chains that our rule can't be added to
 
 
+def untouched(
+    socket: Netfilter, register: "Register", families: "tuple[int, ...]"
+) -> "Others | None":
+    """Return that no chain drops packets if only cni-bridge has changed nftables; None otherwise.
+
+    Then no table needs to be loaded either: those of these families, and all that ever were.
+    """
+    generation, known, boot_id = nftables.generation(socket), register.rulesets(), machine.boot_id()
+    is_untouched = all(
+        nft_tables.is_untouched(family, known.get(family), boot_id, generation)
+        for family in (*families, *known)
+    )
+    return Others(generation=generation) if is_untouched else None
+
+
 def look(socket: Netfilter, register: "Register", *bridges: str) -> Others:
     """Inspect foreign chains if nftables has changed; the caller records which of them get our rule.
 

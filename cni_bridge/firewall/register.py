@@ -12,7 +12,7 @@ from cni_bridge.model import Attachment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from cni_bridge.ledger.database import Database, Row
 
@@ -63,8 +63,8 @@ _DELETE_WAITING = "delete from standby where network = ? and container = ? and i
 _DELETE_ALL = "delete from element where network = ? and container = ? and ifname = ?"
 _DELETE_GUARDED = "delete from guarded where network = ? and container = ? and ifname = ?"
 _TRUST = "update ruleset set generation = ? where family = ? and generation = 0"
-_ADVANCE = "update ruleset set generation = ? where generation = ?"
-_ADVANCE_ONE = "update ruleset set generation = ? where family = ?"
+_RULESETS = "select family, boot_id, digest, handle, rules, generation from ruleset"
+_ADVANCE = "update ruleset set generation = ? where generation = ? or family in"
 _DELETE_OWN = """
 delete from element where network = ? and container = ? and ifname = ? and set_name = ? and key = ?
 """
@@ -148,12 +148,13 @@ class Register:
             *_key(attachment),
             time.time_ns() // 1_000_000,
         )
+        may_clash = self._are_near(own)  # asked before its own are among them
         self._insert(shared, (attachment.network, "", ""))
         inserted = self._insert(own, _key(attachment))
         refused = set(own) - set(self.of_attachment(attachment)) if inserted < len(own) else set()
-        if not any(map(nft_elements.is_port, own)):
+        if not may_clash:
             return own
-        from cni_bridge.firewall import port_records  # most containers publish no ports
+        from cni_bridge.firewall import port_records  # few ports are near others
 
         clashes = port_records.clashes(self._database, attachment, len(own))
         if not refused and not clashes:
@@ -241,20 +242,18 @@ class Register:
 
     def ruleset(self, family: int) -> Ruleset | None:
         """Return the table as it was loaded last, or None."""
-        rows = self._database.select(
-            "select boot_id, digest, handle, rules, generation from ruleset where family = ?",
-            family,
-        )
-        if not rows:
-            return None
-        boot_id, digest, handle, rules, generation = rows[0]
-        return Ruleset(
-            boot_id=boot_id, digest=digest, handle=handle, rules=rules, generation=generation
-        )
+        return self.rulesets().get(family)
 
-    def families(self) -> tuple[int, ...]:
-        """Return the families whose table was ever loaded."""
-        return tuple(family for (family,) in self._database.select("select family from ruleset"))
+    def rulesets(self) -> dict[int, Ruleset]:
+        """Return each table that was ever loaded, by its family, as it was loaded last."""
+        return {
+            family: Ruleset(
+                boot_id=boot_id, digest=digest, handle=handle, rules=rules, generation=generation
+            )
+            for family, boot_id, digest, handle, rules, generation in self._database.select(
+                _RULESETS
+            )
+        }
 
     def counts(self) -> "dict[str, int]":
         """Return how many elements each set has at least, attachments that are being added aside."""
@@ -290,14 +289,13 @@ class Register:
         for family, generation in doubted:
             self._database.change(_TRUST, generation, family)
 
-    def advance(self, families: "Iterable[int]", before: int, after: int) -> None:
+    def advance(self, families: "Collection[int]", before: int, after: int) -> None:
         """Record the generation that cni-bridge's own changes have led to.
 
         For these families, which were just verified, and for tables that were up to date `before`.
         """
-        self._database.change(_ADVANCE, after, before)
-        for family in families:
-            self._database.change(_ADVANCE_ONE, after, family)
+        verified = ", ".join("?" * len(families))
+        self._database.change(f"{_ADVANCE} ({verified})", after, before, *families)
 
     def accepting(self) -> tuple[str, ...]:
         """Return the foreign chains that have a rule of cni-bridge."""
@@ -343,6 +341,14 @@ class Register:
         return inserted + self._database.change_all(
             _INSERT, [(*_columns(item), *owner) for item in few]
         )
+
+    def _are_near(self, own: "tuple[Element, ...]") -> bool:
+        """Return whether ports are among these elements, and others near them are published."""
+        if not any(map(nft_elements.is_port, own)):
+            return False
+        from cni_bridge.firewall import port_records  # most containers publish no ports
+
+        return port_records.are_near(self._database, own)
 
     def _elements(self, where: str, *values: object) -> tuple[Element, ...]:
         rows = self._database.select(_ELEMENTS + where, *values)

@@ -2,10 +2,14 @@
 
 import posix
 
+_boot: list[str] = []  # its id, once it was read: no process outlives a boot
+
 
 def boot_id() -> str:
     """Return a UUID that changes with every boot."""
-    return _read("/proc/sys/kernel/random/boot_id")
+    if not _boot:
+        _boot.append(_read("/proc/sys/kernel/random/boot_id"))
+    return _boot[0]
 
 
 def machine_id() -> str:

@@ -15,7 +15,7 @@ from cni_bridge.ledger import state_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any, TypeVar
 
     T = TypeVar("T")
@@ -64,10 +64,12 @@ class Database:
         """Run a statement; return how many rows it changed."""
         return self._run(sql, values)[1]
 
-    def change_all(self, sql: str, rows: "Iterable[Row]") -> int:
+    def change_all(self, sql: str, rows: "Sequence[Row]") -> int:
         """Run a statement for each row of values; return how many rows were changed in all."""
         if self._ended:
             raise self._ended
+        if not rows:
+            return 0
         try:
             return self._connection.executemany(sql, rows).rowcount
         except csqlite.Error as error:
