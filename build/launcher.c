@@ -23,6 +23,7 @@
 #include <link.h>
 #include <sched.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
@@ -399,6 +400,9 @@ static int make_image(void)
     strcpy(home, "/_internal");
     arguments.count = 1;
     arguments.values = words;
+    /* A plugin run has one thread: neither locks nor statistics of memory. */
+    sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 
     PyMemAllocatorEx objects, memory;
     PyMem_GetAllocator(PYMEM_DOMAIN_OBJ, &objects);
