@@ -1,4 +1,4 @@
-/* Has a traced run (build/writes.py) wait for its other process to end, in place of each sleep.
+/* Has a traced run (build/uses.py) wait for its other process to end, in place of each sleep.
  *
  * A DEL sleeps for half a millisecond so that its other process is the first to remove the interface. Under
  * valgrind either could be, and would have the run write to other places: two traces, and builds, would differ.

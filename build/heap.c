@@ -30,7 +30,9 @@ char *heap_used = heap_start + UNIT - sizeof(struct header); /* what follows a h
 static void *freed[SIZES]; /* by size in units; each begins with a pointer to the next one */
 static unsigned taken;
 static const struct together *together;
-static char *together_used, *together_end;
+static struct {
+    char *used, *end;
+} groups[GROUPS];
 
 static int is_of_image(const void *memory)
 {
@@ -46,17 +48,19 @@ static struct header *header_of(void *memory)
 void put_together(const struct together *these)
 {
     together = these;
-    together_used = heap_used;
-    together_end = heap_used += these->size;
+    for (int each = 0; each < GROUPS; each++) {
+        groups[each].used = heap_used;
+        groups[each].end = heap_used += these->sizes[each];
+    }
 }
 
 static char *take_together(size_t units)
 {
-    int is_asked_for = taken / 8 < together->bytes && together->bits[taken / 8] >> taken % 8 & 1;
-    if (!is_asked_for || units * UNIT > (size_t)(together_end - together_used))
+    int group = taken < together->count ? together->groups[taken] - 1 : -1;
+    if (group < 0 || units * UNIT > (size_t)(groups[group].end - groups[group].used))
         return NULL;
-    char *memory = together_used + sizeof(struct header);
-    together_used += units * UNIT;
+    char *memory = groups[group].used + sizeof(struct header);
+    groups[group].used += units * UNIT;
     return memory;
 }
 
@@ -65,7 +69,7 @@ static void *take(size_t size)
     size_t units = (size + sizeof(struct header) + UNIT - 1) / UNIT;
     char *memory = take_together(units);
     if (memory) {
-        /* one that is written to */
+        /* one that runs use */
     } else if (units < SIZES && (memory = freed[units])) {
         freed[units] = *(void **)memory;
         *(void **)memory = NULL;

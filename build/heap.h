@@ -7,11 +7,12 @@
 extern int is_making;   /* an image: docs/internals/startup.md */
 extern char *heap_used; /* its end */
 
-/* What plugin runs write to, by the ordinals of allocations: it is put together. build/writes.py writes it. */
+/* What plugin runs use, by the ordinals of allocations: it is put together in groups. build/uses.py writes this. */
+#define GROUPS 2 /* what runs write to, and what they only read */
 struct together {
-    unsigned size;  /* of it all, with headers */
-    unsigned bytes; /* of the bits, one for each ordinal */
-    unsigned char bits[];
+    unsigned sizes[GROUPS]; /* with headers */
+    unsigned count;         /* of ordinals */
+    unsigned char groups[]; /* of each ordinal, counted from 1; 0 where runs do not use it */
 };
 
 void put_together(const struct together *these);

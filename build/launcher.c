@@ -272,7 +272,7 @@ extern ElfW(Dyn) _DYNAMIC[];
 
 static PyThreadState *made_thread; /* the thread that made the image */
 
-/* Pages that plugin runs write to, counted from the start of the state: build/writes.py. */
+/* Pages that plugin runs write to, counted from the start of the state: build/uses.py. */
 struct range {
     unsigned first, count;
 };

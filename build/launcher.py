@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import writes
+import uses
 
 BUILD = Path(__file__).parent
 # Below the directory of libraries, as PyInstaller lays it out.
@@ -41,7 +41,7 @@ CAN_HAVE_IMAGE = (
 PAGE = 4096
 NO_IMAGE = bytes(PAGE)
 TO_BE_MADE = b"make".ljust(8, b"\0")  # a program with this makes its image when it is run
-NOTHING_TOGETHER = bytes(8)  # build/heap.h
+NOTHING_TOGETHER = bytes(12)  # build/heap.h
 NO_RANGES = bytes(PAGE)
 HEAP = 32 << 20  # for making an image, which takes 6 MB
 WRITABLE = r"\.(?:data|bss|PyRuntime)(?!\.rel\.ro)\S*"  # sections that an image is of
@@ -51,7 +51,7 @@ ANYWHERE = 1 << 40  # from here on the kernel decides what lies where
 
 if TYPE_CHECKING:
     Words = array[int]
-Place = writes.Place
+Place = uses.Place
 Module = tuple[str, int, int, bool]  # name, offset and size of its code, whether it is a package
 
 
@@ -69,7 +69,7 @@ def compiled(
 ) -> bytes:
     """Return the program that carries `carried`, with the modules whose code is in it.
 
-    What compiling makes is left in the directory. Without places, those that runs write to are found.
+    What compiling makes is left in the directory. Without places, those that runs use are found.
     """
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "carried").write_bytes(carried)
@@ -92,12 +92,12 @@ def compiled(
     program = _with_image(directory, image, NO_RANGES, layout)
     start, heap = _state(layout)
     try:
-        places += () if places else writes.find(program, image, start, heap)
-    except writes.UntraceableError as reason:
-        print(f"build: {reason}, so what runs write to is not put together in the image")
+        places += () if places else uses.find(program, image, start, heap)
+    except uses.UntraceableError as reason:
+        print(f"build: {reason}, so what runs use is not put together in the image")
         return program.read_bytes()
-    image, layout = _image(directory, writes.order(image, heap, places))
-    ranges = writes.ranges(image, heap, places)
+    image, layout = _image(directory, uses.order(image, heap, places))
+    ranges = uses.ranges(image, heap, places)
     return _with_image(directory, image, ranges, layout).read_bytes()
 
 

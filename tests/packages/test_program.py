@@ -15,7 +15,7 @@ import launcher
 
 def test_two_builds_make_the_same_program(tmp_path: Path) -> None:
     """In another directory and another time zone; what was traced is an input of a build."""
-    traced = "cni-bridge/directory/writes.json"
+    traced = "cni-bridge/directory/uses.json"
     (tmp_path / "work" / traced).parent.mkdir(parents=True)
     shutil.copy(ROOT / ".cache/pyinstaller" / traced, tmp_path / "work" / traced)
     places = ("--workpath", tmp_path / "work", "--distpath", tmp_path / "dist")
