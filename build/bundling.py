@@ -12,6 +12,7 @@ The portable program carries the latter two, too, and unpacks them when they are
 import ast
 import importlib.util
 import marshal
+import subprocess
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
@@ -21,7 +22,6 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import compiling
 import launcher
-import needed
 from PyInstaller.utils.hooks import collect_data_files
 
 from cni_bridge.cli.commands import COMMANDS
@@ -153,13 +153,29 @@ def split_library(analysis: "Analysis", root: Path, work: Path) -> "list[Entry]"
 
 
 def beside_program(binaries: "Iterable[Entry]", work: Path) -> "Iterator[Entry]":
-    """Yield the binaries that are not part of the program; those of a plugin run are told so."""
-    for name, source, kind in binaries:
-        if name.startswith(LINKED_IN) or _module(name) in launcher.linked_in_modules():
-            continue
-        if source and _is_for_plugin_path(name):
-            content = needed.without(Path(source).read_bytes(), LINKED_IN)
-            yield name, str(_kept(work / "changed" / name, content)), kind
+    """Yield the binaries that are not part of the program, each changed so that it finds the others.
+
+    The program has no search path for them: the dynamic linker would try it for the C library, too, with
+    some forty names at each start.
+    """
+    beside = [
+        each
+        for each in binaries
+        if not each[0].startswith(LINKED_IN)
+        and _module(each[0]) not in launcher.linked_in_modules()
+    ]
+    libraries = {name for name, _, _ in beside}
+    for name, source, kind in beside:
+        needed = set(_patchelf("--print-needed", source).split()) if source else set()
+        unneeded = {
+            each for each in needed if _is_for_plugin_path(name) and each.startswith(LINKED_IN)
+        }
+        if source and (unneeded or needed & libraries):
+            changed = _kept(work / "changed" / name, Path(source).read_bytes())
+            upwards = "/".join(("$ORIGIN", *[".."] * name.count("/")))
+            removed = (word for each in sorted(unneeded) for word in ("--remove-needed", each))
+            _patchelf("--set-rpath", upwards, *removed, changed)
+            yield name, str(changed), kind
         else:
             yield name, source, kind
 
@@ -240,6 +256,12 @@ def _kept(path: Path, content: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
+
+
+def _patchelf(*words: str | Path) -> str:
+    return subprocess.run(
+        ("patchelf", *words), check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
 
 
 def _move(library: Path, people: ZipFile) -> None:

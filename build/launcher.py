@@ -178,8 +178,7 @@ def _linked(directory: Path, image: bytes, heap: int) -> Path:
     objects = (directory / each for each in ("joined.o", "heap.o", "image.s"))
     script = (f"-Wl,--defsym=heap_size={heap}", f"-Wl,-T,{BUILD}/image.ld")
     libraries = (f"-l{library}" for library in _libraries())
-    search = "-Wl,--disable-new-dtags,-rpath,$ORIGIN/_internal"
-    words = (*_variable("LINKFORSHARED").split(), *script, *libraries, search)
+    words = (*_variable("LINKFORSHARED").split(), *script, *libraries)
     _run("cc", "-s", "-no-pie", "-o", program, *objects, *words)
     return program
 

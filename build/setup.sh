@@ -13,7 +13,7 @@ new_enough() {
 python=/usr/bin/python3
 new_enough $python || python=$(command -v python3 || echo $python)
 
-needed=(cc=gcc objdump=binutils ip=iproute2 nft=nftables strace ping=iputils-ping valgrind sysctl=procps
+needed=(cc=gcc objdump=binutils ip=iproute2 nft=nftables strace ping=iputils-ping valgrind patchelf sysctl=procps
     xz=xz-utils dnsmasq=dnsmasq-base zsh fish iptables) # the last one for the reference's firewall and portmap
 "$python" -c 'import ensurepip, venv' 2>/dev/null || needed+=("no ensurepip=python3-venv")
 # The executable's program is linked with the interpreter's static library; PyInstaller looks at the shared one.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -20,11 +21,12 @@ EXECUTABLES = pytest.mark.parametrize(
 
 @EXECUTABLES
 def test_an_executable_starts_once_with_the_c_library_alone(executable: Path) -> None:
-    environment = {"CNI_COMMAND": "VERSION", "LD_DEBUG": "files"}
+    environment = {"CNI_COMMAND": "VERSION", "LD_DEBUG": "files,libs"}
     done = subprocess.run(
         [executable], env=environment, input="", capture_output=True, text=True, check=True
     )
     assert done.stderr.count("transferring control") == 1
+    assert f"={executable.parent}" not in done.stderr  # it is searched for in the system alone
     loaded = [line.split()[-1] for line in done.stderr.splitlines() if "calling init" in line]
     assert {Path(each).name.partition(".")[0] for each in loaded} <= {
         "ld-linux-x86-64",
@@ -177,6 +179,42 @@ def test_an_error_that_is_explained_leaves_nothing_unpacked(
     error = network.add(host.container(), environment={"TMPDIR": str(tmp_path)}).error()
     assert (error["code"], "mtu" in error["msg"]) == (7, True)
     assert list(tmp_path.iterdir()) == []
+
+
+BUNDLE = PLUGIN.parent / "_internal"
+# The host's own copies of the libraries that the executable brings are empty.
+WITHOUT_LIBRARIES = """\
+for library in $BUNDLED; do
+    for copy in /lib/*-linux-gnu/$library /usr/lib/*-linux-gnu/$library; do
+        if [ -e $copy ]; then mount --bind /dev/null $copy; fi
+    done
+done
+"$@"
+"""
+
+
+@EXECUTABLES
+def test_an_executable_uses_the_libraries_that_it_brings(
+    executable: Path, host: Host, network: Network
+) -> None:
+    names = [each.name for each in BUNDLE.glob("*.so*")]
+    assert any(name.startswith("libffi") for name in names)
+    variables = ("env", f"BUNDLED={' '.join(names)}")
+    prefix = (*variables, "unshare", "--mount", "sh", "-c", WITHOUT_LIBRARIES, "sh")
+    done = subprocess.run((*prefix, executable, "doctor"), capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    assert "checked: 0 containers" in done.stdout
+    network.config["mtu"] = "large"
+    network.plugin = replace(Plugin.at(executable), prefix=prefix)
+    error = network.add(host.container()).error()
+    assert (error["code"], "mtu" in error["msg"]) == (7, True)
+
+
+def test_bundled_libraries_find_each_other() -> None:
+    words: tuple[str | Path, ...] = ("ldd", *BUNDLE.rglob("*.so*"))
+    found = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    for name in (each.name for each in BUNDLE.glob("*.so*")):
+        assert not re.findall(rf"{re.escape(name)} => (?!{BUNDLE})\S+", found)
 
 
 # Everywhere that is tried, or TMPDIR alone, is such a file system; what is left there is printed.
