@@ -400,7 +400,7 @@ static int make_image(void)
     strcpy(home, "/_internal");
     arguments.count = 1;
     arguments.values = words;
-    /* A plugin run has one thread: neither locks nor statistics of memory. */
+    /* A plugin run has one thread: neither mutexes nor statistics of memory. */
     sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 
