@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cni_bridge.recovery.other_ledgers import Records
 
     T = TypeVar("T")
+    Seen = tuple[Claims, list[Link]]
 
 
 def attach(
@@ -96,6 +97,7 @@ def detach(
     reported: "Callable[[], tuple[bytes, ...]]" = tuple,
     *,
     is_sticky: bool = True,
+    seen: "Seen | None" = None,
 ) -> list[Exception]:
     """Remove everything named after the attachments; return the failures.
 
@@ -104,21 +106,14 @@ def detach(
     address in use is never free. Then `release` frees what others keep, such as a delegated IPAM
     plugin. `reported` returns the addresses that the runtime reports, for what the ledger does not tell.
 
-    What another run adds meanwhile stays, however long this run is paused.
+    What another run adds meanwhile stays, however long this run is paused. The caller may have `seen`
+    the attachments' records, then all interfaces, and then which of them are unchanged.
     """
     failures: list[Exception] = []
-    claims = _collect_failure(failures, lambda: host_ledger.claims(ledger, attachments)) or {}
-    current = _unchanged(ledger, attachments, claims)
-    found = _collect_failure(failures, lambda: _find_pairs(host, attachments, current)) or []
+    claims, listed = seen or (_claims(failures, ledger, attachments), None)
     others = _collect_failure(failures, lambda: _other_ledgers(host, ledger, attachments, claims))
-    _collect_failure(failures, lambda: _stop_serving(current))
-    guard = _collect_failure(
-        failures, lambda: _unprotect(host, ledger, attachments, found, current, reported)
-    )
-    timings.done("firewall removed")
-    _collect_failure(failures, lambda: _remove_wires(host, ledger, attachments))
-    _collect_failure(failures, lambda: _remove_pairs(host, attachments, found, current, guard))
-    timings.done("pair removed")
+    current = host_ledger.unchanged(ledger, attachments, claims)
+    guard = _dismantle(failures, host, ledger, attachments, current, listed, reported)
     # Nothing that needs an address is left if an unusable ledger is the only failure.
     if all(isinstance(failure, errors.LedgerUnusable) for failure in failures):
         freeing = [*(each.release for each in others or ()), release]
@@ -158,12 +153,47 @@ def problems(
         yield from isolation.problems(register, planned.attachment)
 
 
+def _claims(
+    failures: list[Exception], ledger: "Ledger | None", attachments: "Sequence[Attachment]"
+) -> "Claims":
+    return _collect_failure(failures, lambda: host_ledger.claims(ledger, attachments)) or {}
+
+
+def _dismantle(
+    failures: list[Exception],
+    host: netlink.Socket,
+    ledger: "Ledger | None",
+    attachments: "Sequence[Attachment]",
+    current: "Callable[[], list[Attachment]]",
+    listed: "list[Link] | None",
+    reported: "Callable[[], tuple[bytes, ...]]",
+) -> "netlink.Socket | None":
+    """Remove what the kernel has of the attachments; return what `_unprotect` returns."""
+    found = (
+        _collect_failure(failures, lambda: _find_pairs(host, attachments, current, listed)) or []
+    )
+    _collect_failure(failures, lambda: _stop_serving(current))
+    guard = _collect_failure(
+        failures, lambda: _unprotect(host, ledger, attachments, found, current, reported)
+    )
+    timings.done("firewall removed")
+    _collect_failure(failures, lambda: _remove_wires(host, ledger, attachments))
+    _collect_failure(
+        failures, lambda: _remove_pairs(host, attachments, found, current, guard, listed)
+    )
+    timings.done("pair removed")
+    return guard
+
+
 def _find_pairs(
     host: netlink.Socket,
     attachments: "Sequence[Attachment]",
     current: "Callable[[], list[Attachment]]",
+    listed: "list[Link] | None",
 ) -> "list[Link]":
     """Return the interfaces of the attachments, without those of an attachment that is added again."""
+    if listed is not None:
+        return veth_removal.among(listed, _interfaces(attachments))
     found = veth_removal.find(host, *_interfaces(attachments))
     own = set(current())
     others = set(_interfaces([each for each in attachments if each not in own]))
@@ -174,34 +204,20 @@ def _interfaces(attachments: "Sequence[Attachment]") -> list[str]:
     return [name for each in attachments for name in names.of_host(each)]
 
 
-def _unchanged(
-    ledger: "Ledger | None", attachments: "Sequence[Attachment]", claims: "Claims"
-) -> "Callable[[], list[Attachment]]":
-    """Return a function that returns the attachments that no other run has added since."""
-
-    def current() -> "list[Attachment]":
-        try:
-            now = host_ledger.claims(ledger, attachments)
-        except errors.CniError:
-            now = claims  # the ledger does not tell
-        return [each for each in attachments if each not in now or now[each] == claims.get(each)]
-
-    return current
-
-
 def _remove_pairs(
     host: netlink.Socket,
     attachments: "Sequence[Attachment]",
     found: "list[Link]",
     current: "Callable[[], list[Attachment]]",
     guard: "netlink.Socket | None",
+    listed: "list[Link] | None",
 ) -> None:
     """Delete the interfaces that were found, and what an unfinished ADD has made since."""
     present = {link.name for link in found}
     if any(names.host_name(each) not in present for each in attachments):
         late = [each for each in current() if names.host_name(each) not in present]
         found = found + veth_removal.find(host, *map(names.host_name, late))
-    veth_removal.remove(host, found, kept=guard)
+    veth_removal.remove(host, found, kept=guard, listed=listed)
 
 
 def _forget(

@@ -43,7 +43,7 @@ from cni_bridge.kernel.messages import (
     VETH,
     VETH_INFO_PEER,
 )
-from cni_bridge.kernel.netlink import Request, decode, encode, nest
+from cni_bridge.kernel.netlink import Attributes, Request, decode, encode, nest
 from cni_bridge.lean.record import record
 
 TYPE_CHECKING = False
@@ -85,7 +85,10 @@ class Link:
 
     def __init__(self, payload: bytes) -> None:
         (_, _, self.index, self._flags, _), self._link = decode(LINK, payload)
-        self._info = self._link.nested(IFLA_LINKINFO, LINKINFO)
+
+    @property
+    def _info(self) -> Attributes:
+        return self._link.nested(IFLA_LINKINFO, LINKINFO)
 
     @property
     def name(self) -> str:

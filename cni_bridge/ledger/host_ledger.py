@@ -4,13 +4,14 @@ That is all that most runs need: `firewall.register` and `wire.ledger`, which ho
 loaded only for those attachments.
 """
 
+from cni_bridge import errors
 from cni_bridge.lean.record import replace
 from cni_bridge.ledger import state_directory, store
 from cni_bridge.model import Attachment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from cni_bridge.firewall.register import Register
     from cni_bridge.ledger.database import Database
@@ -132,6 +133,21 @@ def claims(ledger: "Ledger | None", attachments: "Iterable[Attachment]") -> "Cla
         Attachment(network=network, container=container, ifname=ifname): (created, pid != 0)
         for network, container, ifname, created, pid in rows
     }
+
+
+def unchanged(
+    ledger: "Ledger | None", attachments: "Sequence[Attachment]", read: "Claims"
+) -> "Callable[[], list[Attachment]]":
+    """Return a function that returns the attachments that no other run has added since `read` was read."""
+
+    def current() -> "list[Attachment]":
+        try:
+            now = claims(ledger, attachments)
+        except errors.CniError:
+            now = read  # the ledger does not tell
+        return [each for each in attachments if each not in now or now[each] == read.get(each)]
+
+    return current
 
 
 def protected(ledger: "Ledger | None", network: str) -> tuple[Attachment, ...]:

@@ -189,7 +189,7 @@ class Ledger:
             now = time.time_ns() // 1_000_000
             stamped = [(now, *key[:3]) for key in keys]
             self.database.change_all(_START_COOL_DOWN, stamped)
-            if is_sticky:
+            if is_sticky and self.database.select("select 1 from remembered limit 1"):
                 self.database.change_all(_START_MEMORY, stamped)
             count = self.database.change_all(sql, keys) if keys else 0
             self.database.change(_END_COOL_DOWNS, now - COOL_DOWN_MS)

@@ -129,8 +129,17 @@ def find_own(host: "Socket", name: str) -> "Link | None":
 
 def host_ends(host: "Socket") -> "dict[Attachment, Link]":
     """Return all host ends of cni-bridge by owner, recorded or not: name and alias prove them."""
-    listed = map(links.parse, host.dump(links.listing()))
+    return by_owner(listed(host))
+
+
+def by_owner(listed: "list[Link]") -> "dict[Attachment, Link]":
+    """Return the host ends of cni-bridge among all interfaces, by owner."""
     return {owner: link for link in listed if (owner := names.owner(link.name, link.alias))}
+
+
+def listed(host: "Socket") -> "list[Link]":
+    """Return all interfaces."""
+    return [links.parse(answer) for answer in host.dump(links.listing())]
 
 
 def host_end(host: "Socket", container: "OpenNetns", ifname: str) -> "Link | None":

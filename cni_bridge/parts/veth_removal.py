@@ -4,13 +4,12 @@ import posix
 from errno import ENODEV
 
 from cni_bridge.kernel import links
-from cni_bridge.kernel.messages import IFLA_GROUP, LINK
-from cni_bridge.kernel.netlink import nest
-from cni_bridge.lean.cstruct import unpack_from
 from cni_bridge.parts import veth
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from cni_bridge.kernel.links import Link
     from cni_bridge.kernel.netlink import Request, Socket
 
@@ -24,8 +23,12 @@ def find(host: "Socket", *names: str) -> "list[Link]":
     """
     if len(names) <= FEW:
         return [link for name in names if (link := veth.find_own(host, name))]
+    return among(veth.listed(host), names)
+
+
+def among(listed: "list[Link]", names: "Iterable[str]") -> "list[Link]":
+    """Return those of all interfaces that `find` would."""
     wanted = set(names)
-    listed = map(links.parse, host.dump(links.listing()))
     return [link for link in listed if link.name in wanted and veth.is_own(link, link.name)]
 
 
@@ -42,14 +45,19 @@ def detach(host: "Socket", found: "list[Link]") -> None:
         remove(host, found)
 
 
-def remove(host: "Socket", found: "list[Link]", kept: "Socket | None" = None) -> None:
+def remove(
+    host: "Socket",
+    found: "list[Link]",
+    kept: "Socket | None" = None,
+    listed: "list[Link] | None" = None,
+) -> None:
     """Delete interfaces; one that is gone is not an error.
 
     The kernel answers such a request some 15 ms after the interface has gone. Another process waits
-    for that, and then closes `kept`.
+    for that, and then closes `kept`. `listed` are all interfaces if this process has asked for them.
     """
     if len(found) > FEW:
-        _run_apart(host, _together(host, found), kept)
+        _run_apart(host, _together(host, found, listed), kept)
     else:
         _run_apart(host, [links.delete(link.index, link.name) for link in found], kept)
 
@@ -61,17 +69,17 @@ def _run_apart(host: "Socket", requests: "list[Request]", kept: "Socket | None")
         host.run(*requests, tolerate=ENODEV)
 
 
-def _together(host: "Socket", found: "list[Link]") -> "list[Request]":
+def _together(host: "Socket", found: "list[Link]", listed: "list[Link] | None") -> "list[Request]":
     """Put many interfaces into a group; return a request that deletes it.
 
-    The kernel then waits once instead of once for each.
+    The kernel then waits once instead of once for each. A process that had this one's number may have
+    left interfaces in the group.
     """
     group = veth.GROUPS | posix.getpid()
-    listed = host.dump(links.listing())  # not parsed, which would take longer than all the rest
-    indexes = {unpack_from(LINK[0], answer)[2] for answer in listed}
-    own = [link for link in found if link.index in indexes]
-    member = nest(LINK[1], {IFLA_GROUP: group})
-    if any(member in answer for answer in listed):  # the group is in use, or it looks so
-        return [links.delete(link.index, link.name) for link in own]
-    host.run(*(links.set_group(link.index, group) for link in own), tolerate=ENODEV)
-    return [links.delete_group(group)] if own else []
+    if any(link.group == group for link in (veth.listed(host) if listed is None else listed)):
+        return [links.delete(link.index, link.name) for link in found]
+    outcomes = host.attempt(*(links.set_group(link.index, group) for link in found))
+    for refusal in filter(None, outcomes):
+        if refusal.errno != ENODEV:
+            raise refusal
+    return [links.delete_group(group)] if None in outcomes else []

@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from cni_bridge.ledger.host_ledger import Claims
     from cni_bridge.ledger.store import Ledger
     from cni_bridge.model import Attachment, Holding
     from cni_bridge.model_optional import Names
@@ -91,13 +92,16 @@ def collect(host: Socket, ledger: "Ledger | None", network: str, valid: "Valid")
     networks on the same bridge have lists of their own.
     """
     failures: list[Exception] = []
-    others = [each for each in veth.host_ends(host) if each.network == network]
+    held = ledger.holdings(network) if ledger else ()
+    claims: Claims = {each.attachment: (each.created, each.pid != 0) for each in held}
+    listed = veth.listed(host)
+    others = [each for each in veth.by_owner(listed) if each.network == network]
     try:
         others += host_ledger.protected(ledger, network)
     except (LedgerUnusable, TryAgainLater) as failure:
         failures.append(failure)
-    held = ledger.holdings(network) if ledger else ()
-    return failures + attachments.detach(host, ledger, unlisted(held, valid, others))
+    gone = host_ledger.unchanged(ledger, unlisted(held, valid, others), claims)()
+    return failures + attachments.detach(host, ledger, gone, seen=(claims, listed))
 
 
 def unlisted(

@@ -1,8 +1,5 @@
 """Many runtimes at once: the same as one after the other."""
 
-import os
-import signal
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +9,8 @@ from tests.kernel.conftest import GATEWAY4, MakeNetwork
 from tests.lab import Host, Json, Network
 from tests.lab.iproute import ip_json
 from tests.lab.network import Attachment, addresses_in
+from tests.lab.paused import paused
 from tests.lab.state import LEDGER
-from tests.lab.waiting import wait_until
 
 AT_ONCE = 30
 
@@ -60,15 +57,10 @@ def test_a_del_that_resumes_late_leaves_what_was_added_meanwhile(
     network = make_network(**keys)
     container = host.container()
     network.add(container).result()
-    (log := tmp_path / "strace").touch()
-    stop = ("-P", path, "-e", f"trace={call}", "-e", f"inject={call}:signal=STOP:when=1")
-    plugin = replace(network.plugin, prefix=("strace", "-f", "-qq", "-o", str(log), *stop))
-    process = plugin.start(*network.call("DEL", Attachment(container)))
-    wait_until(lambda: "stopped by SIGSTOP" in log.read_text())
-    network.delete(container).assert_silent_success()
-    network.add(container).result()
-    os.kill(int(log.read_text().split()[0]), signal.SIGCONT)
-    plugin.finish(process).assert_silent_success()
+    log = tmp_path / "strace"
+    with paused(network, "DEL", Attachment(container), log, at=call, path=path):
+        network.delete(container).assert_silent_success()
+        network.add(container).result()
     assert container.can_ping(GATEWAY4)
     if network.has_check:
         network.check(container).assert_silent_success()

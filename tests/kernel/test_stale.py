@@ -6,15 +6,18 @@ import sqlite3
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
+from cni_bridge.attachments import NAMESERVERS
 from tests.kernel.conftest import MakeNetwork
-from tests.lab import ROOT, Container, Host, Network
+from tests.lab import ROOT, Container, Host, Json, Network
 from tests.lab.iproute import ip, ip_json
 from tests.lab.namespaces import mount
-from tests.lab.network import addresses_in
+from tests.lab.network import Attachment, addresses_in
 from tests.lab.nft import held, ports
+from tests.lab.paused import paused
 from tests.lab.publish import mapping, publish
 from tests.lab.state import LEDGER
 from tests.lab.waiting import wait_until
@@ -352,6 +355,22 @@ def test_gc_leaves_an_add_in_flight_alone(full: list[Container], network: Networ
     assert sql("select container from holding") == [(full[1].name,)]
     assert full[1].can_ping("10.88.0.1")
     assert full[0].links() == {"lo"}
+
+
+# It has read the records, or all interfaces as well.
+@pytest.mark.parametrize(("call", "path"), [("sendto", ""), ("%file", NAMESERVERS)])
+def test_a_gc_that_resumes_late_leaves_what_was_added_meanwhile(
+    call: str, path: str, full: list[Container], network: Network, tmp_path: Path
+) -> None:
+    call_of = Attachment(full[0])
+    nothing: Json = {"cni.dev/valid-attachments": []}
+    with paused(network, "GC", call_of, tmp_path / "strace", at=call, path=path, config=nothing):
+        network.delete(full[1]).assert_silent_success()
+        network.add(full[1]).result()
+    assert full[1].can_ping("10.88.0.1")
+    network.check(full[1]).assert_silent_success()
+    assert sql("select container from holding") == [(full[1].name,)]
+    assert full[0].links() == full[2].links() == {"lo"}
 
 
 def test_a_ledger_of_the_first_version_is_used(host: Host, network: Network) -> None:
