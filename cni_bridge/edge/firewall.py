@@ -10,7 +10,7 @@ from cni_bridge.lean.record import tuple_records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from typing import Any
 
     Json = dict[str, Any]
@@ -83,9 +83,10 @@ def parse_ports(mappings: "list[Json]") -> tuple[PublishedPort, ...]:
     return (*parts, *chosen)
 
 
-def _rows(mappings: "list[Json]") -> "Iterator[tuple[object, ...]]":
-    """Yield the values of published ports: mappings that follow one another, in the list and by
+def _rows(mappings: "list[Json]") -> "list[tuple[object, ...]]":
+    """Return the values of published ports: mappings that follow one another, in the list and by
     number, are one."""
+    rows: list[tuple[object, ...]] = []
     first: Json = {}
     place = count = following = (
         0  # of these: index of the first, ports so far, next; 0: none can follow
@@ -104,10 +105,10 @@ def _rows(mappings: "list[Json]") -> "Iterator[tuple[object, ...]]":
             following += item["range"]
             continue
         if first:
-            yield from _port(first, place, count, known)
+            rows += _port(first, place, count, known)
         first, place, count = item, index, item["range"]
         following = host_port and host_port + count
-    yield from _port(first, place, count, known)
+    return [*rows, *_port(first, place, count, known)]
 
 
 def _port(
@@ -119,16 +120,19 @@ def _port(
         raise errors.InvalidConfig(
             f"{MAPPINGS}[{index}].protocol: expected tcp, udp or sctp, found {mapping['protocol']!r}"
         )
-    host_port, container_port = mapping["hostPort"], mapping["containerPort"]
-    if max(host_port, container_port) + count > PORT_LIMIT:
+    host_port, container_port, text = (
+        mapping["hostPort"],
+        mapping["containerPort"],
+        mapping["hostIP"],
+    )
+    if host_port + count > PORT_LIMIT or container_port + count > PORT_LIMIT:
         raise errors.InvalidConfig(
             f"{MAPPINGS}[{index}]: expected ports up to {PORT_LIMIT - 1}, found {count} from "
             f"{max(host_port, container_port)} on"
         )
-    text = mapping["hostIP"]
-    if text not in known:
-        known[text] = _host_ip(text, f"{MAPPINGS}[{index}].hostIP")
-    host_ip = known[text]
+    host_ip = known.get(text)
+    if host_ip is None:
+        host_ip = known[text] = _host_ip(text, f"{MAPPINGS}[{index}].hostIP")
     if host_port or count == 1:
         return ((protocol, host_port, container_port, host_ip, count, 0),)
     # Each gets a free one.

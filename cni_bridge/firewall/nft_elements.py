@@ -6,14 +6,16 @@ Pure. The rules that use the sets are in `ruleset.nft` and `spoof.nft`.
 from cni_bridge import address
 from cni_bridge.firewall.model import Element, Firewall, PublishedPort, protocol_name
 from cni_bridge.lean.csocket import csocket
-from cni_bridge.lean.cstruct import pack, unpack
+from cni_bridge.lean.cstruct import Struct, pack, unpack
 from cni_bridge.lean.record import tuple_records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    Place = tuple[str, str, bytes, bytes]  # maps of single ports and of spans, host and container
+    # Maps of single ports and of spans, addresses of host and container, what packs keys and data.
+    Pack = Callable[..., bytes]
+    Place = tuple[str, str, bytes, bytes, Pack, Pack]
 
 # Options of a whole network: the newest config applies to containers that are already attached.
 HOST_FLAGS = ("gateway_only", "no_host", "no_ipv6", "nameserver")
@@ -272,31 +274,27 @@ def _of_ports(firewall: Firewall) -> "list[Element]":
 
 
 def _place(listens: bytes, leads_to: bytes) -> "Place":
-    """Return the maps that have ports of a host address, where keys begin with it, and data with
-    the container's."""
-    suffix = _of_family("", leads_to)
+    """Return the maps that have ports of a host address, and what packs their keys and data, which
+    begin with the addresses."""
+    suffix, at = _of_family("", leads_to), b""
     if any(listens):
-        return f"port{suffix}_at", f"span{suffix}_at", listens, leads_to
-    return f"port{suffix}", f"span{suffix}", b"", leads_to
+        suffix, at = f"{suffix}_at", listens
+    key = Struct(f">{len(at)}s{PORT_KEY.removeprefix('>')}").pack
+    data = Struct(f">{len(leads_to)}s{PORT_DATA.removeprefix('>')}").pack
+    return f"port{suffix}", f"span{suffix}", at, leads_to, key, data
 
 
 def _rows(place: "Place", port: PublishedPort) -> "Iterable[tuple[object, ...]]":
     """Return the values of a published port's elements."""
-    single, span, at, leads_to = place
+    single, span, at, leads_to, key, data = place
     protocol, first, to, count = port.protocol, port.host_port, port.container_port, port.count
     if count == 1:
-        key, data = pack(PORT_KEY, protocol, first), pack(PORT_DATA, to)
-        return ((single, at + key, None, leads_to + data),)
+        return ((single, key(at, protocol, first), None, data(leads_to, to)),)
     if first == to:
-        key, end = (pack(PORT_KEY, protocol, each) for each in (first, first + count - 1))
-        return ((span, at + key, at + end, leads_to),)
+        last = key(at, protocol, first + count - 1)
+        return ((span, key(at, protocol, first), last, leads_to),)
     return [
-        (
-            single,
-            at + pack(PORT_KEY, protocol, first + each),
-            None,
-            leads_to + pack(PORT_DATA, to + each),
-        )
+        (single, key(at, protocol, first + each), None, data(leads_to, to + each))
         for each in range(count)
     ]
 

@@ -92,14 +92,14 @@ def _runs(
     clash: "Callable[[PublishedPort, PublishedPort], Exception]",
 ) -> "Iterator[PublishedPort]":
     """Yield the ports of one protocol and host address."""
-    run, end = None, 0
+    run, end, moved = None, 0, 0
     for port in sorted(ports, key=_number):
-        start = port.host_port
-        if run is None or end < start or (end == start and shift(run) != shift(port)):
+        start, its = port.host_port, shift(port)
+        if run is None or end < start or (end == start and moved != its):
             if run:
                 yield run
-            run, end = port, start + port.count
-        elif shift(run) != shift(port):
+            run, end, moved = port, start + port.count, its
+        elif moved != its:
             raise clash(run, port)
         else:
             end = max(end, start + port.count)
